@@ -1,0 +1,1 @@
+"""The ingest process: Kafka records into PostgreSQL, exactly once."""

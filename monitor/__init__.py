@@ -1,0 +1,3 @@
+"""Snellen: monitoring for vision-language models in production."""
+
+__version__ = "0.1.0"

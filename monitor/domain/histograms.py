@@ -1,0 +1,35 @@
+"""Fixed histogram bounds: because they never change, histograms of any two periods add up exactly.
+
+A bin counts the values that are <= its bound and > the bound before it, as in Prometheus; the last bin is the overflow.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+LATENCY_BOUNDS_MS: tuple[float, ...] = (
+    1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700,
+    1000, 1500, 2000, 3000, 5000, 7000, 10000, 15000, 20000, 30000, 60000,
+)  # fmt: skip
+LATENCY_BINS = len(LATENCY_BOUNDS_MS) + 1
+
+CONFIDENCE_BINS = 20
+"""Equal-width bins of [0, 1]; bin i covers [i/20, (i+1)/20), the last one includes 1."""
+
+
+def latency_bin(milliseconds: float) -> int:
+    """Index of the latency bin; `LATENCY_BINS - 1` is the overflow beyond one minute.
+
+    >>> latency_bin(300), latency_bin(300.1), latency_bin(1e9)
+    (15, 16, 29)
+    """
+    return bisect_left(LATENCY_BOUNDS_MS, milliseconds)
+
+
+def confidence_bin(confidence: float) -> int:
+    """Index of the confidence bin for a value in [0, 1].
+
+    >>> confidence_bin(0.0), confidence_bin(0.05), confidence_bin(1.0)
+    (0, 1, 19)
+    """
+    return min(int(confidence * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)

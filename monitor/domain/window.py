@@ -1,0 +1,51 @@
+"""Half-open stretches of event time, always aware and UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` (included) to `end` (excluded).
+
+    Raises:
+        ValueError: a naive time, or an end before the start.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("a window needs aware times")
+        if self.end < self.start:
+            raise ValueError(f"a window cannot end ({self.end}) before it starts ({self.start})")
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+    @classmethod
+    def before(cls, end: datetime, length: timedelta) -> Window:
+        """The window of this length that ends at `end`."""
+        return cls(end - length, end)
+
+    def previous(self) -> Window:
+        """The window of the same length just before this one."""
+        return Window(self.start - self.length, self.start)
+
+
+def floor(moment: datetime, step: timedelta) -> datetime:
+    """The last multiple of `step` (since the epoch) that is not after `moment`.
+
+    >>> floor(datetime(2026, 11, 21, 10, 7, 30, tzinfo=UTC), MINUTE * 5).isoformat()
+    '2026-11-21T10:05:00+00:00'
+    """
+    seconds = step.total_seconds()
+    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, tz=UTC)

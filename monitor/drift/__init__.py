@@ -1,0 +1,1 @@
+"""One file per drift detector, all working on mergeable sketches."""

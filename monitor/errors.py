@@ -1,0 +1,77 @@
+"""Every error that Snellen raises on purpose.
+
+SnellenError
+├── SettingsError        a setting, SLO document or mapping is wrong; the message says which and how to mend it
+├── InvalidEvent         a record that cannot be accepted; becomes a dead letter with `reason`
+├── NotEnoughData        a statistic was asked for with too few or unusable numbers
+├── FingerprintMismatch  vectors, sketches or references of different embedders (or fits) were about to be compared
+├── StoreError           PostgreSQL is unreachable, unmigrated or refused a statement
+│   └── Fenced           another consumer owns the partition: the batch was rolled back and must be dropped
+├── BrokerError          Kafka is unreachable or refused a request
+├── RuntimeFailure       an embedded or supervised process did not start, stop or answer
+├── ImageRefused         an image reference outside the allowed places, or too large
+└── NotificationError    a channel could not deliver; `permanent` stops retries
+
+A drift finding, a breach or a dead letter is a result, never an exception.
+"""
+
+from __future__ import annotations
+
+
+class SnellenError(Exception):
+    """Base of the tree; `except SnellenError` at a process's edge prints the message and exits non-zero."""
+
+
+class SettingsError(SnellenError):
+    """Configuration is wrong. Collects all faults so that one run mends them all."""
+
+    def __init__(self, faults: list[str] | str) -> None:
+        self.faults = [faults] if isinstance(faults, str) else list(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class InvalidEvent(SnellenError):
+    """A record that cannot be accepted.
+
+    `reason` is one of `monitor.domain.events.Rejection`, stable and countable; the message is for people.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class NotEnoughData(SnellenError):
+    """Too few rows, no variation, or no usable (finite) numbers for the statistic that was asked for."""
+
+
+class FingerprintMismatch(SnellenError):
+    """Two things made by different embedders, or under different fits, were about to be compared."""
+
+
+class StoreError(SnellenError):
+    """PostgreSQL is unreachable, not migrated, or refused a statement."""
+
+
+class Fenced(StoreError):
+    """The partition's stored offset is not the one expected: another consumer owns it now."""
+
+
+class BrokerError(SnellenError):
+    """Kafka is unreachable or refused a request."""
+
+
+class RuntimeFailure(SnellenError):
+    """An embedded or supervised process did not start, stop or answer in time."""
+
+
+class ImageRefused(SnellenError):
+    """An image reference lies outside the allowed places, is unreadable, or is larger than allowed."""
+
+
+class NotificationError(SnellenError):
+    """A channel could not deliver."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        self.permanent = permanent
+        super().__init__(message)

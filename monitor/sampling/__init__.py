@@ -1,0 +1,1 @@
+"""Which prediction is embedded or labelled, and with which probability."""

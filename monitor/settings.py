@@ -1,0 +1,182 @@
+"""Every setting, read once: environment (`SNELLEN_...`), then `snellen.toml`, then what `snellen up` started.
+
+Nothing else reads the environment. All faults are reported at once, each with its name and a hint. docs/settings.md lists
+every field; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from monitor.errors import SettingsError
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Strict(BaseModel, extra="forbid", frozen=True):
+    """A section of the settings: unknown names are faults, not ignored wishes."""
+
+
+class Kafka(Strict):
+    bootstrap_servers: str | None = None
+    """`host:port[,host:port]`; empty: the broker that `snellen up` started."""
+    predictions_topic: str = "snellen.predictions"
+    labels_topic: str = "snellen.labels"
+    deployments_topic: str = "snellen.deployments"
+    partitions: Positive = 4
+    """Of topics that Snellen creates; existing topics are left as they are."""
+    group: str = "snellen"
+    """Consumer groups are `<group>-ingest` and `<group>-embed`."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_cafile: Path | None = None
+    session_timeout_ms: Positive = 6000
+    """The embedded broker's group join waits about half of it."""
+
+
+class Ingest(Strict):
+    max_record_bytes: Positive = 1024 * 1024
+    max_future: timedelta = timedelta(minutes=5)
+    max_age: timedelta = timedelta(days=30)
+    """Older events are dead letters; replays are exempt."""
+    batch_records: Positive = 4000
+    batch_bytes: Positive = 32 * 1024 * 1024
+    linger_ms: Positive = 200
+    """How long a batch that is not full waits for more."""
+    slice_dimensions: tuple[str, ...] = ("device",)
+    """Slices that get rollups and sketches of their own."""
+    max_slice_values: Positive = 100
+    """Per dimension; later values count as `__other__`."""
+
+
+class Embedder(Strict):
+    model: str = "ViT-B-32"
+    """An open_clip architecture, or `local-dir:PATH` of a folder with open_clip_config.json and weights."""
+    pretrained: str | None = None
+    """An open_clip tag such as `laion2b_s34b_b79k`, or a checkpoint file; none for `local-dir:`."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batch_size: Positive = 64
+    threads: Positive = 1
+    """CPU threads of one embed worker."""
+    sample_rate: Rate = 1.0
+    """Share of predictions that get embeddings."""
+    image_roots: tuple[Path, ...] = ()
+    """Folders below which `file:` and plain path image references may be opened; none: no image is."""
+    max_image_bytes: Positive = 20 * 1024 * 1024
+    max_image_pixels: Positive = 50_000_000
+
+
+class Labels(Strict):
+    sample_rate: Rate = 0.1
+    """Share of predictions drawn for labelling. Set 1 when all are labelled, or when you draw them yourself at random."""
+
+
+class Drift(Strict):
+    window: timedelta = timedelta(hours=6)
+    """Of current traffic that is compared with the reference at each hourly tick."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    reference_rows: Positive = 1500
+    """Rows that a provisional reference waits for."""
+    reference_span: timedelta = timedelta(hours=24)
+    """Time that a provisional reference must cover at least, so that it has windows to learn dispersion from."""
+
+
+class Webhook(Strict):
+    url: str | None = None
+    secret: SecretStr | None = None
+    """Signs the body (HMAC-SHA256) so that the receiver can check the sender."""
+
+
+class Alerts(Strict):
+    slo_dir: Path = Path("slos")
+    webhook: Webhook = Webhook()
+    link_base: str | None = None
+    """Address of the dashboard as people reach it, put into messages; empty: the one `snellen up` printed."""
+
+
+class Dashboard(Strict):
+    port: Annotated[int, Field(ge=1, le=65535)] = 8501
+    """Preferred; the next free one is taken when it is in use. Always bound to 127.0.0.1."""
+
+
+class Settings(BaseSettings):
+    """All settings; see docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SNELLEN_", env_nested_delimiter="__", toml_file="snellen.toml", extra="forbid", frozen=True
+    )
+
+    home: Path = Path(".snellen")
+    """Where `snellen up` keeps its data, logs and runtime file."""
+    database_url: SecretStr | None = None
+    """`postgresql+psycopg://...`; empty: the PostgreSQL that `snellen up` started."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Prometheus metrics of a process on 127.0.0.1; 0: none."""
+    kafka: Kafka = Kafka()
+    ingest: Ingest = Ingest()
+    embedder: Embedder = Embedder()
+    labels: Labels = Labels()
+    drift: Drift = Drift()
+    alerts: Alerts = Alerts()
+    dashboard: Dashboard = Dashboard()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings; where no database or broker is named, use those of a running `snellen up`.
+
+    Raises:
+        SettingsError: with every fault, its name and what was given.
+    """
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError([_fault(one) for one in error.errors()]) from None
+    except ValueError as error:  # a broken TOML file
+        raise SettingsError(f"snellen.toml: {error}") from None
+    return _with_runtime(settings)
+
+
+def _fault(error: object) -> str:
+    assert isinstance(error, dict)  # noqa: S101 (pydantic's ErrorDetails is a TypedDict)
+    path = [str(part) for part in error["loc"]]
+    variable = "SNELLEN_" + "__".join(path).upper()
+    hint = "no setting of this name; see docs/settings.md" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{'.'.join(path)} (or {variable}): {hint}; got {error['input']!r}"
+
+
+def _with_runtime(settings: Settings) -> Settings:
+    """Fill in addresses from the file that `snellen up` writes. A setting that was given always wins."""
+    file = settings.home / "runtime.json"
+    if not file.is_file():
+        return settings
+    runtime = json.loads(file.read_text())
+    database = settings.database_url or SecretStr(runtime["database_url"])
+    servers = settings.kafka.bootstrap_servers or runtime["bootstrap_servers"]
+    link = settings.alerts.link_base or runtime.get("dashboard_url")
+    return settings.model_copy(
+        update={
+            "database_url": database,
+            "kafka": settings.kafka.model_copy(update={"bootstrap_servers": servers}),
+            "alerts": settings.alerts.model_copy(update={"link_base": link}),
+        }
+    )

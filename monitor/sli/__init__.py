@@ -1,0 +1,1 @@
+"""One file per service level indicator."""

@@ -1,0 +1,1 @@
+"""OpenSLO documents, burn rates, guarded tiers, the alert state machine. Pure."""

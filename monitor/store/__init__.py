@@ -1,0 +1,1 @@
+"""PostgreSQL: the only ORM and the only engine."""

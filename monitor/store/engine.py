@@ -1,0 +1,93 @@
+"""The only maker of engines, and the only runner of migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from monitor.errors import StoreError
+
+ROOT = Path(__file__).resolve().parents[2]
+MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
+
+
+def make_engine(url: str, *, pool_size: int = 4, application: str = "snellen") -> Engine:
+    """An engine in UTC that notices dead connections before it hands them out."""
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        pool_pre_ping=True,
+        connect_args={"application_name": application, "options": "-c timezone=UTC", "connect_timeout": 10},
+    )
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Upgrade the schema to `revision`.
+
+    Raises:
+        StoreError: PostgreSQL is unreachable, lacks the vector extension, or refused a step.
+    """
+    _run(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str = "base") -> None:
+    """Undo migrations down to `revision`; data of dropped tables is lost.
+
+    Raises:
+        StoreError: as `migrate`.
+    """
+    _run(url, lambda config: command.downgrade(config, revision))
+
+
+def require_migrated(engine: Engine) -> None:
+    """Refuse to work on a schema that this code was not written for.
+
+    Raises:
+        StoreError: PostgreSQL is unreachable, or its schema is older or newer than this code.
+    """
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise StoreError(f"PostgreSQL does not answer at {engine.url!r}: {error.orig}") from error
+    if current != head:
+        raise StoreError(f"the schema is at {current or 'nothing'}, this code needs {head}: run `snellen migrate`")
+
+
+def alembic_config() -> Config:
+    config = Config(toml_file=str(ROOT / "pyproject.toml"))
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    return config
+
+
+def _run(url: str, step: Callable[[Config], None]) -> None:
+    engine = make_engine(url, application="snellen-migrate")
+    try:
+        with engine.connect() as connection:
+            _upgrade_locked(connection, step)
+    except SQLAlchemyError as error:
+        raise StoreError(f"migration failed: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def _upgrade_locked(connection: Connection, step: Callable[[Config], None]) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+    try:
+        step(config)
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()

@@ -1,0 +1,1 @@
+"""One file per task type: how a label scores an answer."""
