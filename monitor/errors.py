@@ -5,7 +5,9 @@ SnellenError
 ├── InvalidEvent         a record that cannot be accepted; becomes a dead letter with `reason`
 ├── NotEnoughData        a statistic was asked for with too few or unusable numbers
 ├── FingerprintMismatch  vectors, sketches or references of different embedders (or fits) were about to be compared
-├── StoreError           PostgreSQL is unreachable, unmigrated or refused a statement
+├── StoreError           PostgreSQL is unmigrated or refused a statement
+│   ├── StoreUnavailable PostgreSQL does not answer, is out of space or broke a deadlock: the same again may succeed
+│   ├── UnstorableValue  PostgreSQL refused a value: the same again will fail
 │   └── Fenced           another consumer owns the partition: the batch was rolled back and must be dropped
 ├── BrokerError          Kafka is unreachable or refused a request
 ├── RuntimeFailure       an embedded or supervised process did not start, stop or answer
@@ -50,7 +52,15 @@ class FingerprintMismatch(SnellenError):
 
 
 class StoreError(SnellenError):
-    """PostgreSQL is unreachable, not migrated, or refused a statement."""
+    """PostgreSQL is not migrated, or refused a statement."""
+
+
+class StoreUnavailable(StoreError):
+    """PostgreSQL does not answer, is out of space, or broke a deadlock; the same again may succeed."""
+
+
+class UnstorableValue(StoreError):
+    """PostgreSQL refused a value; the same again will fail."""
 
 
 class Fenced(StoreError):

@@ -1,6 +1,6 @@
 """Every setting, read once: environment (`SNELLEN_...`), then `snellen.toml`, then what `snellen up` started.
 
-Nothing else reads the environment. All faults are reported at once, each with its name and a hint. docs/settings.md lists
+Nothing else reads the environment. All faults are reported at once, with name and hint. docs/settings.md lists
 every field; a test compares the two.
 """
 
@@ -24,7 +24,7 @@ class Strict(BaseModel, extra="forbid", frozen=True):
     """A section of the settings: unknown names are faults, not ignored wishes."""
 
 
-class Kafka(Strict):
+class Kafka(Strict, frozen=True):
     bootstrap_servers: str | None = None
     """`host:port[,host:port]`; empty: the broker that `snellen up` started."""
     predictions_topic: str = "snellen.predictions"
@@ -43,7 +43,7 @@ class Kafka(Strict):
     """The embedded broker's group join waits about half of it."""
 
 
-class Ingest(Strict):
+class Ingest(Strict, frozen=True):
     max_record_bytes: Positive = 1024 * 1024
     max_future: timedelta = timedelta(minutes=5)
     max_age: timedelta = timedelta(days=30)
@@ -58,7 +58,7 @@ class Ingest(Strict):
     """Per dimension; later values count as `__other__`."""
 
 
-class Embedder(Strict):
+class Embedder(Strict, frozen=True):
     model: str = "ViT-B-32"
     """An open_clip architecture, or `local-dir:PATH` of a folder with open_clip_config.json and weights."""
     pretrained: str | None = None
@@ -75,12 +75,12 @@ class Embedder(Strict):
     max_image_pixels: Positive = 50_000_000
 
 
-class Labels(Strict):
+class Labels(Strict, frozen=True):
     sample_rate: Rate = 0.1
-    """Share of predictions drawn for labelling. Set 1 when all are labelled, or when you draw them yourself at random."""
+    """Share of predictions drawn for labelling. Set 1 when all are labelled, or when you draw them at random."""
 
 
-class Drift(Strict):
+class Drift(Strict, frozen=True):
     window: timedelta = timedelta(hours=6)
     """Of current traffic that is compared with the reference at each hourly tick."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
@@ -90,20 +90,20 @@ class Drift(Strict):
     """Time that a provisional reference must cover at least, so that it has windows to learn dispersion from."""
 
 
-class Webhook(Strict):
+class Webhook(Strict, frozen=True):
     url: str | None = None
     secret: SecretStr | None = None
     """Signs the body (HMAC-SHA256) so that the receiver can check the sender."""
 
 
-class Alerts(Strict):
+class Alerts(Strict, frozen=True):
     slo_dir: Path = Path("slos")
     webhook: Webhook = Webhook()
     link_base: str | None = None
     """Address of the dashboard as people reach it, put into messages; empty: the one `snellen up` printed."""
 
 
-class Dashboard(Strict):
+class Dashboard(Strict, frozen=True):
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
     """Preferred; the next free one is taken when it is in use. Always bound to 127.0.0.1."""
 

@@ -1,17 +1,15 @@
 """The wire contract: what a serving system writes to Kafka. See docs/events.md.
 
-Structs refuse unknown fields so that the fast path is one pass; `decode` keeps what is unknown in `extra`.
+Structs refuse unknown fields so that reading is one fast pass; `monitor.formats.native` keeps those in `extra`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -53,13 +51,13 @@ class _Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     """Common behaviour of all structs of the contract."""
 
 
-class Model(_Event):
+class Model(_Event, frozen=True):
     name: Name
     version: Annotated[str, Meta(max_length=128)] = ""
     variant: Variant = "stable"
 
 
-class Image(_Event):
+class Image(_Event, frozen=True):
     ref: Annotated[str, Meta(max_length=4096)] | None = None
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
     width: Count | None = None
@@ -67,24 +65,24 @@ class Image(_Event):
     bytes: Count | None = None
 
 
-class Input(_Event):
+class Input(_Event, frozen=True):
     image: Image | None = None
     prompt: str | None = None
     prompt_template: Annotated[str, Meta(max_length=256)] | None = None
     context: str | None = None
 
 
-class Candidate(_Event):
+class Candidate(_Event, frozen=True):
     answer: str
     score: float
 
 
-class Safety(_Event):
+class Safety(_Event, frozen=True):
     flagged: bool = False
     categories: tuple[str, ...] = ()
 
 
-class Output(_Event):
+class Output(_Event, frozen=True):
     answer: str | None = None
     candidates: tuple[Candidate, ...] = ()
     confidence: Share | None = None
@@ -92,13 +90,13 @@ class Output(_Event):
     safety: Safety | None = None
 
 
-class Tokens(_Event):
+class Tokens(_Event, frozen=True):
     input: Count | None = field(default=None, name="in")
     output: Count | None = field(default=None, name="out")
     image: Count | None = None
 
 
-class Embedding(_Event):
+class Embedding(_Event, frozen=True):
     """A vector made by the serving system. `data` is base64 of little-endian floats in JSON, bytes in Python."""
 
     kind: EmbeddingKind
@@ -126,7 +124,7 @@ class Embedding(_Event):
         return vector
 
 
-class Prediction(_Event, tag_field="schema", tag="prediction/v1"):
+class Prediction(_Event, frozen=True, tag_field="schema", tag="prediction/v1"):
     """One answer of the model, or its failure to answer."""
 
     request_id: Name
@@ -147,12 +145,12 @@ class Prediction(_Event, tag_field="schema", tag="prediction/v1"):
     extra: Extra = {}
 
 
-class Annotator(_Event):
+class Annotator(_Event, frozen=True):
     id: Name
     kind: Literal["human", "llm", "code", "user"]
 
 
-class Label(_Event, tag_field="schema", tag="label/v1"):
+class Label(_Event, frozen=True, tag_field="schema", tag="label/v1"):
     """What somebody says of one answer. May arrive before its prediction."""
 
     request_id: Name
@@ -167,7 +165,7 @@ class Label(_Event, tag_field="schema", tag="label/v1"):
     extra: Extra = {}
 
 
-class Deployment(_Event, tag_field="schema", tag="deployment/v1"):
+class Deployment(_Event, frozen=True, tag_field="schema", tag="deployment/v1"):
     """A change of what is served: the first thing that an on-call engineer asks for."""
 
     model: Name
@@ -188,27 +186,7 @@ SCHEMAS: dict[str, type[Event]] = {
 }
 
 HALF_MAX = 65504.0
-_decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder(order="deterministic")
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-
-
-def decode(raw: bytes) -> Event:
-    """Read one native record.
-
-    Raises:
-        InvalidEvent: with the `Rejection` that applies and a message naming the field.
-    """
-    if b"\\u0000" in raw and _ESCAPED_NUL.search(raw):
-        raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
-    try:
-        return _decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        if "unknown field" in str(error):
-            return _decode_with_extra(raw)
-        raise _invalid(raw, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(error) from None
 
 
 def encode(event: Event) -> bytes:
@@ -224,84 +202,9 @@ def content_hash(event: Event) -> bytes:
 def json_schema() -> dict[str, Any]:
     """The published JSON Schema of all events (docs/schemas/events.json).
 
-    Extra fields are allowed there, because `decode` keeps them.
+    Extra fields are allowed there, because the native format keeps them.
     """
     schema: dict[str, Any] = msgspec.json.schema(Event)
     for definition in schema.get("$defs", {}).values():
         definition.pop("additionalProperties", None) if definition.get("additionalProperties") is False else None
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Snellen events", **schema}
-
-
-def _decode_with_extra(raw: bytes) -> Event:
-    """The slow path: move what the contract does not know into `extra`, keyed by its dotted path."""
-    record = _parse(raw)
-    kind = SCHEMAS[record["schema"]]
-    extra: Extra = {}
-    known = _keep_known(record, kind, "", extra)
-    known["schema"] = record["schema"]
-    given = known.get("extra")
-    if extra and isinstance(given, dict | None):
-        known["extra"] = {**(given or {}), **extra}
-    try:
-        return msgspec.convert(known, Event, strict=True)
-    except msgspec.ValidationError as error:
-        raise _invalid(raw, error) from None
-
-
-def _keep_known(value: dict[str, Any], kind: type[Struct], path: str, extra: Extra) -> dict[str, Any]:
-    kinds = _fields(kind)
-    known: dict[str, Any] = {}
-    for key, item in value.items():
-        if key in kinds:
-            known[key] = _descend(item, kinds[key], f"{path}{key}", extra)
-        elif path or key != "schema":
-            extra[f"{path}{key}"] = item
-    return known
-
-
-def _descend(item: Any, kind: type[Struct] | None, path: str, extra: Extra) -> Any:
-    if kind is None:
-        return item
-    if isinstance(item, dict):
-        return _keep_known(item, kind, f"{path}.", extra)
-    if isinstance(item, list):
-        return [_descend(one, kind, f"{path}[{index}]", extra) for index, one in enumerate(item)]
-    return item
-
-
-@cache
-def _fields(kind: type[Struct]) -> dict[str, type[Struct] | None]:
-    """Wire name of each field -> the struct that it holds (directly, optionally or in a tuple), or None."""
-    hints = get_type_hints(kind)
-    return {
-        info.encode_name: _struct_in(hints[info.name]) for info in msgspec.structs.fields(kind)
-    }
-
-
-def _struct_in(hint: Any) -> type[Struct] | None:
-    if isinstance(hint, type) and issubclass(hint, Struct):
-        return hint
-    return next((found for arg in get_args(hint) if (found := _struct_in(arg)) is not None), None)
-
-
-def _parse(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(error) from None
-
-
-def _unreadable(error: Exception) -> InvalidEvent:
-    return InvalidEvent(Rejection.UNREADABLE, f"not a JSON record: {error}")
-
-
-def _invalid(raw: bytes, error: msgspec.ValidationError) -> InvalidEvent:
-    """Tell an unknown schema from a bad field: the first is a question of versions, the second of the producer."""
-    record = _parse(raw)
-    if not isinstance(record, dict):
-        return InvalidEvent(Rejection.UNREADABLE, f"a JSON object was expected, not {type(record).__name__}")
-    schema = record.get("schema")
-    if not isinstance(schema, str) or schema not in SCHEMAS:
-        known = ", ".join(SCHEMAS)
-        return InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"schema is {schema!r}; this version reads {known}")
-    return InvalidEvent(Rejection.INVALID, f"{schema}: {error}")

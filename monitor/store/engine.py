@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from monitor.errors import StoreError
+from monitor.errors import StoreError, StoreUnavailable, UnstorableValue
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
@@ -26,6 +28,32 @@ def make_engine(url: str, *, pool_size: int = 4, application: str = "snellen") -
         pool_pre_ping=True,
         connect_args={"application_name": application, "options": "-c timezone=UTC", "connect_timeout": 10},
     )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """One transaction; commits on the way out, rolls back on any error.
+
+    Raises:
+        StoreUnavailable: no answer, out of space, a broken deadlock: the whole transaction may be tried again.
+        UnstorableValue: a value that no column can hold.
+        StoreError: anything else that PostgreSQL refused.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except (DBAPIError, psycopg.Error) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    kind = StoreError
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        kind = StoreUnavailable
+    elif isinstance(cause, psycopg.DataError):
+        kind = UnstorableValue
+    return kind(f"PostgreSQL: {type(cause).__name__}: {cause}")
 
 
 def migrate(url: str, revision: str = "head") -> None:
@@ -57,7 +85,7 @@ def require_migrated(engine: Engine) -> None:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
     except OperationalError as error:
-        raise StoreError(f"PostgreSQL does not answer at {engine.url!r}: {error.orig}") from error
+        raise StoreUnavailable(f"PostgreSQL does not answer at {engine.url!r}: {error.orig}") from error
     if current != head:
         raise StoreError(f"the schema is at {current or 'nothing'}, this code needs {head}: run `snellen migrate`")
 

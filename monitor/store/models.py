@@ -329,7 +329,7 @@ class DriftReference(Base):
 
 
 class ReferenceEpoch(Base):
-    """One row. Writers of sketches share-lock it, a change of references locks it: no vector is sketched twice or missed."""
+    """One row. Writers of sketches share-lock it, a change of references locks it: no vector counts twice or never."""
 
     __tablename__ = "reference_epoch"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)

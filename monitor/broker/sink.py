@@ -1,0 +1,58 @@
+"""A plain producer: for replays, the demo and tests."""
+
+from __future__ import annotations
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from monitor.broker.client import ClientConfig, translated
+from monitor.domain.records import REPLAY_HEADER
+from monitor.errors import BrokerError
+
+
+class Sink:
+    """Sends bytes to topics. `flush` returns once all of them were acknowledged, or raises."""
+
+    def __init__(self, config: ClientConfig, *, linger_ms: int = 20) -> None:
+        self._servers = config.bootstrap_servers
+        self._failure: KafkaError | None = None
+        with translated("connecting", self._servers):
+            self._producer = KafkaProducer(
+                acks="all",
+                linger_ms=linger_ms,
+                compression_type="lz4",
+                max_request_size=16 * 1024 * 1024,
+                **config.options(),
+            )
+
+    def send(self, topic: str, value: bytes, *, key: str | None = None, replay: str | None = None) -> None:
+        """Queue one record; equal keys go to the same partition, in order.
+
+        Raises:
+            BrokerError: an earlier record was not acknowledged, or this one cannot be queued.
+        """
+        self._raise_failure()
+        headers = [(REPLAY_HEADER, replay.encode())] if replay else []
+        with translated("sending", self._servers):
+            future = self._producer.send(topic, value, key=key.encode() if key else None, headers=headers)
+        future.add_errback(self._remember)
+
+    def flush(self, timeout_s: float = 60.0) -> None:
+        """Wait until everything that was sent is acknowledged.
+
+        Raises:
+            BrokerError: something was not.
+        """
+        with translated("flushing", self._servers):
+            self._producer.flush(timeout=timeout_s)
+        self._raise_failure()
+
+    def close(self) -> None:
+        self._producer.close(timeout=10)
+
+    def _remember(self, failure: KafkaError) -> None:
+        self._failure = failure
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise BrokerError(f"{self._servers} did not acknowledge a record: {self._failure!r}")

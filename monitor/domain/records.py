@@ -1,0 +1,48 @@
+"""A Kafka record as the services see it: bytes with their place, no client type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+REPLAY_HEADER = "snellen-replay"
+"""Record header naming the replay that sent it; such events may be of any age and are exempt from retention."""
+
+
+class Partition(NamedTuple):
+    """One log. `topic_id` differs when a topic of the same name is made anew, so offsets of the two never mix."""
+
+    cluster_id: str
+    topic: str
+    topic_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    partition: Partition
+    offset: int
+    timestamp_ms: int
+    """As the producer or broker stamped it; -1 when none."""
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def replay(self) -> str | None:
+        for name, content in self.headers:
+            if name == REPLAY_HEADER:
+                return content.decode("utf-8", "replace")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive records of one or more partitions, with the stored offset each must start from."""
+
+    records: tuple[Record, ...]
+    expected: dict[Partition, int]
+    """What `stream_offsets` must hold now; another value means that another consumer owns the partition."""
+    following: dict[Partition, int]
+    """What it holds after the batch."""
+    end_offsets: dict[Partition, int]
+    """The log ends as last seen, for lag."""

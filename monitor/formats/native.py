@@ -1,0 +1,108 @@
+"""The native format: one JSON object per record, as `monitor.domain.events` types it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from monitor.domain.events import SCHEMAS, Event, Extra, Rejection
+from monitor.errors import InvalidEvent
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def decode(raw: bytes) -> Event:
+    """Read one native record.
+
+    Raises:
+        InvalidEvent: with the `Rejection` that applies and a message naming the field.
+    """
+    if b"\\u0000" in raw and _ESCAPED_NUL.search(raw):
+        raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        if "unknown field" in str(error):
+            return _decode_with_extra(raw)
+        raise _invalid(raw, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(error) from None
+
+
+def _decode_with_extra(raw: bytes) -> Event:
+    """The slow path: move what the contract does not know into `extra`, keyed by its dotted path."""
+    record = _parse(raw)
+    kind = SCHEMAS[record["schema"]]
+    extra: Extra = {}
+    known = _keep_known(record, kind, "", extra)
+    known["schema"] = record["schema"]
+    given = known.get("extra")
+    if extra and isinstance(given, dict | None):
+        known["extra"] = {**(given or {}), **extra}
+    try:
+        event: Event = msgspec.convert(known, Event, strict=True)
+    except msgspec.ValidationError as error:
+        raise _invalid(raw, error) from None
+    return event
+
+
+def _keep_known(value: dict[str, Any], kind: type[Struct], path: str, extra: Extra) -> dict[str, Any]:
+    kinds = _fields(kind)
+    known: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in kinds:
+            known[key] = _descend(item, kinds[key], f"{path}{key}", extra)
+        elif path or key != "schema":
+            extra[f"{path}{key}"] = item
+    return known
+
+
+def _descend(item: Any, kind: type[Struct] | None, path: str, extra: Extra) -> Any:
+    if kind is None:
+        return item
+    if isinstance(item, dict):
+        return _keep_known(item, kind, f"{path}.", extra)
+    if isinstance(item, list):
+        return [_descend(one, kind, f"{path}[{index}]", extra) for index, one in enumerate(item)]
+    return item
+
+
+@cache
+def _fields(kind: type[Struct]) -> dict[str, type[Struct] | None]:
+    """Wire name of each field -> the struct that it holds (directly, optionally or in a tuple), or None."""
+    hints = get_type_hints(kind)
+    return {info.encode_name: _struct_in(hints[info.name]) for info in msgspec.structs.fields(kind)}
+
+
+def _struct_in(hint: Any) -> type[Struct] | None:
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return hint
+    return next((found for arg in get_args(hint) if (found := _struct_in(arg)) is not None), None)
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> InvalidEvent:
+    return InvalidEvent(Rejection.UNREADABLE, f"not a JSON record: {error}")
+
+
+def _invalid(raw: bytes, error: msgspec.ValidationError) -> InvalidEvent:
+    """Tell an unknown schema from a bad field: the first is a question of versions, the second of the producer."""
+    record = _parse(raw)
+    if not isinstance(record, dict):
+        return InvalidEvent(Rejection.UNREADABLE, f"a JSON object was expected, not {type(record).__name__}")
+    schema = record.get("schema")
+    if not isinstance(schema, str) or schema not in SCHEMAS:
+        known = ", ".join(SCHEMAS)
+        return InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"schema is {schema!r}; this version reads {known}")
+    return InvalidEvent(Rejection.INVALID, f"{schema}: {error}")

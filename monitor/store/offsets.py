@@ -1,0 +1,104 @@
+"""Where each consumer group stands, moved by compare-and-set inside the transaction that stores the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from monitor.domain.records import Batch, Partition
+from monitor.errors import Fenced
+
+_ADVANCE = text("""
+    UPDATE stream_offsets SET next_offset = :next, end_offset = :end, updated_at = :now
+    WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
+      AND next_offset = :expected
+""")
+_REGISTER = text("""
+    INSERT INTO stream_offsets (consumer_group, cluster_id, topic_id, partition, topic, next_offset, updated_at)
+    VALUES (:group, :cluster, :topic_id, :partition, :topic, :next, :now)
+    ON CONFLICT DO NOTHING
+""")
+_READ = text("""
+    SELECT next_offset FROM stream_offsets
+    WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
+""")
+_OTHER_LOG = text("""
+    SELECT topic_id, next_offset FROM stream_offsets
+    WHERE consumer_group = :group AND topic = :topic AND partition = :partition
+      AND (topic_id, cluster_id) <> (:topic_id, :cluster)
+    ORDER BY updated_at DESC LIMIT 1
+""")
+_GAP = text("""
+    INSERT INTO stream_gaps (consumer_group, topic, topic_id, partition, expected_offset, resumed_offset, reason)
+    VALUES (:group, :topic, :topic_id, :partition, :expected, :resumed, :reason)
+""")
+_SEEN_END = text("""
+    UPDATE stream_offsets SET end_offset = :end, updated_at = :now
+    WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
+""")
+
+
+def advance(connection: Connection, group: str, batch: Batch, now: datetime) -> None:
+    """Move every partition of the batch from its expected to its following offset, in key order (no deadlocks).
+
+    Raises:
+        Fenced: a partition stands elsewhere, so another consumer owns it; roll back and drop the batch.
+    """
+    for partition in sorted(batch.following):
+        expected, following = batch.expected[partition], batch.following[partition]
+        found = connection.execute(
+            _ADVANCE,
+            {**_key(group, partition), "expected": expected, "next": following,
+             "end": batch.end_offsets.get(partition), "now": now},
+        )  # fmt: skip
+        if found.rowcount != 1:
+            raise Fenced(f"{group}: {partition.topic}/{partition.number} no longer stands at offset {expected}")
+
+
+def starting_offset(
+    connection: Connection, group: str, partition: Partition, beginning: int, end: int, now: datetime
+) -> int:
+    """Where to read on, registering a log that was never seen. Whatever cannot be read any more is recorded as a gap.
+
+    Args:
+        beginning: first offset that the broker still has.
+        end: offset after its last record.
+    """
+    key = _key(group, partition)
+    stored = connection.execute(_READ, key).scalar()
+    if stored is None:
+        previous = connection.execute(_OTHER_LOG, {**key, "topic": partition.topic}).one_or_none()
+        if previous is not None:
+            _record_gap(connection, group, partition, previous.next_offset, beginning, "topic was made anew")
+        connection.execute(_REGISTER, {**key, "topic": partition.topic, "next": beginning, "now": now})
+        return int(connection.execute(_READ, key).scalar_one())
+    if beginning <= stored <= end:
+        return int(stored)
+    resumed, reason = (beginning, "records expired") if stored < beginning else (end, "offset beyond the end")
+    _record_gap(connection, group, partition, stored, resumed, reason)
+    connection.execute(_ADVANCE, {**key, "expected": stored, "next": resumed, "end": end, "now": now})
+    return resumed
+
+
+def note_ends(connection: Connection, group: str, ends: Iterable[tuple[Partition, int]], now: datetime) -> None:
+    """Remember the log ends of idle partitions, so that lag is shown also when nothing arrives."""
+    for partition, end in sorted(ends):
+        connection.execute(_SEEN_END, {**_key(group, partition), "end": end, "now": now})
+
+
+def _record_gap(
+    connection: Connection, group: str, partition: Partition, expected: int, resumed: int, reason: str
+) -> None:
+    connection.execute(
+        _GAP,
+        {**_key(group, partition), "topic": partition.topic,
+         "expected": expected, "resumed": resumed, "reason": reason},
+    )  # fmt: skip
+
+
+def _key(group: str, partition: Partition) -> dict[str, object]:
+    return {
+        "group": group, "cluster": partition.cluster_id, "topic_id": partition.topic_id, "partition": partition.number,
+    }  # fmt: skip
