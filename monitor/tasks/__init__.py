@@ -1,1 +1,23 @@
 """One file per task type: how a label scores an answer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.tasks.captioning import Captioning
+from monitor.tasks.classification import Classification
+from monitor.tasks.multiple_choice import MultipleChoice
+from monitor.tasks.retrieval import Retrieval
+from monitor.tasks.task import Task
+from monitor.tasks.vqa import VisualQuestionAnswering
+
+TASKS: Final[dict[str, Task]] = {
+    "vqa": VisualQuestionAnswering(),
+    "multiple_choice": MultipleChoice(),
+    "classification": Classification(),
+    "captioning": Captioning(),
+    "retrieval": Retrieval(),
+}
+"""Task name as it stands in a prediction -> its scorer."""
+
+__all__ = ["TASKS", "Task"]

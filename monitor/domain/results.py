@@ -1,0 +1,96 @@
+"""What the decision core works on and what it finds: frozen, comparable, free of databases and formats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+# ---- scoring an answer against a label (monitor.tasks) -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One possible answer and the model's score for it; higher is more likely."""
+
+    answer: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said: its answer, and the candidates it weighed, in any order."""
+
+    answer: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What somebody says of one answer: a verdict on it, acceptable answers, or a rating from 0 to 100."""
+
+    verdict: Literal["correct", "incorrect", "unsure"] | None = None
+    answers: tuple[str, ...] = ()
+    rating: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The scored outcome. `correct` and `score` (in [0, 1]) are None when the label cannot decide.
+
+    `scorer` names the rule that was used: "label" when the annotator judged the answer directly.
+    """
+
+    correct: bool | None
+    score: float | None
+    scorer: str
+
+
+# ---- drift between a reference and a window (monitor.drift) ------------------------------------------------------
+
+
+class DriftVerdict(StrEnum):
+    DRIFT = "drift"
+    NO_DRIFT = "no_drift"
+    NOT_ENOUGH_DATA = "not_enough_data"
+    """Too few rows in the current window."""
+    NOT_ENOUGH_REFERENCE = "not_enough_reference"
+    """Too few rows or windows in the reference to say how much unchanged traffic varies."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorResult:
+    """What one detector found.
+
+    `statistic` is the squared distance of the two windows in units that average 1 on unchanged traffic;
+    `p_value` in [0, 1] honours bursts and seasons seen in the reference; `effect` in [0.5, 1] is the chance that
+    a random current row looks more like the current window than a random reference row does (0.5: no difference).
+    """
+
+    name: str
+    statistic: float
+    p_value: float
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """A comparison of one window with the reference.
+
+    `p_value` combines all detectors; `detector` names the one with the smallest p; `effect` in [0.5, 1] is its
+    effect. `distance` is how far the means are apart, in standard deviations of single rows, with the part that
+    chance explains taken off; `smallest_distance` is the shift of the mean that a window like this one would find
+    in 8 cases of 10. All are None when the verdict says that there was not enough data.
+    """
+
+    verdict: DriftVerdict
+    n_reference: int
+    n_current: int
+    p_value: float | None = None
+    effect: float | None = None
+    distance: float | None = None
+    smallest_distance: float | None = None
+    detector: str | None = None
+    detectors: tuple[DetectorResult, ...] = ()
+    reason: str = ""
+    """Why there is no verdict, for people; empty otherwise."""

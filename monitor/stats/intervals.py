@@ -1,0 +1,97 @@
+"""Intervals for a binomial proportion: Wilson for showing, Clopper-Pearson for deciding.
+
+Wilson covers its nominal share on average, so it is the better picture; with one or two successes its one-sided
+bound errs by several times alpha, so a page rests on Clopper-Pearson, which never exceeds alpha.
+Brown, Cai and DasGupta (2001), "Interval Estimation for a Binomial Proportion", Statistical Science 16(2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+from scipy.special import betaincinv, ndtri
+
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import check_share
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From `lower` to `upper`, both included, in the unit of the estimate."""
+
+    lower: float
+    upper: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.lower <= value <= self.upper
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Two-sided Wilson score interval of `successes` out of `n`, within [0, 1].
+
+    Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
+
+    >>> interval = wilson(81, 263)  # Newcombe (1998), table I: 0.2553 to 0.3662
+    >>> round(interval.lower, 4), round(interval.upper, 4)
+    (0.2553, 0.3662)
+
+    Raises:
+        NotEnoughData: n < 1, successes outside 0..n, or confidence outside (0, 1).
+    """
+    _check(successes, n)
+    check_share(confidence, "confidence")
+    z = float(ndtri((1.0 + confidence) / 2.0))
+    return Interval(_wilson_bound(successes, n, -z), _wilson_bound(successes, n, z))
+
+
+def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
+    """One-sided lower Wilson bound: the proportion is above it with about `confidence`.
+
+    Raises:
+        NotEnoughData: as `wilson`.
+    """
+    _check(successes, n)
+    check_share(confidence, "confidence")
+    return _wilson_bound(successes, n, -float(ndtri(confidence)))
+
+
+def clopper_pearson_lower(successes: int, n: int, alpha: float = 0.05) -> float:
+    """One-sided exact lower bound: if the proportion is p, P(bound > p) <= `alpha` for every p and n.
+
+    The `alpha` quantile of Beta(k, n - k + 1); 0 when there is no success.
+    Clopper and Pearson (1934), "The use of confidence or fiducial limits", Biometrika 26.
+
+    Raises:
+        NotEnoughData: n < 1, successes outside 0..n, or alpha outside (0, 1).
+    """
+    _check(successes, n)
+    check_share(alpha, "alpha")
+    return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
+
+
+def clopper_pearson_upper(successes: int, n: int, alpha: float = 0.05) -> float:
+    """One-sided exact upper bound: if the proportion is p, P(bound < p) <= `alpha` for every p and n.
+
+    Raises:
+        NotEnoughData: as `clopper_pearson_lower`.
+    """
+    _check(successes, n)
+    check_share(alpha, "alpha")
+    return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1.0 - alpha))
+
+
+def _wilson_bound(successes: int, n: int, z: float) -> float:
+    share = successes / n
+    centre = share + z * z / (2 * n)
+    margin = z * sqrt(share * (1.0 - share) / n + z * z / (4 * n * n))
+    bound = (centre + margin) / (1.0 + z * z / n)
+    # Rounding must not leave the observed share outside at the ends, where the exact bound is 0 or 1.
+    return 0.0 if successes == 0 and z < 0 else 1.0 if successes == n and z > 0 else bound
+
+
+def _check(successes: int, n: int) -> None:
+    if n < 1:
+        raise NotEnoughData(f"a proportion needs at least one trial, not n = {n}")
+    if not 0 <= successes <= n:
+        raise NotEnoughData(f"{successes} successes out of {n} trials cannot be")

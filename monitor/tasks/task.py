@@ -1,0 +1,56 @@
+"""What every task type must offer, and the rule they share: an annotator's own verdict wins over scoring."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from monitor.domain.results import Answer, Label, Verdict
+
+LABEL: Final = "label"
+"""Scorer of a verdict that the annotator gave in so many words."""
+
+
+class Task(Protocol):
+    """Scores one answer against one label. Implementations are stateless; see `TASKS`."""
+
+    @property
+    def scorer(self) -> str:
+        """Name of the scoring rule, stored with every verdict."""
+
+    def score(self, prediction: Answer, label: Label) -> Verdict:
+        """The outcome; `correct` and `score` are None where the label or the answer does not allow one."""
+
+
+def spoken_verdict(label: Label) -> Verdict | None:
+    """The annotator's own verdict, or None if there is none; `unsure` is a verdict without an outcome."""
+    match label.verdict:
+        case None:
+            return None
+        case "unsure":
+            return Verdict(correct=None, score=None, scorer=LABEL)
+        case verdict:
+            correct = verdict == "correct"
+            return Verdict(correct=correct, score=float(correct), scorer=LABEL)
+
+
+def unscored(scorer: str) -> Verdict:
+    """The label says nothing that this scorer could use."""
+    return Verdict(correct=None, score=None, scorer=scorer)
+
+
+def said(prediction: Answer) -> str | None:
+    """The model's answer: as given, else its best candidate, else None."""
+    if prediction.answer is not None:
+        return prediction.answer
+    best = ranked(prediction)
+    return best[0] if best else None
+
+
+def ranked(prediction: Answer) -> tuple[str, ...]:
+    """Candidate answers from best to worst; ties keep the order in which the model gave them."""
+    return tuple(c.answer for c in sorted(prediction.candidates, key=lambda candidate: -candidate.score))
+
+
+def folded(text: str) -> str:
+    """Text for exact comparison: case, and white space around and between words, do not count."""
+    return " ".join(text.casefold().split())

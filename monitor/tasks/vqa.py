@@ -1,0 +1,85 @@
+"""Visual question answering: the official answer normalisation and soft accuracy.
+
+Antol et al. (2015), "VQA: Visual Question Answering", ICCV; rules at https://visualqa.org/evaluation.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from monitor.domain.results import Answer, Label, Verdict
+from monitor.tasks.contractions import CONTRACTIONS
+from monitor.tasks.task import said, spoken_verdict, unscored
+
+MIN_ANNOTATORS: Final = 4
+"""From four answers on they are annotators' votes (the benchmark collects ten): leaving one out, three can agree.
+Fewer are a list of acceptable answers, any of which scores 1."""
+
+CORRECT_FROM: Final = 0.5
+"""Soft accuracy that counts as correct: with ten annotators, two agreeing give 0.6 and one gives 0.3."""
+
+_AGREEMENT: Final = 3
+"""So many annotators who agree make an answer fully right."""
+
+_WORDS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS: Final = {word: str(value) for value, word in enumerate(_WORDS)} | {"none": "0"}
+_ARTICLES: Final = frozenset({"a", "an", "the"})
+_PUNCTUATION: Final = ';/[]"{}()=+\\_-><@`,?!'
+"""All but apostrophe and colon: girl's is not girls, and 2:50 is a time."""
+_PERIOD: Final = re.compile(r"\.(?!\d)")
+_THOUSANDS: Final = re.compile(r"\d,\d")
+
+
+class VisualQuestionAnswering:
+    """Soft accuracy min(1, matches / 3), averaged over leaving out each annotator in turn."""
+
+    scorer: Final = "vqa_soft_accuracy"
+
+    def score(self, prediction: Answer, label: Label) -> Verdict:
+        if (spoken := spoken_verdict(label)) is not None:
+            return spoken
+        if not label.answers:
+            return unscored(self.scorer)
+        answer = said(prediction)
+        score = 0.0 if answer is None else soft_accuracy(answer, label.answers)
+        return Verdict(correct=score >= CORRECT_FROM, score=score, scorer=self.scorer)
+
+
+def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
+    """Soft accuracy in [0, 1] of `answer` against at least one annotator's answer.
+
+    Both sides are normalised (the official code cleans only the punctuation of the annotators' answers, which its
+    data set has normalised already).
+
+    >>> round(soft_accuracy("A cat!", ["cat"] * 2 + ["dog"] * 8), 3)
+    0.6
+    """
+    given = normalise(answer)
+    matches = [normalise(accepted) == given for accepted in answers]
+    total = sum(matches)
+    if len(matches) < MIN_ANNOTATORS:
+        return float(total > 0)
+    return sum(min(1.0, (total - match) / _AGREEMENT) for match in matches) / len(matches)
+
+
+def normalise(answer: str) -> str:
+    """Lower case, no punctuation or articles, digits for number words, apostrophes back in contractions.
+
+    >>> normalise("Two dogs, I think"), normalise("It isnt the 1,000th."), normalise("2.5 m")
+    ('2 dogs i think', "it isn't 1000th", '2.5 m')
+    """
+    text = _without_punctuation(" ".join(answer.split()))
+    words = [_NUMBERS.get(word, word) for word in text.lower().split()]
+    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
+
+
+def _without_punctuation(text: str) -> str:
+    """A mark beside a space goes, one between letters becomes a space; with 1,000 in the text all just go."""
+    digits = _THOUSANDS.search(text) is not None
+    cleaned = text
+    for mark in _PUNCTUATION:
+        alone = digits or f"{mark} " in text or f" {mark}" in text
+        cleaned = cleaned.replace(mark, "" if alone else " ")
+    return _PERIOD.sub("", cleaned)

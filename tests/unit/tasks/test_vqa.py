@@ -1,0 +1,63 @@
+"""The VQA metric against its published rules (visualqa.org/evaluation.html) and worked numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain.results import Answer, Label
+from monitor.tasks.contractions import CONTRACTIONS
+from monitor.tasks.vqa import VisualQuestionAnswering, normalise, soft_accuracy
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("Yes.", "yes"),  # periods go
+        ("2.5", "2.5"),  # but not a decimal point
+        ("THE Red  car", "red car"),  # lower case, no articles
+        ("two", "2"),
+        ("None", "0"),
+        ("dont", "don't"),  # a missing apostrophe is put back
+        ("couldn'tve", "couldn't've"),
+        ("youre", "you're"),
+        ("girl's", "girl's"),  # apostrophes stay: a possessive is no plural
+        ("2:50 pm", "2:50 pm"),  # so do colons
+        ("100,978", "100978"),  # a comma between digits leaves no space
+        ("red,blue", "red blue"),  # other punctuation becomes a space
+        ("red, blue", "red blue"),
+        ("black/white", "black white"),
+        ("  hot\tdog\n", "hot dog"),
+        ("an", ""),
+    ],
+)
+def test_answers_are_normalised_by_the_published_rules(raw: str, clean: str) -> None:
+    assert normalise(raw) == clean
+
+
+@given(st.text(max_size=30))
+def test_outer_space_and_case_never_matter(text: str) -> None:
+    assert normalise(f"  {text}\n") == normalise(text)
+
+
+@pytest.mark.parametrize(("agreeing", "expected"), [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)])
+def test_soft_accuracy_has_the_published_values_for_ten_annotators(agreeing: int, expected: float) -> None:
+    answers = ["red"] * agreeing + ["blue"] * (10 - agreeing)
+    assert soft_accuracy("red", answers) == pytest.approx(expected)
+
+
+def test_fewer_than_four_answers_are_all_acceptable() -> None:
+    assert [soft_accuracy(answer, ["sofa", "couch"]) for answer in ("A sofa.", "couch", "chair")] == [1.0, 1.0, 0.0]
+
+
+def test_half_the_soft_accuracy_counts_as_correct() -> None:
+    task = VisualQuestionAnswering()
+    verdicts = [task.score(Answer("red"), Label(answers=("red",) * k + ("blue",) * (10 - k))) for k in (1, 2)]
+    assert [(v.correct, pytest.approx(v.score)) for v in verdicts] == [(False, 0.3), (True, 0.6)]
+
+
+def test_every_listed_slip_leads_back_to_a_form_with_its_apostrophe() -> None:
+    assert all(slip.replace("'", "") == form.replace("'", "") and slip != form for slip, form in CONTRACTIONS.items())
+    assert CONTRACTIONS["hed've"] == CONTRACTIONS["he'dve"] == "he'd've"
+    assert not set(CONTRACTIONS) & set(CONTRACTIONS.values()) - {"somebody'd've"}
