@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Protocol
 
 from monitor.broker import Source
-from monitor.domain.records import Batch, Partition
+from monitor.domain.records import Batch
 from monitor.errors import BrokerError, Fenced, StoreUnavailable
+from monitor.services.positions import Positions
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,6 @@ class Handler(Protocol):
     def write(self, batch: Batch, now: datetime) -> object:
         """Store the batch, or raise and leave no trace of it."""
 
-    def note_ends(self, ends: dict[Partition, int], now: datetime) -> None:
-        """Remember log ends of partitions where nothing arrives."""
-
 
 class Consumer:
     """Feeds one handler from one source until told to stop."""
@@ -37,6 +35,7 @@ class Consumer:
         self,
         source: Source,
         handler: Handler,
+        positions: Positions,
         clock: Callable[[], datetime],
         *,
         max_records: int,
@@ -45,6 +44,7 @@ class Consumer:
     ) -> None:
         self._source = source
         self._handler = handler
+        self._positions = positions
         self._clock = clock
         self._limits = (max_records, max_bytes, linger_ms)
         self._ends_noted = 0.0
@@ -54,8 +54,8 @@ class Consumer:
         while not stop.is_set():
             try:
                 self.step(stop)
-            except BrokerError as error:
-                log.warning("the broker does not answer, trying again", extra={"error": str(error)})
+            except (BrokerError, StoreUnavailable) as error:  # the latter while asking where to read on
+                log.warning("no answer, trying again", extra={"error": str(error)})
                 stop.wait(_jittered(1.0))
 
     def step(self, stop: threading.Event) -> int:
@@ -92,7 +92,7 @@ class Consumer:
             return
         self._ends_noted = time.monotonic()
         try:
-            self._handler.note_ends(self._source.ends(), self._clock())
+            self._positions.note_ends(self._source.ends())
         except StoreUnavailable as error:
             log.warning("log ends not noted", extra={"error": str(error)[:500]})
 

@@ -6,7 +6,7 @@ every field; a test compares the two.
 
 from __future__ import annotations
 
-import json
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from monitor.embedded.state import read_state
 from monitor.errors import SettingsError
+
+CONFIG_VARIABLE = "SNELLEN_CONFIG"
+"""Environment variable that names the settings file, if it is not `snellen.toml` in the working folder."""
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -59,8 +63,9 @@ class Ingest(Strict, frozen=True):
 
 
 class Embedder(Strict, frozen=True):
-    model: str = "ViT-B-32"
-    """An open_clip architecture, or `local-dir:PATH` of a folder with open_clip_config.json and weights."""
+    model: str | None = None
+    """An open_clip architecture such as `ViT-B-32`, or `local-dir:PATH` of a folder with open_clip_config.json and
+    weights. None: no embed worker; drift then rests on the embeddings that predictions carry."""
     pretrained: str | None = None
     """An open_clip tag such as `laion2b_s34b_b79k`, or a checkpoint file; none for `local-dir:`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -112,7 +117,7 @@ class Settings(BaseSettings):
     """All settings; see docs/settings.md."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SNELLEN_", env_nested_delimiter="__", toml_file="snellen.toml", extra="forbid", frozen=True
+        env_prefix="SNELLEN_", env_ignore_empty=True, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
     home: Path = Path(".snellen")
@@ -138,7 +143,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        file = os.environ.get(CONFIG_VARIABLE, "snellen.toml")  # noqa: TID251 (this is the one reader)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=Path(file))
 
 
 def load(**overrides: object) -> Settings:
@@ -165,18 +171,17 @@ def _fault(error: object) -> str:
 
 
 def _with_runtime(settings: Settings) -> Settings:
-    """Fill in addresses from the file that `snellen up` writes. A setting that was given always wins."""
-    file = settings.home / "runtime.json"
-    if not file.is_file():
+    """Fill in addresses from what `snellen up` wrote. A setting that was given always wins."""
+    state = read_state(settings.home)
+    if state is None:
         return settings
-    runtime = json.loads(file.read_text())
-    database = settings.database_url or SecretStr(runtime["database_url"])
-    servers = settings.kafka.bootstrap_servers or runtime["bootstrap_servers"]
-    link = settings.alerts.link_base or runtime.get("dashboard_url")
+    dashboard = next((one.status.address for one in state.components if one.status.name == "dashboard"), None)
+    kafka, alerts = settings.kafka, settings.alerts
+    servers = kafka.bootstrap_servers or state.addresses.bootstrap_servers
     return settings.model_copy(
         update={
-            "database_url": database,
-            "kafka": settings.kafka.model_copy(update={"bootstrap_servers": servers}),
-            "alerts": settings.alerts.model_copy(update={"link_base": link}),
+            "database_url": settings.database_url or SecretStr(state.addresses.database_url),
+            "kafka": kafka.model_copy(update={"bootstrap_servers": servers}),
+            "alerts": alerts.model_copy(update={"link_base": alerts.link_base or dashboard}),
         }
     )

@@ -46,6 +46,20 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         raise _translated(error) from error
 
 
+@contextmanager
+def trial(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is always rolled back: to see whether PostgreSQL would take something.
+
+    Raises:
+        StoreError: as `transaction`.
+    """
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except (DBAPIError, psycopg.Error) as error:
+        raise _translated(error) from error
+
+
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     kind = StoreError

@@ -5,11 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
+from monitor.store.engine import transaction
 from monitor.store.models import PARTITIONED_BY_DAY
 
 _LOCK = 0x504152  # "PAR": two makers of the same partition would collide
+
+
+class DayPartitions:
+    """Remembers which days have partitions. One per process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._days: set[date] = set()
+
+    def ensure(self, moments: Iterable[datetime]) -> None:
+        """Make the partitions that these event times need, in a transaction of its own.
+
+        Raises:
+            StoreError: PostgreSQL refused or does not answer.
+        """
+        days = {moment.astimezone(UTC).date() for moment in moments}
+        if not days <= self._days:
+            with transaction(self._engine) as connection:
+                ensure_days(connection, days)
+            self._days |= days
 
 
 def existing_days(connection: Connection) -> set[date]:

@@ -1,0 +1,137 @@
+"""`snellen ...`: each command is a few lines that call a service. Other processes are started as processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor import __version__, bootstrap, settings
+from monitor.embedded.component import ComponentStatus
+from monitor.errors import SnellenError
+
+app = typer.Typer(
+    name="snellen",
+    help="Monitor vision-language models in production: drift, calibration, slice accuracy, SLO burn-rate alerts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
+
+
+def main() -> None:
+    """Entry of the console script: our own errors become one clear message and exit status 1."""
+    try:
+        app()
+    except SnellenError as error:
+        typer.echo(f"snellen: {error}", err=True)
+        sys.exit(1)
+
+
+@app.command()
+def up(home: Home = None) -> None:
+    """Start PostgreSQL, a broker, collectors, scheduler and dashboard here; Ctrl-C stops them all."""
+    from monitor.embedded.runtime import Runtime
+    from monitor.up import prepare, services
+
+    config = settings.load(**({"home": home} if home else {}))
+    runtime = Runtime(config.home, version=__version__, on_event=_print_component)
+    ran = runtime.up(lambda addresses: prepare(config, addresses), lambda addresses: services(config, addresses))
+    if not ran:
+        typer.echo(f"already running in {config.home}; see `snellen status`, stop it with `snellen down`")
+
+
+@app.command()
+def down(home: Home = None) -> None:
+    """Stop what `snellen up` started."""
+    from monitor.embedded.control import down as stop
+
+    folder = _home(home)
+    typer.echo("stopped" if stop(folder) else f"nothing runs in {folder}")
+
+
+@app.command()
+def status(home: Home = None) -> None:
+    """Show every component of a running `snellen up` with its address and health."""
+    from monitor.embedded.control import status as components
+
+    folder = _home(home)
+    found = components(folder)
+    for component in found:
+        _print_component(component)
+    if not found:
+        typer.echo(f"nothing runs in {folder}; start it with `snellen up`")
+        raise typer.Exit(3)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema to this version and make partitions ahead."""
+    from monitor.services.retain import make_partitions_ahead
+    from monitor.store.engine import migrate as upgrade
+
+    config = settings.load()
+    upgrade(bootstrap.database_url(config))
+    make_partitions_ahead(bootstrap.open_store(config).engine, bootstrap.now())
+    typer.echo("schema is up to date")
+
+
+@app.command()
+def schedule() -> None:
+    """Evaluate every minute and deliver alerts, until stopped. Any number may run; each tick counts once."""
+    from monitor.scheduler import run
+    from monitor.telemetry import configure_logging
+
+    configure_logging()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    run(settings.load(), stop)
+
+
+@app.command()
+def evaluate(
+    as_of: Annotated[datetime, typer.Option(help="The tick, RFC 3339 with a zone; evaluated as it was known then.")],
+    since: Annotated[datetime | None, typer.Option(help="Evaluate every minute from here to --as-of.")] = None,
+) -> None:
+    """Evaluate past ticks the same way as live ones; marked as backfilled, and no channel hears of them."""
+    from monitor.services.backfill import backfill
+
+    config = settings.load()
+    end = _aware(as_of)
+    ticks = backfill(bootstrap.make_evaluation(config), _aware(since) if since else end, end)
+    typer.echo(f"{ticks} ticks evaluated up to {end.isoformat()}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the events."""
+    from monitor.domain.events import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _home(home: Path | None) -> Path:
+    return home or settings.load().home
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{moment.isoformat()} has no time zone; write e.g. {moment.isoformat()}Z")
+    return moment
+
+
+def _print_component(component: ComponentStatus) -> None:
+    detail = f"  {component.detail}" if component.detail else ""
+    typer.echo(f"{component.name:<12} {component.state:<11} {component.address or '':<40}{detail}".rstrip())
+
+
+if __name__ == "__main__":
+    main()

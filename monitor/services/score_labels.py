@@ -1,0 +1,94 @@
+"""Turn labels into verdicts once their prediction is known, in whichever order the two arrived."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import Engine
+
+from monitor.domain.results import Answer, Candidate, Label, Verdict
+from monitor.store.engine import transaction
+from monitor.store.scoring import (
+    LabelRow,
+    PredictionRow,
+    VerdictRow,
+    take_labels,
+    upsert_verdicts,
+    waiting_predictions,
+)
+from monitor.tasks import TASKS, Task
+from monitor.tasks.task import spoken_verdict, unscored
+
+CHUNK = 5000
+NO_TASK = "none"
+"""Scorer of a task that we have no scorer for: only verdicts in so many words count."""
+
+
+def score_labels(engine: Engine, chunk: int = CHUNK) -> int:
+    """Score every label whose prediction is known; returns how many predictions got a verdict row.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer; what was committed stays, the rest waits.
+    """
+    scored = 0
+    while True:
+        with transaction(engine) as connection:
+            predictions = waiting_predictions(connection, chunk)
+            labels = defaultdict(list)
+            for label in take_labels(connection, [one.request_id for one in predictions]):
+                labels[label.request_id].append(label)
+            upsert_verdicts(connection, [outcome(one, labels[one.request_id]) for one in predictions])
+        scored += len(predictions)
+        if len(predictions) < chunk:
+            return scored
+
+
+def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
+    """The verdict of the majority of annotators, each by the last word; a tie decides nothing.
+
+    Labels of users (complaints, corrections) come from no sample: they decide only where nobody else spoke, and then
+    carry no inclusion probability, so that no estimate and no SLO rests on them.
+    """
+    reviewers = [label for label in labels if label.annotator_kind != "user"]
+    deciding = list({one.annotator_id: one for one in sorted(reviewers or labels, key=_age)}.values())
+    verdict = _majority([_score(prediction, label) for label in deciding])
+    return VerdictRow(
+        prediction=prediction,
+        labelled_at=max(label.ts for label in deciding),
+        correct=verdict.correct,
+        score=verdict.score,
+        scorer=verdict.scorer,
+        inclusion_probability=_inclusion(prediction) if reviewers else None,
+    )
+
+
+def _inclusion(prediction: PredictionRow) -> float | None:
+    """A replayed log is taken whole; else only what the sampler drew counts."""
+    return 1.0 if prediction.replay is not None else prediction.inclusion_probability
+
+
+def _age(label: LabelRow) -> tuple[object, ...]:
+    return (label.ts, label.annotator_id, label.verdict or "", label.answers)
+
+
+def _score(prediction: PredictionRow, row: LabelRow) -> Verdict:
+    label = Label(verdict=row.verdict, answers=tuple(row.answers), rating=row.rating)  # type: ignore[arg-type]
+    task: Task | None = TASKS.get(prediction.task)
+    if task is None:
+        return spoken_verdict(label) or unscored(NO_TASK)
+    candidates = tuple(Candidate(one["answer"], one["score"]) for one in prediction.candidates or ())
+    return task.score(Answer(prediction.answer, candidates), label)
+
+
+def _majority(verdicts: Iterable[Verdict]) -> Verdict:
+    verdicts = list(verdicts)
+    votes = Counter(one.correct for one in verdicts if one.correct is not None)
+    scores = [one.score for one in verdicts if one.score is not None]
+    ranked = votes.most_common(2)
+    tied = len(ranked) == 2 and ranked[0][1] == ranked[1][1]
+    return Verdict(
+        correct=None if tied or not ranked else ranked[0][0],
+        score=sum(scores) / len(scores) if scores else None,
+        scorer=verdicts[-1].scorer,
+    )

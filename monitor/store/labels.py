@@ -1,0 +1,84 @@
+"""Writing labels, label tasks and deployments: append-only, and the same event twice is one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import psycopg.types.json
+from sqlalchemy import Connection, text
+
+from monitor.domain.events import Deployment, Label, Prediction
+from monitor.store.copy import raw, stage
+
+_LABEL_COLUMNS = (
+    ("content_hash", "bytea"), ("request_id", "text"), ("ts", "timestamptz"), ("annotator_id", "text"),
+    ("annotator_kind", "text"), ("verdict", "text"), ("answers", "jsonb"), ("rating", "float4"),
+    ("safety_violation", "bool"), ("correction", "text"), ("comment", "text"), ("extra", "jsonb"), ("replay", "text"),
+)  # fmt: skip
+_TASK_COLUMNS = (
+    ("request_id", "text"), ("ts", "timestamptz"), ("stratum", "text"), ("inclusion_probability", "float8"),
+)  # fmt: skip
+Json = psycopg.types.json.Jsonb
+
+
+@dataclass(frozen=True, slots=True)
+class LabelArrival:
+    event: Label
+    content_hash: bytes
+    replay: str | None
+
+
+def insert_labels(connection: Connection, arrivals: Sequence[LabelArrival]) -> set[bytes]:
+    """Append labels, whether their predictions are known or not; returns the hashes of those that were new."""
+    if not arrivals:
+        return set()
+    names = ", ".join(name for name, _ in _LABEL_COLUMNS)
+    staging = stage(connection, "labels", _LABEL_COLUMNS, map(_label_row, arrivals))
+    found = raw(connection).execute(
+        f"INSERT INTO labels ({names}) SELECT DISTINCT ON (content_hash) {names} FROM {staging} "
+        "ORDER BY content_hash ON CONFLICT DO NOTHING RETURNING content_hash"
+    )
+    return {row[0] for row in found}
+
+
+def insert_tasks(connection: Connection, drawn: Iterable[Prediction], stratum: str, probability: float) -> None:
+    """Note first-seen predictions that the sampler drew, with the probability that it drew them with."""
+    rows = [(event.request_id, event.ts, stratum, probability) for event in drawn]
+    if rows:
+        staging = stage(connection, "label_tasks", _TASK_COLUMNS, rows)
+        raw(connection).execute(f"INSERT INTO label_tasks SELECT * FROM {staging} ON CONFLICT DO NOTHING")
+
+
+def insert_deployments(connection: Connection, arrivals: Iterable[tuple[Deployment, bytes]]) -> set[bytes]:
+    """Append deployments; returns the hashes of those that were new."""
+    new = set()
+    for event, content_hash in arrivals:
+        found = connection.execute(
+            _INSERT_DEPLOYMENT,
+            {
+                "content_hash": content_hash, "ts": event.ts, "model": event.model, "version": event.version,
+                "variant": event.variant, "action": event.action, "traffic_share": event.traffic_share,
+                "note": event.note, "extra": Json(event.extra) if event.extra else None,
+            },
+        )  # fmt: skip
+        if found.rowcount:
+            new.add(content_hash)
+    return new
+
+
+_INSERT_DEPLOYMENT = text("""
+    INSERT INTO deployments (content_hash, ts, model, version, variant, action, traffic_share, note, extra)
+    VALUES (:content_hash, :ts, :model, :version, :variant, :action, :traffic_share, :note, :extra)
+    ON CONFLICT DO NOTHING
+""")
+
+
+def _label_row(arrival: LabelArrival) -> tuple[object, ...]:
+    event = arrival.event
+    return (
+        arrival.content_hash, event.request_id, event.ts, event.annotator.id,
+        event.annotator.kind, event.verdict, Json(list(event.answers)), event.rating,
+        event.safety_violation, event.correction, event.comment,
+        Json(event.extra) if event.extra else None, arrival.replay,
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""Which slices get rows of their own: an allow-list of dimensions, and a cap on the values of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Engine, text
+
+from monitor.domain.slices import OTHER
+from monitor.store.engine import transaction
+
+_LOCK = 0x534C56  # "SLV": the cap is counted by one writer at a time
+
+
+class SliceValues:
+    """Remembers the values that count by themselves. One per process; the database is the common memory."""
+
+    def __init__(self, dimensions: Iterable[str], cap: int) -> None:
+        self._dimensions = tuple(sorted(set(dimensions)))
+        self._cap = cap
+        self._known: set[tuple[str, str]] = set()
+
+    def admit(self, engine: Engine, all_slices: Iterable[dict[str, str]]) -> None:
+        """Take up values never seen, as long as their dimension is below the cap; in a transaction of its own.
+
+        Raises:
+            StoreError: PostgreSQL refused or does not answer.
+        """
+        seen = {(name, slices[name]) for slices in all_slices for name in self._dimensions if name in slices}
+        if not seen <= self._known:
+            with transaction(engine) as connection:
+                known = self._insert(connection, seen)
+            self._known = known
+
+    def of(self, slices: dict[str, str]) -> list[tuple[str, str]]:
+        """The (dimension, value) pairs that an event counts under, beyond all traffic."""
+        return [
+            (dimension, slices[dimension] if (dimension, slices[dimension]) in self._known else OTHER)
+            for dimension in self._dimensions
+            if dimension in slices
+        ]
+
+    def _insert(self, connection: Connection, seen: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        known = _read(connection)
+        for dimension, value in sorted(seen - known):
+            if sum(one == dimension for one, _ in known) < self._cap:
+                known.add((dimension, value))
+                connection.execute(
+                    text("INSERT INTO slice_values (dimension, value) VALUES (:dimension, :value)"),
+                    {"dimension": dimension, "value": value},
+                )
+        return known
+
+
+def _read(connection: Connection) -> set[tuple[str, str]]:
+    return {(row.dimension, row.value) for row in connection.execute(text("SELECT dimension, value FROM slice_values"))}

@@ -1,0 +1,18 @@
+"""Prometheus metrics of a process, on loopback."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+RECORDS = Counter("snellen_records_total", "Records by what became of them", ["topic", "outcome"])
+BATCH_SECONDS = Histogram(
+    "snellen_batch_seconds", "Time to store one batch", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
+)
+LAG = Gauge("snellen_lag_records", "Log end minus stored offset", ["topic", "partition"])
+TICKS = Counter("snellen_ticks_total", "Scheduler jobs by result", ["job", "result"])
+
+
+def serve_metrics(port: int) -> None:
+    """Answer `GET /metrics` on 127.0.0.1:port; 0 means that nobody asked for it."""
+    if port:
+        start_http_server(port, addr="127.0.0.1")

@@ -1,0 +1,129 @@
+"""Batches as a collector would hand them over, and an ingest service on a fresh database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.domain.records import REPLAY_HEADER, Batch, Partition, Record
+from monitor.formats import native
+from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.triage import Limits
+from monitor.store.engine import make_engine
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TOPIC = "t"
+PARTITION = Partition("cluster", TOPIC, "11111111-1111-1111-1111-111111111111", 0)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def ingest(engine: Engine) -> IngestService:
+    return make_service(engine)
+
+
+def make_service(engine: Engine) -> IngestService:
+    options = IngestOptions(
+        group="g",
+        decoders={TOPIC: native.decode},
+        limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
+        slice_dimensions=("device",),
+        max_slice_values=3,
+        label_rate=0.5,
+    )
+    return IngestService(engine, options, _no_sketch)
+
+
+def _no_sketch(*_: object) -> None:
+    """Sketches have tests of their own."""
+
+
+@pytest.fixture
+def send(engine: Engine) -> Callable[..., Batch]:
+    """Builds the next batch of a partition from raw values, registering the partition at its first use."""
+    next_offset: dict[Partition, int] = {}
+
+    def build(*values: bytes | dict[str, Any], partition: Partition = PARTITION, replay: str | None = None) -> Batch:
+        if partition not in next_offset:
+            next_offset[partition] = 0
+            register(engine, partition)
+        start = next_offset[partition]
+        headers = ((REPLAY_HEADER, replay.encode()),) if replay else ()
+        records = tuple(
+            Record(partition, start + index, -1, one if isinstance(one, bytes) else msgspec.json.encode(one), headers)
+            for index, one in enumerate(values)
+        )
+        next_offset[partition] = start + len(records)
+        end = {partition: start + len(records)}
+        return Batch(records, {partition: start}, dict(end), dict(end))
+
+    return build
+
+
+def register(engine: Engine, partition: Partition) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO stream_offsets (consumer_group, cluster_id, topic_id, partition, topic, next_offset) "
+                "VALUES ('g', :cluster, :id, :number, :topic, 0)"
+            ),
+            {"cluster": partition.cluster_id, "id": partition.topic_id, "number": partition.number, "topic": "t"},
+        )
+
+
+@pytest.fixture
+def prediction() -> Callable[..., dict[str, Any]]:
+    def build(request_id: str, **changes: Any) -> dict[str, Any]:
+        return {
+            "schema": "prediction/v1",
+            "request_id": request_id,
+            "ts": "2026-11-20T11:59:30Z",
+            "model": {"name": "m", "version": "v1"},
+            "task": "vqa",
+            "status": "ok",
+            "latency_ms": 42.0,
+            "input": {"image": {"ref": "file:///x.jpg"}, "prompt": "What is it?"},
+            "output": {"answer": "a mug", "confidence": 0.93},
+            "slices": {"device": "cam-1"},
+            **changes,
+        }
+
+    return build
+
+
+@pytest.fixture
+def label() -> Callable[..., dict[str, Any]]:
+    def build(request_id: str, **changes: Any) -> dict[str, Any]:
+        return {
+            "schema": "label/v1",
+            "request_id": request_id,
+            "ts": "2026-11-20T11:59:50Z",
+            "annotator": {"id": "ann", "kind": "human"},
+            "verdict": "correct",
+            **changes,
+        }
+
+    return build
+
+
+@pytest.fixture
+def rows(engine: Engine) -> Callable[..., list[Any]]:
+    """Rows of a query; a single column comes as plain values."""
+
+    def query(sql: str, **values: Any) -> list[Any]:
+        with engine.connect() as connection:
+            found = connection.execute(text(sql), values).all()
+        return [row[0] if len(row) == 1 else tuple(row) for row in found]
+
+    return query

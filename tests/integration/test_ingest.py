@@ -1,0 +1,224 @@
+"""What the ingest service does with a batch, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.domain.records import Batch, Partition
+from monitor.errors import Fenced
+from monitor.sampling import selected
+from monitor.services.ingest import LABEL_KEY, IngestService
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+Build = Callable[..., dict[str, Any]]
+Send = Callable[..., Batch]
+Rows = Callable[..., list[Any]]
+
+
+def vector(kind: str, values: np.ndarray, embedder: str = "clip@1") -> dict[str, Any]:
+    data = base64.b64encode(values.astype("<f2").tobytes()).decode()
+    return {"kind": kind, "embedder": embedder, "dtype": "f2", "data": data}
+
+
+def test_it_stores_rows_rollups_and_the_offset(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    outcome = ingest.write(send(prediction("a"), prediction("b", status="error", latency_ms=None)), NOW)
+    assert outcome == {("t", "accepted"): 2}
+    assert rows("SELECT request_id, status FROM predictions ORDER BY 1") == [("a", "ok"), ("b", "error")]
+    assert rows("SELECT dimension, value, ok, error FROM rollups_minute ORDER BY 1") == [
+        ("", "", 1, 1),
+        ("device", "cam-1", 1, 1),
+    ]
+    assert rows("SELECT next_offset, end_offset FROM stream_offsets") == [(2, 2)]
+
+
+def test_a_batch_that_was_stored_cannot_be_stored_again(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    batch = send(prediction("a"))
+    ingest.write(batch, NOW)
+    with pytest.raises(Fenced):
+        ingest.write(batch, NOW)
+    assert rows("SELECT sum(ok) FROM rollups_minute WHERE dimension = ''") == [1]
+
+
+def test_the_same_event_again_is_a_duplicate_however_it_is_written(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    event = prediction("a")
+    reordered = dict(reversed(event.items()))
+    ingest.write(send(event, reordered), NOW)
+    assert ingest.write(send(event), NOW) == {("t", "duplicate"): 1}
+    assert rows("SELECT count(*) FROM predictions") == [1]
+    assert rows("SELECT sum(ok) FROM rollups_minute WHERE dimension = ''") == [1]
+    assert rows("SELECT outcome, records FROM ingest_counters ORDER BY 1") == [("accepted", 1), ("duplicate", 2)]
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+def test_other_content_under_a_known_id_is_a_dead_letter(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows, same_batch: bool
+) -> None:
+    first, second = prediction("a"), prediction("a", status="timeout")
+    if same_batch:
+        ingest.write(send(first, second), NOW)
+    else:
+        ingest.write(send(first), NOW)
+        ingest.write(send(second), NOW)
+    assert rows("SELECT reason, record_offset FROM dead_letters") == [("contradictory", 1)]
+    assert rows("SELECT status FROM predictions") == ["ok"]
+
+
+BAD = {
+    "empty": (b"", "unreadable"),
+    "garbage": (b"\xff\xfe\x00", "unreadable"),
+    "truncated": (b'{"schema":"prediction/v1","request_id":"x"', "unreadable"),
+    "an array": (b"[1, 2]", "unreadable"),
+    "unknown schema": (b'{"schema":"prediction/v9"}', "unknown_schema"),
+    "no schema": (b"{}", "unknown_schema"),
+    "missing fields": (b'{"schema":"prediction/v1"}', "invalid"),
+    "oversized": (b"x" * (5 * 1024 * 1024), "oversized"),
+}
+
+
+@pytest.mark.parametrize(("raw", "reason"), BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_bad_bytes_become_dead_letters_and_the_rest_goes_on(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows, raw: bytes, reason: str, position: int
+) -> None:
+    values: list[Any] = [prediction("a"), prediction("b")]
+    values.insert(position, raw)
+    ingest.write(send(*values), NOW)
+    assert rows("SELECT reason, record_offset, raw = :raw FROM dead_letters", raw=raw) == [(reason, position, True)]
+    assert rows("SELECT request_id FROM predictions ORDER BY 1") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ts": "2026-11-20T12:06:00Z"}, "future_dated"),
+        ({"ts": "2026-10-01T00:00:00Z"}, "too_old"),
+        ({"ts": "2026-11-20T11:59:30"}, "invalid"),
+        ({"request_id": "x" * 129}, "invalid"),
+        ({"status": "fine"}, "invalid"),
+        ({"latency_ms": -1}, "invalid"),
+        ({"output": {"confidence": 1.5}}, "invalid"),
+        ({"input": {"prompt": "a\x00b"}}, "unstorable"),
+        ({"embeddings": [{"kind": "image", "embedder": "e", "dtype": "f2", "data": "AAA="}]}, "invalid"),
+        ({"embeddings": [vector("image", np.full(4, np.nan))]}, "invalid"),
+        ({"embeddings": [vector("image", np.zeros(4))]}, "invalid"),
+    ],
+)
+def test_bad_fields_become_dead_letters(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows, change: dict[str, Any], reason: str
+) -> None:
+    ingest.write(send(prediction("good"), {**prediction("bad"), **change}), NOW)
+    assert rows("SELECT reason FROM dead_letters") == [reason]
+    assert rows("SELECT request_id FROM predictions") == ["good"]
+
+
+def test_replays_may_be_old(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
+    ingest.write(send(prediction("a", ts="2015-03-01T00:00:00Z"), replay="r1"), NOW)
+    assert rows("SELECT replay FROM predictions") == ["r1"]
+    assert rows("SELECT count(*) FROM label_tasks") == [0]
+
+
+def test_a_value_that_only_postgresql_refuses_is_found_and_set_aside(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.formats.native._ESCAPED_NUL", __import__("re").compile(b"$^"))
+    events = [prediction(f"r{index}") for index in range(9)]
+    events[4]["output"] = {"answer": "nul \x00 inside"}
+    ingest.write(send(*events), NOW)
+    assert rows("SELECT reason, record_offset FROM dead_letters") == [("unstorable", 4)]
+    assert rows("SELECT count(*) FROM predictions") == [8]
+    assert rows("SELECT sum(ok) FROM rollups_minute WHERE dimension = ''") == [8]
+
+
+def test_slice_values_beyond_the_cap_are_counted_together(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    ingest.write(send(*(prediction(f"r{n}", slices={"device": f"cam-{n}", "other": "x"}) for n in range(5))), NOW)
+    found = rows("SELECT value, ok FROM rollups_minute WHERE dimension = 'device' ORDER BY 1")
+    assert found == [("__other__", 2), ("cam-0", 1), ("cam-1", 1), ("cam-2", 1)]
+
+
+def test_rollups_of_two_batches_add_up(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
+    ingest.write(send(prediction("a", latency_ms=4)), NOW)
+    ingest.write(send(prediction("b", latency_ms=4, cost_usd=0.5)), NOW)
+    [(ok, latency, confidence, cost)] = rows(
+        "SELECT ok, latency, confidence, cost_usd FROM rollups_minute WHERE dimension = ''"
+    )
+    assert (ok, latency[4], sum(latency), confidence[18], cost) == (2, 2, 2, 2, 0.5)
+
+
+def test_unknown_fields_are_kept(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
+    ingest.write(send(prediction("a", colour="red", model={"name": "m", "owner": "us"})), NOW)
+    assert rows("SELECT detail->'extra' FROM predictions") == [{"colour": "red", "model.owner": "us"}]
+
+
+def test_labels_are_kept_before_their_prediction_and_once(
+    ingest: IngestService, send: Send, label: Build, rows: Rows
+) -> None:
+    assert ingest.write(send(label("unknown"), label("unknown")), NOW) == {("t", "accepted"): 1, ("t", "duplicate"): 1}
+    assert rows("SELECT request_id, scored FROM labels") == [("unknown", False)]
+
+
+def test_carried_embeddings_are_stored_in_half_precision(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    values = np.linspace(-1, 1, 8)
+    ingest.write(send(prediction("a", embeddings=[vector("image", values), vector("prompt", values)])), NOW)
+    assert rows("SELECT kind, vector_dims(vector) FROM embeddings ORDER BY 1") == [("image", 8), ("prompt", 8)]
+    [stored] = rows("SELECT vector::text FROM embeddings WHERE kind = 'image'")
+    assert np.allclose(np.fromstring(stored.strip("[]"), sep=","), values.astype("f2"), atol=1e-3)
+
+
+def test_a_vector_of_another_length_than_its_embedder_makes_is_refused(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    ingest.write(send(prediction("a", embeddings=[vector("image", np.ones(8))])), NOW)
+    ingest.write(send(prediction("b", embeddings=[vector("image", np.ones(4))]), prediction("c")), NOW)
+    assert rows("SELECT reason FROM dead_letters") == ["invalid"]
+    assert rows("SELECT request_id FROM predictions ORDER BY 1") == ["a", "c"]
+
+
+def test_a_deployment_is_stored_once(ingest: IngestService, send: Send, rows: Rows) -> None:
+    event = {
+        "schema": "deployment/v1",
+        "model": "m",
+        "version": "v2",
+        "ts": "2026-11-20T11:00:00Z",
+        "action": "rollout",
+    }
+    ingest.write(send(event, event), NOW)
+    assert rows("SELECT version, action FROM deployments") == [("v2", "rollout")]
+
+
+def test_the_sampler_draws_label_tasks(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
+    ids = [f"r{n}" for n in range(100)]
+    ingest.write(send(*(prediction(one) for one in ids)), NOW)
+    drawn = rows("SELECT request_id FROM label_tasks ORDER BY 1")
+    assert drawn == sorted(one for one in ids if selected(one, 0.5, LABEL_KEY))
+    assert rows("SELECT DISTINCT inclusion_probability FROM label_tasks") == [0.5]
+
+
+def test_two_partitions_of_one_batch_move_together(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, rows: Rows
+) -> None:
+    other = Partition("cluster", "t", "11111111-1111-1111-1111-111111111111", 1)
+    one, two = send(prediction("a")), send(prediction("b"), partition=other)
+    both = Batch(one.records + two.records, one.expected | two.expected, one.following | two.following, one.end_offsets)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE stream_offsets SET next_offset = 7 WHERE partition = 1"))
+    with pytest.raises(Fenced):
+        ingest.write(both, NOW)
+    assert rows("SELECT count(*) FROM predictions") == [0]
+    assert rows("SELECT partition, next_offset FROM stream_offsets ORDER BY 1") == [(0, 0), (1, 7)]
