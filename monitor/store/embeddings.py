@@ -1,0 +1,137 @@
+"""Vectors of predictions, each under the fingerprint of the encoder that made it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection
+
+from monitor.domain.events import Prediction
+from monitor.errors import FingerprintMismatch
+from monitor.store.copy import raw, stage
+
+Vector = NDArray[np.float32]
+Key = tuple[datetime, str, int, str]
+"""Event time, request id, embedder, kind: the primary key."""
+
+_COLUMNS = (
+    ("ts", "timestamptz"), ("request_id", "text"), ("embedder_id", "int2"), ("kind", "text"),
+    ("vector", "bytea"),  # psycopg sends the bytes as they are, and the server reads them as a binary halfvec
+)  # fmt: skip
+_KEY = "ts, request_id, embedder_id, kind"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPrediction:
+    """What one embedder made of one prediction: float32 vectors [d] by kind (image, prompt, answer)."""
+
+    ts: datetime
+    request_id: str
+    model: str
+    version: str
+    variant: str
+    task: str
+    slices: Mapping[str, str]
+    embedder_id: int
+    fingerprint: str
+    vectors: Mapping[str, Vector]
+
+    @classmethod
+    def of(
+        cls, event: Prediction, embedder_id: int, fingerprint: str, vectors: Mapping[str, Vector]
+    ) -> EmbeddedPrediction:
+        return cls(
+            ts=event.ts,
+            request_id=event.request_id,
+            model=event.model.name,
+            version=event.model.version,
+            variant=event.model.variant,
+            task=event.task,
+            slices=event.slices,
+            embedder_id=embedder_id,
+            fingerprint=fingerprint,
+            vectors=vectors,
+        )
+
+
+def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail: Mapping[str, Any] | None) -> int:
+    """The number under which vectors of this embedder are stored; it is registered when it comes for the first time.
+
+    Args:
+        dimension: length of its vectors.
+        detail: what the fingerprint stands for; None when only the fingerprint is known (the serving system embedded).
+
+    Raises:
+        FingerprintMismatch: the fingerprint is known with vectors of another length.
+    """
+    found = _find_embedder(connection, fingerprint)
+    if found is None:  # an upsert would use up a number of the 32,767 at every call
+        raw(connection).execute(
+            "INSERT INTO embedders (fingerprint, dimension, detail) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (fingerprint, dimension, None if detail is None else Jsonb(dict(detail))),
+        )
+        found = _find_embedder(connection, fingerprint)
+        assert found is not None  # noqa: S101 (inserted by us, or by the one who made ours conflict)
+    number, known = found
+    if known != dimension:
+        raise FingerprintMismatch(
+            f"embedder {fingerprint!r} makes vectors of length {known}, not {dimension}: "
+            "an encoder that changed needs a fingerprint of its own"
+        )
+    return number
+
+
+def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
+    """Store the vectors that are not there yet; what is there stays as it is.
+
+    Their day partitions exist. Inserted in key order, so that two writers of the same keys wait instead of deadlocking.
+
+    Returns:
+        The rows with only the vectors that were new, at the half precision at which they are stored: sums over them
+        equal sums over what is read back. Rows of which nothing was new are left out.
+    """
+    if not rows:
+        return []
+    staging = stage(connection, "embeddings", _COLUMNS, _records(rows))
+    inserted: set[Key] = set(
+        raw(connection).execute(
+            f"INSERT INTO embeddings ({_KEY}, vector) SELECT {_KEY}, vector FROM {staging} ORDER BY {_KEY} "
+            f"ON CONFLICT DO NOTHING RETURNING {_KEY}"
+        )
+    )
+    stored = (replace(row, vectors=_new_vectors(row, inserted)) for row in rows)
+    return [row for row in stored if row.vectors]
+
+
+def _find_embedder(connection: Connection, fingerprint: str) -> tuple[int, int] | None:
+    query = "SELECT id, dimension FROM embedders WHERE fingerprint = %s"
+    return raw(connection).execute(query, (fingerprint,)).fetchone()
+
+
+def _records(rows: Sequence[EmbeddedPrediction]) -> Iterator[tuple[object, ...]]:
+    for row in rows:
+        for kind, vector in row.vectors.items():
+            yield row.ts, row.request_id, row.embedder_id, kind, _halfvec(vector)
+
+
+def _halfvec(vector: Vector) -> bytes:
+    """pgvector's binary form: dimension and a reserved number of 16 bits each, then the halves, all big-endian."""
+    return struct.pack(">HH", len(vector), 0) + vector.astype(">f2").tobytes()
+
+
+def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, Vector]:
+    """The row's vectors that were inserted. Each key is given out once, to the first row that has it."""
+    new = {}
+    for kind, vector in row.vectors.items():
+        key = (row.ts, row.request_id, row.embedder_id, kind)
+        if key in inserted:
+            inserted.remove(key)
+            new[kind] = vector.astype(np.float16).astype(np.float32)
+    return new
