@@ -18,6 +18,7 @@ from PIL import Image
 from monitor.errors import SettingsError
 
 CONFIG = "open_clip_config.json"
+WEIGHTS = (".safetensors", ".bin", ".pth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _check_architecture(name: str, pretrained: str | None) -> None:
 def _check_folder(folder: Path) -> None:
     if not (folder / CONFIG).is_file():
         raise SettingsError(f"embedder.model: {folder / CONFIG} is missing; local-dir: needs it and the weights")
-    if not any(folder.glob(pattern) for pattern in ("*.safetensors", "*.bin", "*.pth")):
+    if not any(file.suffix in WEIGHTS for file in folder.iterdir()):
         raise SettingsError(f"embedder.model: no weights in {folder}; put open_clip_model.safetensors beside {CONFIG}")
 
 

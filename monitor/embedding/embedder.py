@@ -1,0 +1,146 @@
+"""From predictions to vectors: each distinct picture and text once, pictures decoded while others are encoded."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import PIL.Image
+
+from monitor.domain.events import Image, Prediction
+from monitor.embedding.recent import RecentVectors, Vector
+from monitor.embedding.refusals import RefusedImage
+
+if TYPE_CHECKING:  # torch takes seconds and 300 MB: a collector that only ingests imports this module without it
+    import torch
+
+    from monitor.embedding.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+OpenImage = Callable[[Image], PIL.Image.Image]
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What became of some predictions."""
+
+    vectors: list[dict[str, Vector]]
+    """In their order, unit vectors [d] by kind; empty where there was nothing to embed."""
+    refused_images: Counter[str]
+    """Predictions whose picture was not opened, by `Refusal`."""
+
+
+class Embedder:
+    """An encoder, a way to open pictures, and a memory for what repeats. Belongs to one thread.
+
+    Args:
+        open_image: raises RefusedImage for what it does not open.
+        threads: that decode pictures while others are encoded.
+        remembered: vectors that are kept from batch to batch.
+    """
+
+    def __init__(self, encoder: Encoder, open_image: OpenImage, *, threads: int = 1, remembered: int = 4096) -> None:
+        self.encoder = encoder
+        self._open_image = open_image
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._recent = RecentVectors(remembered)
+        self._reported: set[str] = set()
+
+    def embed(self, predictions: Sequence[Prediction]) -> Embedded:
+        """Vectors of the picture, prompt and answer of each prediction, where it has them.
+
+        A picture that cannot be opened is counted, and its prediction has the vectors of its texts only.
+        """
+        sides = [_sides(one) for one in predictions]
+        distinct = {_key(side): side for one in sides for side in one.values()}
+        vectors = {key: vector for key in distinct if (vector := self._recent.get(key)) is not None}
+        missing = {key: side for key, side in distinct.items() if key not in vectors}
+        texts = {key: side for key, side in missing.items() if isinstance(side, str)}
+        images = {key: side for key, side in missing.items() if isinstance(side, Image)}
+        vectors |= zip(texts, self.encoder.encode_texts(texts.values()), strict=True)
+        opened, refused = self._encode_images(images)
+        vectors |= opened
+        self._remember(missing, vectors)
+        return Embedded(
+            [{kind: vectors[key] for kind, side in one.items() if (key := _key(side)) in vectors} for one in sides],
+            Counter(refused[key] for one in sides if "image" in one and (key := _key(one["image"])) in refused),
+        )
+
+    def _encode_images(self, images: Mapping[str, Image]) -> tuple[dict[str, Vector], dict[str, str]]:
+        """Vectors of those that could be opened, and the reasons of the others."""
+        opened: list[str] = []
+        refused: dict[str, str] = {}
+
+        def prepared() -> Iterator[torch.Tensor]:
+            ahead = 2 * self._threads
+            for key, result in zip(images, _ahead(self._pool, self._prepare, images.values(), ahead), strict=True):
+                if isinstance(result, RefusedImage):
+                    refused[key] = result.reason
+                    self._report(result)
+                else:
+                    opened.append(key)
+                    yield result
+
+        matrix = self.encoder.encode_prepared(prepared())
+        return dict(zip(opened, matrix, strict=True)), refused
+
+    def _prepare(self, image: Image) -> torch.Tensor | RefusedImage:
+        try:
+            return self.encoder.prepare(self._open_image(image))
+        except RefusedImage as refusal:
+            return refusal
+
+    def _remember(self, sides: Mapping[str, Image | str], vectors: Mapping[str, Vector]) -> None:
+        for key, side in sides.items():
+            if key in vectors and _lasting(side):
+                self._recent.put(key, vectors[key])
+
+    def _report(self, refusal: RefusedImage) -> None:
+        """Once per reason: counts tell how many, the log tells what to mend."""
+        if refusal.reason not in self._reported:
+            self._reported.add(refusal.reason)
+            log.warning("a picture was refused", extra={"reason": refusal.reason, "error": str(refusal)})
+
+
+def _sides(prediction: Prediction) -> dict[str, Image | str]:
+    """What there is to embed."""
+    image, prompt, answer = prediction.input.image, prediction.input.prompt, prediction.output.answer
+    sides: dict[str, Image | str] = {}
+    if image is not None and image.ref is not None:
+        sides["image"] = image
+    if prompt is not None:
+        sides["prompt"] = prompt
+    if answer is not None:
+        sides["answer"] = answer
+    return sides
+
+
+def _key(side: Image | str) -> str:
+    """Equal keys, equal vectors, within one batch."""
+    if isinstance(side, str):
+        return f"text {side}"
+    return f"image {side.sha256 or side.ref}"
+
+
+def _lasting(side: Image | str) -> bool:
+    """Does the key hold beyond the batch? A file may be overwritten under the same name: a camera's last frame."""
+    return isinstance(side, str) or side.sha256 is not None or (side.ref or "").startswith("data:")
+
+
+def _ahead(pool: Executor, function: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
+    """The results in order, computed up to `ahead` items before they are asked for: memory stays bounded."""
+    waiting: deque[Future[B]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

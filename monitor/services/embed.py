@@ -1,0 +1,100 @@
+"""Embed the sampled predictions of a batch: vectors, sketches and the offset in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from monitor.domain.records import Batch
+from monitor.embedding.embedder import Embedder
+from monitor.formats import Decoder
+from monitor.sampling import selected
+from monitor.services.triage import Limits, triage
+from monitor.store import offsets
+from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, insert_embeddings
+from monitor.store.engine import transaction
+from monitor.store.partitions import DayPartitions
+from monitor.store.predictions import Arrival, known_hashes
+
+EMBED_KEY = "embed"
+"""Key of the embedding sampler's hash; another key draws another, independent sample."""
+Sketch = Callable[[Connection, list[EmbeddedPrediction]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOptions:
+    group: str
+    decoders: Mapping[str, Decoder]
+    """Topic -> decoder."""
+    limits: Limits
+    """The same as the ingest group's, so that both keep the same events."""
+    sample_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedOutcome:
+    """What became of the predictions of one batch. Records that are none, or are refused, the ingest group reports."""
+
+    carried: int
+    """Came with vectors of their own, which the ingest group stores."""
+    unsampled: int
+    embedded: int
+    """Got at least one vector that was not stored before."""
+    vectors: int
+    refused_images: Counter[str]
+    """By `monitor.embedding.refusals.Refusal`."""
+
+
+class EmbedService:
+    """Handler of the embed group."""
+
+    def __init__(self, engine: Engine, embedder: Embedder, options: EmbedOptions, sketch: Sketch) -> None:
+        self._engine = engine
+        self._embedder = embedder
+        self._options = options
+        self._sketch = sketch
+        self._days = DayPartitions(engine)
+
+    def write(self, batch: Batch, now: datetime) -> EmbedOutcome:
+        """Embed and store; the encoding, which is slow, happens before the transaction begins.
+
+        Raises:
+            Fenced: another consumer owns a partition; nothing was stored.
+            StoreUnavailable: nothing was stored, the same batch may be tried again.
+        """
+        arrived = triage(batch.records, self._options.decoders, self._options.limits, now).predictions.values()
+        plain = [arrival for arrival, _ in arrived if not arrival.event.embeddings]
+        chosen = [one for one in plain if selected(one.event.request_id, self._options.sample_rate, EMBED_KEY)]
+        embedded = self._embedder.embed([one.event for one in chosen])
+        self._days.ensure(one.event.ts for one in chosen)
+        with transaction(self._engine) as connection:
+            offsets.advance(connection, self._options.group, batch, now)
+            stored = self._store(connection, chosen, embedded.vectors)
+        return EmbedOutcome(
+            carried=len(arrived) - len(plain),
+            unsampled=len(plain) - len(chosen),
+            embedded=len(stored),
+            vectors=sum(len(row.vectors) for row in stored),
+            refused_images=embedded.refused_images,
+        )
+
+    def _store(
+        self, connection: Connection, chosen: list[Arrival], vectors: list[dict[str, Vector]]
+    ) -> list[EmbeddedPrediction]:
+        """Insert and sketch the vectors of predictions that do not contradict a known one; returns what was new."""
+        known = known_hashes(connection, [one.event.request_id for one in chosen])
+        encoder = self._embedder.encoder
+        number = embedder_id(connection, encoder.fingerprint, encoder.dimension, encoder.detail)
+        rows = [
+            EmbeddedPrediction.of(one.event, number, encoder.fingerprint, by_kind)
+            for one, by_kind in zip(chosen, vectors, strict=True)
+            if known.get(one.event.request_id, one.content_hash) == one.content_hash
+        ]
+        stored = insert_embeddings(connection, rows)
+        if stored:
+            self._sketch(connection, stored)
+        return stored
