@@ -291,7 +291,6 @@ def upgrade() -> None:
         sa.Column("window_end", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("fit", sa.LargeBinary(), nullable=False),
-        sa.Column("baseline", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["embedder_id"], ["embedders.id"], name=op.f("fk_drift_references_embedder_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drift_references")),
@@ -302,6 +301,18 @@ def upgrade() -> None:
         ["model", "stream", "embedder_id"],
         unique=True,
         postgresql_where=sa.text("active"),
+    )
+    op.create_table(
+        "drift_baselines",
+        sa.Column("reference_id", sa.Integer(), nullable=False),
+        sa.Column("dimension", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("baseline", sa.LargeBinary(), nullable=False),
+        sa.Column("dispersion", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["reference_id"], ["drift_references.id"], name=op.f("fk_drift_baselines_reference_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("reference_id", "dimension", "value", name=op.f("pk_drift_baselines")),
     )
     op.create_table(
         "drift_results",
@@ -327,7 +338,8 @@ def upgrade() -> None:
         sa.Column("dimension", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.Column("sums", sa.ARRAY(sa.BigInteger()), nullable=False),
         sa.ForeignKeyConstraint(
             ["reference_id"],
             ["drift_references.id"],
@@ -377,6 +389,7 @@ def downgrade() -> None:
     op.drop_table("notifications")
     op.drop_table("embedding_sketches")
     op.drop_table("drift_results")
+    op.drop_table("drift_baselines")
     op.drop_index("uq_drift_references_active", table_name="drift_references", postgresql_where=sa.text("active"))
     op.drop_table("drift_references")
     op.drop_index(op.f("ix_alert_transitions_alert_id"), table_name="alert_transitions")

@@ -44,18 +44,8 @@ class CarriedEmbeddings:
             for one in event.embeddings:
                 vectors.setdefault((one.embedder, _dimension(one)), {})[one.kind] = one.vector()
             for (fingerprint, dimension), by_kind in vectors.items():
-                yield EmbeddedPrediction(
-                    ts=event.ts,
-                    request_id=event.request_id,
-                    model=event.model.name,
-                    version=event.model.version,
-                    variant=event.model.variant,
-                    task=event.task,
-                    slices=event.slices,
-                    embedder_id=self._ids[fingerprint, dimension],
-                    fingerprint=fingerprint,
-                    vectors=by_kind,
-                )
+                number = self._ids[fingerprint, dimension]
+                yield EmbeddedPrediction.of(event, number, fingerprint, by_kind)
 
 
 def _dimension(embedding: Embedding) -> int:

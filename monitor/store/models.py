@@ -324,8 +324,19 @@ class DriftReference(Base):
     window_end: Mapped[datetime]
     rows: Mapped[int]
     fit: Mapped[bytes]
-    baseline: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class DriftBaseline(Base):
+    """What one slice looked like in the reference's calibration windows, and how much its windows differed."""
+
+    __tablename__ = "drift_baselines"
+
+    reference_id: Mapped[int] = mapped_column(ForeignKey("drift_references.id", ondelete="CASCADE"), primary_key=True)
+    dimension: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    baseline: Mapped[bytes]
+    dispersion: Mapped[bytes]
 
 
 class ReferenceEpoch(Base):
@@ -347,7 +358,9 @@ class EmbeddingSketch(Base):
     dimension: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str] = mapped_column(primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
-    sketch: Mapped[bytes]
+    n: Mapped[int] = mapped_column(BigInteger)
+    sums: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    """Exact sums in whole units (`monitor.stats.exact_sums`), so that adding them in any order gives the same."""
 
 
 class DriftResult(Base):

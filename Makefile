@@ -1,0 +1,52 @@
+# Every check is named once, here; pre-commit and .ci/run call these targets and nothing else.
+# One virtual environment serves all of them. It needs Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check fmt bench soak constraints clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+demo: $(READY) ## run Snellen here with a simulated service; prints the address to open
+	@exec $(BIN)/python -m demo
+
+test: $(READY) ## unit, contract, integration, UI and documentation tests
+	$(BIN)/pytest
+
+check: $(READY) ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(READY) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## benchmarks; each prints JSON
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.drift
+
+soak: $(READY) ## the long tests
+	$(BIN)/pytest -m soak --timeout 3600
+
+constraints: ## pin the versions that the newest packages resolve to
+	$(PYTHON) -m venv .constraints && .constraints/bin/pip install -q --upgrade pip
+	.constraints/bin/pip install -q . --group dev
+	{ echo "# Tested versions; made by 'make constraints'."; .constraints/bin/pip freeze --exclude snellen; } > constraints.txt
+	rm -rf .constraints
+
+clean: ## remove the environment and what was run in it
+	rm -rf $(VENV) .snellen
+
+# pip learned dependency groups in 25.1.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@

@@ -1,0 +1,176 @@
+"""The only composition root: settings in, wired parts out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from monitor import settings as settings_module
+from monitor.broker import ClientConfig, Sink
+from monitor.embedding.embedder import Embedder
+from monitor.embedding.images import ImageOpener
+from monitor.errors import SettingsError
+from monitor.formats import FORMATS
+from monitor.services.embed import EmbedOptions, EmbedService
+from monitor.services.evaluate_drift import DriftOptions
+from monitor.services.evaluation import Evaluation
+from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.references import ReferenceOptions
+from monitor.services.sketches import SketchService
+from monitor.services.triage import Limits
+from monitor.settings import Settings
+from monitor.sli import SLIS
+from monitor.slo.objective import Objective
+from monitor.slo.openslo import parse_objectives
+from monitor.store.engine import make_engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    engine: Engine
+
+
+def now() -> datetime:
+    """The clock of every process; everything below takes time as an argument."""
+    return datetime.now(UTC)
+
+
+def open_store(settings: Settings | None = None, application: str = "snellen") -> Store:
+    """The database of the settings.
+
+    Raises:
+        SettingsError: none is named and no embedded one runs.
+    """
+    settings = settings or settings_module.load()
+    return Store(make_engine(database_url(settings), application=application))
+
+
+def database_url(settings: Settings) -> str:
+    """Raises SettingsError when no database is named and no embedded one runs."""
+    if settings.database_url is None:
+        raise SettingsError(
+            "database_url (or SNELLEN_DATABASE_URL) is not set and no embedded PostgreSQL runs: "
+            "set it, or start one with `snellen up`"
+        )
+    return settings.database_url.get_secret_value()
+
+
+def client_config(settings: Settings) -> ClientConfig:
+    """Raises SettingsError when no broker is named and no embedded one runs."""
+    kafka = settings.kafka
+    if not kafka.bootstrap_servers:
+        raise SettingsError(
+            "kafka.bootstrap_servers (or SNELLEN_KAFKA__BOOTSTRAP_SERVERS) is not set and no embedded broker runs: "
+            "set it, or start one with `snellen up`"
+        )
+    return ClientConfig(
+        bootstrap_servers=kafka.bootstrap_servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        sasl_username=kafka.sasl_username,
+        sasl_password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
+        ssl_cafile=str(kafka.ssl_cafile) if kafka.ssl_cafile else None,
+    )
+
+
+def topics(settings: Settings) -> tuple[str, ...]:
+    kafka = settings.kafka
+    return (kafka.predictions_topic, kafka.labels_topic, kafka.deployments_topic)
+
+
+def make_sink(settings: Settings) -> Sink:
+    return Sink(client_config(settings))
+
+
+def group(settings: Settings, kind: str) -> str:
+    """Name of a consumer group; `kind` is ingest or embed."""
+    return f"{settings.kafka.group}-{kind}"
+
+
+def make_ingest(settings: Settings, store: Store) -> IngestService:
+    ingest = settings.ingest
+    options = IngestOptions(
+        group=group(settings, "ingest"),
+        decoders=dict.fromkeys(topics(settings), FORMATS["native"]),
+        limits=_limits(settings),
+        slice_dimensions=ingest.slice_dimensions,
+        max_slice_values=ingest.max_slice_values,
+        label_rate=settings.labels.sample_rate,
+    )
+    return IngestService(store.engine, options, _sketches(settings, store).update)
+
+
+def make_embed(settings: Settings, store: Store) -> EmbedService:
+    """Raises SettingsError when no model is set, or it cannot be loaded."""
+    options = EmbedOptions(
+        group=group(settings, "embed"),
+        decoders={settings.kafka.predictions_topic: FORMATS["native"]},
+        limits=_limits(settings),
+        sample_rate=settings.embedder.sample_rate,
+    )
+    return EmbedService(store.engine, make_embedder(settings), options, _sketches(settings, store).update)
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    """Raises SettingsError when no model is set, or it cannot be loaded."""
+    from monitor.embedding.encoder import Encoder  # noqa: PLC0415 (torch costs seconds and 300 MB: only embedders pay)
+
+    embedder = settings.embedder
+    if embedder.model is None:
+        raise SettingsError("embedder.model (or SNELLEN_EMBEDDER__MODEL) is not set: name an open_clip model")
+    encoder = Encoder(
+        embedder.model,
+        embedder.pretrained,
+        device=embedder.device,
+        batch_size=embedder.batch_size,
+        threads=embedder.threads,
+    )
+    return Embedder(encoder, make_image_opener(settings), threads=embedder.threads)
+
+
+def make_image_opener(settings: Settings) -> ImageOpener:
+    """Raises SettingsError when an image root is not a folder."""
+    embedder = settings.embedder
+    return ImageOpener(
+        embedder.image_roots, max_bytes=embedder.max_image_bytes, max_pixels=embedder.max_image_pixels
+    )
+
+
+def read_objectives(settings: Settings) -> list[Objective]:
+    """Raises SettingsError with every fault of every SLO document."""
+    folder = settings.alerts.slo_dir
+    files = sorted(folder.glob("*.y*ml"))
+    if not files:
+        raise SettingsError(f"alerts.slo_dir (or SNELLEN_ALERTS__SLO_DIR): no YAML file in {folder}")
+    return list(parse_objectives({file.name: file.read_bytes() for file in files}, SLIS, CHANNELS))
+
+
+def make_evaluation(settings: Settings) -> Evaluation:
+    """Raises SettingsError with every fault of the SLO documents, or when no database is named."""
+    drift = settings.drift
+    reference = ReferenceOptions(
+        window=drift.window,
+        rows=drift.reference_rows,
+        span=drift.reference_span,
+        slice_dimensions=settings.ingest.slice_dimensions,
+        max_slice_values=settings.ingest.max_slice_values,
+    )
+    return Evaluation(
+        engine=open_store(settings, application="snellen-evaluate").engine,
+        objectives=read_objectives(settings),
+        drift=DriftOptions(reference, drift.alpha),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    ingest = settings.ingest
+    return Limits(ingest.max_record_bytes, ingest.max_future, ingest.max_age)
+
+
+def _sketches(settings: Settings, store: Store) -> SketchService:
+    return SketchService(store.engine, settings.ingest.slice_dimensions, settings.ingest.max_slice_values)

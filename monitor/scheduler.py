@@ -1,0 +1,103 @@
+"""The scheduler: a table of jobs, each one service call. Any number may run; the database makes each tick count once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import text
+
+from monitor import bootstrap
+from monitor.domain.window import MINUTE, floor
+from monitor.errors import SnellenError
+from monitor.services.deliver import Delivery, deliver
+from monitor.services.evaluation import Evaluation, evaluate_ticks
+from monitor.services.retain import make_partitions_ahead
+from monitor.settings import Settings
+from monitor.store import locks
+from monitor.store.engine import require_migrated, transaction
+from monitor.telemetry import TICKS, serve_metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What jobs work with."""
+
+    evaluation: Evaluation
+    delivery: Delivery
+
+
+def evaluate_now(context: Context) -> None:
+    """The newest whole minute by the database's clock. Ticks missed while down are not made up for: charts show the
+    gap, and `snellen evaluate --since` fills it without telling anybody."""
+    with transaction(context.evaluation.engine) as connection:
+        if locks.is_held(connection, locks.BACKFILL):
+            log.info("a backfill is running, this tick is left out")
+            return
+        now: datetime = connection.execute(text("SELECT now()")).scalar_one()
+    evaluate_ticks(context.evaluation, [floor(now, MINUTE)], backfilled=False)
+
+
+def deliver_due(context: Context) -> None:
+    """Send what is due."""
+    deliver(context.delivery, bootstrap.now())
+
+
+def partitions_ahead(context: Context) -> None:
+    """Partitions of the coming days."""
+    make_partitions_ahead(context.evaluation.engine, bootstrap.now())
+
+
+JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
+    "evaluate": (60, evaluate_now),
+    "deliver": (5, deliver_due),
+    "partitions": (3600, partitions_ahead),
+}
+"""Name -> (every so many seconds, what)."""
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Run the jobs until `stop` is set.
+
+    Raises:
+        SnellenError: wrong settings or SLO documents, no database, or an unmigrated one.
+    """
+    evaluation = bootstrap.make_evaluation(settings)
+    require_migrated(evaluation.engine)
+    context = Context(evaluation, bootstrap.make_delivery(settings, evaluation))
+    serve_metrics(settings.metrics_port)
+    scheduler = BackgroundScheduler(
+        timezone="UTC",
+        executors={"default": ThreadPoolExecutor(len(JOBS))},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    for name, (seconds, job) in JOBS.items():
+        scheduler.add_job(
+            _guarded, IntervalTrigger(seconds=seconds), args=(name, job, context), id=name, next_run_time=bootstrap.now()
+        )
+    scheduler.start()
+    log.info("scheduler runs", extra={"jobs": list(JOBS), "slos": [one.name for one in evaluation.objectives]})
+    stop.wait()
+    scheduler.shutdown(wait=True)
+
+
+def _guarded(name: str, job: Callable[[Context], None], context: Context) -> None:
+    """A job that fails is logged and counted, and runs again at its next turn."""
+    try:
+        job(context)
+    except SnellenError as error:
+        log.error("job failed: %s", error, extra={"job": name})  # noqa: TRY400 (expected faults need no traceback)
+        TICKS.labels(name, "failed").inc()
+    except Exception:
+        log.exception("job failed", extra={"job": name})
+        TICKS.labels(name, "failed").inc()
+    else:
+        TICKS.labels(name, "ok").inc()

@@ -1,0 +1,103 @@
+"""Compare the current window with the reference: every model, stream and slice, at one tick."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from monitor.domain.results import DriftResult, DriftVerdict
+from monitor.domain.slices import ALL_TRAFFIC, Slice
+from monitor.domain.window import HOUR, Window, floor
+from monitor.drift.compare import compare
+from monitor.services.references import ReferenceOptions, make_provisional
+from monitor.stats.multiple_testing import benjamini_hochberg
+from monitor.store import references as store
+from monitor.store.engine import transaction
+from monitor.store.references import ActiveReference, Baseline
+
+OWN_DIMENSIONS = ("variant", "version")
+"""A new variant or version is compared with all traffic of the reference: it has no past of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftOptions:
+    reference: ReferenceOptions
+    alpha: float
+    """Expected share of false findings among the findings of one tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    reference: ActiveReference
+    part: Slice
+    result: DriftResult
+
+
+def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int:
+    """Compare the window that ends at `tick` (floored to its hour); returns how many results there are.
+
+    Cold start first: where a model has no reference yet and enough traffic has come, a provisional one is made.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    tick = floor(tick, HOUR)
+    make_provisional(engine, options.reference, tick)
+    window = Window.before(tick, options.reference.window)
+    with transaction(engine) as connection:
+        compared = []
+        for reference in store.active_references(connection):
+            known = store.baselines(connection, reference.id)
+            for part, sketch in store.sketches_in(connection, reference, window).items():
+                baseline = _baseline(known, part)
+                if baseline is None:
+                    result = _unknown(part, sketch.n)
+                else:
+                    result = compare(reference.fit, baseline.sketch, sketch, baseline.dispersion, level=options.alpha)
+                compared.append(_Compared(reference, part, result))
+        adjusted = _adjust(compared)
+        store.insert_results(
+            connection, [_row(one, p, window, options.alpha) for one, p in zip(compared, adjusted, strict=True)]
+        )
+    return len(compared)
+
+
+def _baseline(known: dict[Slice, Baseline], part: Slice) -> Baseline | None:
+    if part in known:
+        return known[part]
+    return known.get(ALL_TRAFFIC) if part.dimension in OWN_DIMENSIONS else None
+
+
+def _unknown(part: Slice, n: int) -> DriftResult:
+    return DriftResult(
+        DriftVerdict.NOT_ENOUGH_REFERENCE, 0, n, reason=f"the reference has too few rows with {part} to compare with"
+    )
+
+
+def _adjust(compared: list[_Compared]) -> list[float | None]:
+    """Benjamini-Hochberg over all comparisons of the tick that have a p-value."""
+    tested = [one.result.p_value for one in compared if one.result.p_value is not None]
+    found = iter(benjamini_hochberg(tested).tolist() if tested else [])
+    return [next(found) if one.result.p_value is not None else None for one in compared]
+
+
+def _row(one: _Compared, adjusted: float | None, window: Window, alpha: float) -> dict[str, object]:
+    result = one.result
+    verdict = result.verdict
+    if adjusted is not None:
+        verdict = DriftVerdict.DRIFT if adjusted < alpha else DriftVerdict.NO_DRIFT
+    return {
+        "reference_id": one.reference.id,
+        "dimension": one.part.dimension,
+        "value": one.part.value,
+        "tick": window.end,
+        "window_start": window.start,
+        "n": result.n_current,
+        "verdict": str(verdict),
+        "p_value": result.p_value,
+        "adjusted_p": adjusted,
+        "effect": result.effect,
+        "detail": {**asdict(result), "verdict": str(result.verdict), "alpha": alpha},
+    }

@@ -1,0 +1,115 @@
+"""Evaluate SLOs at ticks, decide what becomes of their incidents, and store both in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, text
+
+from monitor.domain.window import Window
+from monitor.sli import SLIS
+from monitor.sli.label_accuracy import LabelAccuracy
+from monitor.slo.alerting import next_states
+from monitor.slo.burn_rate import EXHAUSTION_WINDOWS, evaluate
+from monitor.slo.counts import CountSeries, LabelSeries
+from monitor.slo.evaluation import Evaluation
+from monitor.slo.incident import Step
+from monitor.slo.objective import Objective
+from monitor.slo.policy import Severity
+from monitor.store import alerts, indicators
+from monitor.store.engine import transaction
+
+_LOCK_CLASS = 0x534C4F  # "SLO"; the second key is the SLO's own
+
+
+def evaluate_slos(
+    engine: Engine, objectives: Sequence[Objective], ticks: Sequence[datetime], *, backfilled: bool
+) -> int:
+    """Evaluate every objective at each tick, in order; ticks that somebody evaluated before are left alone.
+
+    Args:
+        ticks: ascending whole minutes, aware.
+        backfilled: past ticks: stored and marked, but no channel hears of them.
+
+    Returns:
+        Evaluations that were new.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer; whole objectives are stored or not.
+    """
+    return sum(_evaluate(engine, one, ticks, backfilled=backfilled) for one in objectives)
+
+
+def read_series(connection: Connection, objective: Objective, ticks: Sequence[datetime]) -> CountSeries | LabelSeries:
+    """Everything that evaluations of the objective at these ticks rest on."""
+    longest = max(objective.window_minutes, *EXHAUSTION_WINDOWS) + objective.label_delay_minutes
+    window = Window(ticks[0] - timedelta(minutes=longest), ticks[-1])
+    measure = objective.measure
+    sli = SLIS[measure.sli]
+    if isinstance(sli, LabelAccuracy):
+        labels = sli.count(indicators.label_outcomes(connection, measure.selector, window), measure.threshold)
+        return LabelSeries.of_labels(labels.predicted_at, labels.known_at, labels.bad)
+    events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
+    first = indicators.first_minute(connection, ticks[-1]) or ticks[-1]
+    start = max(window.start, min(first, ticks[-1]))
+    series = CountSeries.of_minutes(_minute(start), _minute(window.end), events.minute, events.bad, events.total)
+    slices = objective.time_slice
+    return series.time_slices(slices.minutes, slices.target) if slices else series
+
+
+def _evaluate(engine: Engine, objective: Objective, ticks: Sequence[datetime], *, backfilled: bool) -> int:
+    with transaction(engine) as connection:
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(:class, hashtext(:slo))"), {"class": _LOCK_CLASS, "slo": objective.name}
+        )
+        series = read_series(connection, objective, ticks)
+        evaluations = [evaluate(objective, series, tick) for tick in ticks]
+        new = alerts.insert_evaluations(connection, evaluations, backfilled=backfilled)
+        _decide(connection, objective, [one for one in evaluations if one.tick in new], backfilled=backfilled)
+    return len(new)
+
+
+def _decide(
+    connection: Connection, objective: Objective, evaluations: Sequence[Evaluation], *, backfilled: bool
+) -> None:
+    """Carry the objective's incidents through the evaluations; their states are written once, at the end."""
+    incidents = alerts.open_incidents(connection, objective.name)
+    channels = {one.severity: () if backfilled else one.channels for one in objective.alerting}
+    for evaluation in evaluations:
+        states = {severity: incident.state for severity, incident in incidents.items()}
+        for severity, step in next_states(states, evaluation, objective).items():
+            _take(connection, incidents, severity, step, channels[severity], backfilled=backfilled)
+    for incident in incidents.values():
+        alerts.update_incident(connection, incident)
+
+
+def _take(
+    connection: Connection,
+    incidents: dict[Severity, alerts.OpenIncident],
+    severity: Severity,
+    step: Step,
+    channels: Sequence[str],
+    *,
+    backfilled: bool,
+) -> None:
+    """Take one step: open, carry on or close the incident, and store what is to be told."""
+    incident = incidents.get(severity)
+    if incident is None:
+        if step.state is None:
+            return
+        incident = alerts.open_incident(connection, step.state, backfilled=backfilled)
+    if step.transition is not None:
+        told = channels if step.transition.notify else ()
+        alerts.insert_transition(connection, incident.alert_id, step.transition, told, backfilled=backfilled)
+    if step.state is None:
+        alerts.close_incident(
+            connection, incident, step.transition.tick if step.transition else incident.state.updated_at
+        )
+        del incidents[severity]
+    else:
+        incidents[severity] = alerts.OpenIncident(incident.alert_id, step.state)
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 60

@@ -1,0 +1,44 @@
+"""One tick: score what was labelled, compare with the reference, evaluate the SLOs. Live and past ticks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from monitor.domain.window import HOUR, MINUTE, floor
+from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
+from monitor.services.evaluate_slos import evaluate_slos
+from monitor.services.score_labels import score_labels
+from monitor.slo.objective import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is evaluated, and where."""
+
+    engine: Engine
+    objectives: Sequence[Objective]
+    drift: DriftOptions
+
+
+def evaluate_ticks(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
+    """Evaluate whole minutes in order: SLOs at each, drift at each full hour among them.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer; a repetition goes on where this one ended.
+    """
+    score_labels(evaluation.engine)
+    for tick in ticks:
+        if tick == floor(tick, HOUR):
+            evaluate_drift(evaluation.engine, evaluation.drift, tick)
+    evaluate_slos(evaluation.engine, evaluation.objectives, ticks, backfilled=backfilled)
+
+
+def minutes(start: datetime, end: datetime) -> list[datetime]:
+    """The whole minutes of (start, end], or just `end` floored when they are the same."""
+    first, last = floor(start, MINUTE), floor(end, MINUTE)
+    count = round((last - first) / MINUTE)
+    return [first + MINUTE * (index + 1) for index in range(count)] or [last]

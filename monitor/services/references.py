@@ -1,0 +1,138 @@
+"""Make drift references: fit one half of past traffic, calibrate on the other, sketch what is retained."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from monitor.domain.slices import ALL_TRAFFIC, Slice
+from monitor.domain.window import Window
+from monitor.drift import reference as reference_fit
+from monitor.drift.compare import MIN_REFERENCE
+from monitor.drift.dispersion import estimate
+from monitor.drift.sketch import Sketch
+from monitor.drift.streams import STREAMS
+from monitor.errors import NotEnoughData
+from monitor.services.sketches import SketchService
+from monitor.store import references as store
+from monitor.store.embeddings import EmbeddedPrediction
+from monitor.store.engine import transaction
+from monitor.store.references import Baseline, Source
+
+log = logging.getLogger(__name__)
+
+CHUNK = 5000
+MAX_ROWS = 20_000
+"""A reference rests on at most so many rows, evenly taken from its time: more change nothing but the cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceOptions:
+    window: timedelta
+    """Length of the windows that will be compared, whole hours; the reference's own are as long."""
+    rows: int
+    """A provisional reference waits for so many rows ..."""
+    span: timedelta
+    """... and for so much time."""
+    slice_dimensions: tuple[str, ...]
+    max_slice_values: int
+
+
+def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
+    """Cold start: for each model and embedder without a reference, make one of its first traffic; returns how many.
+
+    Only traffic before `tick` is looked at, so that past ticks are evaluated as they would have been.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    with transaction(engine) as connection:
+        have = {(one.model, one.embedder_id) for one in store.active_references(connection)}
+        waiting = {
+            source: first
+            for source, first in store.sources(connection, tick).items()
+            if (source.model, source.embedder_id) not in have and tick - first >= options.span
+        }
+    return sum(
+        make_reference(engine, options, source, Window(first, first + options.span), blessed=False)
+        for source, first in waiting.items()
+    )
+
+
+def make_reference(engine: Engine, options: ReferenceOptions, source: Source, window: Window, *, blessed: bool) -> int:
+    """Make references of a source's traffic in a window, one per stream that has enough rows; returns how many.
+
+    Writers of sketches wait while what is retained is sketched under the new fits, so that no vector is left out.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    sketcher = SketchService(engine, options.slice_dimensions, options.max_slice_values)
+    made = []
+    with transaction(engine) as connection:
+        store.next_epoch(connection)
+        rows = _thinned(list(store.embedded(connection, source, window)))
+        if len(rows) < options.rows and not blessed:
+            return 0
+        for stream in STREAMS:
+            try:
+                made.append(_make(connection, sketcher, options, source, stream, window, rows, blessed=blessed))
+            except NotEnoughData as error:
+                log.warning("no reference", extra={"model": source.model, "stream": stream, "reason": str(error)})
+        for chunk in _chunks(store.embedded(connection, source)):
+            for reference in made:
+                store.add_sketches(connection, reference.id, sketcher.sketch(reference, chunk))
+    return len(made)
+
+
+def _make(
+    connection: Connection,
+    sketcher: SketchService,
+    options: ReferenceOptions,
+    source: Source,
+    stream: str,
+    window: Window,
+    rows: Sequence[EmbeddedPrediction],
+    *,
+    blessed: bool,
+) -> store.ActiveReference:
+    chosen = [(row, vector) for row in rows if (vector := STREAMS[stream](row.vectors)) is not None]
+    if not chosen:
+        raise NotEnoughData(f"no prediction has what the {stream} stream needs")
+    hours = int(options.window.total_seconds()) // 3600
+    numbers = np.array([int(row.ts.timestamp()) // 3600 // hours for row, _ in chosen])
+    vectors = np.stack([vector for _, vector in chosen])
+    built = reference_fit.build(vectors, numbers, source.fingerprint)
+    calibrates = np.isin(numbers, built.calibration_windows)
+    parts: dict[Slice, list[int]] = defaultdict(list)
+    for index in np.flatnonzero(calibrates).tolist():
+        for part in sketcher.slices_of(chosen[index][0]):
+            parts[part].append(index)
+    baselines = {ALL_TRAFFIC: Baseline(built.baseline, built.dispersion)}
+    for part, members in parts.items():
+        if part != ALL_TRAFFIC and len(members) >= MIN_REFERENCE:
+            features = built.fit.features(vectors[members])
+            baselines[part] = Baseline(
+                Sketch.of_features(features, built.fit), estimate(features, numbers[members], built.fit)
+            )
+    made = store.insert_reference(connection, source, stream, built.fit, window, len(chosen), blessed=blessed)
+    store.insert_baselines(connection, made.id, baselines)
+    return made
+
+
+def _thinned(rows: list[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
+    if len(rows) <= MAX_ROWS:
+        return rows
+    return [rows[index] for index in np.linspace(0, len(rows) - 1, MAX_ROWS).astype(int).tolist()]
+
+
+def _chunks(rows: Iterator[EmbeddedPrediction]) -> Iterator[list[EmbeddedPrediction]]:
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk

@@ -1,0 +1,73 @@
+"""Add vectors to the hourly sketches of every active reference, in the transaction that stores them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from monitor.domain.slices import ALL_TRAFFIC, Slice
+from monitor.domain.window import HOUR, floor
+from monitor.drift.sketch import Sketch
+from monitor.drift.streams import STREAMS
+from monitor.store import references
+from monitor.store.embeddings import EmbeddedPrediction
+from monitor.store.references import ActiveReference
+from monitor.store.slice_values import SliceValues
+
+NONE_YET = -1
+
+
+class SketchService:
+    """Knows the active references. One per process; reads them anew when their epoch changes."""
+
+    def __init__(self, engine: Engine, dimensions: tuple[str, ...], cap: int) -> None:
+        self._engine = engine
+        self._slices = SliceValues(dimensions, cap)
+        self._epoch = NONE_YET
+        self._references: list[ActiveReference] = []
+
+    def update(self, connection: Connection, rows: Sequence[EmbeddedPrediction]) -> None:
+        """Sketch vectors that are stored by this transaction and were not there before.
+
+        Raises:
+            FingerprintMismatch: a vector of another embedder than its number says.
+        """
+        epoch = references.share_epoch(connection)
+        if epoch != self._epoch:
+            self._references, self._epoch = references.active_references(connection), epoch
+        self._slices.admit(self._engine, [dict(row.slices) for row in rows])
+        for reference in self._references:
+            references.add_sketches(connection, reference.id, self.sketch(reference, rows))
+
+    def sketch(
+        self, reference: ActiveReference, rows: Sequence[EmbeddedPrediction]
+    ) -> dict[tuple[Slice, datetime], Sketch]:
+        """The rows' sketches under a reference, by slice and hour; rows of other models or embedders are left out."""
+        vector_of = STREAMS[reference.stream]
+        chosen = [
+            (row, vector)
+            for row in rows
+            if row.model == reference.model
+            and row.embedder_id == reference.embedder_id
+            and (vector := vector_of(row.vectors)) is not None
+        ]
+        if not chosen:
+            return {}
+        reference.fit.demand(chosen[0][0].fingerprint)
+        features = reference.fit.features(np.stack([vector for _, vector in chosen]))
+        cells: dict[tuple[Slice, datetime], list[int]] = defaultdict(list)
+        for index, (row, _) in enumerate(chosen):
+            hour = floor(row.ts, HOUR)
+            for part in self.slices_of(row):
+                cells[part, hour].append(index)
+        return {cell: Sketch.of_features(features[members], reference.fit) for cell, members in cells.items()}
+
+    def slices_of(self, row: EmbeddedPrediction) -> list[Slice]:
+        """All traffic, what the model calls itself, and the slices that are configured."""
+        own = [Slice("variant", row.variant), Slice("version", row.version)]
+        configured = [Slice(*pair) for pair in self._slices.of(dict(row.slices))]
+        return [ALL_TRAFFIC, *own, *configured]

@@ -1,0 +1,64 @@
+"""What SLIs are computed from: minute rollups, and verdicts of the random label sample."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from monitor.domain.histograms import LATENCY_BINS
+from monitor.domain.window import Window
+from monitor.sli.series import LabelOutcomes, MinuteCounts
+from monitor.slo.objective import Selector
+
+_CHOSEN = """
+      AND (CAST(:model AS text) IS NULL OR model = :model) AND (CAST(:version AS text) IS NULL OR version = :version)
+      AND (CAST(:variant AS text) IS NULL OR variant = :variant) AND (CAST(:task AS text) IS NULL OR task = :task)
+"""
+_MINUTES = text(f"""
+    SELECT CAST(extract(epoch FROM minute) / 60 AS bigint), ok, error, timeout, rejected, latency
+    FROM rollups_minute
+    WHERE minute >= :start AND minute < :end AND dimension = :dimension AND value = :value {_CHOSEN}
+""")
+_LABELS = text(f"""
+    SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM labelled_at) AS float8), correct
+    FROM verdicts
+    WHERE ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL
+      AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
+""")
+_FIRST = text("SELECT min(minute) FROM rollups_minute WHERE minute <= :now")
+
+
+def first_minute(connection: Connection, now: datetime) -> datetime | None:
+    """When the recorded history begins; None while it is empty."""
+    found: datetime | None = connection.execute(_FIRST, {"now": now}).scalar()
+    return found
+
+
+def minute_counts(connection: Connection, selector: Selector, window: Window) -> MinuteCounts:
+    """The rollups of the selected traffic."""
+    found = connection.execute(_MINUTES, _parameters(selector, window)).all()
+    counts = np.array([row[:5] for row in found], dtype=np.int64).reshape(len(found), 5)
+    latency = np.array([row[5] for row in found], dtype=np.int64).reshape(len(found), LATENCY_BINS)
+    return MinuteCounts(*counts.T, latency_histogram=latency)
+
+
+def label_outcomes(connection: Connection, selector: Selector, window: Window) -> LabelOutcomes:
+    """The verdicts on selected predictions of this window that the sampler drew (or that a replay brought whole)."""
+    found = connection.execute(_LABELS, _parameters(selector, window)).all()
+    values = np.array([tuple(row) for row in found], dtype=np.float64).reshape(len(found), 3)
+    return LabelOutcomes(values[:, 0], values[:, 1], values[:, 2].astype(np.bool_))
+
+
+def _parameters(selector: Selector, window: Window) -> dict[str, object]:
+    return {
+        "start": window.start,
+        "end": window.end,
+        "model": selector.model,
+        "version": selector.version,
+        "variant": selector.variant,
+        "task": selector.task,
+        "dimension": selector.slice.dimension,
+        "value": selector.slice.value,
+    }

@@ -1,0 +1,27 @@
+"""Advisory locks: so that replicas do not do the same work twice, and a backfill is not disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, text
+
+BACKFILL = 0x42414B  # "BAK"
+
+
+@contextmanager
+def hold(engine: Engine, key: int) -> Iterator[None]:
+    """Hold a lock on a connection of its own until the end of the block, waiting for it if need be."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+
+def is_held(connection: Connection, key: int) -> bool:
+    """Does anybody hold this lock?"""
+    free = connection.execute(text("SELECT pg_try_advisory_xact_lock_shared(:key)"), {"key": key}).scalar_one()
+    return not free

@@ -1,0 +1,223 @@
+"""Drift references, the hourly sketches under them, and the vectors that they are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from monitor.domain.slices import Slice
+from monitor.domain.window import Window
+from monitor.drift.dispersion import Dispersion
+from monitor.drift.fit import Fit
+from monitor.drift.sketch import Sketch, merge
+from monitor.store.copy import raw, stage
+from monitor.store.embeddings import EmbeddedPrediction
+from monitor.store.labels import Json
+
+_SKETCH_COLUMNS = (
+    ("reference_id", "int4"), ("dimension", "text"), ("value", "text"), ("hour", "timestamptz"),
+    ("n", "int8"), ("sums", "int8[]"),
+)  # fmt: skip
+_SKETCH_KEY = "reference_id, dimension, value, hour"
+_FETCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveReference:
+    """A reference that current traffic is sketched under."""
+
+    id: int
+    model: str
+    stream: str
+    embedder_id: int
+    fit: Fit
+    blessed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a slice looked like in the reference."""
+
+    sketch: Sketch
+    dispersion: Dispersion
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Vectors of one model under one embedder: what a reference can be made of."""
+
+    model: str
+    embedder_id: int
+    fingerprint: str
+
+
+def share_epoch(connection: Connection) -> int:
+    """The number of the current set of references, which cannot change until the end of the transaction."""
+    return int(connection.execute(text("SELECT epoch FROM reference_epoch FOR SHARE")).scalar_one())
+
+
+def next_epoch(connection: Connection) -> None:
+    """Begin a new set of references; writers of sketches wait until the end of the transaction."""
+    connection.execute(text("UPDATE reference_epoch SET epoch = epoch + 1"))
+
+
+def active_references(connection: Connection) -> list[ActiveReference]:
+    rows = connection.execute(
+        text("SELECT id, model, stream, embedder_id, fit, blessed FROM drift_references WHERE active ORDER BY id")
+    )
+    return [
+        ActiveReference(row.id, row.model, row.stream, row.embedder_id, Fit.from_bytes(bytes(row.fit)), row.blessed)
+        for row in rows
+    ]
+
+
+def insert_reference(
+    connection: Connection, source: Source, stream: str, fit: Fit, window: Window, rows: int, *, blessed: bool
+) -> ActiveReference:
+    """Store a reference and make it the active one of its stream."""
+    key = {"model": source.model, "stream": stream, "embedder": source.embedder_id}
+    connection.execute(
+        text(
+            "UPDATE drift_references SET active = false "
+            "WHERE model = :model AND stream = :stream AND embedder_id = :embedder AND active"
+        ),
+        key,
+    )
+    found = connection.execute(
+        text(
+            "INSERT INTO drift_references "
+            "(model, stream, embedder_id, blessed, active, window_start, window_end, rows, fit) "
+            "VALUES (:model, :stream, :embedder, :blessed, true, :start, :end, :rows, :fit) RETURNING id"
+        ),
+        {**key, "blessed": blessed, "start": window.start, "end": window.end, "rows": rows, "fit": fit.to_bytes()},
+    )
+    return ActiveReference(int(found.scalar_one()), source.model, stream, source.embedder_id, fit, blessed)
+
+
+def insert_baselines(connection: Connection, reference_id: int, baselines: Mapping[Slice, Baseline]) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO drift_baselines (reference_id, dimension, value, baseline, dispersion) "
+            "VALUES (:reference, :dimension, :value, :baseline, :dispersion)"
+        ),
+        [
+            {
+                "reference": reference_id, "dimension": part.dimension, "value": part.value,
+                "baseline": one.sketch.to_bytes(), "dispersion": one.dispersion.to_bytes(),
+            }
+            for part, one in baselines.items()
+        ],
+    )  # fmt: skip
+
+
+def baselines(connection: Connection, reference_id: int) -> dict[Slice, Baseline]:
+    rows = connection.execute(
+        text("SELECT dimension, value, baseline, dispersion FROM drift_baselines WHERE reference_id = :id"),
+        {"id": reference_id},
+    )
+    return {
+        Slice(row.dimension, row.value): Baseline(
+            Sketch.from_bytes(bytes(row.baseline)), Dispersion.from_bytes(bytes(row.dispersion))
+        )
+        for row in rows
+    }
+
+
+def add_sketches(connection: Connection, reference_id: int, sketches: Mapping[tuple[Slice, datetime], Sketch]) -> None:
+    """Add to the hourly sums, in key order so that two writers wait for each other instead of deadlocking."""
+    rows = (
+        (reference_id, part.dimension, part.value, hour, sketch.n, sketch.sums.tolist())
+        for (part, hour), sketch in sketches.items()
+    )
+    staging = stage(connection, "embedding_sketches", _SKETCH_COLUMNS, rows)
+    raw(connection).execute(
+        f"INSERT INTO embedding_sketches ({_SKETCH_KEY}, n, sums) SELECT {_SKETCH_KEY}, n, sums FROM {staging} "
+        f"ORDER BY {_SKETCH_KEY} ON CONFLICT ({_SKETCH_KEY}) DO UPDATE SET n = embedding_sketches.n + EXCLUDED.n, "
+        "sums = ARRAY(SELECT a + b FROM unnest(embedding_sketches.sums, EXCLUDED.sums) "
+        "WITH ORDINALITY AS t(a, b, i) ORDER BY i)"
+    )
+
+
+def sketches_in(connection: Connection, reference: ActiveReference, window: Window) -> dict[Slice, Sketch]:
+    """The merged sketch of every slice over whole hours of the window."""
+    rows = connection.execute(
+        text(
+            "SELECT dimension, value, n, sums FROM embedding_sketches "
+            "WHERE reference_id = :id AND hour >= :start AND hour < :end"
+        ),
+        {"id": reference.id, "start": window.start, "end": window.end},
+    )
+    merged: dict[Slice, Sketch] = {}
+    for row in rows:
+        part = Slice(row.dimension, row.value)
+        one = Sketch(reference.fit.id, row.n, np.array(row.sums, dtype=np.int64))
+        merged[part] = merge(merged[part], one) if part in merged else one
+    return merged
+
+
+def sources(connection: Connection, until: datetime) -> dict[Source, datetime]:
+    """Every (model, embedder) that has vectors before `until`, with the time of its first."""
+    rows = connection.execute(
+        text(
+            "SELECT p.model, e.embedder_id, d.fingerprint, min(e.ts) AS first "
+            "FROM embeddings e JOIN predictions p USING (ts, request_id) JOIN embedders d ON d.id = e.embedder_id "
+            "WHERE e.ts < :until AND p.replay IS NULL GROUP BY 1, 2, 3"
+        ),
+        {"until": until},
+    )
+    return {Source(row.model, row.embedder_id, row.fingerprint): row.first for row in rows}
+
+
+def embedded(connection: Connection, source: Source, window: Window | None = None) -> Iterator[EmbeddedPrediction]:
+    """Retained vectors of a source, oldest first, one prediction at a time; those of the window, or all."""
+    condition = "AND e.ts >= %(start)s AND e.ts < %(end)s" if window else ""
+    values: dict[str, Any] = {"embedder": source.embedder_id, "model": source.model}
+    values |= {"start": window.start, "end": window.end} if window else {}
+    query = f"""
+        SELECT e.ts, e.request_id, p.version, p.variant, p.task, p.slices, e.kind, e.vector
+        FROM embeddings e JOIN predictions p USING (ts, request_id)
+        WHERE e.embedder_id = %(embedder)s AND p.model = %(model)s {condition}
+        ORDER BY e.ts, e.request_id
+    """
+    with raw(connection).cursor("embedded", binary=True) as cursor:
+        cursor.itersize = _FETCH
+        cursor.execute(query.encode(), values)
+        yield from _by_prediction(cursor, source)
+
+
+def insert_results(connection: Connection, results: Iterable[Mapping[str, Any]]) -> None:
+    """Store results; a tick that somebody evaluated before is left as it is."""
+    rows = [{**one, "detail": Json(one["detail"])} for one in results]
+    if rows:
+        connection.execute(
+            text(
+                "INSERT INTO drift_results (reference_id, dimension, value, tick, window_start, n, verdict, p_value, "
+                "adjusted_p, effect, detail) VALUES (:reference_id, :dimension, :value, :tick, :window_start, :n, "
+                ":verdict, :p_value, :adjusted_p, :effect, :detail) ON CONFLICT DO NOTHING"
+            ),
+            rows,
+        )
+
+
+def _by_prediction(rows: Iterable[Any], source: Source) -> Iterator[EmbeddedPrediction]:
+    """Rows of one prediction follow each other: one per kind of vector."""
+    current: EmbeddedPrediction | None = None
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for ts, request_id, version, variant, task, slices, kind, vector in rows:
+        if current is None or (current.ts, current.request_id) != (ts, request_id):
+            if current is not None:
+                yield current
+            vectors = {}
+            current = EmbeddedPrediction(
+                ts, request_id, source.model, version, variant, task, slices, source.embedder_id,
+                source.fingerprint, vectors,
+            )  # fmt: skip
+        vectors[kind] = np.frombuffer(vector, dtype=">f2", offset=4).astype(np.float32)
+    if current is not None:
+        yield current

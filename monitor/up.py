@@ -1,0 +1,68 @@
+"""What `snellen up` runs beside PostgreSQL and the broker: our own processes, as anybody would start them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+from monitor import bootstrap
+from monitor.broker import ensure_topics
+from monitor.embedded.runtime import ServiceSpec
+from monitor.embedded.state import Addresses
+from monitor.errors import RuntimeFailure
+from monitor.services.retain import make_partitions_ahead
+from monitor.settings import Settings
+from monitor.store.engine import ROOT, migrate
+
+LOOPBACK = "127.0.0.1"
+
+
+def prepare(settings: Settings, addresses: Addresses) -> None:
+    """Schema, partitions and topics; does not mind finding them made.
+
+    Raises:
+        SnellenError: PostgreSQL or the broker refused.
+    """
+    migrate(addresses.database_url)
+    here = settings.at(addresses.database_url, addresses.bootstrap_servers)
+    store = bootstrap.open_store(here)
+    make_partitions_ahead(store.engine, bootstrap.now())
+    store.engine.dispose()
+    ensure_topics(bootstrap.client_config(here), bootstrap.topics(here), here.kafka.partitions)
+
+
+def services(settings: Settings, addresses: Addresses) -> list[ServiceSpec]:
+    """The commands to keep running. They find PostgreSQL and the broker through their environment."""
+    env = {
+        "SNELLEN_HOME": str(settings.home.resolve()),
+        "SNELLEN_DATABASE_URL": addresses.database_url,
+        "SNELLEN_KAFKA__BOOTSTRAP_SERVERS": addresses.bootstrap_servers,
+    }
+    port = free_port(settings.dashboard.port)
+    url = f"http://{LOOPBACK}:{port}"
+    python = [sys.executable, "-m"]
+    specs = [ServiceSpec("ingest", [*python, "collectors", "ingest"], env)]
+    if settings.embedder.model:
+        specs.append(ServiceSpec("embed", [*python, "collectors", "embed"], env))
+    specs.append(ServiceSpec("scheduler", [*python, "monitor.cli", "schedule"], env))
+    dashboard = [
+        *python, "streamlit", "run", str(ROOT / "dashboards" / "app.py"),
+        f"--server.port={port}", f"--server.address={LOOPBACK}", "--server.headless=true",
+        "--browser.gatherUsageStats=false",
+    ]  # fmt: skip
+    specs.append(ServiceSpec("dashboard", dashboard, env, address=url, health=f"{url}/_stcore/health"))
+    return specs
+
+
+def free_port(preferred: int) -> int:
+    """The first free port on loopback from `preferred` upwards."""
+    for port in range(preferred, preferred + 200):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeFailure(f"no free port on {LOOPBACK} from {preferred} to {preferred + 199}: set dashboard.port")
+

@@ -1,0 +1,97 @@
+"""Labels become verdicts, in whichever order they and their predictions arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from monitor.domain.records import Batch
+from monitor.sampling import selected
+from monitor.services.ingest import LABEL_KEY, IngestService
+from monitor.services.score_labels import score_labels
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+Build = Callable[..., dict[str, Any]]
+Send = Callable[..., Batch]
+Rows = Callable[..., list[Any]]
+
+DRAWN = next(f"r{n}" for n in range(100) if selected(f"r{n}", 0.5, LABEL_KEY))
+UNDRAWN = next(f"r{n}" for n in range(100) if not selected(f"r{n}", 0.5, LABEL_KEY))
+VERDICTS = "SELECT correct, scorer, inclusion_probability FROM verdicts"
+
+
+def test_a_label_before_its_prediction_still_counts(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    ingest.write(send(label(DRAWN)), NOW)
+    assert score_labels(engine) == 0
+    ingest.write(send(prediction(DRAWN)), NOW)
+    assert score_labels(engine) == 1
+    assert rows(VERDICTS) == [(True, "label", 0.5)]
+    assert score_labels(engine) == 0
+
+
+def test_accepted_answers_are_scored_by_the_task(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    answer = {"answer": "(b)", "confidence": 0.4}
+    ingest.write(send(prediction(DRAWN, task="multiple_choice", output=answer)), NOW)
+    ingest.write(send(label(DRAWN, verdict=None, answers=["B"])), NOW)
+    score_labels(engine)
+    assert rows("SELECT correct, scorer, confidence FROM verdicts")[0][:2] == (True, "choice_letter")
+
+
+def test_a_label_on_a_prediction_that_nobody_drew_carries_no_probability(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    ingest.write(send(prediction(UNDRAWN), label(UNDRAWN)), NOW)
+    score_labels(engine)
+    assert rows(VERDICTS) == [(True, "label", None)]
+
+
+def test_replayed_logs_count_whole(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    ingest.write(send(prediction(UNDRAWN), label(UNDRAWN), replay="r"), NOW)
+    score_labels(engine)
+    assert rows(VERDICTS) == [(True, "label", 1.0)]
+
+
+def test_complaints_decide_only_where_nobody_else_spoke_and_enter_no_estimate(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    complaint = label(DRAWN, verdict="incorrect", annotator={"id": "u", "kind": "user"})
+    ingest.write(send(prediction(DRAWN), complaint), NOW)
+    score_labels(engine)
+    assert rows(VERDICTS) == [(False, "label", None)]
+    ingest.write(send(label(DRAWN)), NOW)
+    score_labels(engine)
+    assert rows(VERDICTS) == [(True, "label", 0.5)]
+
+
+def test_the_majority_of_last_words_decides_and_a_tie_decides_nothing(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    def by(name: str, verdict: str, minute: int) -> dict[str, Any]:
+        return label(
+            DRAWN, annotator={"id": name, "kind": "human"}, verdict=verdict, ts=f"2026-11-20T11:{minute:02}:00Z"
+        )
+
+    ingest.write(send(prediction(DRAWN), by("a", "correct", 50), by("b", "incorrect", 51)), NOW)
+    score_labels(engine)
+    assert rows("SELECT correct FROM verdicts") == [None]
+    ingest.write(send(by("b", "correct", 52)), NOW)
+    score_labels(engine)
+    assert rows("SELECT correct, labelled_at FROM verdicts") == [(True, datetime(2026, 11, 20, 11, 52, tzinfo=UTC))]
+
+
+def test_many_labels_are_scored_in_chunks(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    ids = [f"c{n}" for n in range(25)]
+    ingest.write(send(*(prediction(one) for one in ids), *(label(one) for one in ids)), NOW)
+    assert score_labels(engine, chunk=10) == 25
+    assert rows("SELECT count(*) FROM verdicts") == [25]
