@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from monitor.embedded.process import ManagedProcess, ProcessId, describe_exit
+from monitor.embedded.identity import ProcessId
+from monitor.embedded.process import ManagedProcess, describe_exit
 from monitor.errors import SnellenError
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
 STABLE_AFTER_S = 60.0  # a component that lived this long starts again without the delays of earlier failures
 CHECK_EVERY_S = 5.0
-CHECK_UNSETTLED_EVERY_S = 0.25
+CHECK_STARTING_EVERY_S = 0.25
 
 
 class ComponentState(StrEnum):
@@ -117,10 +118,10 @@ class Component:
 
     def _check(self, now: float) -> bool:
         fault = self.process.check()
-        self._due_at = now + (CHECK_EVERY_S if fault is None else CHECK_UNSETTLED_EVERY_S)
+        starting = fault is not None and self._state is ComponentState.STARTING  # until it has answered once
+        self._due_at = now + (CHECK_STARTING_EVERY_S if starting else CHECK_EVERY_S)
         if fault is None:
             return self._become(ComponentState.RUNNING, "")
-        starting = self._state is ComponentState.STARTING  # and stays so until it has answered once
         return self._become(ComponentState.STARTING if starting else ComponentState.UNHEALTHY, fault)
 
     def _become(self, state: ComponentState, detail: str) -> bool:

@@ -23,8 +23,10 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from monitor.embedded.identity import wait_until
+from monitor.embedded.privileges import unprivileged_user
 from monitor.embedded.probes import to_libpq
-from monitor.embedded.process import ManagedProcess, launch_argv, unprivileged_user, wait_until
+from monitor.embedded.process import ManagedProcess, launch_argv
 from monitor.errors import RuntimeFailure
 
 MAJOR_VERSION = "18"

@@ -1,72 +1,26 @@
-"""A child process that cannot outlive its supervisor, and the name by which any process is known for certain."""
+"""A child process that cannot outlive its supervisor."""
 
 from __future__ import annotations
 
 import os
-import pwd
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 
+from monitor.embedded.identity import POLL_S, ProcessId, wait_until
+from monitor.embedded.privileges import drop_from_root
 from monitor.embedded.probes import probe
 from monitor.errors import RuntimeFailure
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
-POLL_S = 0.02
 KILL_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True)
-class ProcessId:
-    """A pid together with the moment its process was born, so that a reused pid is never taken for the old process.
-
-    `birth` is the kernel's boot id and the start time in clock ticks since boot (proc(5), /proc/PID/stat, field 22);
-    unlike a wall-clock time it does not move when the clock is set.
-    """
-
-    pid: int
-    birth: str
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessId | None:
-        """The process that has this pid now; None when there is none, or only a zombie."""
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        state, *fields = stat.rpartition(")")[2].split()  # the name before ")" may hold anything
-        return None if state in "ZX" else cls(pid, f"{boot}/{fields[18]}")
-
-    def is_alive(self) -> bool:
-        return ProcessId.of(self.pid) == self
-
-    def send(self, number: signal.Signals, *, group: bool = False) -> None:
-        """Signal the process, or its whole process group; nothing happens when it is gone."""
-        if self.is_alive():
-            (os.killpg if group else os.kill)(self.pid, number)
-
-    def wait_gone(self, timeout_s: float) -> bool:
-        """Wait for the process to end; False when it still lives after `timeout_s`."""
-        return wait_until(lambda: not self.is_alive(), timeout_s)
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Poll `condition` until it holds (True) or the time is over (False)."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(POLL_S)
-    return True
 
 
 class ManagedProcess:
@@ -218,31 +172,6 @@ def launch_argv(
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(death_signal)), user, *argv]
 
 
-def unprivileged_user() -> pwd.struct_passwd:
-    """Who runs what refuses to run as root: `nobody` when we are root, else ourselves.
-
-    Raises:
-        RuntimeFailure: that user has no entry in the password database.
-    """
-    try:
-        return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    except KeyError as error:
-        raise RuntimeFailure(f"PostgreSQL needs a user with a name ({error}): add it to /etc/passwd") from error
-
-
-def drop_from_root(reaches: Sequence[Path]) -> str:
-    """The launcher's USER argument; a capability is asked for only where a folder on the way is closed to the user."""
-    user = unprivileged_user()
-    folders = {folder for path in reaches for folder in path.resolve().parents}
-    closed = [folder for folder in folders if not is_open_to(user, folder.stat())]
-    return f"{user.pw_uid}:{user.pw_gid}" + (":search" if closed else "")
-
-
-def is_open_to(user: pwd.struct_passwd, folder: os.stat_result) -> bool:
-    """Whether `user` may pass through the folder, its groups left aside."""
-    return bool(folder.st_mode & (0o100 if folder.st_uid == user.pw_uid else 0o001))
-
-
 def rotate(log: Path) -> None:
     """Keep one older generation of a log that has grown large."""
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
@@ -251,4 +180,4 @@ def rotate(log: Path) -> None:
 
 def describe_exit(code: int) -> str:
     """An exit code in words."""
-    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.strsignal(-code)})"

@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 from monitor.embedded.broker import Broker
 from monitor.embedded.component import Component, ComponentState, ComponentStatus
 from monitor.embedded.control import status, stop_leftovers
+from monitor.embedded.identity import ProcessId
 from monitor.embedded.postgres import Postgres
-from monitor.embedded.process import ManagedProcess, ProcessId
+from monitor.embedded.process import ManagedProcess
 from monitor.embedded.state import Addresses, RuntimeState, exclusive, read_state, remove_state, write_state
 from monitor.errors import RuntimeFailure, SnellenError
 
@@ -88,6 +89,7 @@ class Runtime:
     def _start(
         self, prepare: Callable[[Addresses], None], services: Callable[[Addresses], Sequence[ServiceSpec]]
     ) -> None:
+        self._save()  # from here on, `down` finds us
         self._add(self._postgres.process, self._postgres.url)
         self._add(self._broker.process, self._broker.bootstrap_servers)
         self._postgres.wait_ready()

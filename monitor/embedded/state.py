@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from monitor.embedded.component import ComponentRecord
-from monitor.embedded.process import ProcessId
+from monitor.embedded.identity import ProcessId
 from monitor.errors import RuntimeFailure
 
 
@@ -54,10 +54,13 @@ def read_state(home: Path) -> RuntimeState | None:
 
 
 def write_state(home: Path, state: RuntimeState) -> None:
-    """Replace the state file in one step, readable by its owner alone."""
+    """Replace the state file in one step, which a power cut does not tear, readable by its owner alone."""
     unfinished = state_path(home).with_suffix(".new")
     unfinished.touch(mode=0o600)
-    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2))
+    with unfinished.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(state), indent=2))
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(state_path(home))
 
 

@@ -18,8 +18,10 @@ import pytest
 
 from monitor.embedded.component import ComponentState
 from monitor.embedded.control import down, status
+from monitor.embedded.identity import ProcessId, wait_until
+from monitor.embedded.privileges import unprivileged_user
 from monitor.embedded.probes import to_libpq
-from monitor.embedded.process import ProcessId, launch_argv, unprivileged_user, wait_until
+from monitor.embedded.process import launch_argv
 from monitor.embedded.state import RuntimeState, read_state, write_state
 
 pytestmark = pytest.mark.integration
@@ -64,7 +66,7 @@ class Supervisor:
 
     def wait_running(self) -> RuntimeState:
         """Wait until every component is up; its state file then."""
-        up = wait_until(lambda: self.process.poll() is not None or self.is_running(), 20)
+        up = wait_until(lambda: self.process.poll() is not None or self.is_running(), 60)
         assert up, self.output.read_text()
         assert self.process.poll() is None, self.output.read_text()
         return self.state()
@@ -193,9 +195,14 @@ def test_ctrl_c_and_its_like_stop_everything_within_ten_seconds(
     assert_nothing_left(home, everything(state), timeout_s=0)
 
 
-def test_ctrl_c_while_it_still_starts_leaves_nothing_behind(supervisor: Supervisor, home: Path) -> None:
-    assert wait_until(lambda: (home / "postgres" / "data.new").exists() or read_state(home) is not None, 10)
-    assert supervisor.stop() < 10
+@pytest.mark.parametrize("stop", ["Ctrl-C", "down"])
+def test_stopping_it_while_it_still_starts_leaves_nothing_behind(supervisor: Supervisor, home: Path, stop: str) -> None:
+    assert wait_until((home / "postgres" / "data.new").exists, 10)
+    if stop == "down":
+        assert down(home)
+    else:
+        assert supervisor.stop() < 10
+    assert supervisor.process.wait(10) == 0
     assert wait_until(lambda: not processes_of(home), 5), processes_of(home)
 
 
@@ -229,35 +236,59 @@ def test_killing_everything_at_once_loses_no_committed_row(up: Callable[[], Supe
     assert again.stop() < 10
 
 
-def test_locks_that_name_a_reused_pid_are_removed_and_that_process_is_spared(
+def test_what_hangs_after_its_server_was_killed_is_ended_by_the_next_up(
     up: Callable[[], Supervisor], home: Path
+) -> None:
+    supervisor = up()
+    server = psutil.Process(pid_of(supervisor.wait_running(), "postgres"))
+    workers = server.children()
+    assert workers
+    for worker in workers:
+        worker.suspend()
+    for process in (supervisor.process, server):
+        process.kill()
+    supervisor.process.wait(10)
+
+    again = up()
+    again.wait_running()
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+    assert again.stop() < 10
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of PostgreSQL's own user that has nothing to do with us."""
+    with subprocess.Popen(["sleep", "60"], user=unprivileged_user().pw_uid, start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_locks_that_name_a_reused_pid_are_removed_and_that_process_is_spared(
+    up: Callable[[], Supervisor], home: Path, bystander: subprocess.Popen[bytes]
 ) -> None:
     first = up()
     state = first.wait_running()
     first.stop()
-    with subprocess.Popen(["sleep", "60"]) as bystander:
-        lock = home / "postgres" / "data" / "postmaster.pid"
-        lock.write_text(f"{bystander.pid}\n{lock.parent}\n1\n5432\n\n\n")
-        (home / "postgres" / ".s.PGSQL.5432.lock").write_text(lock.read_text())
-        reused = ProcessId(bystander.pid, birth="another boot/1")
-        write_state(home, with_processes(state, reused))
+    lock = home / "postgres" / "data" / "postmaster.pid"
+    lock.write_text(f"{bystander.pid}\n{lock.parent}\n1\n5432\n\n\n")
+    (home / "postgres" / ".s.PGSQL.5432.lock").write_text(lock.read_text())
+    write_state(home, with_processes(state, ProcessId(bystander.pid, birth="another boot/1")))
 
-        again = up()
-        again.wait_running()
-        assert again.stop() < 10
-        assert bystander.poll() is None
-        bystander.kill()
+    again = up()
+    again.wait_running()
+    assert again.stop() < 10
+    assert bystander.poll() is None
 
 
-def test_down_spares_a_process_that_has_a_recorded_pid_by_chance(up: Callable[[], Supervisor], home: Path) -> None:
+def test_down_spares_a_process_that_has_a_recorded_pid_by_chance(
+    up: Callable[[], Supervisor], home: Path, bystander: subprocess.Popen[bytes]
+) -> None:
     first = up()
     state = first.wait_running()
     first.stop()
-    with subprocess.Popen(["sleep", "60"]) as bystander:
-        write_state(home, with_processes(state, ProcessId(bystander.pid, birth="another boot/1")))
-        assert down(home)
-        assert bystander.poll() is None
-        bystander.kill()
+    write_state(home, with_processes(state, ProcessId(bystander.pid, birth="another boot/1")))
+    assert down(home)
+    assert bystander.poll() is None
 
 
 def with_processes(state: RuntimeState, process: ProcessId) -> RuntimeState:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from monitor.embedded.component import LONGEST_DELAY_S, STABLE_AFTER_S, Component, ComponentState
-from monitor.embedded.process import ManagedProcess, wait_until
+from monitor.embedded.identity import wait_until
+from monitor.embedded.process import ManagedProcess
 from monitor.errors import RuntimeFailure
 
 
@@ -56,7 +57,7 @@ def test_the_end_of_a_process_is_told_with_its_signal_and_log(tmp_path: Path) ->
     assert worker.status.since is not None
     worker.process.id.send(signal.SIGKILL)
     tend_until_it_ends(worker, 1.0)
-    assert worker.status.detail.startswith(f"ended with signal SIGKILL, see {tmp_path / 'worker.log'}")
+    assert worker.status.detail.startswith(f"ended with signal 9 (Killed), see {tmp_path / 'worker.log'}")
     assert (worker.status.pid, worker.status.since) == (None, None)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.embedded.postgres import make_private_folder, socket_folder
-from monitor.embedded.process import unprivileged_user
+from monitor.embedded.privileges import unprivileged_user
 from monitor.errors import RuntimeFailure
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor.embedded.identity import ProcessId, wait_until
 from monitor.embedded.ports import free_port
-from monitor.embedded.process import LOG_LIMIT_BYTES, ManagedProcess, ProcessId, is_open_to, rotate, wait_until
+from monitor.embedded.privileges import is_open_to
+from monitor.embedded.process import LOG_LIMIT_BYTES, ManagedProcess, rotate
 from monitor.errors import RuntimeFailure
 
 
@@ -39,34 +41,39 @@ def pid_written_to(path: Path) -> int:
     return int(path.read_text())
 
 
-def test_an_identity_is_stable_and_ends_with_its_process() -> None:
-    with subprocess.Popen(["sleep", "30"]) as child:
-        identity = ProcessId.of(child.pid)
-        assert identity is not None
-        time.sleep(0.05)
-        assert ProcessId.of(child.pid) == identity
-        assert identity.is_alive()
-        child.kill()
-        assert identity.wait_gone(5)  # a zombie already counts as gone
-        assert child.returncode is None
-    assert ProcessId.of(child.pid) is None
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
 
 
-def test_a_process_with_the_same_pid_but_another_birth_is_not_signalled() -> None:
-    with subprocess.Popen(["sleep", "30"]) as child:
-        ProcessId(child.pid, birth="another boot/1").send(signal.SIGKILL)
-        time.sleep(0.1)
-        assert child.poll() is None
-        ProcessId.of(child.pid).send(signal.SIGKILL)
-        assert child.wait(5) == -signal.SIGKILL
+def test_an_identity_is_stable_and_ends_with_its_process(sleeper: subprocess.Popen[bytes]) -> None:
+    identity = ProcessId.of(sleeper.pid)
+    assert identity is not None
+    time.sleep(0.05)
+    assert ProcessId.of(sleeper.pid) == identity
+    assert identity.is_alive()
+    sleeper.kill()
+    assert identity.wait_gone(5)
+    assert sleeper.returncode is None  # nobody has reaped it: a zombie already counts as gone
+
+
+def test_a_process_with_the_same_pid_but_another_birth_is_not_signalled(sleeper: subprocess.Popen[bytes]) -> None:
+    ProcessId(sleeper.pid, birth="another boot/1").send(signal.SIGKILL)
+    time.sleep(0.1)
+    assert sleeper.poll() is None
+    ProcessId.of(sleeper.pid).send(signal.SIGKILL)
+    assert sleeper.wait(5) == -signal.SIGKILL
 
 
 def test_a_name_with_spaces_and_brackets_does_not_confuse_the_identity(tmp_path: Path) -> None:
     odd = tmp_path / "a ) b ("
     odd.symlink_to("/bin/sleep")
-    with subprocess.Popen([str(odd), "30"]) as child:
-        assert ProcessId.of(child.pid).birth.rpartition("/")[2].isdigit()
+    with subprocess.Popen([str(odd), "60"]) as child:
+        identity = ProcessId.of(child.pid)
         child.kill()
+    assert identity.birth.rpartition("/")[2].isdigit()
 
 
 def test_output_and_environment_reach_the_log(spawn) -> None:
@@ -129,13 +136,9 @@ def test_a_command_that_does_not_exist_fails_with_its_name(tmp_path: Path) -> No
 def test_somebody_elses_answer_on_our_port_is_not_our_health(spawn, tmp_path: Path) -> None:
     port = free_port(30000)
     health = f"http://127.0.0.1:{port}/"
-    with subprocess.Popen(
-        [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)],
-        stderr=subprocess.DEVNULL,
-    ) as other:
-        ours = spawn("sleep 60", health=health)
-        assert wait_until(lambda: ours.check() == f"port {port} belongs to another program", 10), ours.check()
-        other.kill()
+    spawn(f"exec {sys.executable} -m http.server {port} --bind 127.0.0.1 --directory {tmp_path}", health=health)
+    ours = spawn("sleep 60", health=health)
+    assert wait_until(lambda: ours.check() == f"port {port} belongs to another program", 10), ours.check()
 
 
 def test_a_port_that_a_grandchild_listens_on_is_ours(spawn, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.embedded.component import ComponentRecord, ComponentState, ComponentStatus
 from monitor.embedded.control import down, status
-from monitor.embedded.process import ProcessId
+from monitor.embedded.identity import ProcessId
 from monitor.embedded.state import Addresses, RuntimeState, exclusive, read_state, write_state
 from monitor.errors import RuntimeFailure
 
