@@ -1,0 +1,70 @@
+"""The shape of a mapping file, made from the contract's structs: what the contract gets can be mapped at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+
+from monitor.domain.events import Label, Prediction
+from monitor.replay.expressions import parse
+from monitor.replay.times import Duration, Synthesis
+
+
+class Section(BaseModel):
+    """Fields of a struct, each an expression, a section of its own, or named expressions; None where not mapped."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Synthesized(Section):
+    """`ts` of a prediction whose log has no time."""
+
+    synthesize: Synthesis
+
+
+class AfterPrediction(Section):
+    """`ts` of a label that came this long after its prediction."""
+
+    after_prediction: Duration
+
+
+_EXPRESSION = Annotated[Any, BeforeValidator(parse)]  # `monitor.replay.expressions.Expression`
+
+
+def _time(special: type[Section]) -> Any:
+    """The type of a time: an expression, or an object with the one key of `special`."""
+    (key,) = special.model_fields
+
+    def read(node: Any) -> Any:
+        return special.model_validate(node) if isinstance(node, dict) and key in node else parse(node)
+
+    return Annotated[Any, BeforeValidator(read)]
+
+
+def _section(struct: type[Struct], *, ts: Any = None, without: Iterable[str] = ()) -> Any:
+    hints = get_type_hints(struct)
+    fields: dict[str, Any] = {}
+    for info in msgspec.structs.fields(struct):
+        if info.name not in without:
+            kind = ts if info.name == "ts" else _kind(hints[info.name])
+            fields[info.encode_name] = (kind, ... if info.required else None)
+    return create_model(f"{struct.__name__}Section", __base__=Section, **fields)
+
+
+def _kind(hint: Any) -> Any:
+    for one in (hint, *get_args(hint)):
+        if isinstance(one, type) and issubclass(one, Struct) and get_origin(hint) is not tuple:
+            return _section(one)
+    return dict[str, _EXPRESSION] if get_origin(hint) is dict else _EXPRESSION
+
+
+_PREDICTION = _section(Prediction, ts=_time(Synthesized))
+_LABEL = _section(Label, ts=_time(AfterPrediction), without=["request_id"])
+Document: type[Section] = create_model(
+    "Document", __base__=Section, prediction=(_PREDICTION, ...), label=(_LABEL, None)
+)
+"""The whole file: `prediction`, and `label` where rows know the outcome (its request_id is the prediction's)."""

@@ -1,0 +1,242 @@
+"""A mapping file becomes events, and a wrong one a list of all its faults."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.domain.events import Event, Label, Prediction, content_hash
+from monitor.errors import SettingsError
+from monitor.formats import native
+from monitor.replay import Mapping, Row, RowTimes, load_mapping
+from monitor.replay.expressions import RowFault
+
+MINIMAL = """
+prediction:
+  request_id: $.id
+  ts: $.at
+  model: {name: clip}
+  task: vqa
+  status: ok
+"""
+ROW = {"id": "r1", "at": "2026-11-21T10:00:00Z"}
+EXAMPLES = Path(__file__).parents[3] / "examples" / "mappings"
+
+
+def mapping(folder: Path, text: str) -> Mapping:
+    file = folder / "map.yaml"
+    file.write_text(text)
+    return load_mapping(file)
+
+
+def events(folder: Path, text: str, row: dict[str, Any], times: RowTimes | None = None) -> list[Event]:
+    return [native.decode(one.raw) for one in mapping(folder, text).events(Row(1, row), times)]
+
+
+def test_a_minimal_mapping_gives_a_minimal_prediction(tmp_path: Path) -> None:
+    (prediction,) = events(tmp_path, MINIMAL, ROW)
+    assert isinstance(prediction, Prediction)
+    assert (prediction.request_id, prediction.model.name, prediction.task) == ("r1", "clip", "vqa")
+    assert prediction.ts == datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def test_paths_constants_lists_columns_and_concatenations_reach_every_depth(tmp_path: Path) -> None:
+    text = (
+        MINIMAL
+        + """
+  input: {prompt: "$['the question']", image: {width: "$.size[0]"}}
+  output: {answer: {column: "$odd name"}, candidates: {constant: [{answer: a, score: 0.5}]}}
+  tokens: {in: $.usage.prompt}
+  slices: {device: {concat: [$.maker, "/", $.revision]}}
+  extra: {price: {constant: "$5"}, tags: [$.tag, {path: $.none, default: null}, fixed]}
+label:
+  ts: {after_prediction: 90s}
+  annotator: {id: key, kind: code}
+  answers: [$.truth]
+"""
+    )
+    row = ROW | {
+        "the question": "how many?", "size": [640, 480], "$odd name": "three", "usage": {"prompt": 12},
+        "maker": "acme", "revision": 3, "tag": "t", "truth": "3",
+    }  # fmt: skip
+    prediction, label = events(tmp_path, text, row)
+    assert isinstance(prediction, Prediction)
+    assert isinstance(label, Label)
+    assert prediction.input.prompt == "how many?"
+    assert prediction.input.image is not None
+    assert prediction.input.image.width == 640
+    assert prediction.output.answer == "three"
+    assert prediction.output.candidates[0].score == 0.5
+    assert prediction.tokens is not None
+    assert prediction.tokens.input == 12
+    assert prediction.slices == {"device": "acme/3"}
+    assert prediction.extra == {"price": "$5", "tags": ["t", "fixed"]}
+    assert label.request_id == "r1"
+    assert label.ts == prediction.ts + timedelta(seconds=90)
+    assert label.answers == ("3",)
+
+
+def test_the_content_hash_is_the_one_that_the_collector_will_compute(tmp_path: Path) -> None:
+    (mapped,) = mapping(tmp_path, MINIMAL).events(Row(1, ROW | {"at": "2026-11-21T12:00:00.5+02:00"}), None)
+    assert mapped.content_hash == content_hash(native.decode(mapped.raw))
+
+
+@settings(deadline=None, max_examples=50)  # writes files
+@given(st.text(max_size=50), st.floats(0, 1), st.dictionaries(st.text(max_size=5), st.integers() | st.text()))
+def test_any_text_and_number_hashes_as_the_collector_does(
+    tmp_path_factory: pytest.TempPathFactory, prompt: str, confidence: float, extra: dict[str, Any]
+) -> None:
+    text = MINIMAL + "  input: {prompt: $.p}\n  output: {confidence: $.c}\n  extra: {all: $.e}\n"
+    row = ROW | {"p": prompt.replace("\x00", ""), "c": confidence, "e": msgspec.json.decode(msgspec.json.encode(extra))}
+    (mapped,) = mapping(tmp_path_factory.mktemp("map"), text).events(Row(1, row), None)
+    if b"\\u0000" not in mapped.raw:
+        assert mapped.content_hash == content_hash(native.decode(mapped.raw))
+
+
+def test_a_null_leaves_the_field_out_and_passes_through_transforms(tmp_path: Path) -> None:
+    text = MINIMAL + "  output: {answer: {transform: lower, of: $.answer}, confidence: {path: $.p, default: null}}\n"
+    (prediction,) = events(tmp_path, text, ROW | {"answer": None})
+    assert isinstance(prediction, Prediction)
+    assert prediction.output.answer is None
+    assert prediction.output.confidence is None
+
+
+def test_a_row_without_an_outcome_gets_no_label(tmp_path: Path) -> None:
+    text = MINIMAL + "label: {ts: $.at, annotator: {id: a, kind: human}, answers: [$.truth], verdict: $.verdict}\n"
+    assert len(events(tmp_path, text, ROW | {"truth": None, "verdict": None})) == 1
+    assert len(events(tmp_path, text, ROW | {"truth": None, "verdict": "unsure"})) == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "row", "message"),
+    [
+        ("", {"id": "r1"}, r"prediction.ts: \$.at is not in the row"),
+        ("", {"id": 7, "at": ROW["at"]}, r"Expected `str`, got `int` - at `\$.request_id`"),
+        ("", {"id": "r1", "at": "2026-11-21T10:00:00"}, r"at `\$.ts`"),
+        ("", {"id": "x" * 129, "at": ROW["at"]}, "length <= 128"),
+        ("  output: {confidence: $.p}", {"p": 1.5}, r"<= 1.0 - at `\$.output.confidence`"),
+        ("  output: {confidence: $.p}", {"p": float("nan")}, "confidence"),
+        ("  output: {candidates: $.c}", {"c": [{"answer": "a", "score": float("nan")}]}, "score"),
+        (
+            "  output: {answer: {transform: python_literal, of: $.a}}",
+            {"a": "["},
+            "prediction.output.answer: python_literal",
+        ),
+        ("  slices: {run: {concat: [a, $.r]}}", {"r": None}, "prediction.slices.run: concat: part 2 is null"),
+        ("  slices: {run: $.r.name}", {"r": "a"}, r"\$.r.name is not in the row"),
+        ("  slices: {run: '$.r[1]'}", {"r": "abc"}, "not in the row"),
+        ("  input: {prompt: $.p}", {"p": "x" * 8_400_000}, "bytes, 8388608 can be sent"),
+        ("  extra: {thing: $.t}", {"t": object()}, "prediction: "),
+    ],
+)
+def test_a_row_that_does_not_fit_says_which_field_and_why(
+    tmp_path: Path, lines: str, row: dict[str, Any], message: str
+) -> None:
+    row = row if not lines else ROW | row
+    with pytest.raises(RowFault, match=message):
+        mapping(tmp_path, MINIMAL + lines).events(Row(1, row), None)
+
+
+def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    text = """
+prediction:
+  request_id: {concat: [$.id, "$..x"]}
+  ts: {synthesize: {spacing: 1s, over: 7d}}
+  model: {name: clip, colour: red}
+  task: {transform: shout, of: $.task}
+  output: {confidence: {transform: threshold, of: $.p}, answer: {path: $.a, column: b}}
+label:
+  ts: {after_prediction: soon}
+  annotator: {id: a}
+"""
+    with pytest.raises(SettingsError) as caught:
+        mapping(tmp_path, text)
+    expected = {
+        "prediction.request_id": "'$..x' is no path",
+        "prediction.ts.synthesize": "give either spacing",
+        "prediction.model.colour": "no such field",
+        "prediction.task": "transform 'shout' is unknown",
+        "prediction.status": "missing",
+        "prediction.output.confidence": "threshold: the argument at is missing",
+        "prediction.output.answer": "exactly one of path, column",
+        "label.ts.after_prediction": "'soon' is not a duration",
+        "label.annotator.kind": "missing",
+    }
+    found = dict(fault.removeprefix("map.yaml: ").split(": ", 1) for fault in caught.value.faults)
+    assert found.keys() == expected.keys()
+    for where, message in expected.items():
+        assert message in found[where]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "one YAML document"),
+        ("[1, 2]", "one YAML document"),
+        ("prediction: {request_id: [", "not readable YAML"),
+        ("prediction: {task: a, task: b}", "a key stands twice"),
+        ("label: {}", "prediction: missing"),
+        (MINIMAL + "  output: {answer: {transform: lower}}", "`of` is missing"),
+        (MINIMAL + "  output: {answer: {transform: lower, of: $.a, by: 2}}", "'by' has no meaning here"),
+        (MINIMAL + "  output: {answer: {concat: []}}", "a list of parts"),
+        (MINIMAL + "  output: {answer: {}}", "it has none"),
+        (MINIMAL + "  output: {answer: {path: 7}}", "'7' is no path"),
+    ],
+)
+def test_a_wrong_file_says_what_to_mend(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        mapping(tmp_path, text)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_mapping(tmp_path / "absent.yaml")
+
+
+def test_comments_and_layout_do_not_change_what_a_mapping_is(tmp_path: Path) -> None:
+    first = mapping(tmp_path, MINIMAL).digest
+    assert mapping(tmp_path, "# a remark\n" + MINIMAL.replace("{name: clip}", "\n    name: clip")).digest == first
+    assert mapping(tmp_path, MINIMAL.replace("clip", "siglip")).digest != first
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_examples_are_valid(file: Path) -> None:
+    assert load_mapping(file).synthesis is not None
+
+
+def test_the_mmmu_example_keeps_the_two_runs_apart_and_reads_the_literal_columns() -> None:
+    row = {
+        "run": "vision-direct", "id": "test_Math_1", "question": "Which?", "options": "['one', \"it's two\"]",
+        "answer": "B", "response": "(B)", "pred": "B", "subject": "Math", "difficulty": "Hard",
+        "img_type": "['Tables', 'Maps']",
+    }  # fmt: skip
+    times = RowTimes(datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=7), 3460)
+    example = load_mapping(EXAMPLES / "mmmu_pro_gpt4o.yaml")
+    prediction, label = (native.decode(one.raw) for one in example.events(Row(1, row), times))
+    other, _ = example.events(Row(1, row | {"run": "standard-direct"}), times)
+    assert isinstance(prediction, Prediction)
+    assert isinstance(label, Label)
+    assert prediction.request_id == "mmmu-pro/vision-direct/test_Math_1" != other.request_id
+    assert prediction.slices == {
+        "run": "vision-direct", "subject": "Math", "difficulty": "Hard", "img_type": "Tables, Maps"
+    }  # fmt: skip
+    assert prediction.extra["options"] == ["one", "it's two"]
+    assert (prediction.task, prediction.output.answer, label.answers) == ("multiple_choice", "B", ("B",))
+
+
+def test_the_employment_example_answers_with_the_likelier_class_and_its_probability() -> None:
+    columns = ("year", "SCHL", "MAR", "DIS", "CIT", "NATIVITY", "SEX", "RAC1P", "AGEP", "employed")
+    row = dict.fromkeys(columns, 1) | {"id": 5, "year": 2016, "predicted_probability": 0.25, "employed": 0}
+    times = RowTimes(datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=7), 10)
+    example = load_mapping(EXAMPLES / "employment_ma.yaml")
+    prediction, label = (native.decode(one.raw) for one in example.events(Row(1, row), times))
+    assert isinstance(prediction, Prediction)
+    assert isinstance(label, Label)
+    assert (prediction.output.answer, prediction.output.confidence, label.answers) == ("0", 0.75, ("0",))
+    assert prediction.slices["year"] == "2016"
