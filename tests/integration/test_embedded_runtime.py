@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,7 +227,8 @@ def test_killing_everything_at_once_loses_no_committed_row(up: Callable[[], Supe
     state = supervisor.wait_running()
     query(state, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
     for process in [supervisor.process, *processes_of(home)]:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the kernel was faster: its supervisor is dead
+            process.kill()
     supervisor.process.wait(10)
     assert (home / "postgres" / "data" / "postmaster.pid").exists()
     assert (home / "runtime.json").exists()
