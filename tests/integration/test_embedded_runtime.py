@@ -49,7 +49,8 @@ def prepare(addresses):
 def tell(status):
     print(status.name, status.state, status.address, flush=True)
 
-ran = Runtime(home, version="test", on_event=tell).up(prepare, lambda addresses: [page])
+hasty = {"fsync": "off"}  # these tests kill processes, not the power
+ran = Runtime(home, version="test", on_event=tell, postgres_settings=hasty).up(prepare, lambda addresses: [page])
 print("stopped" if ran else "already running", flush=True)
 """
 
