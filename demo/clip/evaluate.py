@@ -7,12 +7,14 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from demo.captions import answer_texts, class_texts, question
 from demo.clip.batches import NAMES, Scenes, Texts, agree, captions, questions
@@ -22,6 +24,13 @@ BINS: Final = 15
 """Bins of equal width for the expected calibration error."""
 SCALES: Final = np.geomspace(2, 200, 200)
 """Logit scales tried when the best one is sought."""
+DEGRADATIONS: Final[dict[str, Callable[[Image.Image], Image.Image]]] = {
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(1.5)),
+    "darkened": lambda image: ImageEnhance.Brightness(image).enhance(0.5),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "upside down": ImageOps.flip,
+}
+"""What may befall pictures on their way to a model; it was trained on none of it."""
 
 Vectors = NDArray[np.float32]
 Figures = dict[str, float]
@@ -65,6 +74,17 @@ def classification(scored: Scored, scale: float) -> Figures:
         "confidence": float(confidence.mean()),
         "ece": float(np.abs(gaps).sum() / len(correct)),
     }
+
+
+def degraded(encoder: Encoder, scenes: Scenes, rng: np.random.Generator) -> dict[str, Figures]:
+    """Mean figures of question answering over all attributes, for each way to spoil the pictures."""
+    rows = {}
+    for name, spoil in DEGRADATIONS.items():
+        pixels = np.stack([np.asarray(spoil(Image.fromarray(each))) for each in scenes.pixels])
+        scored = vqa(encoder, scenes, encoder.images(pixels), rng)
+        figures = [classification(each, encoder.scale) for each in scored.values()]
+        rows[name] = {key: float(np.mean([each[key] for each in figures])) for key in figures[0]}
+    return rows
 
 
 def best_scale(scored: dict[str, Scored]) -> float:
@@ -131,6 +151,7 @@ def evaluate(encoder: Encoder, count: int, seed: int) -> dict[str, dict[str, Fig
             "caption": pairing(encoder, scenes, images, captions(scenes.scenes, rng)),
             "question": pairing(encoder, scenes, images, questions(scenes.scenes, rng)),
         },
+        "vqa on degraded pictures": degraded(encoder, scenes, rng),
         "scale": {"logits": {"stored": encoder.scale, **fitted}},
         "images/s": {f"{n} threads": {"forward": images_per_second(encoder, scenes.pixels, n)} for n in (1, 2)},
     }

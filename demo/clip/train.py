@@ -58,7 +58,6 @@ class Trainer:
     def __init__(self, plan: Plan) -> None:
         torch.manual_seed(plan.seed)
         self.rng = np.random.default_rng(plan.seed)
-        self.plan = plan
         name = f"local-dir:{MODEL_DIR}"
         self.model = open_clip.create_model(name, load_weights=False).to(memory_format=torch.channels_last)
         self.tokenize = open_clip.get_tokenizer(name)
@@ -150,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--scenes", type=int, default=80_000)
-    parser.add_argument("--minutes", type=float, default=45)
+    parser.add_argument("--minutes", type=float, default=31)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=MODEL_DIR)

@@ -48,7 +48,7 @@ def test_seed_changes_the_picture_but_not_the_facts(rng: np.random.Generator) ->
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_every_value_of_an_attribute_looks_different(name: str, rng: np.random.Generator) -> None:
     scene = sample_scene(rng)
-    pictures = {render(replace(scene, **{name: value})).tobytes() for value in ATTRIBUTES[name]}
+    pictures = {render(Scene(**{**scene.facts, name: value}, seed=scene.seed)).tobytes() for value in ATTRIBUTES[name]}
     assert len(pictures) == len(ATTRIBUTES[name])
 
 
