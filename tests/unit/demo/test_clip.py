@@ -1,10 +1,11 @@
 """The shipped model: small, loadable without a network, and right about scenes it was never trained on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import open_clip
 import pytest
+import torch
 from PIL import Image
 
 from demo.clip.batches import NAMES, Scenes, Texts, captions, questions
@@ -16,8 +17,12 @@ SCENES = 600
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return Encoder()
+def encoder() -> Iterator[Encoder]:
+    # One thread: where other work shares the cores, waiting for a second thread costs far more than it saves.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Encoder()
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
