@@ -14,6 +14,8 @@ from monitor.embedding.embedder import Embedder
 from monitor.embedding.images import ImageOpener
 from monitor.errors import SettingsError
 from monitor.formats import FORMATS
+from monitor.notify import CHANNELS, Channel, Log, Webhook
+from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
@@ -136,9 +138,7 @@ def make_embedder(settings: Settings) -> Embedder:
 def make_image_opener(settings: Settings) -> ImageOpener:
     """Raises SettingsError when an image root is not a folder."""
     embedder = settings.embedder
-    return ImageOpener(
-        embedder.image_roots, max_bytes=embedder.max_image_bytes, max_pixels=embedder.max_image_pixels
-    )
+    return ImageOpener(embedder.image_roots, max_bytes=embedder.max_image_bytes, max_pixels=embedder.max_image_pixels)
 
 
 def read_objectives(settings: Settings) -> list[Objective]:
@@ -165,6 +165,15 @@ def make_evaluation(settings: Settings) -> Evaluation:
         objectives=read_objectives(settings),
         drift=DriftOptions(reference, drift.alpha),
     )
+
+
+def make_delivery(settings: Settings, store: Store | Evaluation) -> Delivery:
+    """Raises SettingsError when a channel's address is wrong."""
+    channels: dict[str, Channel] = {"log": Log()}
+    hook = settings.alerts.webhook
+    if hook.url:
+        channels["webhook"] = Webhook(hook.url, hook.secret.get_secret_value() if hook.secret else None)
+    return Delivery(store.engine, channels, settings.alerts.link_base)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -1,4 +1,7 @@
-"""`snellen ...`: each command is a few lines that call a service. Other processes are started as processes."""
+"""`snellen ...`: each command is a few lines that call a service. Other processes are started as processes.
+
+Commands import what they need themselves, so that `snellen --help` answers at once.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ import sys
 import threading
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor import __version__, bootstrap, settings
-from monitor.embedded.component import ComponentStatus
+from monitor import __version__
 from monitor.errors import SnellenError
+
+if TYPE_CHECKING:
+    from monitor.embedded.component import ComponentStatus
 
 app = typer.Typer(
     name="snellen",
@@ -38,6 +43,7 @@ def main() -> None:
 @app.command()
 def up(home: Home = None) -> None:
     """Start PostgreSQL, a broker, collectors, scheduler and dashboard here; Ctrl-C stops them all."""
+    from monitor import settings
     from monitor.embedded.runtime import Runtime
     from monitor.up import prepare, services
 
@@ -73,19 +79,23 @@ def status(home: Home = None) -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database schema to this version and make partitions ahead."""
+    """Bring the database schema to this version, make partitions ahead and the topics that lack."""
+    from monitor import bootstrap, settings
+    from monitor.broker import ensure_topics
     from monitor.services.retain import make_partitions_ahead
     from monitor.store.engine import migrate as upgrade
 
     config = settings.load()
     upgrade(bootstrap.database_url(config))
     make_partitions_ahead(bootstrap.open_store(config).engine, bootstrap.now())
-    typer.echo("schema is up to date")
+    ensure_topics(bootstrap.client_config(config), bootstrap.topics(config), config.kafka.partitions)
+    typer.echo("schema and topics are up to date")
 
 
 @app.command()
 def schedule() -> None:
     """Evaluate every minute and deliver alerts, until stopped. Any number may run; each tick counts once."""
+    from monitor import settings
     from monitor.scheduler import run
     from monitor.telemetry import configure_logging
 
@@ -102,6 +112,7 @@ def evaluate(
     since: Annotated[datetime | None, typer.Option(help="Evaluate every minute from here to --as-of.")] = None,
 ) -> None:
     """Evaluate past ticks the same way as live ones; marked as backfilled, and no channel hears of them."""
+    from monitor import bootstrap, settings
     from monitor.services.backfill import backfill
 
     config = settings.load()
@@ -119,6 +130,8 @@ def schema() -> None:
 
 
 def _home(home: Path | None) -> Path:
+    from monitor import settings
+
     return home or settings.load().home
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from monitor.embedded.state import read_state
@@ -24,6 +24,16 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 
 
+REFERENCE_WINDOWS = 16
+"""Half of them calibrate, and with fewer than eight the dispersion between windows is not known."""
+
+
+def _whole_hours(value: timedelta) -> timedelta:
+    if value <= timedelta(0) or value % timedelta(hours=1):
+        raise ValueError("must be whole hours, at least one: sketches are kept by the hour")
+    return value
+
+
 class Strict(BaseModel, extra="forbid", frozen=True):
     """A section of the settings: unknown names are faults, not ignored wishes."""
 
@@ -32,28 +42,40 @@ class Kafka(Strict, frozen=True):
     bootstrap_servers: str | None = None
     """`host:port[,host:port]`; empty: the broker that `snellen up` started."""
     predictions_topic: str = "snellen.predictions"
+    """Where `prediction/v1` records are read; the other two kinds are accepted in any of the three topics."""
     labels_topic: str = "snellen.labels"
+    """Where `label/v1` records are read."""
     deployments_topic: str = "snellen.deployments"
+    """Where `deployment/v1` records are read."""
     partitions: Positive = 4
     """Of topics that Snellen creates; existing topics are left as they are."""
     group: str = "snellen"
     """Consumer groups are `<group>-ingest` and `<group>-embed`."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How the connection is secured."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    """With one of the SASL protocols."""
     sasl_username: str | None = None
+    """With one of the SASL protocols."""
     sasl_password: SecretStr | None = None
+    """With one of the SASL protocols; better in the environment than in a file."""
     ssl_cafile: Path | None = None
+    """Certificates of the authorities to trust (PEM), instead of the system's."""
     session_timeout_ms: Positive = 6000
     """The embedded broker's group join waits about half of it."""
 
 
 class Ingest(Strict, frozen=True):
     max_record_bytes: Positive = 1024 * 1024
+    """Larger records are dead letters."""
     max_future: timedelta = timedelta(minutes=5)
+    """Events dated further ahead are dead letters."""
     max_age: timedelta = timedelta(days=30)
     """Older events are dead letters; replays are exempt."""
     batch_records: Positive = 4000
+    """Records of one transaction, at most."""
     batch_bytes: Positive = 32 * 1024 * 1024
+    """Bytes of one transaction, about; the records of one poll stay together."""
     linger_ms: Positive = 200
     """How long a batch that is not full waits for more."""
     slice_dimensions: tuple[str, ...] = ("device",)
@@ -69,7 +91,9 @@ class Embedder(Strict, frozen=True):
     pretrained: str | None = None
     """An open_clip tag such as `laion2b_s34b_b79k`, or a checkpoint file; none for `local-dir:`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: CUDA where there is one."""
     batch_size: Positive = 64
+    """Pictures or texts encoded at once."""
     threads: Positive = 1
     """CPU threads of one embed worker."""
     sample_rate: Rate = 1.0
@@ -77,7 +101,9 @@ class Embedder(Strict, frozen=True):
     image_roots: tuple[Path, ...] = ()
     """Folders below which `file:` and plain path image references may be opened; none: no image is."""
     max_image_bytes: Positive = 20 * 1024 * 1024
+    """Larger pictures are not opened."""
     max_image_pixels: Positive = 50_000_000
+    """Pictures with more pixels are not decoded."""
 
 
 class Labels(Strict, frozen=True):
@@ -86,23 +112,33 @@ class Labels(Strict, frozen=True):
 
 
 class Drift(Strict, frozen=True):
-    window: timedelta = timedelta(hours=6)
-    """Of current traffic that is compared with the reference at each hourly tick."""
+    window: Annotated[timedelta, AfterValidator(_whole_hours)] = timedelta(hours=3)
+    """Whole hours of current traffic that is compared with the reference at each hourly tick."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """Expected share of false findings among the findings of one tick (Benjamini-Hochberg)."""
     reference_rows: Positive = 1500
     """Rows that a provisional reference waits for."""
-    reference_span: timedelta = timedelta(hours=24)
-    """Time that a provisional reference must cover at least, so that it has windows to learn dispersion from."""
+    reference_span: Annotated[timedelta, AfterValidator(_whole_hours)] = timedelta(hours=48)
+    """Whole hours that a provisional reference covers: at least 16 windows, half of which show how unchanged traffic
+    varies from window to window."""
+
+    @model_validator(mode="after")
+    def _enough_windows(self) -> Self:
+        if self.reference_span < REFERENCE_WINDOWS * self.window:
+            raise ValueError(f"drift.reference_span must be at least {REFERENCE_WINDOWS} times drift.window")
+        return self
 
 
 class Webhook(Strict, frozen=True):
     url: str | None = None
+    """Where the webhook channel posts; none: it is not configured."""
     secret: SecretStr | None = None
     """Signs the body (HMAC-SHA256) so that the receiver can check the sender."""
 
 
 class Alerts(Strict, frozen=True):
     slo_dir: Path = Path("slos")
+    """Folder of OpenSLO documents."""
     webhook: Webhook = Webhook()
     link_base: str | None = None
     """Address of the dashboard as people reach it, put into messages; empty: the one `snellen up` printed."""
@@ -133,6 +169,11 @@ class Settings(BaseSettings):
     drift: Drift = Drift()
     alerts: Alerts = Alerts()
     dashboard: Dashboard = Dashboard()
+
+    def at(self, database_url: str, bootstrap_servers: str) -> Settings:
+        """The same settings on another database and broker."""
+        kafka = self.kafka.model_copy(update={"bootstrap_servers": bootstrap_servers})
+        return self.model_copy(update={"database_url": SecretStr(database_url), "kafka": kafka})
 
     @classmethod
     def settings_customise_sources(
@@ -176,12 +217,8 @@ def _with_runtime(settings: Settings) -> Settings:
     if state is None:
         return settings
     dashboard = next((one.status.address for one in state.components if one.status.name == "dashboard"), None)
-    kafka, alerts = settings.kafka, settings.alerts
-    servers = kafka.bootstrap_servers or state.addresses.bootstrap_servers
-    return settings.model_copy(
-        update={
-            "database_url": settings.database_url or SecretStr(state.addresses.database_url),
-            "kafka": kafka.model_copy(update={"bootstrap_servers": servers}),
-            "alerts": alerts.model_copy(update={"link_base": alerts.link_base or dashboard}),
-        }
+    alerts = settings.alerts.model_copy(update={"link_base": settings.alerts.link_base or dashboard})
+    return settings.model_copy(update={"alerts": alerts}).at(
+        settings.database_url.get_secret_value() if settings.database_url else state.addresses.database_url,
+        settings.kafka.bootstrap_servers or state.addresses.bootstrap_servers,
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from monitor import bootstrap
 from monitor.broker import ensure_topics
+from monitor.embedded.ports import free_port
 from monitor.embedded.runtime import ServiceSpec
 from monitor.embedded.state import Addresses
-from monitor.errors import RuntimeFailure
 from monitor.services.retain import make_partitions_ahead
 from monitor.settings import Settings
 from monitor.store.engine import ROOT, migrate
@@ -52,17 +51,3 @@ def services(settings: Settings, addresses: Addresses) -> list[ServiceSpec]:
     ]  # fmt: skip
     specs.append(ServiceSpec("dashboard", dashboard, env, address=url, health=f"{url}/_stcore/health"))
     return specs
-
-
-def free_port(preferred: int) -> int:
-    """The first free port on loopback from `preferred` upwards."""
-    for port in range(preferred, preferred + 200):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeFailure(f"no free port on {LOOPBACK} from {preferred} to {preferred + 199}: set dashboard.port")
-

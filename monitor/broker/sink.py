@@ -20,6 +20,7 @@ class Sink:
             self._producer = KafkaProducer(
                 acks="all",
                 linger_ms=linger_ms,
+                allow_auto_create_topics=False,  # `snellen migrate` makes them, with the partitions that were asked for
                 compression_type="lz4",
                 max_request_size=16 * 1024 * 1024,
                 **config.options(),

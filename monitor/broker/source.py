@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
@@ -20,8 +20,14 @@ from monitor.domain.records import Batch, Partition, Record
 
 log = logging.getLogger(__name__)
 
-Position = Callable[[Partition, int, int], int]
-"""(partition, first offset still there, offset after the last) -> where to read on."""
+
+class Position(Protocol):
+    """Tells where to read a partition on."""
+
+    def __call__(self, partition: Partition, beginning: int, *, beyond_end: bool) -> int:
+        """The offset; `beginning` is the first that is still there, see `offsets.starting_offset` for `beyond_end`."""
+
+
 EMPTY = Batch((), {}, {}, {})
 
 
@@ -41,6 +47,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._topic_names = sorted(topics)
         self._position = position
         self._unsettled: set[TopicPartition] = set()
+        self._cut: set[TopicPartition] = set()
         self._partitions: dict[TopicPartition, Partition] = {}
         self._next: dict[TopicPartition, int] = {}
         self._topics = Topics(config)
@@ -48,6 +55,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._consumer = KafkaConsumer(
                 group_id=group,
                 enable_auto_commit=False,
+                allow_auto_create_topics=False,
                 auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
                 session_timeout_ms=session_timeout_ms,
                 heartbeat_interval_ms=session_timeout_ms // 3,
@@ -112,10 +120,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             log.warning("commit to Kafka failed, lag tools are behind", extra={"error": repr(error)})
 
     def ends(self) -> dict[Partition, int]:
-        """Log ends of the partitions that are read now."""
-        with translated("reading log ends", self._servers):
-            ends = self._consumer.end_offsets(list(self._partitions))
-        return {self._partitions[one]: end for one, end in ends.items() if one in self._partitions}
+        """Log ends of the partitions that are read now, as the broker last told when it was asked for records."""
+        return {
+            partition: max(self._consumer.highwater(one) or 0, self._next[one])
+            for one, partition in list(self._partitions.items())
+            if one in self._next
+        }
 
     def owns(self, batch: Batch) -> bool:
         """Are all partitions of the batch still ours?"""
@@ -136,9 +146,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             for one in several
         }
         waiting &= set(known)
-        beginnings, ends = self._consumer.beginning_offsets(list(waiting)), self._consumer.end_offsets(list(waiting))
+        beginnings = self._consumer.beginning_offsets(list(waiting))
         for one in sorted(waiting):
-            offset = self._position(known[one], beginnings[one], ends[one])
+            offset = self._position(known[one], beginnings[one], beyond_end=one in self._cut)
+            self._cut.discard(one)
             if one not in self._consumer.assignment():
                 continue  # taken away in the meantime
             self._consumer.seek(one, offset)
@@ -177,12 +188,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         return Batch(tuple(records), expected, following, ends)
 
     def _continues(self, one: TopicPartition, offset: int) -> bool:
-        """Does this record follow what was read? Holes are normal (compaction, transactions), lost records are not."""
+        """Does this record follow what was read? Holes are normal (compaction, transactions), lost records are not.
+
+        The client starts from the beginning when the broker does not have the offset that it asked for.
+        """
         expected = self._next[one]
         if offset == expected:
             return True
         if offset > expected and self._consumer.beginning_offsets([one])[one] <= expected:
             return True
+        if offset < expected:
+            self._cut.add(one)
         self._consumer.pause(one)
         self._unsettled.add(one)
         return False

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
 from monitor.broker.client import ClientConfig, translated
 from monitor.domain.records import Partition
 
+ENDS_TIMEOUT_S = 10.0
 NO_TOPIC_ID = "none"
 """Brokers older than Kafka 2.8 give topics no id; then a topic made anew is only noticed by its offsets."""
 
@@ -86,7 +88,26 @@ def topic_ends(config: ClientConfig, topics: Iterable[str]) -> dict[Partition, i
     with translated("reading log ends", config.bootstrap_servers):
         consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options())
         try:
-            ends = consumer.end_offsets([TopicPartition(one.topic, one.number) for one in partitions])
+            ends = _ends(consumer, [TopicPartition(one.topic, one.number) for one in partitions])
         finally:
             consumer.close()
     return {one: ends[TopicPartition(one.topic, one.number)] for one in partitions}
+
+
+def _ends(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Ask for offsets, then for records: Tansu 0.6 lists the end of a log one past the *first* record of its last
+    batch, but tells the right one with every answer to a fetch."""
+    ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+    waiting = {one for one, end in ends.items() if end > 0}
+    consumer.assign(sorted(waiting))
+    for one in waiting:
+        consumer.seek(one, ends[one] - 1)
+    deadline = time.monotonic() + ENDS_TIMEOUT_S
+    while waiting:
+        consumer.poll(timeout_ms=100, max_records=1)
+        for one in [one for one in waiting if consumer.highwater(one) is not None]:
+            ends[one] = max(ends[one], consumer.highwater(one))
+            waiting.discard(one)
+        if time.monotonic() > deadline:
+            raise KafkaTimeoutError(f"no answer about {', '.join(map(str, sorted(waiting)))}")
+    return ends

@@ -20,14 +20,16 @@ class Positions:
         self._group = group
         self._clock = clock
 
-    def start(self, partition: Partition, beginning: int, end: int) -> int:
+    def start(self, partition: Partition, beginning: int, *, beyond_end: bool) -> int:
         """Where to read a partition on; see `offsets.starting_offset`.
 
         Raises:
             StoreError: PostgreSQL refused or does not answer.
         """
         with transaction(self._engine) as connection:
-            return offsets.starting_offset(connection, self._group, partition, beginning, end, self._clock())
+            return offsets.starting_offset(
+                connection, self._group, partition, beginning, self._clock(), beyond_end=beyond_end
+            )
 
     def note_ends(self, ends: Mapping[Partition, int]) -> None:
         """Remember log ends, so that lag is known also where nothing arrives.

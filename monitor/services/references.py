@@ -81,12 +81,14 @@ def make_reference(engine: Engine, options: ReferenceOptions, source: Source, wi
         rows = _thinned(list(store.embedded(connection, source, window)))
         if len(rows) < options.rows and not blessed:
             return 0
+        sketcher.admit(rows)
         for stream in STREAMS:
             try:
                 made.append(_make(connection, sketcher, options, source, stream, window, rows, blessed=blessed))
             except NotEnoughData as error:
                 log.warning("no reference", extra={"model": source.model, "stream": stream, "reason": str(error)})
         for chunk in _chunks(store.embedded(connection, source)):
+            sketcher.admit(chunk)
             for reference in made:
                 store.add_sketches(connection, reference.id, sketcher.sketch(reference, chunk))
     return len(made)

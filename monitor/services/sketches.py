@@ -39,9 +39,13 @@ class SketchService:
         epoch = references.share_epoch(connection)
         if epoch != self._epoch:
             self._references, self._epoch = references.active_references(connection), epoch
-        self._slices.admit(self._engine, [dict(row.slices) for row in rows])
+        self.admit(rows)
         for reference in self._references:
             references.add_sketches(connection, reference.id, self.sketch(reference, rows))
+
+    def admit(self, rows: Sequence[EmbeddedPrediction]) -> None:
+        """Take up slice values never seen, before these rows are sketched; in a transaction of its own."""
+        self._slices.admit(self._engine, [dict(row.slices) for row in rows])
 
     def sketch(
         self, reference: ActiveReference, rows: Sequence[EmbeddedPrediction]

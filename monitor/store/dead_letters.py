@@ -15,6 +15,7 @@ from monitor.domain.window import MINUTE, floor
 _INSERT = text("""
     INSERT INTO dead_letters (topic, topic_id, partition, record_offset, record_ts, reason, detail, raw, replay)
     VALUES (:topic, :topic_id, :partition, :offset, :record_ts, :reason, :detail, :raw, :replay)
+    ON CONFLICT DO NOTHING
 """)
 _COUNT = text("""
     INSERT INTO ingest_counters (minute, topic, outcome, records) VALUES (:minute, :topic, :outcome, :records)

@@ -24,6 +24,9 @@ _READ = text("""
     SELECT next_offset FROM stream_offsets
     WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
 """)
+_READ_ALL = text("""
+    SELECT cluster_id, topic, topic_id, partition, next_offset FROM stream_offsets WHERE consumer_group = :group
+""")
 _OTHER_LOG = text("""
     SELECT topic_id, next_offset FROM stream_offsets
     WHERE consumer_group = :group AND topic = :topic AND partition = :partition
@@ -58,13 +61,14 @@ def advance(connection: Connection, group: str, batch: Batch, now: datetime) -> 
 
 
 def starting_offset(
-    connection: Connection, group: str, partition: Partition, beginning: int, end: int, now: datetime
+    connection: Connection, group: str, partition: Partition, beginning: int, now: datetime, *, beyond_end: bool
 ) -> int:
     """Where to read on, registering a log that was never seen. Whatever cannot be read any more is recorded as a gap.
 
     Args:
         beginning: first offset that the broker still has.
-        end: offset after its last record.
+        beyond_end: the broker has shown that its log ends before the stored offset. It was cut, and nobody knows which
+            of its records are new: all are read again, and what is known is recognised by its content.
     """
     key = _key(group, partition)
     stored = connection.execute(_READ, key).scalar()
@@ -74,12 +78,20 @@ def starting_offset(
             _record_gap(connection, group, partition, previous.next_offset, beginning, "topic was made anew")
         connection.execute(_REGISTER, {**key, "topic": partition.topic, "next": beginning, "now": now})
         return int(connection.execute(_READ, key).scalar_one())
-    if beginning <= stored <= end:
+    if stored >= beginning and not beyond_end:
         return int(stored)
-    resumed, reason = (beginning, "records expired") if stored < beginning else (end, "offset beyond the end")
-    _record_gap(connection, group, partition, stored, resumed, reason)
-    connection.execute(_ADVANCE, {**key, "expected": stored, "next": resumed, "end": end, "now": now})
-    return resumed
+    reason = "offset beyond the end" if beyond_end else "records expired"
+    _record_gap(connection, group, partition, stored, beginning, reason)
+    connection.execute(_ADVANCE, {**key, "expected": stored, "next": beginning, "end": None, "now": now})
+    return beginning
+
+
+def stored_offsets(connection: Connection, group: str) -> dict[Partition, int]:
+    """The next offset of every partition that a group ever read."""
+    return {
+        Partition(row.cluster_id, row.topic, row.topic_id, row.partition): row.next_offset
+        for row in connection.execute(_READ_ALL, {"group": group})
+    }
 
 
 def note_ends(connection: Connection, group: str, ends: Iterable[tuple[Partition, int]], now: datetime) -> None:

@@ -1,0 +1,115 @@
+"""Write the reference pages that follow from code: `python docs/generate.py`. With `--check`, only compare them.
+
+A test runs the comparison, so that the pages cannot go stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from pydantic import BaseModel
+from typer.core import TyperCommand
+from typer.main import get_command
+
+from monitor import cli, settings
+from monitor.domain.events import json_schema
+
+DOCS = Path(__file__).parent
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with its content."""
+    return {
+        DOCS / "schemas" / "events.json": json.dumps(json_schema(), indent=2) + "\n",
+        DOCS / "settings.md": settings_page(),
+        DOCS / "cli.md": cli_page(),
+    }
+
+
+def settings_page() -> str:
+    rows = "\n".join(
+        f"| `{name}` | {default} | {text} |" for name, default, text in setting_rows(settings.Settings, "")
+    )
+    return f"""# Settings
+
+Read once at the start of each process: environment variables first, then the file `snellen.toml` in the working folder
+(or the one that `{settings.CONFIG_VARIABLE}` names), then what `snellen up` started. A setting `a.b` is the variable
+`SNELLEN_A__B`, and in the file the key `b` of the table `[a]`. Unknown names and wrong values are told all at once.
+Times are ISO 8601 durations (`PT3H`) or seconds.
+
+| setting | default | meaning |
+|---|---|---|
+{rows}
+"""
+
+
+def setting_rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    """(dotted name, default, what its docstring says) of every setting."""
+    texts = attribute_texts(model)
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            yield from setting_rows(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", shown(field.default), texts[name]
+
+
+def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
+    """The text below each attribute of the class."""
+    [body] = [one.body for one in ast.parse(inspect.getsource(model)).body if isinstance(one, ast.ClassDef)]
+    texts = {}
+    for field, after in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
+            texts[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
+    return texts
+
+
+def shown(default: object) -> str:
+    if default is None or default == ():
+        return "none"
+    if isinstance(default, timedelta):
+        hours = default / timedelta(hours=1)
+        return f"{hours:g} h" if hours >= 1 else f"{hours * 60:g} min"
+    return f"`{', '.join(map(str, default)) if isinstance(default, tuple) else default}`"
+
+
+def cli_page() -> str:
+    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    return "\n".join(["# Commands\n", *(command_section(name, one) for name, one in commands.items())])
+
+
+def command_section(name: str, command: TyperCommand) -> str:
+    """Usage, what it does, and its options."""
+    usage = f"snellen {name}"
+    for parameter in command.params:
+        word = (
+            f"{parameter.opts[0]} {parameter.name.upper()}"
+            if parameter.param_type_name == "option"
+            else parameter.name.upper()
+        )
+        usage += f" {word}" if parameter.required else f" [{word}]"
+    helps = [(one.opts[0], one.help) for one in command.params if getattr(one, "help", None)]
+    options = "".join(f"- `{option}`: {text}\n" for option, text in helps)
+    return f"## `snellen {name}`\n\n    {usage}\n\n{inspect.cleandoc(command.help or '')}\n" + (
+        f"\n{options}" if options else ""
+    )
+
+
+def main(arguments: list[str]) -> int:
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        sys.stdout.write(f"{path.relative_to(DOCS.parent)} {'is stale' if '--check' in arguments else 'written'}\n")
+        if "--check" not in arguments:
+            path.write_text(pages()[path])
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,88 @@
+"""Send what the outbox holds. Whether a fault is worth another try is the channel's word; when, is decided here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from monitor.errors import NotificationError
+from monitor.notify import AlertMessage, Channel
+from monitor.store import outbox
+from monitor.store.engine import transaction
+from monitor.store.outbox import Due
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)
+BATCH = 20
+FIRST_RETRY, LAST_RETRY = timedelta(seconds=10), timedelta(minutes=15)
+GIVE_UP_AFTER = 20
+"""Attempts: about four hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    engine: Engine
+    channels: Mapping[str, Channel]
+    """Those that are configured; a message for another one fails at once, and says so."""
+    link_base: str | None
+
+
+def deliver(delivery: Delivery, now: datetime) -> int:
+    """Send one batch of due messages; returns how many were claimed, so that a caller can go on while there are any.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer; a message may have been sent unmarked, and is sent again.
+    """
+    with transaction(delivery.engine) as connection:
+        claimed = outbox.claim(connection, now, now + LEASE, BATCH)
+    for due in claimed:
+        _send(delivery, due, now)
+    return len(claimed)
+
+
+def _send(delivery: Delivery, due: Due, now: datetime) -> None:
+    try:
+        _channel(delivery, due.channel).notify(_message(delivery, due))
+    except NotificationError as error:
+        log.warning("notification failed", extra={"channel": due.channel, "slo": due.slo, "error": str(error)})
+        with transaction(delivery.engine) as connection:
+            if error.permanent or due.attempts >= GIVE_UP_AFTER:
+                outbox.mark_failed(connection, due.id, now, str(error))
+            else:
+                outbox.postpone(connection, due.id, now + retry_delay(due.attempts), str(error))
+    else:
+        with transaction(delivery.engine) as connection:
+            outbox.mark_sent(connection, due.id, now)
+
+
+def _channel(delivery: Delivery, name: str) -> Channel:
+    if name not in delivery.channels:
+        raise NotificationError(f"channel {name!r} is not configured: set it, or take it out of slos/", permanent=True)
+    return delivery.channels[name]
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """Doubles with every attempt (>= 1), up to a quarter of an hour."""
+    return min(FIRST_RETRY * 2 ** (attempts - 1), LAST_RETRY)
+
+
+def _message(delivery: Delivery, due: Due) -> AlertMessage:
+    link = f"{delivery.link_base}/on_call?alert={due.alert_id}" if delivery.link_base else None
+    return AlertMessage(
+        alert_id=due.alert_id,
+        dedup_key=f"{due.transition['incident']}/{due.transition['number']}",
+        slo=due.slo,
+        severity=due.severity,
+        transition=due.kind,
+        reason=due.reason,
+        summary=due.summary,
+        details=due.transition["details"],
+        started_at=due.opened_at,
+        link=link,
+        evidence=due.transition,
+    )

@@ -1,0 +1,79 @@
+"""The outbox: rows are claimed with a lease, sent, then marked; a crash in between repeats an idempotent call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_CLAIM = text("""
+    UPDATE notifications SET claimed_until = :until, attempts = attempts + 1
+    WHERE id IN (
+        SELECT id FROM notifications
+        WHERE sent_at IS NULL AND failed_at IS NULL AND due_at <= :now
+          AND (claimed_until IS NULL OR claimed_until < :now)
+        ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id, transition_id, channel, attempts
+""")
+_DUE = text("""
+    SELECT t.id, t.alert_id, t.kind, t.reason, t.explanation, t.evidence, a.slo, a.severity, a.opened_at
+    FROM alert_transitions t JOIN alerts a ON a.id = t.alert_id WHERE t.id = ANY(:ids)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One message that is ours to send until the lease ends."""
+
+    id: int
+    channel: str
+    attempts: int
+    alert_id: int
+    slo: str
+    severity: str
+    opened_at: datetime
+    kind: str
+    reason: str
+    summary: str
+    transition: dict[str, Any]
+
+
+def claim(connection: Connection, now: datetime, until: datetime, limit: int) -> list[Due]:
+    """Claim messages that are due; nobody else gets them before `until`."""
+    claimed = connection.execute(_CLAIM, {"now": now, "until": until, "limit": limit}).all()
+    found = connection.execute(_DUE, {"ids": [row.transition_id for row in claimed]})
+    transitions = {row.id: row for row in found}
+    return [
+        Due(
+            row.id, row.channel, row.attempts, of.alert_id, of.slo, of.severity, of.opened_at,
+            of.kind, of.reason, of.explanation, of.evidence,
+        )
+        for row in sorted(claimed, key=lambda row: row.transition_id)
+        for of in (transitions[row.transition_id],)
+    ]  # fmt: skip
+
+
+def mark_sent(connection: Connection, notification_id: int, now: datetime) -> None:
+    connection.execute(
+        text("UPDATE notifications SET sent_at = :now, claimed_until = NULL, last_error = NULL WHERE id = :id"),
+        {"id": notification_id, "now": now},
+    )
+
+
+def mark_failed(connection: Connection, notification_id: int, now: datetime, error: str) -> None:
+    """Give up."""
+    connection.execute(
+        text("UPDATE notifications SET failed_at = :now, claimed_until = NULL, last_error = :error WHERE id = :id"),
+        {"id": notification_id, "now": now, "error": error},
+    )
+
+
+def postpone(connection: Connection, notification_id: int, due: datetime, error: str) -> None:
+    """Try again at `due`."""
+    connection.execute(
+        text("UPDATE notifications SET due_at = :due, claimed_until = NULL, last_error = :error WHERE id = :id"),
+        {"id": notification_id, "due": due, "error": error},
+    )

@@ -1,0 +1,75 @@
+"""The docs name everything that there is, and everything that they name exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.domain.events import Rejection
+from monitor.drift import DETECTORS
+from monitor.drift.streams import STREAMS
+from monitor.formats import FORMATS
+from monitor.notify import CHANNELS
+from monitor.replay.transforms import TRANSFORMS
+from monitor.sli import SLIS
+from monitor.tasks import TASKS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+TABLES = {
+    "tasks.md": TASKS,
+    "drift.md": [*DETECTORS, *STREAMS],
+    "sli.md": SLIS,
+    "channels.md": CHANNELS,
+    "replay.md": TRANSFORMS,
+    "events.md": list(Rejection),
+    "architecture.md": [f"monitor/formats/{name}.py" for name in FORMATS],
+}
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_every_entry_of_a_table_stands_in_its_page(page: str) -> None:
+    text = (DOCS / page).read_text()
+    missing = [name for name in TABLES[page] if f"`{name}`" not in text]
+    assert not missing
+
+
+def test_generated_pages_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, str(DOCS / "generate.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}run `python docs/generate.py`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text())
+    broken = [target for target in targets if not (page.parent / target).exists()]
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = re.findall(
+        r"`((?:monitor|collectors|dashboards|demo|alembic|slos|tests|benchmarks|docs)/[\w/.-]*)`", page.read_text()
+    )
+    missing = [name for name in named if "NAME" not in name and "VERB" not in name and not (ROOT / name).exists()]
+    assert not missing
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`?make (\w+)`?", page.read_text())}
+    assert named & targets
+    assert not {name for name in named if f"`make {name}`" in "".join(page.read_text() for page in PAGES)} - targets
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    unreached = [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme]
+    assert not unreached

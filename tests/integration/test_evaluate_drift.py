@@ -1,0 +1,161 @@
+"""References and drift on a real PostgreSQL: nothing is sketched twice or never, and a planted shift is found."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.domain.records import Batch, Partition, Record
+from monitor.domain.slices import ALL_TRAFFIC, Slice
+from monitor.domain.window import HOUR, Window
+from monitor.drift.sketch import sketch
+from monitor.formats import native
+from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
+from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.references import ReferenceOptions
+from monitor.services.sketches import SketchService
+from monitor.services.triage import Limits
+from monitor.store import references
+
+START = datetime(2026, 11, 10, tzinfo=UTC)
+SPAN = timedelta(hours=32)
+OPTIONS = DriftOptions(
+    ReferenceOptions(timedelta(hours=2), rows=500, span=SPAN, slice_dimensions=("device",), max_slice_values=10),
+    alpha=0.01,
+)
+DIMENSION = 16
+PER_HOUR = 80
+PARTITION = Partition("c", "t", "22222222-2222-2222-2222-222222222222", 0)
+Rows = Callable[..., list[Any]]
+
+
+def event(index: int, moment: datetime, image: np.ndarray, prompt: np.ndarray) -> bytes:
+    def carried(kind: str, vector: np.ndarray) -> dict[str, str]:
+        data = base64.b64encode(vector.astype("<f2").tobytes()).decode()
+        return {"kind": kind, "embedder": "clip@1", "dtype": "f2", "data": data}
+
+    return msgspec.json.encode(
+        {
+            "schema": "prediction/v1",
+            "request_id": f"d{index}",
+            "ts": moment.isoformat(),
+            "model": {"name": "m", "version": "v1"},
+            "task": "vqa",
+            "status": "ok",
+            "slices": {"device": f"cam-{index % 2}"},
+            "embeddings": [carried("image", image), carried("prompt", prompt)],
+        }
+    )
+
+
+class Traffic:
+    """Hours of traffic through the ingest service; a device's images can be shifted."""
+
+    def __init__(self, engine: Engine) -> None:
+        options = IngestOptions(
+            group="g",
+            decoders={"t": native.decode},
+            limits=Limits(1 << 20, timedelta(minutes=5), timedelta(days=30)),
+            slice_dimensions=("device",),
+            max_slice_values=10,
+            label_rate=0.0,
+        )
+        self.service = IngestService(engine, options, SketchService(engine, ("device",), 10).update)
+        self.rng = np.random.default_rng(7)
+        self.offset = 0
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO stream_offsets (consumer_group, cluster_id, topic_id, partition, topic, next_offset)"
+                    " VALUES ('g', 'c', :id, 0, 't', 0)"
+                ),
+                {"id": PARTITION.topic_id},
+            )
+
+    def hours(self, first: int, last: int, *, shifted_device: int | None = None) -> None:
+        records = tuple(self._records(first, last, shifted_device))
+        start, self.offset = self.offset, self.offset + len(records)
+        end = {PARTITION: self.offset}
+        self.service.write(Batch(records, {PARTITION: start}, end, end), START + last * HOUR)
+
+    def _records(self, first: int, last: int, shifted: int | None) -> Iterator[Record]:
+        for number in range((last - first) * PER_HOUR):
+            index = first * PER_HOUR + number
+            image, prompt = self.rng.normal(size=DIMENSION), self.rng.normal(size=DIMENSION)
+            if shifted == index % 2:
+                image = image + 1.2
+            moment = START + index * HOUR / PER_HOUR
+            yield Record(PARTITION, self.offset + number, -1, event(index, moment, image, prompt))
+
+
+@pytest.fixture
+def traffic(engine: Engine) -> Traffic:
+    return Traffic(engine)
+
+
+def test_before_there_is_enough_traffic_there_is_no_reference(engine: Engine, traffic: Traffic, rows: Rows) -> None:
+    traffic.hours(0, 10)
+    assert evaluate_drift(engine, OPTIONS, START + 10 * HOUR) == 0
+    assert rows("SELECT count(*) FROM drift_references") == [0]
+
+
+def test_a_provisional_reference_is_made_of_the_first_traffic_and_says_so(
+    engine: Engine, traffic: Traffic, rows: Rows
+) -> None:
+    traffic.hours(0, 40)
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    found = rows("SELECT stream, blessed, active, rows, window_end FROM drift_references ORDER BY 1")
+    assert found == [(stream, False, True, 32 * PER_HOUR, START + SPAN) for stream in ("agreement", "image", "prompt")]
+
+
+def test_sketches_are_the_same_whether_vectors_came_before_or_after_the_reference(
+    engine: Engine, traffic: Traffic
+) -> None:
+    traffic.hours(0, 36)
+    evaluate_drift(engine, OPTIONS, START + 34 * HOUR)
+    traffic.hours(36, 40)
+    with engine.connect() as connection:
+        [reference] = [one for one in references.active_references(connection) if one.stream == "image"]
+        [source] = references.sources(connection, START + 99 * HOUR)
+        everything = list(references.embedded(connection, source))
+        found = references.sketches_in(connection, reference, Window(START, START + 99 * HOUR))
+    vectors = np.stack([row.vectors["image"] for row in everything])
+    assert len(everything) == 40 * PER_HOUR
+    assert found[ALL_TRAFFIC] == sketch(vectors, reference.fit)
+    of_device = vectors[[row.slices["device"] == "cam-1" for row in everything]]
+    assert found[Slice("device", "cam-1")] == sketch(of_device, reference.fit)
+
+
+def test_a_shift_of_one_device_is_found_in_its_stream_and_slice_and_nowhere_else(
+    engine: Engine, traffic: Traffic, rows: Rows
+) -> None:
+    traffic.hours(0, 40)
+    traffic.hours(40, 44, shifted_device=1)
+    for hour in (38, 40, 44):
+        evaluate_drift(engine, OPTIONS, START + hour * HOUR)
+    found = set(
+        rows(
+            "SELECT tick, stream, dimension, value FROM drift_results JOIN drift_references r ON r.id = reference_id "
+            "WHERE verdict = 'drift'"
+        )
+    )
+    late = START + 44 * HOUR
+    assert {tick for tick, *_ in found} == {late}
+    assert (late, "image", "", "") in found
+    assert (late, "image", "device", "cam-1") in found
+    assert not {one for one in found if one[3] == "cam-0" or one[1] == "prompt"}
+
+
+def test_a_tick_is_evaluated_once(engine: Engine, traffic: Traffic, rows: Rows) -> None:
+    traffic.hours(0, 40)
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    before = rows("SELECT count(*) FROM drift_results")
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    assert rows("SELECT count(*) FROM drift_results") == before != [0]
