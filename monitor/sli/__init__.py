@@ -1,1 +1,19 @@
-"""One file per service level indicator."""
+"""One file per service level indicator: what counts as an event, and which events are bad. Pure.
+
+A new SLI is one file here, one line in `SLIS`, and its row in docs/sli.md.
+"""
+
+from __future__ import annotations
+
+from monitor.sli.availability import Availability
+from monitor.sli.label_accuracy import LabelAccuracy
+from monitor.sli.latency import Latency
+
+RequestSli = Availability | Latency
+LabelSli = LabelAccuracy
+
+SLIS: dict[str, RequestSli | LabelSli] = {
+    "availability": Availability(),
+    "latency": Latency(),
+    "label_accuracy": LabelAccuracy(),
+}

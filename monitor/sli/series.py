@@ -1,0 +1,55 @@
+"""What the store hands to an SLI, and what an SLI hands on: arrays per minute or per label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MinuteCounts:
+    """Rollup rows, in any order; several rows of one minute (models, versions, variants) add up."""
+
+    minute: Ints
+    """[rows], minutes since the epoch."""
+    ok: Ints
+    """[rows]; so are the other statuses."""
+    error: Ints
+    timeout: Ints
+    rejected: Ints
+    latency_histogram: Ints
+    """[rows, LATENCY_BINS], ok answers by `LATENCY_BOUNDS_MS`; ok answers without a latency are in no bin."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelOutcomes:
+    """One row per scored prediction of the random label sample, in any order. Unsure verdicts are left out."""
+
+    predicted_at: NDArray[np.float64]
+    """[rows], seconds since the epoch: when the prediction was made."""
+    labelled_at: NDArray[np.float64]
+    """[rows], seconds since the epoch: when the deciding label came."""
+    correct: NDArray[np.bool_]
+    """[rows]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MinuteEvents:
+    """Bad and total events by minute."""
+
+    minute: Ints
+    bad: Ints
+    total: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelEvents:
+    """Labelled predictions, each bad or good."""
+
+    predicted_at: NDArray[np.float64]
+    known_at: NDArray[np.float64]
+    bad: NDArray[np.bool_]

@@ -1,0 +1,158 @@
+"""What happened, as integer counts: `CountSeries` by minute for requests, `LabelSeries` by label for sampled labels.
+
+Both answer one question, how many events of [start, end) were bad, out of how many; only labels also depend on when one
+asks, because a label comes after its prediction. Times are whole minutes since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Counts(NamedTuple):
+    """`bad` events out of `total`, both >= 0."""
+
+    bad: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountSeries:
+    """Bad and total events of consecutive minutes, as prefix sums: any window costs four look-ups."""
+
+    start: int
+    """First minute with history; a window that begins before it is clipped."""
+    bad_before: Ints
+    """[minutes + 1]: bad events before each minute's beginning, from 0."""
+    total_before: Ints
+    """[minutes + 1]: all events before each minute's beginning, from 0."""
+    slice_minutes: int = 0
+    """Not 0: the events are time slices of this length (see `time_slices`)."""
+
+    @classmethod
+    def of_minutes(cls, start: int, end: int, minute: ArrayLike, bad: ArrayLike, total: ArrayLike) -> CountSeries:
+        """From sparse rows; minutes without a row had no events, several rows of a minute add up.
+
+        Args:
+            start: first minute of the history, included.
+            end: last minute, excluded: everything before it has been counted.
+            minute: int [rows], minutes since the epoch in [start, end).
+            bad: int [rows], 0 <= bad <= total.
+            total: int [rows].
+
+        Raises:
+            ValueError: rows outside [start, end), or counts that cannot be.
+        """
+        at, bads, totals = (np.asarray(one, dtype=np.int64) for one in (minute, bad, total))
+        if at.size and (at.min() < start or at.max() >= end):
+            raise ValueError(f"minutes {at.min()} to {at.max()} do not lie within [{start}, {end})")
+        if (bads < 0).any() or (bads > totals).any():
+            raise ValueError("each minute needs 0 <= bad <= total")
+        return cls(start, _prefix_sums(at - start, bads, end - start), _prefix_sums(at - start, totals, end - start))
+
+    @property
+    def end(self) -> int:
+        """The minute up to which everything has been counted, excluded."""
+        return self.start + len(self.total_before) - 1
+
+    def between(self, start: int, end: int) -> Counts:
+        """Of the minutes [start, end), clipped to the history.
+
+        Raises:
+            ValueError: `end` lies beyond what has been counted.
+        """
+        if end > self.end:
+            raise ValueError(f"counts end before minute {self.end}; nothing is known of minute {end - 1}")
+        first, last = max(start - self.start, 0), max(end - self.start, 0)
+        return Counts(
+            self.bad_before.item(last) - self.bad_before.item(first),
+            self.total_before.item(last) - self.total_before.item(first),
+        )
+
+    def time_slices(self, minutes: int, target: Fraction) -> CountSeries:
+        """The same history with whole slices as events: a slice is bad when its share of good events is below `target`.
+
+        Slices begin at multiples of their length since the epoch and count in their last minute. One without events is
+        no event: neither good nor bad. OpenSLO `budgetingMethod: Timeslices`.
+        """
+        first, last = -(-self.start // minutes), self.end // minutes
+        edges = np.arange(first, last + 1) * minutes
+        bad, total = (np.diff(sums[edges - self.start]) for sums in (self.bad_before, self.total_before))
+        # Python integers: the product of a count and a denominator may not fit 64 bits.
+        is_bad = (total - bad).astype(object) * target.denominator < total.astype(object) * target.numerator
+        sums = CountSeries.of_minutes(self.start, self.end, edges[1:] - 1, is_bad.astype(np.int64), total > 0)
+        return CountSeries(sums.start, sums.bad_before, sums.total_before, slice_minutes=minutes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelSeries:
+    """Labelled predictions, ordered by prediction time. What has not been labelled is neither good nor bad."""
+
+    predicted_at: Floats
+    """[labels], seconds since the epoch, ascending."""
+    known_at: Floats
+    """[labels], seconds since the epoch: when the label came."""
+    bad: NDArray[np.bool_]
+    """[labels]."""
+
+    @classmethod
+    def of_labels(cls, predicted_at: ArrayLike, known_at: ArrayLike, bad: ArrayLike) -> LabelSeries:
+        """From one row per labelled prediction, in any order.
+
+        Raises:
+            ValueError: arrays of different lengths.
+        """
+        times, known = (np.asarray(one, dtype=np.float64) for one in (predicted_at, known_at))
+        wrong = np.asarray(bad, dtype=np.bool_)
+        if not times.shape == known.shape == wrong.shape or times.ndim != 1:
+            raise ValueError(f"arrays of one length are needed, not {times.shape}, {known.shape} and {wrong.shape}")
+        # Rows of the same second keep one order whatever order they came in.
+        order = np.lexsort((wrong, known, times))
+        return cls(times[order], known[order], wrong[order])
+
+    def as_of(self, minute: int, since: int) -> KnownLabels:
+        """What was known when `minute` began, of the predictions in the minutes [since, minute)."""
+        start = int(self.predicted_at[0] // 60) if self.predicted_at.size else minute
+        first, last = np.searchsorted(self.predicted_at, (since * 60, minute * 60))
+        known = self.known_at[first:last] <= minute * 60
+        return KnownLabels(start, self.predicted_at[first:last][known], self.bad[first:last][known])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownLabels:
+    """The labels that had come by some moment, ordered by prediction time."""
+
+    start: int
+    """Minute of the first labelled prediction there ever was."""
+    predicted_at: Floats
+    bad: NDArray[np.bool_]
+
+    def between(self, start: int, end: int) -> Counts:
+        """Of the predictions in the minutes [start, end)."""
+        return _count(self._in(start, end))
+
+    def latest(self, count: int, start: int, end: int) -> Counts:
+        """As `between`, of the `count` (>= 1) latest predictions alone."""
+        return _count(self._in(start, end)[-count:])
+
+    def _in(self, start: int, end: int) -> NDArray[np.bool_]:
+        first, last = np.searchsorted(self.predicted_at, (start * 60, end * 60))
+        return self.bad[first:last]
+
+
+def _count(bad: NDArray[np.bool_]) -> Counts:
+    return Counts(int(np.count_nonzero(bad)), len(bad))
+
+
+def _prefix_sums(index: Ints, values: Ints, length: int) -> Ints:
+    sums = np.zeros(length + 1, dtype=np.int64)
+    np.add.at(sums, index + 1, values)
+    return np.cumsum(sums)

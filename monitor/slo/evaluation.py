@@ -1,0 +1,122 @@
+"""What is known of an SLO at one tick: frozen values, as stored and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from monitor.slo import duration
+from monitor.slo.policy import Severity
+from monitor.stats.intervals import clopper_pearson_lower, clopper_pearson_upper
+
+FORECAST_ALPHA = 0.05
+
+
+class State(StrEnum):
+    """Of a tier, and of an SLO: the first of these that one of its tiers has. Only `ok` is green."""
+
+    FIRING = "firing"
+    NO_DATA = "no_data"
+    """Nothing to judge: no events in the long window, or none recent enough to say that it still burns."""
+    INSUFFICIENT = "insufficient"
+    """Events, but too few (or labels too young) to say either that it burns or that it does not."""
+    OK = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class TierReading:
+    """What one tier saw at one tick. Floats are for display; the decision was made on the integers."""
+
+    name: str
+    severity: Severity
+    factor: float
+    limit: float
+    """Bad share beyond which the tier fires: factor x (1 - target)."""
+    long_minutes: int
+    short_window: str
+    """In words: "5 min", or "latest 27 labels" for sampled labels."""
+    long_bad: int
+    long_total: int
+    short_bad: int
+    short_total: int
+    burn_long: float | None
+    """None without events."""
+    burn_short: float | None
+    lower_bound: float | None
+    """Of the bad share in the long window; computed only when both windows exceed the limit."""
+    burning: bool
+    """Both windows exceed the limit: the plain rule, before it asks for evidence."""
+    state: State
+    reason: str
+
+    @property
+    def figures(self) -> str:
+        """In words: "1 h: 31.2% bad (56 of 180), 31.2x the budget; 5 min: 40.0% bad (6 of 15), 40x the budget"."""
+        long = _figure(duration.words(self.long_minutes), self.long_bad, self.long_total, self.burn_long)
+        return f"{long}; {_figure(self.short_window, self.short_bad, self.short_total, self.burn_short)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exhaustion:
+    """When the budget ends if it goes on as in the last `window_minutes`: on a rolling window, the earliest date."""
+
+    window_minutes: int
+    bad: int
+    total: int
+    budget: float
+    """1 - target."""
+    minutes_left: float
+    """Until the budget ends at burn rate 1; 0 when it is overspent."""
+
+    @property
+    def minutes(self) -> float | None:
+        """From the tick; None when nothing burns, or nothing is known."""
+        return self._at(self.bad / self.total) if self.total else None
+
+    @property
+    def earliest(self) -> float | None:
+        """As `minutes`, if the true bad share is at its upper 95% bound."""
+        return self._at(clopper_pearson_upper(self.bad, self.total, FORECAST_ALPHA)) if self.total else None
+
+    @property
+    def latest(self) -> float | None:
+        """As `minutes`, if the true bad share is at its lower 95% bound."""
+        return self._at(clopper_pearson_lower(self.bad, self.total, FORECAST_ALPHA)) if self.total else None
+
+    def _at(self, bad_share: float) -> float | None:
+        return self.minutes_left * self.budget / bad_share if bad_share else None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An SLO at one tick."""
+
+    slo: str
+    tick: datetime
+    state: State
+    tiers: tuple[TierReading, ...]
+    bad: int
+    """Within the SLO's window."""
+    total: int
+    budget_remaining: float | None
+    """1 - bad / ((1 - target) x total): 1 is untouched, negative is overspent, None is without events."""
+    exhaustion: tuple[Exhaustion, ...]
+    covered_minutes: int
+    """Of the SLO's window; less than its length while the history is younger."""
+    mature_until: datetime
+    """Later predictions may still get their labels; the tick itself for requests."""
+
+    @property
+    def burn(self) -> float | None:
+        """The highest burn rate of the tiers' long windows, for charts; None without events."""
+        return max((tier.burn_long for tier in self.tiers if tier.burn_long is not None), default=None)
+
+    def of(self, severity: Severity) -> tuple[TierReading, ...]:
+        return tuple(tier for tier in self.tiers if tier.severity == severity)
+
+
+def _figure(window: str, bad: int, total: int, burn: float | None) -> str:
+    if burn is None:
+        return f"{window}: no data"
+    return f"{window}: {bad / total:.1%} bad ({bad} of {total}), {burn:.3g}x the budget"

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.slo.counts import Counts, CountSeries, LabelSeries
+
+START = 1000
+minutes = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=40)
+"""(bad, good) of consecutive minutes."""
+
+
+def series(counts: list[tuple[int, int]]) -> CountSeries:
+    bad, good = np.array(counts).T
+    return CountSeries.of_minutes(START, START + len(counts), np.arange(len(counts)) + START, bad, bad + good)
+
+
+@given(minutes, st.integers(0, 45), st.integers(0, 45))
+def test_a_window_is_the_sum_of_its_minutes_clipped_to_the_history(
+    counts: list[tuple[int, int]], before_end: int, length: int
+) -> None:
+    last = len(counts) - before_end
+    first = last - length
+    inside = counts[max(first, 0) : max(last, 0)]
+    expected = Counts(sum(bad for bad, _ in inside), sum(bad + good for bad, good in inside))
+    assert series(counts).between(START + first, START + last) == expected
+
+
+def test_rows_of_one_minute_add_up_and_missing_minutes_are_empty() -> None:
+    counts = CountSeries.of_minutes(0, 10, [7, 3, 7], [1, 0, 2], [4, 5, 6])
+    assert counts.between(0, 10) == (3, 15)
+    assert counts.between(7, 8) == (3, 10)
+    assert counts.between(4, 7) == (0, 0)
+
+
+def test_minutes_that_were_not_counted_are_not_zero() -> None:
+    with pytest.raises(ValueError, match="nothing is known of minute 1010"):
+        series([(0, 1)] * 10).between(START, START + 11)
+
+
+@pytest.mark.parametrize(
+    ("minute", "bad", "total", "match"),
+    [(9, 0, 1, "within"), (20, 0, 1, "within"), (12, 2, 1, "bad <= total"), (12, -1, 1, "bad <= total")],
+)
+def test_rows_that_cannot_be_are_refused(minute: int, bad: int, total: int, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        CountSeries.of_minutes(10, 20, [minute], [bad], [total])
+
+
+@given(minutes, st.integers(1, 7), st.fractions(0, 1, max_denominator=10**15))
+def test_time_slices_are_whole_aligned_and_judged_exactly(
+    counts: list[tuple[int, int]], length: int, target: Fraction
+) -> None:
+    sliced = series(counts).time_slices(length, target)
+    assert sliced.slice_minutes == length
+    expected = []
+    for begin in range(-(-START // length) * length, START + len(counts) - length + 1, length):
+        inside = counts[begin - START : begin - START + length]
+        bad, total = sum(bad for bad, _ in inside), sum(bad + good for bad, good in inside)
+        if total:
+            expected.append((begin + length - 1, int(Fraction(total - bad, total) < target)))
+    found = [
+        (minute, sliced.between(minute, minute + 1).bad)
+        for minute in range(START, sliced.end)
+        if sliced.between(minute, minute + 1).total
+    ]
+    assert found == expected
+
+
+labels = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 4000), st.booleans()), max_size=40)
+"""(predicted at, delay of the label, bad) in seconds."""
+
+
+@given(labels, st.integers(0, 50), st.integers(0, 50), st.integers(1, 20), st.randoms())
+def test_labels_count_by_prediction_time_once_they_are_known(
+    rows: list[tuple[int, int, bool]], start: int, minute: int, count: int, random: object
+) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    of = LabelSeries.of_labels(
+        [at for at, _, _ in shuffled], [at + delay for at, delay, _ in shuffled], [bad for _, _, bad in shuffled]
+    )
+    known = of.as_of(minute, since=0)
+    expected = sorted(
+        (at, at + delay, bad) for at, delay, bad in rows if start * 60 <= at < minute * 60 and at + delay <= minute * 60
+    )
+    assert known.between(start, minute) == (sum(bad for _, _, bad in expected), len(expected))
+    latest = expected[-count:]
+    assert known.latest(count, start, minute) == (sum(bad for _, _, bad in latest), len(latest))
+
+
+def test_the_history_of_labels_starts_with_the_first_prediction_even_before_the_window() -> None:
+    of = LabelSeries.of_labels([600, 60, 6000], [700, 9000, 6100], [True, False, False])
+    assert of.as_of(120, since=50).start == 1
+    assert LabelSeries.of_labels([], [], []).as_of(120, since=50).start == 120
+
+
+def test_labels_need_arrays_of_one_length() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        LabelSeries.of_labels([1, 2], [1, 2], [True])
