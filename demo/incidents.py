@@ -1,0 +1,209 @@
+"""What goes wrong in the demo's week, when, and where it shows.
+
+Each incident alters an input (pictures, questions) or a switch of the service, and never an outcome. Neither the
+service nor anything of Snellen imports this module: they meet an incident as production would, by its effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from msgspec import structs
+
+from demo.cameras import Firmware
+from demo.conditions import Conditions
+from demo.service import MODEL
+from monitor.domain.events import Deployment
+from monitor.domain.window import Window
+
+CHANGED_CAMERA: Final = "camera-3"
+COLD_AND_SOFT: Final = Firmware(gains=(0.62, 0.94, 1.30), blur=1.1)
+CAMPAIGN_SHARE: Final = 0.45
+CANARY_SHARE: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that goes wrong for a while."""
+
+    name: str
+    title: str
+    day: int
+    """Counted from the first midnight (UTC) of the week."""
+    at: time
+    lasts: timedelta
+    alter: Callable[[Conditions], Conditions]
+    shows: tuple[str, ...]
+    """Where to look, for people."""
+    deployments: tuple[Deployment, Deployment] | None = None
+    """What the operators announce at its start and end, if they did anything; times are filled in."""
+
+    def window(self, week_start: datetime) -> Window:
+        """When it happens in a week that starts at `week_start`."""
+        start = week_start.astimezone(UTC)
+        midnight = datetime.combine(start.date(), time(), UTC)
+        midnight += timedelta(days=self.day + (midnight < start))
+        begins = datetime.combine(midnight.date(), self.at, UTC)
+        return Window(begins, begins + self.lasts)
+
+
+# What each incident alters.
+
+
+def _camera(now: Conditions) -> Conditions:
+    return replace(now, firmware=MappingProxyType({**now.firmware, CHANGED_CAMERA: COLD_AND_SOFT}))
+
+
+def _campaign(now: Conditions) -> Conditions:
+    return replace(now, campaign_share=CAMPAIGN_SHARE)
+
+
+def _canary(now: Conditions) -> Conditions:
+    return replace(now, serving=replace(now.serving, canary_share=CANARY_SHARE))
+
+
+def _pairing(now: Conditions) -> Conditions:
+    return replace(now, serving=replace(now.serving, prefetch=True))
+
+
+def _latency(now: Conditions) -> Conditions:
+    return replace(now, serving=replace(now.serving, audit=True))
+
+
+def _announced(action: str, note: str, *, canary: bool = False) -> Deployment:
+    return Deployment(
+        model=MODEL,
+        version="v2" if canary else "v1",
+        ts=datetime.min.replace(tzinfo=UTC),
+        action=action,  # type: ignore[arg-type]
+        variant="canary" if canary else "stable",
+        traffic_share=(CANARY_SHARE if action == "rollout" else 0.0) if canary else None,
+        note=note,
+    )
+
+
+INCIDENTS: Final[dict[str, Incident]] = {
+    incident.name: incident
+    for incident in (
+        Incident(
+            "latency",
+            "a slow call before every answer",
+            day=1,
+            at=time(9),
+            lasts=timedelta(hours=2),
+            alter=_latency,
+            shows=(
+                "SLOs and alerts: Latency pages within minutes and resolves after the change is taken back",
+                "On-call: the configuration change of v1 just before it",
+            ),
+            deployments=(
+                _announced("config", "write an audit record before each answer"),
+                _announced("config", "audit records off again: answers were slow"),
+            ),
+        ),
+        Incident(
+            "camera",
+            f"new firmware on {CHANGED_CAMERA}: cold colours, soft pictures",
+            day=2,
+            at=time(4),
+            lasts=timedelta(hours=22),
+            alter=_camera,
+            shows=(
+                f"Drift: the image stream drifts, most of all in the slice device = {CHANGED_CAMERA}; prompts do not",
+                f"Slices: the accuracy of device = {CHANGED_CAMERA} falls",
+                "Calibration: in that slice confidence stays well above accuracy",
+                f"SLOs and alerts: Camera {CHANGED_CAMERA[-1]} accuracy alerts some hours later, as labels come in",
+            ),
+        ),
+        Incident(
+            "canary",
+            f"v2 with a preprocessing bug on {CANARY_SHARE:.0%} of the traffic",
+            day=3,
+            at=time(12),
+            lasts=timedelta(hours=6),
+            alter=_canary,
+            shows=(
+                "SLOs and alerts: Canary accuracy pages, and closes after the rollback",
+                "On-call: rollout and rollback of v2",
+                "Slices: version v2 beside v1",
+            ),
+            deployments=(
+                _announced("rollout", "faster preprocessing", canary=True),
+                _announced("rollback", "wrong answers", canary=True),
+            ),
+        ),
+        Incident(
+            "campaign",
+            f"a campaign: {CAMPAIGN_SHARE:.0%} of the requests ask long, new questions",
+            day=4,
+            at=time(2),
+            lasts=timedelta(hours=14),
+            alter=_campaign,
+            shows=(
+                "Drift: the prompt stream drifts; the image stream does not",
+                "SLOs and alerts: nothing fires, because answers stay as good as they were",
+            ),
+        ),
+        Incident(
+            "pairing",
+            "a prefetch bug: questions meet the picture of the request before",
+            day=5,
+            at=time(8),
+            lasts=timedelta(hours=2, minutes=30),
+            alter=_pairing,
+            shows=(
+                "Drift: only the image-text agreement drifts; images and prompts are what they were",
+                "SLOs and alerts: Label accuracy pages, and with it the accuracy of every camera",
+                "On-call: the configuration change of v1 just before it",
+            ),
+            deployments=(
+                _announced("config", "decode the next picture while the last one is answered"),
+                _announced("config", "prefetching off again: answers did not fit the pictures"),
+            ),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Which incident happens when; any selection, at any time."""
+
+    entries: tuple[tuple[Incident, Window], ...] = ()
+
+    @classmethod
+    def of_week(cls, start: datetime, without: Iterable[str] = ()) -> Schedule:
+        """The demo's week, less the incidents named in `without`."""
+        left_out = set(without)
+        wanted = [incident for incident in INCIDENTS.values() if incident.name not in left_out]
+        return cls(tuple((incident, incident.window(start)) for incident in wanted))
+
+    def within(self, window: Window) -> Schedule:
+        """Those that fit into a window."""
+        return Schedule(tuple(one for one in self.entries if window.start <= one[1].start and one[1].end <= window.end))
+
+    def including(self, incident: Incident, window: Window) -> Schedule:
+        """This schedule with one more entry."""
+        return Schedule((*self.entries, (incident, window)))
+
+    def at(self, moment: datetime) -> Conditions:
+        """What is in force at a moment."""
+        conditions = Conditions()
+        for incident, window in self.entries:
+            if window.start <= moment < window.end:
+                conditions = incident.alter(conditions)
+        return conditions
+
+    def deployments(self) -> list[Deployment]:
+        """What the operators announce, in order of time."""
+        announced = [
+            structs.replace(deployment, ts=moment)
+            for incident, window in self.entries
+            if incident.deployments is not None
+            for deployment, moment in zip(incident.deployments, (window.start, window.end), strict=True)
+        ]
+        return sorted(announced, key=lambda deployment: deployment.ts)

@@ -1,0 +1,62 @@
+"""Three people who look at sampled answers: they know the truth, take their time, and now and then get it wrong."""
+
+from __future__ import annotations
+
+import heapq
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from demo.traffic import Case
+from monitor.domain.events import Annotator, Label, Prediction
+from monitor.sampling import selected
+from monitor.services.ingest import LABEL_KEY
+
+PEOPLE: Final = ("amara", "bo", "chidi")
+MEAN_DELAY: Final = timedelta(hours=1)
+ERROR_RATE: Final = 0.03
+
+
+class Labellers:
+    """Label the answers that Snellen's sampler draws (a hash of the request id), each after an exponential delay.
+
+    Args:
+        rate: the setting `labels.sample_rate`.
+        seed: of delays, people and their errors.
+    """
+
+    def __init__(self, rate: float, *, seed: int = 0, mean_delay: timedelta = MEAN_DELAY) -> None:
+        self._rate = rate
+        self._rng = np.random.default_rng([seed, 2])
+        self._mean_delay = mean_delay
+        self._waiting: list[tuple[datetime, str, Label]] = []
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next label will be given; None when nothing waits."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def look_at(self, case: Case, prediction: Prediction) -> None:
+        """Put an answer into the queue, if it was drawn."""
+        if prediction.status != "ok" or not selected(case.request_id, self._rate, LABEL_KEY):
+            return
+        at = prediction.ts + self._mean_delay * float(self._rng.exponential())
+        person = PEOPLE[self._rng.integers(len(PEOPLE))]
+        said = self._mistaken(case, prediction) if self._rng.random() < ERROR_RATE else case.truth
+        label = Label(request_id=case.request_id, ts=at, annotator=Annotator(id=person, kind="human"), answers=(said,))
+        heapq.heappush(self._waiting, (at, case.request_id, label))
+
+    def given_by(self, moment: datetime) -> list[Label]:
+        """The labels that were given up to a moment and not handed out yet, in order of time."""
+        given = []
+        while self._waiting and self._waiting[0][0] <= moment:
+            given.append(heapq.heappop(self._waiting)[2])
+        return given
+
+    def _mistaken(self, case: Case, prediction: Prediction) -> str:
+        """An answer that turns the verdict over: the model's own where it is wrong, any other where it is right."""
+        if prediction.output.answer is not None and prediction.output.answer != case.truth:
+            return prediction.output.answer
+        others = [answer for answer in case.candidates if answer != case.truth]
+        return others[self._rng.integers(len(others))]
