@@ -272,12 +272,16 @@ def test_refused_pictures_are_counted_and_the_texts_stored(
     assert rows("SELECT count(*) FROM embeddings WHERE kind = 'prompt'") == [8]
 
 
-def test_a_prediction_with_nothing_to_embed_stores_nothing(
-    make: Make, send: Send, prediction: Build, rows: Rows, sketched: list[EmbeddedPrediction]
+def test_a_prediction_with_nothing_to_embed_stores_and_sketches_nothing(
+    make: Make, send: Send, prediction: Build, rows: Rows
 ) -> None:
-    outcome = make().write(send(prediction("a", input={}, output={}, status="error")), NOW)
+    def fail(*_: object) -> None:
+        raise AssertionError("there is nothing to sketch")
+
+    outcome = make(fail).write(send(prediction("a", input={}, output={}, status="error")), NOW)
     assert (outcome.embedded, outcome.vectors) == (0, 0)
-    assert (rows("SELECT count(*) FROM embeddings"), sketched) == ([0], [])
+    assert rows("SELECT count(*) FROM embeddings") == [0]
+    assert rows("SELECT next_offset FROM stream_offsets") == [1]
 
 
 # ---- the store itself -------------------------------------------------------------------------------------------
