@@ -58,13 +58,15 @@ def run(group: str, config: settings.Settings) -> None:
         session_timeout_ms=config.kafka.session_timeout_ms,
     )
     limits = config.ingest
+    # Encoding is slow: a full ingest batch would outlast the time that Kafka waits between two polls.
+    records = limits.batch_records if group == "ingest" else min(limits.batch_records, 4 * config.embedder.batch_size)
     try:
         Consumer(
             source,
             handler,
             positions,
             bootstrap.now,
-            max_records=limits.batch_records,
+            max_records=records,
             max_bytes=limits.batch_bytes,
             linger_ms=limits.linger_ms,
         ).run(stop)

@@ -21,6 +21,7 @@ from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.references import ReferenceOptions
+from monitor.services.ship import Wire
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
 from monitor.settings import Settings
@@ -92,6 +93,18 @@ def make_sink(settings: Settings) -> Sink:
 def group(settings: Settings, kind: str) -> str:
     """Name of a consumer group; `kind` is ingest or embed."""
     return f"{settings.kafka.group}-{kind}"
+
+
+def make_wire(settings: Settings) -> Wire:
+    """Raises SettingsError when no broker is named."""
+    kafka = settings.kafka
+    return Wire.to(
+        client_config(settings),
+        kafka.predictions_topic,
+        kafka.labels_topic,
+        kafka.partitions,
+        group(settings, "ingest"),
+    )
 
 
 def make_ingest(settings: Settings, store: Store) -> IngestService:

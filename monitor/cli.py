@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,10 @@ from monitor import __version__
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from monitor.embedded.component import ComponentStatus
+    from monitor.services.replay import Progress
 
 app = typer.Typer(
     name="snellen",
@@ -122,11 +126,63 @@ def evaluate(
 
 
 @app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Log to send: .jsonl, .jsonl.gz, .csv or .parquet.")],
+    mapping: Annotated[Path, typer.Option(help="YAML file that maps its rows onto events; see docs/replay.md.")],
+    speed: Annotated[str, typer.Option(help="N times event time, or `max`.")] = "max",
+) -> None:
+    """Send a log through Kafka and the collectors; run it again to resume from what PostgreSQL holds."""
+    from monitor import bootstrap, settings
+    from monitor.replay.mapping import load_mapping
+    from monitor.services.replay import replay as send
+
+    config = settings.load()
+    with _progress_bar(file.name) as on_progress:
+        report = send(
+            bootstrap.open_store(config).engine,
+            bootstrap.make_wire(config),
+            file,
+            load_mapping(mapping),
+            clock=bootstrap.now,
+            speed=_speed(speed),
+            on_progress=on_progress,
+        )
+    for line in report.lines():
+        typer.echo(line)
+    if not report.complete:
+        raise typer.Exit(1)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of the events."""
     from monitor.domain.events import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar over the rows that are stored; on a terminal it moves, in a log it is told now and then."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done: bar.update(task, completed=done.tally.rows_done, total=done.rows)
+
+
+def _speed(text: str) -> float | None:
+    """None for `max`."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.0 < speed < float("inf"):
+        raise typer.BadParameter(f"--speed must be `max` or a number above 0, not {text!r}")
+    return speed
 
 
 def _home(home: Path | None) -> Path:

@@ -58,7 +58,8 @@ class Model(_Event, frozen=True):
 
 
 class Image(_Event, frozen=True):
-    ref: Annotated[str, Meta(max_length=4096)] | None = None
+    ref: str | None = None
+    """Where the picture lies, or the picture itself as a `data:` address; bounded by the size of the record."""
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
     width: Count | None = None
     height: Count | None = None
@@ -111,9 +112,11 @@ class Embedding(_Event, frozen=True):
             InvalidEvent: empty, of a broken length, not finite, all zeros, or beyond half precision.
         """
         dtype = np.dtype("<" + self.dtype)
-        if not self.data or len(self.data) % dtype.itemsize:
+        size, rest = divmod(len(self.data), dtype.itemsize)
+        if rest or not 0 < size <= MAX_DIMENSION:
             raise InvalidEvent(
-                Rejection.INVALID, f"{self.kind} embedding: {len(self.data)} bytes are not whole {self.dtype} numbers"
+                Rejection.INVALID,
+                f"{self.kind} embedding: {len(self.data)} bytes are not 1 to {MAX_DIMENSION} whole {self.dtype} numbers",
             )
         vector = np.frombuffer(self.data, dtype).astype(np.float32)
         norm = float(np.dot(vector, vector))
@@ -186,6 +189,8 @@ SCHEMAS: dict[str, type[Event]] = {
 }
 
 HALF_MAX = 65504.0
+MAX_DIMENSION = 16_000
+"""What pgvector's halfvec can hold."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 

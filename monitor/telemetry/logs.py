@@ -30,5 +30,5 @@ def configure_logging(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("kafka", "apscheduler", "httpx"):
+    for noisy in ("kafka", "apscheduler", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
