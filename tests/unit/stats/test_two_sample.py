@@ -9,32 +9,44 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.errors import NotEnoughData
-from monitor.stats.two_sample import FReference, cauchy_combination, separation
+from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation
 
 
-@pytest.mark.parametrize("signal", [1.0, 2.5, 48.0])
-@pytest.mark.parametrize("noise", [6.0, 250.0, 1e5])
-def test_the_reference_law_is_scipys_f(signal: float, noise: float) -> None:
-    for statistic in (0.3, 1.0, 7.0):
-        expected = stats.f.sf(statistic / 2.0, signal, noise)
-        assert FReference(2.0, signal, noise).p_value(statistic) == pytest.approx(expected, rel=1e-9)
+def law_of(distances: np.ndarray) -> PredictionLaw:
+    roots = np.cbrt(distances)
+    return PredictionLaw(float(roots.mean()), float(roots.std(ddof=1)), roots.size)
 
 
-def test_with_one_signal_degree_it_is_students_t_squared() -> None:
-    assert FReference(1.0, 1.0, 9.0).p_value(2.5**2) == pytest.approx(2 * stats.t.sf(2.5, 9))
+def test_p_values_are_those_of_a_t_prediction_of_the_cube_root() -> None:
+    law = PredictionLaw(0.9, 0.2, 12)
+    score = (2.0 ** (1 / 3) - 0.9) / (0.2 * math.sqrt(1 + 1 / 12))
+    assert law.p_value(2.0) == pytest.approx(stats.t.sf(score, 11), rel=1e-9)
 
 
-@pytest.mark.parametrize("signal", [1.0, 12.0])
-def test_a_shift_of_the_detectable_size_is_found_with_the_stated_power(signal: float) -> None:
-    null = FReference(1.0, signal, 40.0)
-    shift = null.detectable(0.01, 0.8)
-    assert stats.ncf.sf(stats.f.isf(0.01, signal, 40), signal, 40, shift * signal) == pytest.approx(0.8, abs=1e-4)
+@pytest.mark.parametrize("freedom", [1, 5, 48])
+@pytest.mark.parametrize("windows", [8, 30])
+def test_a_further_window_is_called_strange_hardly_more_often_than_said(freedom: int, windows: int) -> None:
+    rng = np.random.default_rng(freedom)
+    drawn = rng.chisquare(freedom, (8000, windows + 1))
+    p = np.array([law_of(row[:-1]).p_value(row[-1]) for row in drawn])
+    assert np.mean(p < 0.05) <= 0.065
+    # With one degree of freedom the cube root's upper tail is a little heavier than normal: chi-squared gives 1.5%.
+    assert np.mean(p < 0.01) <= (0.019 if freedom == 1 else 0.013)
+
+
+@pytest.mark.parametrize("freedom", [1, 16, 48])
+def test_a_rise_of_the_detectable_size_is_found_about_as_often_as_said(freedom: int) -> None:
+    rng = np.random.default_rng(freedom)
+    law = law_of(rng.chisquare(freedom, 200))
+    rise = law.detectable(0.01, 0.8)
+    drawn = rng.noncentral_chisquare(freedom, rise, 4000)
+    assert np.mean([law.p_value(one) < 0.01 for one in drawn]) == pytest.approx(0.8, abs=0.08)
 
 
 def test_p_values_are_never_zero_nor_above_one() -> None:
-    null = FReference(1.0, 40.0, 1e6)
-    assert 0.0 < null.p_value(1e9) < 1e-200
-    assert null.p_value(-1.0) == 1.0
+    law = PredictionLaw(1.0, 0.1, 1000)
+    assert 0.0 < law.p_value(1e12) < 1e-200
+    assert law.p_value(0.0) == pytest.approx(1.0)
 
 
 @given(st.floats(1e-290, 0.98), st.integers(1, 9))

@@ -1,0 +1,43 @@
+"""Named arrays and a few facts as bytes: numpy's own npz, never pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import NotEnoughData
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_FACTS: Final = "facts"
+
+
+def pack(kind: str, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
+    """Equal content gives equal bytes. `kind` names the format and its version; `facts` must be plain JSON."""
+    text = json.dumps({"kind": kind, **facts})
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **{_FACTS: np.array(text)}, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(kind: str, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The facts and arrays of `pack`.
+
+    Raises:
+        NotEnoughData: the bytes are damaged, or of another kind or version.
+    """
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        facts = json.loads(str(arrays.pop(_FACTS)))
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
+        raise NotEnoughData(f"these bytes hold no {kind}: {error}; make the reference anew") from None
+    if not isinstance(facts, dict) or facts.get("kind") != kind:
+        raise NotEnoughData(f"these bytes hold no {kind}; make the reference anew")
+    return facts, arrays

@@ -1,0 +1,131 @@
+"""Compare a window with the reference: from two sketches to a verdict, in time that does not depend on their size."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
+from monitor.drift.dispersion import MIN_WINDOWS, Dispersion
+from monitor.drift.fit import Fit
+from monitor.drift.sketch import Sketch
+from monitor.errors import FingerprintMismatch
+from monitor.stats.inputs import check_share
+from monitor.stats.two_sample import cauchy_combination, separation
+
+MIN_CURRENT: Final = 50
+"""Rows below which the mean of a window is not near enough to normal for a p-value of 1%."""
+
+MIN_REFERENCE: Final = 100
+"""Rows of the reference's calibration half: with fewer, neither its mean nor its covariance is known."""
+
+LEVEL: Final = 0.01
+"""False alarms of one comparison on unchanged traffic."""
+
+POWER: Final = 0.8
+"""Chance with which a shift of the reported smallest size is found."""
+
+_TINY: Final = 1e-300
+
+LOCATING: Final = "mean_shift"
+"""The detector whose distance is reported: the others measure shape, not place."""
+
+
+def compare(
+    fit: Fit, reference: Sketch, current: Sketch, dispersion: Dispersion, *, level: float = LEVEL
+) -> DriftResult:
+    """Whether `current` differs from `reference` by more than the reference's windows differ from each other.
+
+    `reference` and `dispersion` come from the calibration half; `level` is the false-alarm rate of this comparison.
+
+    Raises:
+        FingerprintMismatch: the four were not made under one fit.
+        NotEnoughData: level outside (0, 1). Too few rows or windows are a verdict, not an error.
+    """
+    check_share(level, "level")
+    _check_one_fit(fit, reference, current, dispersion)
+    missing = _missing(reference, current, dispersion)
+    if missing is not None:
+        verdict, reason = missing
+        return DriftResult(verdict, reference.n, current.n, reason=reason)
+    found = {name: detect(name, fit, reference, current, dispersion) for name in fit.blocks}
+    results = tuple(result for result, _ in found.values())
+    p_value = cauchy_combination([result.p_value for result in results])
+    loudest = min(results, key=lambda result: result.p_value)
+    return DriftResult(
+        verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
+        n_reference=reference.n,
+        n_current=current.n,
+        p_value=p_value,
+        effect=loudest.effect,
+        distance=found[LOCATING][1],
+        smallest_distance=smallest_distance(reference.n, current.n, dispersion, level=level),
+        detector=loudest.name,
+        detectors=results,
+    )
+
+
+def detect(
+    name: str, fit: Fit, reference: Sketch, current: Sketch, dispersion: Dispersion
+) -> tuple[DetectorResult, float]:
+    """One detector's result, and the distance of the two windows in standard deviations of single rows.
+
+    The statistic is Hotelling's T-squared of the features' means in the metric of single rows, each direction
+    discounted by how much windows of the reference vary in it; its law is that of the reference's own windows.
+    """
+    spread = dispersion.spreads[name]
+    shift = (current.means(fit, name) - reference.means(fit, name)) @ spread.directions
+    ratios = spread.ratios_at(current.n)
+    squares = shift**2 / ratios
+    statistic = _harmonic(reference.n, current.n) * float(squares.mean())
+    # Where the reference's own windows strayed as far, p cannot be less than how often they did.
+    as_far = int((spread.distances >= statistic).sum())
+    p_value = max(spread.law(current.n).p_value(statistic), as_far / (dispersion.windows + 1))
+    # Along the direction that separates best, less the share of the squared distance that chance explains.
+    along = float(squares.sum()) / max(float(np.linalg.norm(shift / ratios)), _TINY)
+    distance = along * float(np.sqrt(max(0.0, 1.0 - spread.usual / max(statistic, _TINY))))
+    return DetectorResult(name, statistic / spread.usual, p_value, separation(distance)), distance
+
+
+def smallest_distance(
+    n_reference: int, n_current: int, dispersion: Dispersion, *, level: float = LEVEL, power: float = POWER
+) -> float:
+    """Shift of the mean, in standard deviations of single rows, that a comparison finds with `power` at `level`.
+
+    For a direction in which windows vary as much as they do on average, if `mean_shift` alone speaks: the Cauchy rule
+    then multiplies its p-value by the number of detectors.
+    """
+    spread = dispersion.spreads[LOCATING]
+    surplus = spread.law(n_current).detectable(level / len(dispersion.spreads), power) * spread.ratios.size
+    discount = float(np.mean(1.0 / spread.ratios_at(n_current)))
+    return float(np.sqrt(surplus / _harmonic(n_reference, n_current) / discount))
+
+
+def _harmonic(n_reference: int, n_current: int) -> float:
+    """Rows of a single sample whose mean would be as uncertain as the difference of the two means."""
+    return n_reference * n_current / (n_reference + n_current)
+
+
+def _missing(reference: Sketch, current: Sketch, dispersion: Dispersion) -> tuple[DriftVerdict, str] | None:
+    if reference.n < MIN_REFERENCE:
+        return (
+            DriftVerdict.NOT_ENOUGH_REFERENCE,
+            f"the reference has {reference.n} rows for calibration; {MIN_REFERENCE} are needed",
+        )
+    if dispersion.windows < MIN_WINDOWS:
+        return (
+            DriftVerdict.NOT_ENOUGH_REFERENCE,
+            f"the reference has {dispersion.windows} windows for calibration; {MIN_WINDOWS} are needed to know how "
+            "much unchanged traffic varies",
+        )
+    if current.n < MIN_CURRENT:
+        return DriftVerdict.NOT_ENOUGH_DATA, f"the window has {current.n} rows; {MIN_CURRENT} are needed"
+    return None
+
+
+def _check_one_fit(fit: Fit, *parts: Sketch | Dispersion) -> None:
+    if any(part.fit_id != fit.id for part in parts):
+        raise FingerprintMismatch(
+            f"sketches and dispersion must be made under the fit that compares them (embedder {fit.fingerprint!r})"
+        )

@@ -1,0 +1,51 @@
+"""What a detector is: a few bounded features of a row whose means move when the traffic does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.projection import Projection
+from monitor.stats.inputs import Floats
+
+Parameters = Mapping[str, NDArray[Any]]
+
+REACH: Final = 3.0
+"""A row of m features is pulled in to a length of sqrt(m) + REACH; a normal row is hardly ever that long. So no
+single row can move a window's mean far, not even one of a kind that the reference was too short to show."""
+
+
+class Detector(Protocol):
+    """Learns its parameters once, on the fit's rows; then maps rows to features. Stateless; see `DETECTORS`."""
+
+    @property
+    def name(self) -> str:
+        """Stable: it stands in stored fits and results."""
+
+    def learn(self, rows: Projection) -> Parameters | None:
+        """Parameters frozen into the fit (no randomness but from fixed seeds), or None if it cannot apply here."""
+
+    def features(self, rows: Projection, parameters: Parameters) -> Floats:
+        """Features [n, m] with mean about 0 and standard deviation about 1 on the rows of the fit."""
+
+
+def bounded(features: Floats) -> Floats:
+    """Rows [n, m] pulled in to a length of at most sqrt(m) + REACH."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    reach = np.sqrt(features.shape[1]) + REACH
+    shrunk: Floats = features * np.minimum(1.0, reach / np.maximum(lengths, 1e-12))
+    return shrunk
+
+
+def standard(values: Floats, least: float) -> Parameters:
+    """Centre and scale of each column of `values` [n, m]; a column that hardly varies is scaled by `least`."""
+    return {"centre": values.mean(axis=0), "scale": np.maximum(values.std(axis=0), least)}
+
+
+def standardised(values: Floats, parameters: Parameters) -> Floats:
+    """`values` [n, m] in units of the learnt centre and scale."""
+    scaled: Floats = (values - parameters["centre"]) / parameters["scale"]
+    return scaled

@@ -1,0 +1,206 @@
+"""The frozen frame in which windows are compared: centre, leading axes, and each detector's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitor.drift import DETECTORS
+from monitor.drift.archive import pack, unpack
+from monitor.drift.detector import Parameters, bounded
+from monitor.drift.projection import Projection
+from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.stats.exact_sums import Units, to_units
+from monitor.stats.inputs import Floats, as_matrix
+
+MAX_AXES: Final = 48
+MIN_FIT_ROWS: Final = 50
+"""Fewer rows cannot tell five axes from noise."""
+
+LOCATION_AXES: Final = 3
+"""So many coordinates of the mean are kept as they are, for people; for a stream of one number it is its mean."""
+
+ID_BYTES: Final = 16
+_ROWS_PER_AXIS: Final = 10
+_SHARE_OF_DIMENSIONS: Final = 0.75
+"""Axes beyond this share of the dimensions are left to the residual, which must not be empty."""
+
+_LEAST_VARIANCE: Final = 1e-4
+"""Axes below this share of the first are the rounding of half precision."""
+
+_KIND: Final = "snellen fit 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Made once from blessed rows by `learn`, then only read. Arrays are float32, so that stored and fresh agree.
+
+    `fingerprint` is the embedder's; `mean` [d], `axes` [d, k] of unit length, `scales` [k], `variance` the mean
+    squared length of the centred rows, `parameters` per detector that applies.
+    """
+
+    fingerprint: str
+    mean: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    scales: NDArray[np.float32]
+    variance: float
+    parameters: Mapping[str, Parameters]
+
+    @property
+    def dimension(self) -> int:
+        """Length d of the vectors that this fit can read."""
+        return int(self.mean.size)
+
+    @property
+    def location_axes(self) -> int:
+        """How many coordinates of the mean itself a sketch keeps before the detectors' features."""
+        return min(LOCATION_AXES, self.scales.size)
+
+    @cached_property
+    def id(self) -> bytes:
+        """16 bytes that differ when anything of the fit or its embedder differs."""
+        return blake2b(self.to_bytes(), digest_size=ID_BYTES).digest()
+
+    @cached_property
+    def blocks(self) -> dict[str, slice]:
+        """Where each detector's features stand in a row of `features`, after the location."""
+        widths = {name: block.shape[1] for name, block in self._blocks(self._project(np.zeros((1, self.dimension))))}
+        edges = np.cumsum([self.location_axes, *widths.values()]).tolist()
+        return {name: slice(*edge) for name, edge in zip(widths, pairwise(edges), strict=True)}
+
+    def features(self, vectors: ArrayLike) -> Units:
+        """Rows [n, d] of any float type as whole units [n, m]: the location, then each detector's bounded features.
+
+        Raises:
+            NotEnoughData: no rows, another shape, or NaN or infinity.
+            FingerprintMismatch: another dimension than the fit's.
+        """
+        rows = as_matrix(vectors, "vectors")
+        if rows.shape[1] != self.dimension:
+            raise FingerprintMismatch(
+                f"vectors have {rows.shape[1]} dimensions, the fit of {self.fingerprint!r} has {self.dimension}: "
+                "they come from another embedder"
+            )
+        projection = self._project(rows)
+        leading = slice(0, self.location_axes)
+        location = projection.axes[:, leading] * self.scales[leading] + self.mean @ self.axes[:, leading]
+        blocks = [bounded(block) for _, block in self._blocks(projection)]
+        return to_units(np.concatenate([location, *blocks], axis=1))
+
+    def demand(self, fingerprint: str) -> None:
+        """Check that vectors of this embedder may be read.
+
+        Raises:
+            FingerprintMismatch: they come from another one.
+        """
+        if fingerprint != self.fingerprint:
+            raise FingerprintMismatch(
+                f"vectors of embedder {fingerprint!r} cannot be compared under a fit of {self.fingerprint!r}: "
+                "bless a new reference for the new embedder"
+            )
+
+    def to_bytes(self) -> bytes:
+        """About 4 bytes x d x (k + 48), e.g. 230 kB for d = 512; see `from_bytes`."""
+        arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "axes": self.axes, "scales": self.scales}
+        for detector, parameters in self.parameters.items():
+            arrays |= {f"{detector}/{name}": array for name, array in parameters.items()}
+        facts = {
+            "fingerprint": self.fingerprint,
+            "variance": self.variance,
+            "detectors": list(self.parameters),
+        }
+        return pack(_KIND, facts, arrays)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Fit:
+        """The fit that `to_bytes` wrote. Detectors added since then do not apply to it.
+
+        Raises:
+            NotEnoughData: damaged bytes, or another version's.
+        """
+        facts, arrays = unpack(_KIND, data)
+        unknown = set(facts["detectors"]) - set(DETECTORS)
+        if unknown:
+            raise NotEnoughData(f"the fit uses detectors that this version does not have: {', '.join(sorted(unknown))}")
+        parameters: dict[str, Parameters] = {}
+        for detector in facts["detectors"]:
+            start = f"{detector}/"
+            parameters[detector] = {
+                name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
+            }
+        return cls(
+            facts["fingerprint"], arrays["mean"], arrays["axes"], arrays["scales"], facts["variance"], parameters
+        )
+
+    def _project(self, rows: Floats) -> Projection:
+        return _project(rows, self.mean, self.axes, self.scales, self.variance)
+
+    def _blocks(self, projection: Projection) -> Iterator[tuple[str, Floats]]:
+        for name, parameters in self.parameters.items():
+            yield name, DETECTORS[name].features(projection, parameters)
+
+
+def learn(vectors: ArrayLike, fingerprint: str) -> Fit:
+    """Fit the frame on rows [n, d], n >= `MIN_FIT_ROWS`; they must not be used for calibration too.
+
+    The same set of rows gives the same fit, in whatever order they come.
+
+    Raises:
+        NotEnoughData: too few rows, another shape, NaN or infinity, or rows that are all the same.
+    """
+    rows = _in_order(as_matrix(vectors, "vectors of the fit", least=MIN_FIT_ROWS))
+    mean = rows.mean(axis=0).astype(np.float32)
+    centred = rows - mean
+    variances, directions = np.linalg.eigh(centred.T @ centred / rows.shape[0])
+    variances, directions = variances[::-1], directions[:, ::-1]
+    variance = float(variances.clip(0.0).sum())
+    if variance <= 1e-9 * max(float(mean @ mean), 1e-30):
+        raise NotEnoughData(f"all {rows.shape[0]} vectors are the same: there is no variation to compare with")
+    count = _axes_to_keep(rows, variances)
+    ridge = max(float(variances[count:].sum()) / max(rows.shape[1] - count, 1), 0.0)
+    axes = _pointed(directions[:, :count]).astype(np.float32)
+    scales = np.sqrt(variances[:count] + ridge).astype(np.float32)
+    projection = _project(rows, mean, axes, scales, variance)
+    learnt = {name: detector.learn(projection) for name, detector in DETECTORS.items()}
+    parameters = {
+        name: {key: array.astype(np.float32) for key, array in found.items()}
+        for name, found in learnt.items()
+        if found is not None
+    }
+    return Fit(fingerprint, mean, axes, scales, variance, parameters)
+
+
+def _axes_to_keep(rows: Floats, variances: Floats) -> int:
+    n, dimension = rows.shape
+    varying = int((variances > _LEAST_VARIANCE * variances[0]).sum())
+    most = min(MAX_AXES, int(n) // _ROWS_PER_AXIS, int(_SHARE_OF_DIMENSIONS * dimension), varying)
+    return max(1, most)
+
+
+def _project(
+    rows: Floats, mean: NDArray[np.float32], axes: NDArray[np.float32], scales: NDArray[np.float32], variance: float
+) -> Projection:
+    centred = rows - mean
+    along = centred @ axes.astype(np.float64)
+    residual = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", along, along)
+    return Projection(centred, along / scales, np.maximum(residual, 0.0), variance)
+
+
+def _in_order(rows: Floats) -> Floats:
+    """Rows in a fixed order, so that rounding in the sums below is the same for the same set of rows."""
+    ordered: Floats = rows[np.lexsort(rows.T[::-1])]
+    return ordered
+
+
+def _pointed(directions: Floats) -> Floats:
+    """Columns with their largest entry positive: an eigenvector's sign is otherwise left to chance."""
+    largest = np.abs(directions).argmax(axis=0)
+    pointed: Floats = directions * np.sign(directions[largest, np.arange(directions.shape[1])])
+    return pointed

@@ -1,0 +1,66 @@
+"""From blessed traffic to all that comparisons need: a fit from one half, its calibration from the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitor.drift.compare import MIN_REFERENCE
+from monitor.drift.dispersion import Dispersion, estimate
+from monitor.drift.fit import Fit, learn
+from monitor.drift.sketch import Sketch
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import as_matrix
+
+MIN_ROWS: Final = 2 * MIN_REFERENCE
+"""Half of them fit, half calibrate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """`fit` from one half; `baseline` and `dispersion` from the other, whose windows are `calibration_windows`.
+
+    A slice is compared with the sketch of its own rows in the calibration windows, under the dispersion of those.
+    """
+
+    fit: Fit
+    baseline: Sketch
+    dispersion: Dispersion
+    calibration_windows: tuple[int, ...]
+
+
+def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str) -> Reference:
+    """Build a reference from `vectors` [n, d] and the number of each row's window, `windows` [n] of whole numbers.
+
+    Whole windows go to one half or the other, so that near-duplicates never stand in both: calibrating on rows that
+    the fit has seen makes every test fire. The choice depends on the window numbers alone.
+
+    Raises:
+        NotEnoughData: fewer than `MIN_ROWS` rows or two windows, shapes that differ, rows that are all the same.
+    """
+    rows = as_matrix(vectors, "reference vectors", least=MIN_ROWS)
+    numbers = np.asarray(windows)
+    if numbers.shape != (rows.shape[0],) or not np.issubdtype(numbers.dtype, np.integer):
+        raise NotEnoughData(f"{rows.shape[0]} reference vectors need as many whole window numbers")
+    fitting = _fitting_windows(numbers)
+    fits = np.isin(numbers, fitting)
+    fit = learn(rows[fits], fingerprint)
+    features = fit.features(rows[~fits])
+    kept = numbers[~fits].astype(np.int64)
+    return Reference(
+        fit=fit,
+        baseline=Sketch.of_features(features, fit),
+        dispersion=estimate(features, kept, fit),
+        calibration_windows=tuple(np.unique(kept).tolist()),
+    )
+
+
+def _fitting_windows(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Half of the windows, drawn in a fixed shuffled order, so that neither half is all nights or all Mondays."""
+    found = np.unique(numbers)
+    if found.size < 2:
+        raise NotEnoughData("a reference needs rows from at least two windows: one half fits, the other calibrates")
+    return found[np.random.default_rng(0).permutation(found.size)[: found.size // 2]]

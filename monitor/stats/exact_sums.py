@@ -1,0 +1,32 @@
+"""Sums that do not depend on the order of adding: values are rounded to a fixed unit and added as integers.
+
+Floating sums differ in their last bits with every order, so windows merged in another order, or by another replica,
+would not be equal. Integer sums are exact, associative and commutative.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.stats.inputs import Floats
+
+UNIT: Final = 2.0**-20
+"""A millionth: far below the standard deviation of any feature (about 1)."""
+
+LIMIT: Final = 2.0**20
+"""Values beyond are cut. A row then adds at most 2**40 units, so 8 million of the most extreme rows fit 64 bits."""
+
+Units = NDArray[np.int64]
+
+
+def to_units(values: Floats) -> Units:
+    """Round finite values of any shape to whole units, cut at `LIMIT`."""
+    return np.rint(np.clip(values, -LIMIT, LIMIT) / UNIT).astype(np.int64)
+
+
+def to_values(units: Units) -> Floats:
+    """The numbers that so many units stand for."""
+    return units.astype(np.float64) * UNIT

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from monitor.drift.fit import Fit, learn
+from monitor.drift.sketch import Sketch, merge, sketch
+from monitor.errors import FingerprintMismatch, NotEnoughData
+
+DIMENSION = 6
+
+
+@cache
+def frozen(fingerprint: str = "clip@1") -> Fit:
+    return learn(np.random.default_rng(0).standard_normal((200, DIMENSION)), fingerprint)
+
+
+windows = arrays(np.float32, st.tuples(st.integers(1, 8), st.just(DIMENSION)), elements=st.floats(-8, 8, width=32))
+
+
+@given(windows, windows, windows)
+def test_merging_is_associative_commutative_and_has_a_neutral_element(a, b, c) -> None:  # type: ignore[no-untyped-def]
+    first, second, third = (sketch(rows, frozen()) for rows in (a, b, c))
+    assert merge(merge(first, second), third) == merge(first, merge(second, third))
+    assert merge(first, second) == merge(second, first)
+    assert merge(first, Sketch.empty(frozen())) == first
+
+
+@given(windows, windows)
+def test_the_merged_sketch_is_that_of_all_rows(a, b) -> None:  # type: ignore[no-untyped-def]
+    assert merge(sketch(a, frozen()), sketch(b, frozen())) == sketch(np.concatenate([a, b]), frozen())
+
+
+@given(windows, st.randoms())
+def test_the_order_of_rows_does_not_matter(rows, random) -> None:  # type: ignore[no-untyped-def]
+    order = list(range(len(rows)))
+    random.shuffle(order)
+    assert sketch(rows[order], frozen()) == sketch(rows, frozen())
+
+
+@given(windows)
+def test_stored_sketches_are_equal_and_as_small_as_said(rows) -> None:  # type: ignore[no-untyped-def]
+    made = sketch(rows, frozen())
+    data = made.to_bytes()
+    assert Sketch.from_bytes(data) == made
+    assert hash(Sketch.from_bytes(data)) == hash(made)
+    assert len(data) == 25 + 8 * made.sums.size
+
+
+def test_an_image_stream_takes_eight_hundred_bytes_an_hour(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(512)
+    assert len(sketch(world.rows(40), learn(world.rows(2000), "e")).to_bytes()) < 900
+    assert len(sketch(traffic(1).rows(40), learn(traffic(1).rows(2000), "e")).to_bytes()) < 200
+
+
+def test_features_made_once_serve_every_slice(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(16)
+    fit, rows = learn(world.rows(200), "e"), world.rows(30)
+    features = fit.features(rows)
+    assert Sketch.of_features(features[::3], fit) == sketch(rows[::3], fit)
+
+
+def test_the_location_of_a_stream_of_one_number_is_its_mean() -> None:
+    rng = np.random.default_rng(0)
+    fit = learn(rng.normal(0.3, 0.05, (200, 1)), "e")
+    for far in (0.3, -5.0):
+        rows = rng.normal(far, 0.05, (80, 1))
+        assert sketch(rows, fit).location(fit) == pytest.approx(rows.mean(axis=0), abs=1e-5)
+
+
+def test_the_location_lies_along_the_leading_axes(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(16)
+    fit, rows = learn(world.rows(200), "e"), world.rows(50)
+    np.testing.assert_allclose(sketch(rows, fit).location(fit), rows.mean(axis=0) @ fit.axes[:, :3], atol=1e-5)
+
+
+def test_sketches_of_different_fits_do_not_mix() -> None:
+    rows = np.zeros((3, DIMENSION))
+    first, second = sketch(rows, frozen("clip@1")), sketch(rows, frozen("clip@2"))
+    with pytest.raises(FingerprintMismatch):
+        merge(first, second)
+    with pytest.raises(FingerprintMismatch, match=r"clip@2"):
+        first.means(frozen("clip@2"), "mean_shift")
+
+
+def test_an_empty_sketch_has_no_means() -> None:
+    with pytest.raises(NotEnoughData, match="empty"):
+        Sketch.empty(frozen()).location(frozen())
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, DIMENSION)), np.zeros(DIMENSION), np.full((2, DIMENSION), np.inf)])
+def test_unusable_rows_are_refused(rows: np.ndarray) -> None:
+    with pytest.raises(NotEnoughData):
+        sketch(rows, frozen())
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda d: d[:20], lambda d: d[:-3], lambda d: b"\x09" + d[1:]], ids=["cut", "torn", "other version"]
+)
+def test_damaged_bytes_are_refused(damage) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(NotEnoughData):
+        Sketch.from_bytes(damage(sketch(np.zeros((3, DIMENSION)), frozen()).to_bytes()))

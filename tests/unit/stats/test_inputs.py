@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import as_matrix, as_outcomes, as_shares, as_vector, check_share
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: as_vector([], "x"), "x has 0 rows; at least 1"),
+        (lambda: as_vector([1.0, np.nan, np.inf], "x"), "NaN or infinity in 2 places"),
+        (lambda: as_vector([[1.0]], "x"), r"1 dimension\(s\), not shape \(1, 1\)"),
+        (lambda: as_vector(["a"], "x"), "must be numbers"),
+        (lambda: as_matrix(np.zeros((3, 0)), "x"), "3 rows but no columns"),
+        (lambda: as_matrix([[1.0], [2.0, 3.0]], "x"), r"numbers in an array of 2"),
+        (lambda: as_outcomes([0.3], "x"), "true or false"),
+        (lambda: as_shares([0.3, 1.2], "x"), r"in \[0, 1\]; found 0.3 to 1.2"),
+        (lambda: check_share(1.0, "level"), "level must lie strictly between"),
+        (lambda: check_share(float("nan"), "level"), "not nan"),
+    ],
+)
+def test_the_message_says_what_is_wrong(call, words: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(NotEnoughData, match=words):
+        call()
+
+
+def test_the_caller_keeps_its_array() -> None:
+    given = np.array([1.0, 2.0])
+    taken = as_vector(given, "x")
+    taken[0] = 9.0
+    assert given[0] == 1.0
