@@ -152,7 +152,7 @@ def _news(
         over = state.updated_at - state.clear_since >= timedelta(minutes=objective.keep_firing_minutes)
         return Kind.CLOSED, Reason.RESOLVED if over else None
     if state.no_data_since is not None and state.cause is not Reason.NO_DATA:
-        return _news_of_missing_data(state, state.updated_at - state.no_data_since, objective)
+        return _news_of_missing_data(state, state.updated_at - state.no_data_since, objective, alerting)
     if state.cause is not previous.cause:
         return Kind.NOTED, Reason.FIRST_BREACH
     if previous.no_data_noted and outlook is not _Outlook.NO_DATA:
@@ -160,8 +160,11 @@ def _news(
     return Kind.NOTED, None if muted_by else _reminder(state, alerting)
 
 
-def _news_of_missing_data(state: AlertState, lasting: timedelta, objective: Objective) -> tuple[Kind, Reason | None]:
-    if lasting >= timedelta(minutes=objective.close_without_data_minutes):
+def _news_of_missing_data(
+    state: AlertState, lasting: timedelta, objective: Objective, alerting: Alerting
+) -> tuple[Kind, Reason | None]:
+    # Where missing data are an incident of their own, this one becomes that and cannot expire.
+    if lasting >= timedelta(minutes=objective.close_without_data_minutes) and not alerting.wishes.no_data:
         return Kind.CLOSED, Reason.EXPIRED
     # A quiet service has short windows without requests now and then: that alone is no news.
     new = lasting >= timedelta(minutes=objective.keep_firing_minutes) and not state.no_data_noted
@@ -188,13 +191,15 @@ def _tell(
     # A ticket that was announced must be seen to close, even while a page is open.
     muted = None if kind is Kind.CLOSED and muted_by is Mute.PAGE else muted_by
     notify = muted is None and _is_wished(kind, reason, alerting, announced=state.announced)
+    missing = reason is Reason.NO_DATA
     state = replace(
         state,
+        cause=Reason.NO_DATA if missing and alerting.wishes.no_data else state.cause,
         transitions=state.transitions + 1,
         announced=state.announced or notify,
         told_at=state.updated_at,
         muted_by=muted_by,
-        no_data_noted=state.no_data_noted or reason is Reason.NO_DATA,
+        no_data_noted=state.no_data_noted or missing,
     )
     transition = Transition(
         incident=state.incident,

@@ -46,7 +46,8 @@ def evaluate(objective: Objective, counts: CountSeries | LabelSeries, tick: date
     minute = int(tick.timestamp() // 60)
     since = minute - objective.window_minutes
     history = _history(objective, counts, minute)
-    tiers = tuple(_read(tier, objective, history, minute) for tier in objective.tiers)
+    budget = float(objective.budget)
+    tiers = tuple(_read(tier, objective, history, minute, budget) for tier in objective.tiers)
     whole = history.between(since, minute)
     remaining = budget_remaining(whole, objective.target)
     return Evaluation(
@@ -120,13 +121,12 @@ def _look(tier: Tier, objective: Objective, history: History, minute: int) -> _S
     return _Sight(long, short, duration.words(tier.short_minutes), short.total > 0, young, long.total)
 
 
-def _read(tier: Tier, objective: Objective, history: History, minute: int) -> TierReading:
+def _read(tier: Tier, objective: Objective, history: History, minute: int, budget: float) -> TierReading:
     sight = _look(tier, objective, history, minute)
     long, short = sight.long, sight.short
     burning = sight.fresh and exceeds(long, tier.limit) and exceeds(short, tier.limit)
     bound = _lower_bound(long.bad, long.total, tier.alpha) if burning else None
     state, reason = _judge(tier, sight, bound, objective.noun)
-    budget = float(objective.budget)
     return TierReading(
         name=tier.name,
         severity=tier.severity,

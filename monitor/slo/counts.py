@@ -121,7 +121,7 @@ class LabelSeries:
     def as_of(self, minute: int, since: int) -> KnownLabels:
         """What was known when `minute` began, of the predictions in the minutes [since, minute)."""
         start = int(self.predicted_at[0] // 60) if self.predicted_at.size else minute
-        first, last = np.searchsorted(self.predicted_at, (since * 60, minute * 60))
+        first, last = self.predicted_at.searchsorted((since * 60, minute * 60))
         known = self.known_at[first:last] <= minute * 60
         return KnownLabels(start, self.predicted_at[first:last][known], self.bad[first:last][known])
 
@@ -144,7 +144,7 @@ class KnownLabels:
         return _count(self._in(start, end)[-count:])
 
     def _in(self, start: int, end: int) -> NDArray[np.bool_]:
-        first, last = np.searchsorted(self.predicted_at, (start * 60, end * 60))
+        first, last = self.predicted_at.searchsorted((start * 60, end * 60))
         return self.bad[first:last]
 
 

@@ -55,7 +55,7 @@ class Fields:
         """Note the fields that were not read."""
         for key in self._content.keys() - self._known:
             known = ", ".join(sorted(self._known))
-            self.fault(short(key).strip("'"), f"no such field here; known fields: {known}")
+            self.fault(_shown(key), f"no such field here; known fields: {known}")
 
     def _take(self, key: str, kind: type | tuple[type, ...], expected: str, required: bool) -> Any:
         self._known.add(key)
@@ -137,7 +137,7 @@ class Fields:
         for name, value in values.items():
             if not isinstance(name, str) or not isinstance(value, str) or not value:
                 self.fault(
-                    f"{key}.{short(name)}", f"must be a text (in quotes if it looks like a number): {short(value)}"
+                    f"{key}.{_shown(name)}", f"must be a text (in quotes if it looks like a number): {short(value)}"
                 )
         return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, str)}
 
@@ -146,7 +146,7 @@ class Fields:
         found = self.texts("annotations")
         for key in found:
             if not _ANNOTATION_KEY.fullmatch(key):
-                self.fault(f"annotations.{short(key)}", "must be `prefix/name`, letters, digits, '-', '_' and '.'")
+                self.fault(f"annotations.{_shown(key)}", "must be `prefix/name`, letters, digits, '-', '_' and '.'")
             elif key.startswith(ANNOTATION_PREFIX) and key.removeprefix(ANNOTATION_PREFIX) not in known:
                 options = ", ".join(ANNOTATION_PREFIX + one for one in known) or "none"
                 self.fault(f"annotations.{key}", f"no such annotation here; known: {options}")
@@ -158,7 +158,7 @@ class Fields:
             if not isinstance(value, str) and not (
                 isinstance(value, list) and all(isinstance(one, str) for one in value)
             ):
-                self.fault(f"labels.{short(key)}", f"must be a list of texts, not {short(value)}")
+                self.fault(f"labels.{_shown(key)}", f"must be a list of texts, not {short(value)}")
 
     def parse_minutes(self, key: str, value: str) -> int | None:
         try:
@@ -208,6 +208,11 @@ def read_metadata(document: Fields, known: Collection[str] = ()) -> Metadata:
     annotations = metadata.annotations(known)
     metadata.done()
     return Metadata(name, display_name or name, annotations)
+
+
+def _shown(key: object) -> str:
+    """A key that somebody wrote, of bearable length."""
+    return short(key).strip("'")
 
 
 def _key(name: str) -> str:

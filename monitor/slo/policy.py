@@ -169,7 +169,8 @@ def _nonsense(rule: TierRule, terms: Terms, factor: Fraction) -> str | None:
     if factor * (1 - terms.target) < 1:
         return None
     worst = f"everything failing burns {float(1 / (1 - terms.target)):.4g} times too fast"
-    return f"can never fire: at a target of {float(terms.target):.5g} {worst}, and it waits for more than {float(factor):.4g}"
+    waits = f"it waits for more than {float(factor):.4g}"
+    return f"can never fire: at a target of {float(terms.target):.5g} {worst}, and {waits}"
 
 
 def _factor(rule: TierRule, period_minutes: int) -> Fraction:
