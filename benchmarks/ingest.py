@@ -26,12 +26,20 @@ from typing import Any
 
 import numpy as np
 import psutil
+from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import text
 
 from monitor.broker import ClientConfig, Sink, ensure_topics
+from monitor.domain.events import Prediction
 from monitor.embedded.broker import Broker
 from monitor.embedded.postgres import Postgres
-from monitor.store.engine import make_engine, migrate
+from monitor.formats import native
+from monitor.services.carried import CarriedEmbeddings
+from monitor.store import predictions
+from monitor.store.embeddings import copy_embeddings
+from monitor.store.engine import make_engine, migrate, transaction
+from monitor.store.partitions import DayPartitions
+from monitor.store.predictions import Arrival
 
 TOPIC, PARTITIONS, BATCH = "bench.predictions", 4, 4000
 DIMENSION = 512
@@ -75,7 +83,7 @@ def run_once(records: int, *, bare: bool) -> dict[str, float]:
         record_bytes = fill(bootstrap, records)
         engine = make_engine(database)
         command, env = side(database, bootstrap, records, bare=bare)
-        process = subprocess.Popen(command, env={**os.environ, **env})  # noqa: TID251 (a benchmark passes it on)
+        process = subprocess.Popen(command, env={**os.environ, **env})
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 per_s, peak = watch(lambda: stored(connection), records, psutil.Process(process.pid))
@@ -168,7 +176,8 @@ def watch(count: Any, records: int, process: psutil.Process) -> tuple[float, int
         if done and first is None:
             first = (now, done)
         if done >= records:
-            assert first is not None and now > first[0], "too few records to time"
+            assert first is not None
+            assert now > first[0], "too few records to time"
             return (done - first[1]) / (now - first[0]), peak
         time.sleep(0.1)
     raise TimeoutError(f"{count()} of {records} records after 300 s")
@@ -176,17 +185,6 @@ def watch(count: Any, records: int, process: psutil.Process) -> tuple[float, int
 
 def run_bare(bootstrap: str, database: str, records: int) -> None:
     """Poll, decode, copy, commit: what no consumer of these records into these tables can do without."""
-    from kafka import KafkaConsumer, TopicPartition
-
-    from monitor.formats import native
-    from monitor.services.carried import CarriedEmbeddings
-    from monitor.store import predictions
-    from monitor.store.copy import copy_rows
-    from monitor.store.embeddings import _COLUMNS, _records
-    from monitor.store.engine import transaction
-    from monitor.store.partitions import DayPartitions
-    from monitor.store.predictions import Arrival
-
     engine = make_engine(database)
     days, carried = DayPartitions(engine), CarriedEmbeddings(engine)
     consumer = KafkaConsumer(
@@ -201,13 +199,12 @@ def run_bare(bootstrap: str, database: str, records: int) -> None:
         while len(raw) < BATCH and done + len(raw) < records:
             for some in consumer.poll(timeout_ms=200, max_records=BATCH - len(raw)).values():
                 raw.extend(record.value for record in some)
-        events = [native.decode(value) for value in raw]
-        for event in events:
-            carried.check(event)
+        events = [event for value in raw if isinstance(event := native.decode(value), Prediction)]
+        vectors = carried.read(events).rows
         days.ensure(event.ts for event in events)
         with transaction(engine) as connection:
             predictions.insert(connection, [Arrival(event, b"", None) for event in events])
-            copy_rows(connection, "embeddings", _COLUMNS, _records(list(carried.of(events))))
+            copy_embeddings(connection, vectors)
         done += len(events)
     time.sleep(60)  # the watcher ends this process
 

@@ -5,17 +5,13 @@ Structs refuse unknown fields so that reading is one fast pass; `monitor.formats
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct, field
-
-from monitor.errors import InvalidEvent
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Timestamp = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone; the time of the event itself")]
@@ -104,27 +100,6 @@ class Embedding(_Event, frozen=True):
     embedder: Annotated[str, Meta(min_length=1, max_length=256, description="fingerprint of the encoder")]
     dtype: Literal["f2", "f4"]
     data: bytes
-
-    def vector(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The vector as float32 [d].
-
-        Raises:
-            InvalidEvent: empty, of a broken length, not finite, all zeros, or beyond half precision.
-        """
-        dtype = np.dtype("<" + self.dtype)
-        size, rest = divmod(len(self.data), dtype.itemsize)
-        if rest or not 0 < size <= MAX_DIMENSION:
-            raise InvalidEvent(
-                Rejection.INVALID,
-                f"{self.kind} embedding: {len(self.data)} bytes are not 1 to {MAX_DIMENSION} whole {self.dtype} numbers",
-            )
-        vector = np.frombuffer(self.data, dtype).astype(np.float32)
-        norm = float(np.dot(vector, vector))
-        if not math.isfinite(norm) or norm == 0.0 or float(np.abs(vector).max()) > HALF_MAX:
-            raise InvalidEvent(
-                Rejection.INVALID, f"{self.kind} embedding: values must be finite, not all zero, below {HALF_MAX:.0f}"
-            )
-        return vector
 
 
 class Prediction(_Event, frozen=True, tag_field="schema", tag="prediction/v1"):

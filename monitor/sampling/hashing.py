@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import blake2b
 from typing import Final
 
@@ -20,9 +21,13 @@ def uniform(request_id: str, key: str) -> float:
     >>> uniform("req-1", "embed") == uniform("req-1", "embed") != uniform("req-1", "label")
     True
     """
-    secret = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).digest()
-    digest = blake2b(request_id.encode("utf-8", "surrogatepass"), key=secret, digest_size=8).digest()
+    digest = blake2b(request_id.encode("utf-8", "surrogatepass"), key=_secret(key), digest_size=8).digest()
     return float((int.from_bytes(digest) >> (64 - _BITS)) / 2**_BITS)
+
+
+@cache
+def _secret(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
 def selected(request_id: str, rate: float, key: str) -> bool:

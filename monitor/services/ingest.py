@@ -18,7 +18,7 @@ from monitor.services.carried import CarriedEmbeddings
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters
-from monitor.store.embeddings import EmbeddedPrediction, insert_embeddings
+from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings
 from monitor.store.engine import transaction, trial
 from monitor.store.labels import insert_deployments, insert_labels, insert_tasks
 from monitor.store.partitions import DayPartitions
@@ -71,24 +71,31 @@ class IngestService:
     ) -> Counter[tuple[str, str]]:
         sorted_out = triage(records, self._options.decoders, self._options.limits, now)
         sorted_out.rejected.extend(poison)
-        self._prepare(sorted_out)
+        carried = self._prepare(sorted_out)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
-            return self._insert(connection, sorted_out, now)
+            return self._insert(connection, sorted_out, carried, now)
 
-    def _prepare(self, sorted_out: Triage) -> None:
+    def _prepare(self, sorted_out: Triage) -> list[EmbeddedPrediction]:
         """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
-        sorted_out.refuse(self._carried.check)
+        carried = self._carried.read(arrival.event for arrival, _ in sorted_out.predictions.values())
+        sorted_out.refuse(carried.faults)
         events = [arrival.event for arrival, _ in sorted_out.predictions.values()]
         self._days.ensure(event.ts for event in events)
         self._slices.admit(self._engine, (event.slices for event in events))
+        return carried.rows
 
-    def _insert(self, connection: Connection, sorted_out: Triage, now: datetime) -> Counter[tuple[str, str]]:
+    def _insert(
+        self, connection: Connection, sorted_out: Triage, carried: list[EmbeddedPrediction], now: datetime
+    ) -> Counter[tuple[str, str]]:
         arrivals = self._first_seen(connection, sorted_out)
         new = insert_labels(connection, [arrival for arrival, _ in sorted_out.labels])
         new |= insert_deployments(connection, [(event, digest) for event, digest, _ in sorted_out.deployments])
         if arrivals:
             self._insert_predictions(connection, arrivals)
+            first_seen = [row for row in carried if row.request_id in sorted_out.predictions]
+            copy_embeddings(connection, first_seen)
+            self._sketch(connection, first_seen)
         insert_dead_letters(connection, sorted_out.rejected)
         outcomes = _outcomes(sorted_out, new)
         count_outcomes(connection, outcomes, now)
@@ -115,9 +122,6 @@ class IngestService:
             if one.replay is None and one.event.status == "ok" and selected(one.event.request_id, rate, LABEL_KEY)
         ]
         insert_tasks(connection, drawn, stratum="all", probability=rate)
-        embedded = list(self._carried.of(events))
-        if embedded:
-            self._sketch(connection, insert_embeddings(connection, embedded))
 
     def _find_poison(self, records: Sequence[Record], now: datetime) -> list[Rejected]:
         """The records that PostgreSQL refuses, found by halving in transactions that are rolled back."""
@@ -131,10 +135,10 @@ class IngestService:
 
     def _fault(self, records: Sequence[Record], now: datetime) -> str | None:
         sorted_out = triage(records, self._options.decoders, self._options.limits, now)
-        self._prepare(sorted_out)
+        carried = self._prepare(sorted_out)
         try:
             with trial(self._engine) as connection:
-                self._insert(connection, sorted_out, now)
+                self._insert(connection, sorted_out, carried, now)
         except UnstorableValue as error:
             return str(error)
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitor.domain.events import Deployment, Event, Label, Prediction, Rejection, content_hash
+from monitor.domain.events import Deployment, Event, Label, Rejection, content_hash
 from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
@@ -49,14 +49,11 @@ class Triage:
         else:
             self._add_prediction(Arrival(event, digest, record.replay), record)
 
-    def refuse(self, check: Callable[[Prediction], None]) -> None:
-        """Take out the predictions for which `check` raises InvalidEvent."""
-        for request_id, (arrival, record) in list(self.predictions.items()):
-            try:
-                check(arrival.event)
-            except InvalidEvent as error:
-                del self.predictions[request_id]
-                self.rejected.append(Rejected(record, error.reason, str(error)))
+    def refuse(self, faults: Mapping[str, str]) -> None:
+        """Take out the predictions of these ids: what they carry cannot be read."""
+        for request_id, fault in faults.items():
+            _, record = self.predictions.pop(request_id)
+            self.rejected.append(Rejected(record, Rejection.INVALID, fault))
 
     def settle_known(self, new_ids: set[str], known: Mapping[str, bytes]) -> None:
         """Take out predictions whose id was stored before: the same content is a duplicate, other content refused."""
@@ -97,9 +94,6 @@ def _read(record: Record, decode: Decoder, limits: Limits, now: datetime) -> Eve
         )
     event = decode(record.value)
     check(event.ts, now, limits.max_future, limits.max_age, replay=record.replay is not None)
-    if isinstance(event, Prediction):
-        for embedding in event.embeddings:
-            embedding.vector()  # refuses what is empty, broken or not finite
     return event
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
 from monitor.errors import FingerprintMismatch
-from monitor.store.copy import raw, stage
+from monitor.store.copy import copy_rows, raw, stage
 
 Vector = NDArray[np.float32]
 Key = tuple[datetime, str, int, str]
@@ -86,6 +86,15 @@ def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail
             "an encoder that changed needs a fingerprint of its own"
         )
     return number
+
+
+def copy_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> None:
+    """Store the vectors of predictions that are stored for the first time, so that none can be there yet.
+
+    Their day partitions exist.
+    """
+    if rows:
+        copy_rows(connection, "embeddings", _COLUMNS, _records(rows))
 
 
 def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:

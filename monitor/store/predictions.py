@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-import psycopg.types.json
 from sqlalchemy import Connection, text
 
 from monitor.domain.events import Prediction
@@ -18,7 +17,9 @@ _COLUMNS = (
     ("ts", "timestamptz"), ("request_id", "text"), ("model", "text"), ("version", "text"), ("variant", "text"),
     ("task", "text"), ("status", "text"), ("error_code", "text"), ("latency_ms", "float4"), ("cost_usd", "float4"),
     ("confidence", "float4"), ("image_ref", "text"), ("prompt", "text"), ("answer", "text"), ("refused", "bool"),
-    ("safety_flagged", "bool"), ("replay", "text"), ("slices", "jsonb"), ("candidates", "jsonb"), ("detail", "jsonb"),
+    ("safety_flagged", "bool"), ("replay", "text"),
+    # psycopg sends bytes as they are, and the server reads them as binary jsonb: no detour over Python objects.
+    ("slices", "bytea"), ("candidates", "bytea"), ("detail", "bytea"),
 )  # fmt: skip
 _ID_COLUMNS = (("request_id", "text"), ("content_hash", "bytea"), ("ts", "timestamptz"))
 
@@ -66,12 +67,12 @@ def _row(arrival: Arrival) -> tuple[object, ...]:
         event.ts, event.request_id, event.model.name, event.model.version, event.model.variant,
         event.task, event.status, event.error_code, event.latency_ms, event.cost_usd,
         output.confidence, given.image.ref if given.image else None, given.prompt, output.answer, output.refused,
-        output.safety is not None and output.safety.flagged, arrival.replay, _Json(event.slices),
-        _Json(output.candidates) if output.candidates else None, _detail(event),
+        output.safety is not None and output.safety.flagged, arrival.replay, _json(event.slices),
+        _json(output.candidates) if output.candidates else None, _detail(event),
     )  # fmt: skip
 
 
-def _detail(event: Prediction) -> object:
+def _detail(event: Prediction) -> bytes | None:
     """What has no column of its own; None when there is nothing."""
     given = event.input
     detail = {
@@ -85,11 +86,9 @@ def _detail(event: Prediction) -> object:
         "extra": event.extra or None,
     }
     present = {name: value for name, value in detail.items() if value is not None}
-    return _Json(present) if present else None
+    return _json(present) if present else None
 
 
-class _Json(psycopg.types.json.Jsonb):
-    """A value that psycopg writes as jsonb with msgspec: structs need no detour over dicts."""
-
-    def __init__(self, value: object) -> None:
-        super().__init__(value, dumps=_encode)
+def _json(value: object) -> bytes:
+    """PostgreSQL's binary form of jsonb: a version byte, then the text."""
+    return b"\x01" + _encode(value)

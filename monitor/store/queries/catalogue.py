@@ -1,0 +1,83 @@
+"""What there is to ask about: models, replays, and the event times that the tables cover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from monitor.domain.window import MINUTE, Window
+from monitor.store.queries.selection import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model as it was served; `last_minute` is of its newest counted prediction."""
+
+    model: str
+    version: str
+    variant: str
+    predictions: int
+    last_minute: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """Where labelled predictions came from: a replay, or live traffic."""
+
+    replay: str | None
+    """None: live traffic."""
+    name: str | None
+    """Of the replay, where it was registered."""
+    verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """First and last event time; both None for an empty table."""
+
+    first: datetime | None
+    last: datetime | None
+
+    def window(self) -> Window | None:
+        """From the first to just after the last, in whole minutes of the end."""
+        if self.first is None or self.last is None:
+            return None
+        return Window(self.first, self.last + MINUTE)
+
+
+_MODELS = text("""
+    SELECT model, version, variant, sum(ok + error + timeout + rejected)::bigint AS predictions,
+           max(minute) AS last_minute
+    FROM rollups_minute WHERE dimension = '' GROUP BY model, version, variant
+    ORDER BY max(minute) DESC, model, version, variant
+""")
+_SOURCES = text("""
+    SELECT replay, replays.name, verdicts
+    FROM (SELECT replay, count(*) AS verdicts FROM verdicts GROUP BY replay) AS found
+    LEFT JOIN replays ON replays.id = replay ORDER BY replay IS NOT NULL, replays.name, replay
+""")
+_PREDICTED = text("SELECT min(minute) AS first, max(minute) AS last FROM rollups_minute")
+
+
+def served_models(connection: Connection) -> list[ServedModel]:
+    """Every model, version and variant, the one seen last first."""
+    return [ServedModel(**row) for row in connection.execute(_MODELS).mappings()]
+
+
+def label_sources(connection: Connection) -> list[LabelSource]:
+    """Sources with labelled predictions: live traffic first, then replays by name."""
+    return [LabelSource(**row) for row in connection.execute(_SOURCES).mappings()]
+
+
+def predicted_extent(connection: Connection) -> Extent:
+    """Of all predictions, to the minute."""
+    return Extent(**connection.execute(_PREDICTED).mappings().one())
+
+
+def labelled_extent(connection: Connection, selection: Selection) -> Extent:
+    """Of the labelled predictions of this selection."""
+    conditions, parameters = selection.of_rows()
+    query = text(f"SELECT min(ts) AS first, max(ts) AS last FROM verdicts WHERE true{conditions}")
+    return Extent(**connection.execute(query, parameters).mappings().one())

@@ -1,0 +1,137 @@
+"""Drift references and what was found against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from monitor.domain.results import DriftVerdict
+from monitor.domain.slices import Slice
+from monitor.domain.window import Window
+from monitor.store.queries.selection import bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The traffic that a stream is compared with."""
+
+    id: int
+    model: str
+    stream: str
+    embedder: str
+    """Fingerprint."""
+    blessed: bool
+    active: bool
+    window: Window
+    rows: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One comparison of a window [`window_start`, `tick`) with a reference; `n` rows were in the window."""
+
+    reference_id: int
+    model: str
+    stream: str
+    slice: Slice
+    tick: datetime
+    window_start: datetime
+    n: int
+    verdict: DriftVerdict
+    p_value: float | None
+    adjusted_p: float | None
+    effect: float | None
+    """Chance that a current row looks more like the current window than a reference row does: 0.5 to 1."""
+    distance: float | None
+    smallest_distance: float | None
+    """Shift of the mean that this n would have found in 8 cases of 10, in standard deviations of single rows."""
+    detector: str | None
+    """The one with the smallest p-value."""
+    alpha: float | None
+    """Level of the test, over all streams and slices of the tick."""
+    n_reference: int | None
+    reason: str
+    """Why there is no verdict; empty otherwise."""
+
+
+_REFERENCES = """
+    SELECT r.id, model, stream, e.fingerprint AS embedder, blessed, active, window_start, window_end, rows, r.created_at
+    FROM drift_references AS r JOIN embedders AS e ON e.id = r.embedder_id
+"""
+_FINDINGS = """
+    SELECT reference_id, r.model, r.stream, dimension, value, tick, d.window_start, n, verdict,
+           p_value, adjusted_p, effect, detail
+    FROM drift_results AS d JOIN drift_references AS r ON r.id = d.reference_id
+"""
+
+
+def references(connection: Connection, model: str | None = None) -> list[Reference]:
+    """All references, active ones first, then the newest."""
+    chosen = "WHERE model = :model" if model is not None else ""
+    query = text(f"{_REFERENCES} {chosen} ORDER BY active DESC, model, stream, r.id DESC")
+    rows = connection.execute(query, {"model": model} if model is not None else {}).mappings()
+    return [_reference(dict(row)) for row in rows]
+
+
+def findings(
+    connection: Connection, window: Window, model: str | None = None, *, slices: bool = False
+) -> list[Finding]:
+    """Results whose tick lies in the window, in time order: of all traffic, or of the slices."""
+    conditions = "dimension <> ''" if slices else "dimension = ''"
+    if model is not None:
+        conditions += " AND r.model = :model"
+    query = text(f"""
+        {_FINDINGS} WHERE {conditions} AND tick >= :start AND tick < :end
+        ORDER BY tick, r.model, r.stream, dimension, value
+    """)
+    given: dict[str, Any] = bounds(window) | ({"model": model} if model is not None else {})
+    return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]
+
+
+def findings_overlapping(connection: Connection, window: Window, model: str | None = None) -> list[Finding]:
+    """Results of all traffic and of slices whose compared window shares time with this one, in time order."""
+    chosen = "AND r.model = :model" if model is not None else ""
+    query = text(f"""
+        {_FINDINGS} WHERE tick > :start AND d.window_start < :end {chosen}
+        ORDER BY tick, r.model, r.stream, dimension, value
+    """)
+    given: dict[str, Any] = bounds(window) | ({"model": model} if model is not None else {})
+    return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]
+
+
+def latest_findings(connection: Connection, at: datetime, model: str | None = None) -> list[Finding]:
+    """The last result of every stream not after `at`, of all traffic."""
+    chosen = "AND r.model = :model" if model is not None else ""
+    query = text(f"""
+        SELECT * FROM (
+            SELECT DISTINCT ON (found.model, found.stream) * FROM (
+                {_FINDINGS} WHERE dimension = '' AND value = '' AND tick <= :at {chosen}
+            ) AS found ORDER BY found.model, found.stream, found.tick DESC, found.reference_id DESC
+        ) AS latest ORDER BY model, stream
+    """)
+    given: dict[str, Any] = {"at": at} | ({"model": model} if model is not None else {})
+    return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]
+
+
+def _reference(row: dict[str, Any]) -> Reference:
+    window = Window(row.pop("window_start"), row.pop("window_end"))
+    return Reference(**row, window=window)
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    detail: dict[str, Any] = row.pop("detail")
+    return Finding(
+        **{name: row[name] for name in row if name not in ("dimension", "value", "verdict")},
+        slice=Slice(row["dimension"], row["value"]),
+        verdict=DriftVerdict(row["verdict"]),
+        distance=detail.get("distance"),
+        smallest_distance=detail.get("smallest_distance"),
+        detector=detail.get("detector"),
+        alpha=detail.get("alpha"),
+        n_reference=detail.get("n_reference"),
+        reason=detail.get("reason") or "",
+    )

@@ -1,0 +1,65 @@
+"""Requests to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.domain.window import Window
+from monitor.slo.objective import Measure
+from monitor.store.queries.accuracy import COUNTS
+from monitor.store.queries.selection import bounds, selected
+
+EXAMPLES: Final = 6
+_BAD: Final = {
+    "availability": "p.status IN ('error', 'timeout')",
+    "latency": "p.status = 'ok' AND p.latency_ms > :threshold",
+    "label_accuracy": f"NOT v.correct AND v.{COUNTS.replace(' AND ', ' AND v.')}",
+}
+"""SQL: one bad event of an SLI; the counts themselves come from the SLI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A request to look at."""
+
+    request_id: str
+    ts: datetime
+    version: str
+    variant: str
+    status: str
+    error_code: str | None
+    latency_ms: float | None
+    prompt: str | None
+    answer: str | None
+    confidence: float | None
+    correct: bool | None
+    expected: tuple[str, ...]
+    """Acceptable answers that labels named."""
+    image_ref: str | None
+    image_sha256: str | None
+    slices: dict[str, str]
+
+
+def examples(connection: Connection, measure: Measure, window: Window, limit: int = EXAMPLES) -> list[Example]:
+    """Some of the bad events of a window, drawn by a hash of their id: the same ones at every look."""
+    conditions, parameters = selected(measure.selector, "p.")
+    query = text(f"""
+        WITH chosen AS (
+            SELECT p.ts, p.request_id, v.correct FROM predictions AS p
+            {"" if measure.sampled else "LEFT "}JOIN verdicts AS v ON v.request_id = p.request_id
+            WHERE p.ts >= :start AND p.ts < :end AND {_BAD[measure.sli]}{conditions}
+            ORDER BY md5(p.request_id) LIMIT :limit
+        )
+        SELECT p.request_id, p.ts, p.version, p.variant, p.status, p.error_code, p.latency_ms, p.prompt, p.answer,
+               p.confidence, chosen.correct, p.image_ref, p.detail -> 'image' ->> 'sha256' AS image_sha256, p.slices,
+               ARRAY(SELECT DISTINCT one FROM labels, jsonb_array_elements_text(labels.answers) AS one
+                     WHERE labels.request_id = p.request_id ORDER BY one) AS expected
+        FROM chosen JOIN predictions AS p ON p.ts = chosen.ts AND p.request_id = chosen.request_id ORDER BY p.ts
+    """)
+    given = {**bounds(window), **parameters, "limit": limit, "threshold": measure.threshold}
+    rows = connection.execute(query, given).mappings()
+    return [Example(**{**row, "expected": tuple(row["expected"])}) for row in rows]
