@@ -119,7 +119,7 @@ def _is_plain(node: Any) -> bool:
 
 def _values(fields: dict[str, Any], row: Row, where: str) -> dict[str, Any]:
     """The fields' values for this row; null ones are left out, special times stay as they are."""
-    values = {}
+    values: dict[str, Any] = {}
     for name, one in fields.items():
         if isinstance(one, dict):
             values[name] = _values(one, row, f"{where}.{name}")

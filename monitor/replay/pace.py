@@ -5,26 +5,8 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
-from monitor.errors import SettingsError
-
-MAX_SPEED = 1_000_000
-
-
-def parse_speed(text: str) -> float | None:
-    """`max` -> None (no waiting); a positive number N -> N times event time.
-
-    Raises:
-        SettingsError: anything else.
-    """
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = math.nan
-    if not 0 < speed <= MAX_SPEED:
-        raise SettingsError(f"speed {text!r}: give `max`, or how many times event time (at most {MAX_SPEED}), e.g. 60")
-    return speed
+LOOK_EVERY_S = 5.0
+"""Of waiting, at most, before looking at what is stored."""
 
 
 class Pace:
@@ -36,8 +18,9 @@ class Pace:
 
     @property
     def longest_chunk(self) -> timedelta:
-        """Event time that is sent before looking at what is stored: five seconds of waiting at most."""
-        return timedelta.max if self._speed is None else timedelta(seconds=5 * self._speed)
+        """Event time that is sent before looking at what is stored."""
+        seconds = math.inf if self._speed is None else LOOK_EVERY_S * self._speed
+        return timedelta(seconds=seconds) if seconds < timedelta.max.total_seconds() else timedelta.max
 
     def wait_s(self, ts: datetime, now: datetime) -> float:
         """Seconds until an event of this time is due; 0 when it is."""

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.errors import SettingsError
-from monitor.replay.pace import Pace, parse_speed
+from monitor.replay.pace import Pace
 from monitor.replay.times import RowTimes, Synthesis, duration
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -57,11 +56,11 @@ def test_at_speed_sixty_an_hour_of_events_takes_a_minute() -> None:
 
 
 def test_at_full_speed_nothing_waits() -> None:
-    pace = Pace(parse_speed("max"))
+    pace = Pace(None)
     assert pace.wait_s(START, START) == pace.wait_s(START + 1000 * HOUR, START) == 0
+    assert pace.longest_chunk == timedelta.max
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "fast", "", "1e9"])
-def test_a_speed_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="give `max`"):
-        parse_speed(text)
+def test_what_is_stored_is_looked_at_every_few_seconds() -> None:
+    assert Pace(60.0).longest_chunk == timedelta(minutes=5)
+    assert Pace(1e300).longest_chunk == timedelta.max
