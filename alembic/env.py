@@ -1,8 +1,8 @@
-"""Runs migrations online only: on the connection handed over by `monitor.store.engine`, or on the settings' database."""
-
-from sqlalchemy import Connection, text
+"""Runs migrations online only: on the connection that `monitor.store.engine` hands over, or on the settings' one."""
 
 from alembic import context
+from sqlalchemy import Connection, text
+
 from monitor.store.models import Base
 
 
@@ -32,7 +32,7 @@ handed_over = context.config.attributes.get("connection")
 if handed_over is not None:
     run(handed_over)
 else:
-    from monitor.bootstrap import make_store
+    from monitor.bootstrap import open_store
 
-    with make_store().engine.connect() as connection:
+    with open_store().engine.connect() as connection:
         run(connection)

@@ -1,4 +1,4 @@
-"""The scheduler: a table of jobs, each one service call. Any number may run; the database makes each tick count once."""
+"""The scheduler: a table of jobs, each one service call. Any number may run; the database counts each tick once."""
 
 from __future__ import annotations
 
@@ -81,7 +81,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     )
     for name, (seconds, job) in JOBS.items():
         scheduler.add_job(
-            _guarded, IntervalTrigger(seconds=seconds), args=(name, job, context), id=name, next_run_time=bootstrap.now()
+            _guarded,
+            IntervalTrigger(seconds=seconds),
+            args=(name, job, context),
+            id=name,
+            next_run_time=bootstrap.now(),
         )
     scheduler.start()
     log.info("scheduler runs", extra={"jobs": list(JOBS), "slos": [one.name for one in evaluation.objectives]})

@@ -88,7 +88,7 @@ def _read(
     given = np.frombuffer(b"".join(one.data for _, one in several), "<" + dtype).reshape(len(several), dimension)
     with np.errstate(over="ignore"):
         matrix = given.astype(np.float16).astype(np.float32)
-    return matrix, np.isfinite(matrix).all(axis=1) & matrix.any(axis=1)
+    return matrix, np.isfinite(matrix).all(axis=1) & (matrix != 0).any(axis=1)
 
 
 def _item_size(embedding: Embedding) -> int:

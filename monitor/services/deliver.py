@@ -68,7 +68,8 @@ def _channel(delivery: Delivery, name: str) -> Channel:
 
 def retry_delay(attempts: int) -> timedelta:
     """Doubles with every attempt (>= 1), up to a quarter of an hour."""
-    return min(FIRST_RETRY * 2 ** (attempts - 1), LAST_RETRY)
+    delay: timedelta = FIRST_RETRY * 2 ** (attempts - 1)
+    return min(delay, LAST_RETRY)
 
 
 def _message(delivery: Delivery, due: Due) -> AlertMessage:

@@ -41,7 +41,8 @@ def minute_counts(connection: Connection, selector: Selector, window: Window) ->
     found = connection.execute(_MINUTES, _parameters(selector, window)).all()
     counts = np.array([row[:5] for row in found], dtype=np.int64).reshape(len(found), 5)
     latency = np.array([row[5] for row in found], dtype=np.int64).reshape(len(found), LATENCY_BINS)
-    return MinuteCounts(*counts.T, latency_histogram=latency)
+    minute, ok, error, timeout, rejected = counts.T
+    return MinuteCounts(minute, ok, error, timeout, rejected, latency)
 
 
 def label_outcomes(connection: Connection, selector: Selector, window: Window) -> LabelOutcomes:

@@ -1,4 +1,4 @@
-"""SLOs evaluated on a real PostgreSQL: incidents open and close with reasons, ticks count once, backfills tell nobody."""
+"""SLOs on a real PostgreSQL: incidents open and close with reasons, ticks count once, backfills tell nobody."""
 
 from __future__ import annotations
 
