@@ -14,6 +14,7 @@ from monitor.broker import Source
 from monitor.domain.records import Batch
 from monitor.errors import BrokerError, Fenced, StoreUnavailable
 from monitor.services.positions import Positions
+from monitor.telemetry import BATCH_SECONDS, LAG
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ class Consumer:
         delay = FIRST_RETRY_S
         while not stop.is_set():
             try:
-                self._handler.write(batch, self._clock())
+                with BATCH_SECONDS.time():
+                    self._handler.write(batch, self._clock())
             except Fenced as error:
                 log.info("batch dropped, its partition has another owner", extra={"error": str(error)})
                 self._source.reposition()
@@ -93,6 +95,8 @@ class Consumer:
         self._ends_noted = time.monotonic()
         try:
             self._positions.note_ends(self._source.ends())
+            for partition, lag in self._source.lags().items():
+                LAG.labels(partition.topic, partition.number).set(lag)
         except StoreUnavailable as error:
             log.warning("log ends not noted", extra={"error": str(error)[:500]})
 

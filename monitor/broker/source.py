@@ -127,6 +127,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             if one in self._next
         }
 
+    def lags(self) -> dict[Partition, int]:
+        """Records between what was handed out and the log's end, per partition."""
+        following = {
+            partition: self._next[one] for one, partition in list(self._partitions.items()) if one in self._next
+        }
+        return {
+            partition: end - following[partition] for partition, end in self.ends().items() if partition in following
+        }
+
     def owns(self, batch: Batch) -> bool:
         """Are all partitions of the batch still ours?"""
         return set(batch.following) <= set(self._partitions.values())

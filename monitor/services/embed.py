@@ -19,6 +19,7 @@ from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, in
 from monitor.store.engine import transaction
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival, known_hashes
+from monitor.telemetry import EMBEDDED
 
 EMBED_KEY = "embed"
 """Key of the embedding sampler's hash; another key draws another, independent sample."""
@@ -74,13 +75,15 @@ class EmbedService:
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             stored = self._store(connection, chosen, embedded.vectors)
-        return EmbedOutcome(
+        outcome = EmbedOutcome(
             carried=len(arrived) - len(plain),
             unsampled=len(plain) - len(chosen),
             embedded=len(stored),
             vectors=sum(len(row.vectors) for row in stored),
             refused_images=embedded.refused_images,
         )
+        _count(outcome)
+        return outcome
 
     def _store(
         self, connection: Connection, chosen: list[Arrival], vectors: list[dict[str, Vector]]
@@ -98,3 +101,11 @@ class EmbedService:
         if stored:
             self._sketch(connection, stored)
         return stored
+
+
+def _count(outcome: EmbedOutcome) -> None:
+    EMBEDDED.labels("carried").inc(outcome.carried)
+    EMBEDDED.labels("unsampled").inc(outcome.unsampled)
+    EMBEDDED.labels("embedded").inc(outcome.embedded)
+    for reason, pictures in outcome.refused_images.items():
+        EMBEDDED.labels(f"image {reason}").inc(pictures)

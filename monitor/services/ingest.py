@@ -24,6 +24,7 @@ from monitor.store.labels import insert_deployments, insert_labels, insert_tasks
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival
 from monitor.store.slice_values import SliceValues
+from monitor.telemetry import RECORDS
 
 LABEL_KEY = "label"
 """Key of the label sampler's hash; another key draws another, independent sample."""
@@ -60,11 +61,14 @@ class IngestService:
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
         try:
-            return self._store(batch, batch.records, [], now)
+            outcomes = self._store(batch, batch.records, [], now)
         except UnstorableValue:
             poison = self._find_poison(batch.records, now)
             lost = {id(one.record) for one in poison}
-            return self._store(batch, [one for one in batch.records if id(one) not in lost], poison, now)
+            outcomes = self._store(batch, [one for one in batch.records if id(one) not in lost], poison, now)
+        for (topic, outcome), records in outcomes.items():
+            RECORDS.labels(topic, outcome).inc(records)
+        return outcomes
 
     def _store(
         self, batch: Batch, records: Sequence[Record], poison: list[Rejected], now: datetime

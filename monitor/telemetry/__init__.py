@@ -1,6 +1,14 @@
 """Metrics, health and JSON logs of every process."""
 
 from monitor.telemetry.logs import configure_logging
-from monitor.telemetry.metrics import TICKS, serve_metrics
+from monitor.telemetry.metrics import BATCH_SECONDS, EMBEDDED, LAG, RECORDS, TICKS, serve_metrics
 
-__all__ = ["TICKS", "configure_logging", "serve_metrics"]
+__all__ = [
+    "BATCH_SECONDS",
+    "EMBEDDED",
+    "LAG",
+    "RECORDS",
+    "TICKS",
+    "configure_logging",
+    "serve_metrics",
+]

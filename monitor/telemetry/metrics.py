@@ -5,8 +5,11 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 RECORDS = Counter("snellen_records_total", "Records by what became of them", ["topic", "outcome"])
+EMBEDDED = Counter(
+    "snellen_embedded_total", "Predictions that the embed group read, by what became of them", ["outcome"]
+)
 BATCH_SECONDS = Histogram(
-    "snellen_batch_seconds", "Time to store one batch", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
+    "snellen_batch_seconds", "Time to store one batch", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 )
 LAG = Gauge("snellen_lag_records", "Log end minus stored offset", ["topic", "partition"])
 TICKS = Counter("snellen_ticks_total", "Scheduler jobs by result", ["job", "result"])
