@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 
 from monitor.embedded.state import read_state
 from monitor.errors import SettingsError
@@ -31,6 +33,12 @@ REFERENCE_WINDOWS = 16
 def _whole_hours(value: timedelta) -> timedelta:
     if value <= timedelta(0) or value % timedelta(hours=1):
         raise ValueError("must be whole hours, at least one: sketches are kept by the hour")
+    return value
+
+
+def _psycopg_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith("postgresql+psycopg://"):
+        raise ValueError("must be written postgresql+psycopg://user:password@host:port/database")
     return value
 
 
@@ -63,6 +71,14 @@ class Kafka(Strict, frozen=True):
     """Certificates of the authorities to trust (PEM), instead of the system's."""
     session_timeout_ms: Positive = 6000
     """The embedded broker's group join waits about half of it."""
+
+    @model_validator(mode="after")
+    def _complete_sasl(self) -> Self:
+        names = ("sasl_mechanism", "sasl_username", "sasl_password")
+        missing = [name for name in names if getattr(self, name) is None]
+        if self.security_protocol.startswith("SASL") and missing:
+            raise ValueError(f"{self.security_protocol} also needs {', '.join(missing)}")
+        return self
 
 
 class Ingest(Strict, frozen=True):
@@ -158,7 +174,7 @@ class Settings(BaseSettings):
 
     home: Path = Path(".snellen")
     """Where `snellen up` keeps its data, logs and runtime file."""
-    database_url: SecretStr | None = None
+    database_url: Annotated[SecretStr, AfterValidator(_psycopg_url)] | None = None
     """`postgresql+psycopg://...`; empty: the PostgreSQL that `snellen up` started."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Prometheus metrics of a process on 127.0.0.1; 0: none."""
@@ -184,31 +200,60 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = os.environ.get(CONFIG_VARIABLE, "snellen.toml")  # noqa: TID251 (this is the one reader)
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=Path(file))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file())
 
 
 def load(**overrides: object) -> Settings:
     """Read the settings; where no database or broker is named, use those of a running `snellen up`.
 
     Raises:
-        SettingsError: with every fault, its name and what was given.
+        SettingsError: with every fault, its name and what was given, unless that may be a secret.
     """
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError([_fault(one) for one in error.errors()]) from None
-    except ValueError as error:  # a broken TOML file
-        raise SettingsError(f"snellen.toml: {error}") from None
+    except UnreadableVariable as error:
+        raise SettingsError(f'{error}: lists and sections in variables are JSON, such as ["device"]') from None
+    except (ValueError, OSError) as error:  # a broken TOML file
+        raise SettingsError(f"{_file()}: {error}") from None
     return _with_runtime(settings)
 
 
-def _fault(error: object) -> str:
-    assert isinstance(error, dict)  # noqa: S101 (pydantic's ErrorDetails is a TypedDict)
+def _file() -> Path:
+    """The settings file. The default one may be missing, one that is named may not.
+
+    Raises:
+        SettingsError: it is named and missing.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)  # noqa: TID251 (this is the one reader)
+    if named and not Path(named).exists():
+        raise SettingsError(f"{CONFIG_VARIABLE} names {named}, which does not exist")
+    return Path(named or "snellen.toml")
+
+
+def _fault(error: ErrorDetails) -> str:
     path = [str(part) for part in error["loc"]]
     variable = "SNELLEN_" + "__".join(path).upper()
-    hint = "no setting of this name; see docs/settings.md" if error["type"] == "extra_forbidden" else error["msg"]
-    return f"{'.'.join(path)} (or {variable}): {hint}; got {error['input']!r}"
+    unknown = error["type"] == "extra_forbidden"
+    hint = "no setting of this name; see docs/settings.md" if unknown else error["msg"]
+    shown = isinstance(error["input"], str | int | float) and not unknown and not _is_secret(path)
+    return f"{'.'.join(path)} (or {variable}): {hint}" + (f"; got {error['input']!r}" if shown else "")
+
+
+def _is_secret(path: list[str]) -> bool:
+    """Is this a secret, or a section that may hold one?"""
+    kind: Any = Settings
+    for name in path:
+        field = kind.model_fields.get(name) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+        if field is None:
+            return False
+        kind = field.annotation
+    return SecretStr in _kinds_in(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def _kinds_in(hint: Any) -> set[Any]:
+    return {hint}.union(*(_kinds_in(arg) for arg in get_args(hint)))
 
 
 def _with_runtime(settings: Settings) -> Settings:

@@ -16,7 +16,8 @@ from msgspec import Meta, Struct, field
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Timestamp = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone; the time of the event itself")]
 Share = Annotated[float, Meta(ge=0, le=1)]
-NonNegative = Annotated[float, Meta(ge=0)]
+Measure = Annotated[float, Meta(ge=0, le=1e15)]
+"""Bounded so that sums stay finite and single precision can hold it."""
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Extra = dict[str, Any]
 
@@ -113,8 +114,8 @@ class Prediction(_Event, frozen=True, tag_field="schema", tag="prediction/v1"):
     input: Input = Input()
     output: Output = Output()
     error_code: Annotated[str, Meta(max_length=128)] | None = None
-    latency_ms: NonNegative | None = None
-    cost_usd: NonNegative | None = None
+    latency_ms: Measure | None = None
+    cost_usd: Measure | None = None
     tokens: Tokens | None = None
     slices: dict[Name, Annotated[str, Meta(max_length=256)]] = {}
     preprocess_version: Annotated[str, Meta(max_length=128)] | None = None

@@ -5,7 +5,7 @@ A bin counts the values that are <= its bound and > the bound before it, as in P
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 
 LATENCY_BOUNDS_MS: tuple[float, ...] = (
     1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700,
@@ -15,6 +15,7 @@ LATENCY_BINS = len(LATENCY_BOUNDS_MS) + 1
 
 CONFIDENCE_BINS = 20
 """Equal-width bins of [0, 1]; bin i covers [i/20, (i+1)/20), the last one includes 1."""
+_CONFIDENCE_BOUNDS = tuple(index / CONFIDENCE_BINS for index in range(1, CONFIDENCE_BINS))
 
 
 def latency_bin(milliseconds: float) -> int:
@@ -32,4 +33,4 @@ def confidence_bin(confidence: float) -> int:
     >>> confidence_bin(0.0), confidence_bin(0.05), confidence_bin(1.0)
     (0, 1, 19)
     """
-    return min(int(confidence * CONFIDENCE_BINS), CONFIDENCE_BINS - 1)
+    return bisect_right(_CONFIDENCE_BOUNDS, confidence)

@@ -31,7 +31,7 @@ class Record:
     def replay(self) -> str | None:
         for name, content in self.headers:
             if name == REPLAY_HEADER:
-                return content.decode("utf-8", "replace")
+                return content.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}") or None
         return None
 
 

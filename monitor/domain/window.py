@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +48,4 @@ def floor(moment: datetime, step: timedelta) -> datetime:
     >>> floor(datetime(2026, 11, 21, 10, 7, 30, tzinfo=UTC), MINUTE * 5).isoformat()
     '2026-11-21T10:05:00+00:00'
     """
-    seconds = step.total_seconds()
-    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, tz=UTC)
+    return _EPOCH + (moment - _EPOCH) // step * step

@@ -13,6 +13,8 @@ from monitor.domain.events import SCHEMAS, Event, Extra, Rejection
 from monitor.errors import InvalidEvent
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+MAX_DEPTH = 64
+"""Levels of nesting inside `extra`: writing it again takes more of the stack than reading it did."""
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -25,30 +27,48 @@ def decode(raw: bytes) -> Event:
     if b"\\u0000" in raw and _ESCAPED_NUL.search(raw):
         raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
     try:
-        return _decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        if "unknown field" in str(error):
-            return _decode_with_extra(raw)
-        raise _invalid(raw, error) from None
+        event = _decoder.decode(raw)
+    except msgspec.ValidationError:
+        event = _decode_with_extra(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(error) from None
+    _demand_shallow(event.extra, MAX_DEPTH)
+    return event
 
 
 def _decode_with_extra(raw: bytes) -> Event:
     """The slow path: move what the contract does not know into `extra`, keyed by its dotted path."""
     record = _parse(raw)
-    kind = SCHEMAS[record["schema"]]
+    schema = _schema_of(record)
     extra: Extra = {}
-    known = _keep_known(record, kind, "", extra)
-    known["schema"] = record["schema"]
+    known = _keep_known(record, SCHEMAS[schema], "", extra)
+    known["schema"] = schema
     given = known.get("extra")
     if extra and isinstance(given, dict | None):
         known["extra"] = {**(given or {}), **extra}
     try:
         event: Event = msgspec.convert(known, Event, strict=True)
     except msgspec.ValidationError as error:
-        raise _invalid(raw, error) from None
+        raise InvalidEvent(Rejection.INVALID, f"{schema}: {error}") from None
     return event
+
+
+def _schema_of(record: Any) -> str:
+    """Tell an unknown schema from a bad field: the first is a question of versions, the second of the producer."""
+    if not isinstance(record, dict):
+        raise InvalidEvent(Rejection.UNREADABLE, f"a JSON object was expected, not {type(record).__name__}")
+    schema = record.get("schema")
+    if not isinstance(schema, str) or schema not in SCHEMAS:
+        raise InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"schema is {schema!r}; this version reads {', '.join(SCHEMAS)}")
+    return schema
+
+
+def _demand_shallow(value: Any, levels: int) -> None:
+    if not levels:
+        raise InvalidEvent(Rejection.INVALID, f"extra is nested deeper than {MAX_DEPTH} levels")
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            _demand_shallow(inner, levels - 1)
 
 
 def _keep_known(value: dict[str, Any], kind: type[Struct], path: str, extra: Extra) -> dict[str, Any]:
@@ -94,15 +114,3 @@ def _parse(raw: bytes) -> Any:
 
 def _unreadable(error: Exception) -> InvalidEvent:
     return InvalidEvent(Rejection.UNREADABLE, f"not a JSON record: {error}")
-
-
-def _invalid(raw: bytes, error: msgspec.ValidationError) -> InvalidEvent:
-    """Tell an unknown schema from a bad field: the first is a question of versions, the second of the producer."""
-    record = _parse(raw)
-    if not isinstance(record, dict):
-        return InvalidEvent(Rejection.UNREADABLE, f"a JSON object was expected, not {type(record).__name__}")
-    schema = record.get("schema")
-    if not isinstance(schema, str) or schema not in SCHEMAS:
-        known = ", ".join(SCHEMAS)
-        return InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"schema is {schema!r}; this version reads {known}")
-    return InvalidEvent(Rejection.INVALID, f"{schema}: {error}")

@@ -1,0 +1,192 @@
+"""Settings: environment before file before `snellen up`; every fault at once, with name and hint, no secret shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor import settings
+from monitor.errors import SettingsError
+from monitor.settings import Settings, load
+
+SECRET = "hunter2"  # noqa: S105 (of nobody)
+URL = f"postgresql+psycopg://user:{SECRET}@db:5432/snellen"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("SNELLEN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def write_file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(content: str) -> Path:
+        file = tmp_path / "snellen.toml"
+        file.write_text(content)
+        return file
+
+    return write
+
+
+def faults() -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        load()
+    return raised.value.faults
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load() == Settings()
+    assert load().database_url is None
+
+
+def test_the_file_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, write_file: Callable[[str], Path]
+) -> None:
+    write_file('metrics_port = 9000\n[kafka]\ngroup = "file"\npartitions = 8\n[drift]\nwindow = "PT1H"\n')
+    monkeypatch.setenv("SNELLEN_KAFKA__GROUP", "environment")
+    found = load()
+    assert (found.metrics_port, found.kafka.partitions, found.kafka.group) == (9000, 8, "environment")
+    assert found.drift.window == timedelta(hours=1)
+
+
+def test_an_override_wins_over_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SNELLEN_HOME", "/elsewhere")
+    assert load(home=tmp_path).home == tmp_path
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", "")
+    monkeypatch.setenv("SNELLEN_METRICS_PORT", "")
+    assert load() == Settings()
+
+
+def test_another_file_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text("metrics_port = 9001")
+    monkeypatch.setenv(settings.CONFIG_VARIABLE, str(file))
+    assert load().metrics_port == 9001
+
+
+def test_a_file_that_is_named_but_not_there_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(settings.CONFIG_VARIABLE, str(tmp_path / "typo.toml"))
+    [fault] = faults()
+    assert settings.CONFIG_VARIABLE in fault
+    assert "typo.toml" in fault
+
+
+def test_a_broken_file_is_named_with_the_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text(f"metrics_port = 1\nx = = '{SECRET}'")
+    monkeypatch.setenv(settings.CONFIG_VARIABLE, str(file))
+    [fault] = faults()
+    assert "broken.toml" in fault
+    assert "line 2" in fault
+    assert SECRET not in fault
+
+
+def test_all_faults_are_told_at_once_with_name_variable_and_value(
+    monkeypatch: pytest.MonkeyPatch, write_file: Callable[[str], Path]
+) -> None:
+    write_file('bogus = 1\n[ingest]\nlinger = 3\nmax_age = "soon"\n')
+    monkeypatch.setenv("SNELLEN_METRICS_PORT", "70000")
+    monkeypatch.setenv("SNELLEN_DRIFT__WINDOW", "PT90M")
+    told = faults()
+    assert [fault.split(" ")[0] for fault in sorted(told)] == [
+        "bogus", "drift.window", "ingest.linger", "ingest.max_age", "metrics_port",
+    ]  # fmt: skip
+    everything = "\n".join(told)
+    for expected in ("SNELLEN_METRICS_PORT", "70000", "65535", "SNELLEN_DRIFT__WINDOW", "whole hours", "'soon'"):
+        assert expected in everything
+    assert everything.count("docs/settings.md") == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "database_url = 424242",
+        "database_url = ['424242']",
+        "[kafka]\nsasl_password = 424242",
+        "[kafka]\nsasl_pasword = '424242'",
+        "kafka = '424242'",
+        "kafka = ['424242']",
+        "[alerts.webhook]\nsecret = 424242",
+        "[alerts]\nwebhook = '424242'",
+        "database_url = 'mysql://u:424242@h/db'",
+        "[kafka]\nsecurity_protocol = 'SASL_SSL'\nsasl_password = '424242'",
+        "webhook_secret = '424242'",
+    ],
+)
+def test_no_fault_shows_a_secret(write_file: Callable[[str], Path], content: str) -> None:
+    write_file(content)
+    assert "424242" not in "\n".join(faults())
+
+
+def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", URL)
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_PASSWORD", SECRET)
+    monkeypatch.setenv("SNELLEN_ALERTS__WEBHOOK__SECRET", SECRET)
+    found = load()
+    assert SECRET not in f"{found!r} {found} {found.model_dump()} {found.model_dump_json()}"
+    assert found.database_url is not None
+    assert found.database_url.get_secret_value() == URL
+
+
+def test_a_section_that_is_no_json_is_told_as_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNELLEN_INGEST__SLICE_DIMENSIONS", "device,site")
+    [fault] = faults()
+    assert "JSON" in fault
+    assert "snellen.toml" not in fault
+
+
+def test_lists_and_sections_may_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNELLEN_INGEST__SLICE_DIMENSIONS", '["device", "site"]')
+    monkeypatch.setenv("SNELLEN_KAFKA", json.dumps({"group": "g"}))
+    found = load()
+    assert found.ingest.slice_dimensions == ("device", "site")
+    assert found.kafka.group == "g"
+
+
+@pytest.mark.parametrize("url", ["postgres://u:p@h/db", "postgresql://u:p@h/db", "sqlite:///x", "db:5432", "x"])
+def test_a_database_of_another_kind_is_a_fault_that_says_how_to_write_it(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", url)
+    [fault] = faults()
+    assert fault.startswith("database_url")
+    assert "postgresql+psycopg://" in fault
+
+
+def test_sasl_needs_a_mechanism_a_name_and_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNELLEN_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_USERNAME", "me")
+    [fault] = faults()
+    assert "sasl_mechanism" in fault
+    assert "sasl_password" in fault
+    assert "sasl_username" not in fault
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_MECHANISM", "PLAIN")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_PASSWORD", SECRET)
+    assert load().kafka.sasl_mechanism == "PLAIN"
+
+
+@given(window=st.integers(1, 48), span=st.integers(1, 400))
+def test_a_reference_spans_enough_windows_to_know_how_they_differ(window: int, span: int) -> None:
+    hours = {"window": timedelta(hours=window), "reference_span": timedelta(hours=span)}
+    if span >= settings.REFERENCE_WINDOWS * window:
+        assert load(drift=hours).drift.reference_span == timedelta(hours=span)
+    else:
+        with pytest.raises(SettingsError, match="reference_span"):
+            load(drift=hours)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load().metrics_port = 1
