@@ -31,7 +31,7 @@ WEEK_DAYS: Final = 7.0
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo until Ctrl-C; returns the exit status."""
     options = _options(arguments)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(options, console)

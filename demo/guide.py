@@ -49,8 +49,8 @@ def tell_tour(console: Console, schedule: Schedule, address: str) -> None:
     console.print("\n[bold]What to look at[/bold] (times are UTC)")
     for incident, window in sorted(schedule.entries, key=lambda entry: entry[1].start):
         console.print(f"\n  [bold]{window.start:%a %d %b %H:%M} to {window.end:%a %H:%M}[/bold]  {incident.title}")
-        for place in incident.shows:
-            console.print(f"    - {place}")
+        for page, words in incident.shows.items():
+            console.print(f"    {page:<16} {words}")
     if not schedule.entries:
         console.print("  Nothing was made to go wrong: all pages should be quiet.")
     console.print(f"\n[bold]Open {address}[/bold]\n")

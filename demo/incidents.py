@@ -37,8 +37,8 @@ class Incident:
     at: time
     lasts: timedelta
     alter: Callable[[Conditions], Conditions]
-    shows: tuple[str, ...]
-    """Where to look, for people."""
+    shows: dict[str, str]
+    """Page of the dashboard -> what it shows, for people."""
     deployments: tuple[Deployment, Deployment] | None = None
     """What the operators announce at its start and end, if they did anything; times are filled in."""
 
@@ -96,10 +96,10 @@ INCIDENTS: Final[dict[str, Incident]] = {
             at=time(9),
             lasts=timedelta(hours=2),
             alter=_latency,
-            shows=(
-                "SLOs and alerts: Latency pages within minutes and resolves after the change is taken back",
-                "On-call: the configuration change of v1 just before it",
-            ),
+            shows={
+                "SLOs and alerts": "Latency pages within the hour, and resolves after the change is taken back",
+                "On-call": "the configuration change of v1 before it",
+            },
             deployments=(
                 _announced("config", "write an audit record before each answer"),
                 _announced("config", "audit records off again: answers were slow"),
@@ -112,25 +112,25 @@ INCIDENTS: Final[dict[str, Incident]] = {
             at=time(4),
             lasts=timedelta(hours=22),
             alter=_camera,
-            shows=(
-                f"Drift: the image stream drifts, most of all in the slice device = {CHANGED_CAMERA}; prompts do not",
-                f"Slices: the accuracy of device = {CHANGED_CAMERA} falls",
-                "Calibration: in that slice confidence stays well above accuracy",
-                f"SLOs and alerts: Camera {CHANGED_CAMERA[-1]} accuracy alerts some hours later, as labels come in",
-            ),
+            shows={
+                "Drift": f"images drift, most of all in the slice device = {CHANGED_CAMERA}; prompts do not",
+                "Slices": f"the accuracy of device = {CHANGED_CAMERA} falls",
+                "Calibration": "in that slice confidence stays well above accuracy",
+                "SLOs and alerts": f"Camera {CHANGED_CAMERA[-1]} accuracy pages hours later: labels take their time",
+            },
         ),
         Incident(
             "canary",
             f"v2 with a preprocessing bug on {CANARY_SHARE:.0%} of the traffic",
             day=3,
             at=time(12),
-            lasts=timedelta(hours=6),
+            lasts=timedelta(hours=4),
             alter=_canary,
-            shows=(
-                "SLOs and alerts: Canary accuracy pages, and closes after the rollback",
-                "On-call: rollout and rollback of v2",
-                "Slices: version v2 beside v1",
-            ),
+            shows={
+                "SLOs and alerts": "Canary accuracy pages, and closes when v2 has no new labels any more",
+                "On-call": "rollout and rollback of v2",
+                "Slices": "version v2 beside v1",
+            },
             deployments=(
                 _announced("rollout", "faster preprocessing", canary=True),
                 _announced("rollback", "wrong answers", canary=True),
@@ -143,10 +143,10 @@ INCIDENTS: Final[dict[str, Incident]] = {
             at=time(2),
             lasts=timedelta(hours=14),
             alter=_campaign,
-            shows=(
-                "Drift: the prompt stream drifts; the image stream does not",
-                "SLOs and alerts: nothing fires, because answers stay as good as they were",
-            ),
+            shows={
+                "Drift": "prompts drift; images do not",
+                "SLOs and alerts": "nothing fires, because the answers stay as good as they were",
+            },
         ),
         Incident(
             "pairing",
@@ -155,11 +155,11 @@ INCIDENTS: Final[dict[str, Incident]] = {
             at=time(8),
             lasts=timedelta(hours=2, minutes=30),
             alter=_pairing,
-            shows=(
-                "Drift: only the image-text agreement drifts; images and prompts are what they were",
-                "SLOs and alerts: Label accuracy pages, and with it the accuracy of every camera",
-                "On-call: the configuration change of v1 just before it",
-            ),
+            shows={
+                "Drift": "only the image-text agreement drifts; images and prompts are what they were",
+                "SLOs and alerts": "Label accuracy pages, and with it the accuracy of several cameras",
+                "On-call": "the configuration change of v1 before it",
+            },
             deployments=(
                 _announced("config", "decode the next picture while the last one is answered"),
                 _announced("config", "prefetching off again: answers did not fit the pictures"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console
@@ -26,6 +27,7 @@ from monitor.services.backfill import holding
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
+    from demo.clip.encoder import Encoder
     from demo.stack import Stack
 
 LIVE_STEP_S: Final = 1.0
@@ -45,18 +47,21 @@ def play(home: Home, week: Week, stack: Stack, console: Console, options: argpar
         addresses = {}
         for component in stack.wait_for(*names):
             addresses[component.name] = component.address or ""
-            console.print(f"{time.monotonic() - started:5.1f} s  {component.name:<10} {component.address or 'runs'}")
+            line = f"{time.monotonic() - started:5.1f} s  {component.name:<10} {component.address or 'runs'}"
+            console.print(line, markup=False)
         return addresses
 
-    wait_for("postgres")
+    wait_for("postgres", "broker", "ingest")  # the last of them starts on a schema that is migrated
     config = _own_servers(home)
     engine = bootstrap.open_store(config, application="snellen-demo").engine
     wire = Wire(config)
     try:
         with holding(engine):  # from before the scheduler's first tick
-            simulation = _simulation(home, week, config, options)
-            address = wait_for("broker", "ingest", "embed", "scheduler", "dashboard")["dashboard"]
-            console.print(f"\n[bold]Open {address}[/bold]")
+            with ThreadPoolExecutor(1) as pool:
+                loading = pool.submit(_load_encoder)  # seconds, in which the servers start
+                address = wait_for("embed", "scheduler", "dashboard")["dashboard"]
+                console.print(f"\n[bold]Open {address}[/bold]")
+                simulation = _simulation(home, week, config, options, loading.result())
             if week.complete:
                 console.print(f"The week from {week.start:%d %b} to {week.end:%d %b} is here already (--fresh: anew).")
             else:
@@ -92,18 +97,22 @@ def _own_servers(home: Home) -> Settings:
     return config
 
 
-def _simulation(home: Home, week: Week, config: Settings, options: argparse.Namespace) -> Simulation:
+def _load_encoder() -> Encoder:
+    from demo.clip import encoder  # noqa: PLC0415 (torch: what has no use for it does without)
+
+    return encoder.Encoder()
+
+
+def _simulation(home: Home, week: Week, config: Settings, options: argparse.Namespace, encoder: Encoder) -> Simulation:
     """The simulated service; over a week that is complete it goes on from now, with other requests."""
-    import torch  # noqa: PLC0415 (seconds, in which the servers start)
+    import torch  # noqa: PLC0415
 
-    from demo.clip.encoder import Encoder  # noqa: PLC0415
-
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # of this thread, which answers the requests
     now = bootstrap.now()
     start, seed = (now, int(now.timestamp())) if week.complete else (week.start, options.seed)
     traffic = Traffic(f"{now:%y%m%d%H%M%S}", start, per_minute=options.per_minute, seed=seed)
     labellers = Labellers(config.labels.sample_rate, seed=seed)
-    return Simulation(traffic, week.schedule, SceneVqa(Encoder()), labellers, home.images)
+    return Simulation(traffic, week.schedule, SceneVqa(encoder), labellers, home.images)
 
 
 def _make_week(

@@ -63,18 +63,8 @@ class Wire:
         if self._sink is None:
             self._sink = bootstrap.make_sink(self._config)
         for event in events:
-            self._sink.send(self._topic(event), encode(event), key=_key(event))
+            self._sink.send(topic_of(event, self._config), encode(event), key=_key(event))
         self._sink.flush()
-
-    def _topic(self, event: Event) -> str:
-        kafka = self._config.kafka
-        match event:
-            case Prediction():
-                return kafka.predictions_topic
-            case Label():
-                return kafka.labels_topic
-            case Deployment():
-                return kafka.deployments_topic
 
 
 class Stored:
@@ -99,6 +89,18 @@ class Stored:
                 for partition, end in mark.items()
                 if partition.topic in topics
             )
+
+
+def topic_of(event: Event, config: Settings) -> str:
+    """Where an event of its kind goes."""
+    kafka = config.kafka
+    match event:
+        case Prediction():
+            return kafka.predictions_topic
+        case Label():
+            return kafka.labels_topic
+        case Deployment():
+            return kafka.deployments_topic
 
 
 def _key(event: Event) -> str:
