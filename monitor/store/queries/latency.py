@@ -43,12 +43,3 @@ def quantile(histogram: Sequence[int], share: float) -> Quantile | None:
             lower, upper = _EDGES[place], _EDGES[place + 1]
             return Quantile(lower + (upper - lower) * (rank - before) / (after - before), lower, upper)
     raise AssertionError("the last count of a histogram reaches its total")
-
-
-def beyond(histogram: Sequence[int], threshold_ms: float) -> int:
-    """Answers slower than a bound of the histogram.
-
-    Raises:
-        ValueError: `threshold_ms` is no bound.
-    """
-    return sum(histogram[LATENCY_BOUNDS_MS.index(threshold_ms) + 1 :])

@@ -1,0 +1,181 @@
+"""What pages ask for: the queries of `monitor.store.queries`, cached for a few seconds. Pages touch no database.
+
+Every function keeps the name, arguments and result of its query, less the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Concatenate, ParamSpec, TypeVar
+
+import streamlit as st
+from sqlalchemy import Connection, Engine
+
+from monitor import bootstrap, settings
+from monitor.domain.events import Image
+from monitor.domain.window import Window, floor
+from monitor.errors import ImageRefused, NotEnoughData, StoreError
+from monitor.settings import Settings
+from monitor.slo.objective import Objective
+from monitor.stats.calibration import Calibration, calibration
+from monitor.store import alert_actions
+from monitor.store.engine import require_migrated, transaction
+from monitor.store.partitions import existing_days
+from monitor.store.queries import (
+    accuracy,
+    alerts,
+    backlog,
+    catalogue,
+    deployments,
+    drift,
+    examples,
+    incidents,
+    slices,
+    slos,
+    streams,
+    traffic,
+)
+from monitor.store.queries import calibration as outcomes
+from monitor.store.queries.selection import Selection
+from monitor.store.queries.slices import Dimension
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FRESH = timedelta(seconds=10)
+"""How old a figure on a page may be; also the grain of `now`, so that looks within it share their answers."""
+SLOW_TO_CHANGE = timedelta(minutes=1)
+THUMBNAIL = 240
+"""Pixels of the longer side."""
+
+
+@st.cache_resource(show_spinner=False)
+def _settings() -> Settings:
+    return settings.load()
+
+
+@st.cache_resource(show_spinner=False, on_release=Engine.dispose)
+def _engine() -> Engine:
+    engine = bootstrap.open_store(_settings(), application="snellen-dashboard").engine
+    try:
+        require_migrated(engine)
+    except StoreError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def now() -> datetime:
+    """The present, to `FRESH`."""
+    return floor(bootstrap.now(), FRESH)
+
+
+def _cached(query: Callable[Concatenate[Connection, P], R], ttl: timedelta = FRESH) -> Callable[P, R]:
+    """The query without its connection, each answer kept for `ttl`.
+
+    Raises, when called:
+        SettingsError: no database is named.
+        StoreError: it is not migrated, or does not answer.
+    """
+
+    def ask(*args: P.args, **kwargs: P.kwargs) -> R:
+        with transaction(_engine()) as connection:
+            return query(connection, *args, **kwargs)
+
+    # The cache tells functions apart by module and name.
+    ask.__qualname__ = ask.__name__ = f"{query.__module__}.{query.__name__}"
+    cached: Callable[P, R] = st.cache_data(ttl=ttl, max_entries=200, show_spinner=False)(ask)
+    return cached
+
+
+served_models = _cached(catalogue.served_models, SLOW_TO_CHANGE)
+label_sources = _cached(catalogue.label_sources, SLOW_TO_CHANGE)
+predicted_extent = _cached(catalogue.predicted_extent)
+labelled_extent = _cached(catalogue.labelled_extent)
+total_traffic = _cached(traffic.total_traffic)
+traffic_over_time = _cached(traffic.traffic_over_time)
+labelled_accuracy = _cached(accuracy.labelled_accuracy)
+accuracy_over_time = _cached(accuracy.accuracy_over_time)
+slice_dimensions = _cached(slices.slice_dimensions)
+slice_values = _cached(slices.slice_values)
+slice_table = _cached(slices.slice_table)
+references = _cached(drift.references)
+findings = _cached(drift.findings)
+findings_overlapping = _cached(drift.findings_overlapping)
+latest_findings = _cached(drift.latest_findings)
+latest_ticks = _cached(slos.latest_ticks)
+slo_history = _cached(slos.slo_history)
+slo_tick = _cached(slos.slo_tick)
+incidents_within = _cached(alerts.incidents_within)
+open_incidents = _cached(alerts.open_incidents)
+incident = _cached(alerts.incident)
+transitions = _cached(alerts.transitions)
+deliveries = _cached(alerts.deliveries)
+slice_shifts = _cached(incidents.slice_shifts)
+example_requests = _cached(examples.examples)
+last_deployments = _cached(deployments.last_deployments)
+deployments_within = _cached(deployments.deployments_within)
+label_backlog = _cached(backlog.label_backlog)
+partition_lags = _cached(streams.partition_lags)
+outcomes_over_time = _cached(streams.outcomes_over_time)
+last_consumed_minute = _cached(streams.last_consumed_minute)
+dead_letters = _cached(streams.dead_letters)
+dead_letters_over_time = _cached(streams.dead_letters_over_time)
+stream_gaps = _cached(streams.stream_gaps)
+partition_days = _cached(existing_days, SLOW_TO_CHANGE)
+
+
+@st.cache_resource(ttl=SLOW_TO_CHANGE, show_spinner=False)
+def objectives() -> dict[str, Objective]:
+    """The SLOs of the settings' folder by name.
+
+    Raises:
+        SettingsError: with every fault of every document.
+    """
+    return {one.name: one for one in bootstrap.read_objectives(_settings())}
+
+
+@st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=100, show_spinner=False)
+def thumbnail(reference: str, sha256: str | None) -> bytes | str:
+    """A small PNG of a request's picture, or why there is none.
+
+    Opened as the embedder opens it: only below the folders of `embedder.image_roots`, within its limits, never over a
+    network.
+    """
+    try:
+        picture = bootstrap.make_image_opener(_settings())(Image(ref=reference, sha256=sha256))
+    except ImageRefused as refused:
+        return str(refused)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    png = BytesIO()
+    picture.save(png, "PNG")
+    return png.getvalue()
+
+
+@st.cache_data(ttl=FRESH, max_entries=200, show_spinner=False)
+def calibration_of(
+    window: Window, selection: Selection, dimension: Dimension | None = None, value: str | None = None
+) -> tuple[Calibration | None, int, int]:
+    """Calibration, answers used, and answers left out because they have no confidence. None: too few."""
+    with transaction(_engine()) as connection:
+        found = outcomes.outcomes(connection, window, selection, dimension, value)
+    used = len(found.confidence)
+    try:
+        return calibration(found.confidence, found.correct), used, found.without_confidence
+    except NotEnoughData:
+        return None, used, found.without_confidence
+
+
+def acknowledge(alert_id: int, by: str) -> bool:
+    """Note who takes care of an incident; false when somebody did before, or it is over.
+
+    Raises:
+        ValueError: `by` is no name.
+        StoreError: PostgreSQL does not answer.
+    """
+    with transaction(_engine()) as connection:
+        done = alert_actions.acknowledge(connection, alert_id, by, bootstrap.now())
+    st.cache_data.clear()
+    return done

@@ -1,0 +1,59 @@
+"""Which side moved: image, prompt, or how the two go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboards import data, frame, parts
+from dashboards.charts import drift as charts
+from dashboards.charts.axes import Events
+from dashboards.charts.palette import VERDICTS
+from dashboards.words import NOTHING, moment, p_value, plain
+from monitor.domain.results import DriftVerdict
+from monitor.domain.slices import ALL_TRAFFIC
+from monitor.domain.window import DAY, HOUR, Window
+from monitor.slo.objective import Objective
+from monitor.store.queries.drift import Finding
+
+
+def moved(objective: Objective | None, during: Window) -> None:
+    st.subheader("Which side moved", anchor=False)
+    model = objective.measure.selector.model if objective else None
+    found = data.findings_overlapping(during, model)
+    whole = [one for one in found if one.slice == ALL_TRAFFIC]
+    if not whole:
+        frame.empty("No drift result overlaps this time.", "Drift is evaluated at full hours by `snellen schedule`.")
+        return
+    earlier = {one.stream: one for one in data.latest_findings(during.start, model)}
+    streams = sorted({one.stream for one in found})
+    rows = [stream_row(stream, whole, earlier.get(stream)) for stream in streams]
+    parts.table(rows, ("stream", "before", "during", "effect", "adjusted p", "n", "since (UTC)"))
+    drifted = {
+        f"{one.slice} ({one.stream})" for one in found if one.slice != ALL_TRAFFIC and one.verdict == DriftVerdict.DRIFT
+    }
+    if drifted:
+        st.caption("Slices that drifted: " + "; ".join(plain(one) for one in sorted(drifted)[:12]))
+    with st.expander("Evidence over time"):
+        context = Window(during.start - DAY, during.end + HOUR)
+        for stream in streams:
+            shown = [one for one in data.findings(context, model) if one.stream == stream]
+            st.caption(f"**{plain(stream)}**")
+            parts.chart(charts.evidence(shown, context, Events()))
+
+
+def stream_row(stream: str, whole: Sequence[Finding], earlier: Finding | None) -> dict[str, object]:
+    mine = [one for one in whole if one.stream == stream]
+    drifting = [one for one in mine if one.verdict == DriftVerdict.DRIFT]
+    worst = min(mine, key=lambda one: 1.0 if one.adjusted_p is None else one.adjusted_p)
+    look = VERDICTS[worst.verdict]
+    return {
+        "stream": stream,
+        "before": f"{VERDICTS[earlier.verdict].symbol} {VERDICTS[earlier.verdict].words}" if earlier else NOTHING,
+        "during": f"{look.symbol} {look.words}",
+        "effect": NOTHING if worst.effect is None else f"{worst.effect:.2f}",
+        "adjusted p": p_value(worst.adjusted_p),
+        "n": worst.n,
+        "since (UTC)": moment(drifting[0].tick) if drifting else NOTHING,
+    }

@@ -1,0 +1,139 @@
+"""Pieces that several pages show: states, figures, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import data
+from dashboards.charts.axes import Events, Layered
+from dashboards.charts.palette import STALE, STATES, Look
+from dashboards.frame import View
+from dashboards.words import NOTHING, count, moment, percent, plain
+from monitor.domain.window import MINUTE
+from monitor.store.queries.accuracy import Accuracy
+from monitor.store.queries.alerts import Incident
+from monitor.store.queries.buckets import MOST_POINTS
+from monitor.store.queries.deployments import Deployed
+from monitor.store.queries.slos import SloTick
+
+LATE = 5 * MINUTE
+"""The scheduler evaluates every minute; an SLO whose last tick is older than this is shown as not evaluated."""
+
+
+def badge(look: Look) -> None:
+    """A state in word, symbol and colour."""
+    st.badge(look.words, icon=look.icon, color=look.hue)
+
+
+def in_words(look: Look) -> str:
+    """The same for a table cell."""
+    return f"{look.symbol} {look.words}"
+
+
+def points_for(events: int, each: int) -> int:
+    """Points of a chart that leave each of them about so many events: shares of a handful are noise."""
+    return max(MOST_POINTS // 25, min(MOST_POINTS, events // each))
+
+
+def figure(label: str, value: str, certainty: str, explain: str | None = None) -> None:
+    """One number with its interval, n or range below it. `label` is Markdown: escape what is foreign."""
+    with st.container(border=True, height="stretch", gap="xxsmall"):
+        st.metric(label, value, help=explain)
+        st.caption(plain(certainty))
+
+
+def chart(drawing: Layered, caption: str = "") -> None:
+    """A chart over the width of its column."""
+    st.altair_chart(drawing, width="stretch")
+    if caption:
+        st.caption(caption)
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], **options: Any) -> None:
+    """A sortable table; its cells are plain text, never Markdown or HTML."""
+    st.dataframe(pd.DataFrame(list(rows), columns=list(columns)), hide_index=True, width="stretch", **options)
+
+
+def slo_look(tick: SloTick, view: View) -> Look:
+    """The state of an SLO at the end of the view, or that it has not been evaluated: old news is no good news."""
+    return STALE if lateness(tick, view) > LATE else STATES[tick.state]
+
+
+def lateness(tick: SloTick, view: View) -> timedelta:
+    """Between the tick and the moment that the view asks for."""
+    return min(view.window.end, data.now()) - tick.tick
+
+
+def incident_state(one: Incident) -> str:
+    if one.resolved_at is not None:
+        return "resolved"
+    return f"acknowledged by {one.acknowledged_by}" if one.acknowledged_at else "open"
+
+
+def incident_table(found: Sequence[Incident]) -> None:
+    """Incidents with a link to each one's On-call page."""
+    rows = [
+        {
+            "open": f"/on_call?alert={one.id}", "severity": one.severity, "SLO": one.slo, "state": incident_state(one),
+            "opened (UTC)": moment(one.opened_at), "resolved (UTC)": moment(one.resolved_at),
+            "why it opened": one.opening, "last word": one.latest, "backfilled": "yes" if one.backfilled else "",
+        }
+        for one in found
+    ]  # fmt: skip
+    table(
+        rows,
+        (
+            "open",
+            "severity",
+            "SLO",
+            "state",
+            "opened (UTC)",
+            "resolved (UTC)",
+            "why it opened",
+            "last word",
+            "backfilled",
+        ),
+        column_config={"open": st.column_config.LinkColumn("", display_text="On-call", width="small")},
+    )
+
+
+def deployment_table(found: Sequence[Deployed]) -> None:
+    rows = [
+        {
+            "time (UTC)": moment(one.ts), "action": one.action, "model": one.model, "version": one.version,
+            "variant": one.variant, "traffic": NOTHING if one.traffic_share is None else percent(one.traffic_share, 0),
+            "note": one.note or "",
+        }
+        for one in found
+    ]  # fmt: skip
+    table(rows, ("time (UTC)", "action", "model", "version", "variant", "traffic", "note"))
+
+
+def label_notes(labelled: Accuracy) -> list[str]:
+    """What an accuracy leaves out, in words."""
+    notes = []
+    if not labelled.correct.n:
+        notes.append("No labels in this range: accuracy is unknown, not good. Labels come by `label/v1` events.")
+    if labelled.undecided:
+        notes.append(f"{count(labelled.undecided)} labels decide nothing (unsure, tied, or no scorer for the task).")
+    if labelled.volunteered:
+        notes.append(
+            f"{count(labelled.volunteered)} labelled predictions were not drawn by the sampler (complaints, for one): "
+            "left out of accuracy."
+        )
+    if labelled.least_probability != labelled.most_probability:
+        notes.append(
+            f"Labels were drawn with different probabilities ({percent(labelled.least_probability)} to "
+            f"{percent(labelled.most_probability)}) and are counted alike."
+        )
+    return notes
+
+
+def events_of(view: View) -> Events:
+    """Deployments and incidents to mark in the view's charts."""
+    return Events(data.deployments_within(view.window), data.incidents_within(view.window))

@@ -1,0 +1,212 @@
+"""Does everything that is logged arrive, and in time?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import streamlit as st
+
+from dashboards import data, frame, parts
+from dashboards.charts import ingest as charts
+from dashboards.frame import View
+from dashboards.words import NOTHING, count, escaped_bytes, lasting, moment, percent
+from monitor.domain.window import DAY, MINUTE
+from monitor.store.queries.proportions import Proportion
+from monitor.store.queries.streams import ACCEPTED, DUPLICATE, DeadLetter, Gap, OutcomePoint, PartitionLag
+
+# Consumers report the end of the log at least this often, also when nothing arrives.
+SILENT = 2 * MINUTE
+ANY_REASON = "all reasons"
+
+
+def page() -> None:
+    view = frame.open_page("Ingest health", "Does everything that is logged arrive, and in time?", with_model=False)
+    lags = data.partition_lags()
+    if not lags:
+        frame.empty(
+            "No consumer has ever read a partition.",
+            "Start one with `python -m collectors ingest` (`snellen up` does), and see `snellen status`.",
+        )
+    points = data.outcomes_over_time(view.window, view.step)
+    figures(lags, points, view)
+    if points:
+        parts.chart(
+            charts.consumption(points, view.window, view.step), f"By processing time, points of {lasting(view.step)}."
+        )
+    elif lags:
+        last = data.last_consumed_minute()
+        frame.empty(
+            "No record was consumed in this range.",
+            f"The last one was at {moment(last)} UTC." if last else "None ever was.",
+        )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        partitions(lags)
+    with right:
+        backlog()
+        ahead()
+    refused(view)
+    gaps(view)
+
+
+def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: View) -> None:
+    totals = Counter[str]()
+    for one in points:
+        totals[one.outcome if one.outcome in (ACCEPTED, DUPLICATE) else charts.REFUSED] += one.records
+    everything = totals.total()
+    current = [one for one in lags if not one.former]
+    known = [one.lag for one in current if one.lag is not None]
+    last = data.predicted_extent().last
+    lag, rate, doubled, dead, event = st.columns(5)
+    with lag:
+        parts.figure(
+            "Lag", f"{count(sum(known))} records" if known else NOTHING,
+            f"{len(current)} partitions, {silence(current)}",
+            "Records in the log that are not yet stored, as the consumers last saw it.",
+        )  # fmt: skip
+    with rate:
+        parts.figure("Consumed", f"{everything / (view.window.length / MINUTE):.1f} /min", f"n = {count(everything)}")
+    with doubled:
+        share = Proportion(totals[DUPLICATE], everything)
+        parts.figure("Duplicates", percent(share.share, 2), f"{count(share.count)} of {count(share.n)}",
+                     "The same event again: dropped and counted, never stored twice.")  # fmt: skip
+    with dead:
+        share = Proportion(totals[charts.REFUSED], everything)
+        parts.figure("Dead letters", percent(share.share, 2), f"{count(share.count)} of {count(share.n)}")
+    with event:
+        age = NOTHING if last is None else f"{lasting(data.now() - last)} ago"
+        parts.figure(
+            "Last event", age, f"{moment(last)} UTC", "Event time of the newest stored prediction, to the minute."
+        )
+
+
+def silence(current: Sequence[PartitionLag]) -> str:
+    silent = [one for one in current if data.now() - one.updated_at > SILENT]
+    return f"{len(silent)} silent for over {lasting(SILENT)}" if silent else "all reporting"
+
+
+def partitions(lags: Sequence[PartitionLag]) -> None:
+    st.subheader("Partitions", anchor=False)
+    rows = [
+        {
+            "group": one.group, "topic": one.topic, "partition": one.partition, "lag": one.lag,
+            "next offset": one.next_offset, "end offset": one.end_offset, "state": state_of(one),
+            "heard of": f"{lasting(data.now() - one.updated_at)} ago",
+        }
+        for one in lags
+    ]  # fmt: skip
+    parts.table(rows, ("group", "topic", "partition", "lag", "next offset", "end offset", "heard of", "state"))
+    if any(not one.former and data.now() - one.updated_at > SILENT for one in lags):
+        st.warning(
+            "A partition has not been heard of lately: its lag may be larger. Do the collectors run? `snellen status`"
+        )
+
+
+def state_of(one: PartitionLag) -> str:
+    if one.former:
+        return "former log (topic made anew)"
+    if data.now() - one.updated_at > SILENT:
+        return "○ silent"
+    if one.lag is None:
+        return "○ end unknown"
+    return "● up to date" if one.lag == 0 else "◐ behind"
+
+
+def backlog() -> None:
+    st.subheader("Labels", anchor=False)
+    found = data.label_backlog()
+    if not found.drawn and not found.unmatched:
+        frame.empty("No prediction was drawn for labelling.", "The share is the setting `labels.sample_rate`.")
+        return
+    first, second = st.columns(2)
+    with first:
+        parts.figure("Waiting for a label", count(found.waiting), f"of {count(found.drawn)} drawn")
+    with second:
+        oldest = NOTHING if found.oldest is None else lasting(data.now() - found.oldest)
+        parts.figure("Oldest waits for", oldest, moment(found.oldest))
+    if found.unmatched:
+        frame.note(f"{count(found.unmatched)} labels wait for their prediction, or for the next scoring run.")
+
+
+def ahead() -> None:
+    st.subheader("Day partitions", anchor=False)
+    today = data.now().date()
+    days = {one for one in data.partition_days() if one > today}
+    left = 0
+    while today + timedelta(days=left + 1) in days:
+        left += 1
+    words = f"Made ahead for {left} day{'s' * (left != 1)}, until {today + DAY * left}."
+    if left:
+        st.caption(f":material/check: {words} Days beyond are made when their first event comes.")
+    else:
+        st.warning(
+            "No partition is made ahead: `snellen schedule` makes them daily; until then ingest makes them itself."
+        )
+
+
+def refused(view: View) -> None:
+    st.subheader("Dead letters", anchor=False)
+    points = data.dead_letters_over_time(view.window, view.step)
+    if not points:
+        frame.empty(
+            "No record was refused in this range.", "Refused records are kept here with their reason and bytes."
+        )
+        return
+    reasons = Counter[str]()
+    for one in points:
+        reasons[one.outcome] += one.records
+    parts.chart(charts.refusals(points, view.window, view.step))
+    chosen = st.selectbox(
+        "Reason",
+        [ANY_REASON, *(reason for reason, _ in reasons.most_common())],
+        key="reason",
+        bind="query-params",
+        width=240,
+    )
+    letters = data.dead_letters(view.window, None if chosen == ANY_REASON else chosen)
+    total = sum(reasons.values()) if chosen == ANY_REASON else reasons[chosen]
+    parts.table(
+        [letter_row(one) for one in letters],
+        (
+            "refused (UTC)",
+            "reason",
+            "detail",
+            "topic",
+            "partition",
+            "offset",
+            "record time (UTC)",
+            "bytes",
+            "beginning",
+        ),
+    )
+    frame.note(f"The newest {count(len(letters))} of {count(total)}. The beginning is escaped and cut after 300 bytes.")
+
+
+def letter_row(one: DeadLetter) -> dict[str, object]:
+    return {
+        "refused (UTC)": moment(one.created_at), "reason": one.reason, "detail": one.detail, "topic": one.topic,
+        "partition": one.partition, "offset": one.record_offset, "record time (UTC)": moment(one.record_ts),
+        "bytes": one.size, "beginning": escaped_bytes(one.raw),
+    }  # fmt: skip
+
+
+def gaps(view: View) -> None:
+    found = data.stream_gaps(view.window)
+    if not found:
+        return
+    st.subheader("Gaps", anchor=False)
+    st.caption("Records that could not be read any more: they expired, or the topic was made anew.")
+    parts.table([gap_row(one) for one in found],
+                ("noticed (UTC)", "group", "topic", "partition", "expected", "resumed at", "reason"))  # fmt: skip
+
+
+def gap_row(one: Gap) -> dict[str, object]:
+    return {
+        "noticed (UTC)": moment(one.noticed_at), "group": one.group, "topic": one.topic, "partition": one.partition,
+        "expected": one.expected_offset, "resumed at": one.resumed_offset, "reason": one.reason,
+    }  # fmt: skip
+
+
+page()

@@ -1,0 +1,149 @@
+"""A page came: what burns, how sure is that, which side moved, which slices carry it, what do requests look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from dashboards import data, frame, parts
+from dashboards.frame import View
+from dashboards.panels.burning import burning, tier_of
+from dashboards.panels.carried import carried
+from dashboards.panels.examples import examples
+from dashboards.panels.moved import moved
+from dashboards.words import lasting, moment, plain
+from monitor.domain.window import MINUTE
+from monitor.slo import duration
+from monitor.slo.objective import Objective
+from monitor.store.queries.alerts import Incident, Transition
+from monitor.store.queries.incidents import windows_of
+
+
+def page() -> None:
+    view = frame.open_page(
+        "On-call",
+        "One alert: what burns, how sure that is, which side moved, which slices carry it, what to do.",
+        with_model=False,
+    )
+    if frame.nothing_yet():
+        return
+    incident = choose(view)
+    if incident is None:
+        return
+    objective = data.objectives().get(incident.slo)
+    opening = data.slo_tick(incident.slo, incident.opened_at)
+    until = incident.resolved_at or data.now()
+    tier = tier_of(incident, opening)
+    during, before = windows_of(incident.opened_at, tier.long_minutes if tier else duration.HOUR, until)
+    head(incident, objective)
+    left, right = st.columns(2, gap="large")
+    with left:
+        burning(incident, tier, during)
+        moved(objective, during)
+    with right:
+        if objective:
+            carried(objective, during, before)
+        deployments(incident.opened_at)
+    if objective:
+        examples(objective, during)
+    history(incident)
+
+
+def choose(view: View) -> Incident | None:
+    """The alert that the address names, else the first of the range."""
+    found = {one.id: one for one in data.incidents_within(view.window)}
+    asked = st.query_params.get("alert", "")
+    linked = data.incident(int(asked)) if asked.isdecimal() and len(asked) < 19 else None
+    if linked is not None:
+        found.setdefault(linked.id, linked)
+    elif asked:
+        st.warning(f"There is no alert {plain(asked[:40])}; the link is wrong, or its history was deleted.")
+    if not found:
+        frame.empty(
+            "No alert was open in this range.",
+            "Nothing to do here. Older alerts need a longer range; objectives stand on the Overview.",
+        )
+        return None
+    ids = list(found)
+    chosen = st.selectbox(
+        "Alert", ids, index=ids.index(linked.id) if linked else 0, format_func=lambda one: title(found[one])
+    )
+    st.query_params["alert"] = str(chosen)
+    return found[chosen]
+
+
+def title(one: Incident) -> str:
+    return f"#{one.id} · {one.severity} · {one.slo} · {parts.incident_state(one)} · opened {moment(one.opened_at)} UTC"
+
+
+def head(incident: Incident, objective: Objective | None) -> None:
+    name = objective.display_name if objective else incident.slo
+    over = incident.resolved_at is not None
+    until = incident.resolved_at or data.now()
+    words = f"**{plain(incident.severity.upper())}: {plain(name)}**: {plain(incident.opening)}"
+    lasted = f"open since {moment(incident.opened_at)} UTC, {lasting(until - incident.opened_at)}"
+    if over:
+        lasted = f"opened {moment(incident.opened_at)}, closed {moment(until)} UTC"
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        show = st.info if over else st.error
+        show(f"{words}  \n{lasted}: {plain(incident.latest)}", icon=":material/notifications_active:")
+        if not over:
+            acknowledge(incident)
+    frame.note(
+        "Backfilled: found when past times were evaluated; nobody was told." if incident.backfilled else "",
+        f"{plain(objective.description)}" if objective and objective.description else "",
+        ""
+        if objective
+        else f"No document in `alerts.slo_dir` describes {plain(incident.slo)}: slices and examples need it.",
+    )
+
+
+def acknowledge(incident: Incident) -> None:
+    if incident.acknowledged_at is not None:
+        by = plain(incident.acknowledged_by or "")
+        st.success(
+            f"Acknowledged by {by} at {moment(incident.acknowledged_at)} UTC", icon=":material/how_to_reg:", width=300
+        )
+        return
+    with st.form("acknowledge", border=False, width=300):
+        by = st.text_input("Your name", max_chars=80, persist_state="session", key="name")
+        if st.form_submit_button("Acknowledge", type="primary", icon=":material/how_to_reg:"):
+            if not by.strip():
+                st.warning("Say who takes care of it.")
+            else:
+                data.acknowledge(incident.id, by)
+                st.rerun()
+
+
+def deployments(opened_at: datetime) -> None:
+    st.subheader("Last deployments before it", anchor=False)
+    found = data.last_deployments(opened_at + MINUTE)
+    if found:
+        st.caption(f"The last one came {lasting(opened_at - found[0].ts)} before the alert opened.")
+        parts.deployment_table(found)
+    else:
+        frame.empty(
+            "No deployment was reported.", "Send `deployment/v1` events to `snellen.deployments` to see them here."
+        )
+
+
+def history(incident: Incident) -> None:
+    st.subheader("What happened to this alert", anchor=False)
+    for one in data.transitions(incident.id):
+        st.markdown(
+            f"**{moment(one.tick)}** · {plain(one.kind)} ({plain(one.reason.replace('_', ' '))}, {told(one)}): "
+            f"{plain(one.explanation)}"
+        )
+
+
+def told(one: Transition) -> str:
+    """Whether people were told, by the decision that was stored."""
+    if one.backfilled:
+        return "backfilled: nobody told"
+    if one.evidence.get("notify"):
+        return "told"
+    return f"not told: {plain(str(one.evidence.get('muted_by') or 'not asked for'))}"
+
+
+page()

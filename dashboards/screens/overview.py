@@ -1,0 +1,167 @@
+"""Is the model fine?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboards import data, frame, parts
+from dashboards.charts import traffic as charts
+from dashboards.charts.palette import STATES, VERDICTS
+from dashboards.frame import View
+from dashboards.panels.slo_cards import slo_cards
+from dashboards.words import (
+    NOTHING,
+    certainty,
+    count,
+    lasting,
+    latency,
+    latency_bounds,
+    moment,
+    p_value,
+    percent,
+    plain,
+)  # fmt: skip
+from monitor.domain.window import MINUTE
+from monitor.slo.evaluation import State
+from monitor.store.queries.accuracy import Accuracy
+from monitor.store.queries.alerts import Incident
+from monitor.store.queries.buckets import step_for
+from monitor.store.queries.latency import quantile
+from monitor.store.queries.proportions import Proportion
+from monitor.store.queries.slos import SloTick
+from monitor.store.queries.traffic import Traffic
+
+
+def page() -> None:
+    view = frame.open_page(
+        "Overview", "Is the model fine? Objectives, alerts, traffic, accuracy and drift at a glance."
+    )
+    if frame.nothing_yet():
+        return
+    at = min(view.window.end, data.now())
+    ticks, alerts = data.latest_ticks(at), data.open_incidents(at)
+    headline(ticks, alerts, view)
+    slo_cards(ticks, view)
+    total = data.total_traffic(view.window, view.selection)
+    labelled = data.labelled_accuracy(view.window, view.selection)
+    figures(total, labelled, view)
+    missing(total, labelled)
+    over_time(total, labelled, view)
+    left, right = st.columns(2, gap="large")
+    with left:
+        drift(view)
+    with right:
+        deployments(view)
+
+
+def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -> None:
+    """One sentence for the hurried. Green only when every objective is known to be well."""
+    unknown = sum(parts.slo_look(one, view) is not STATES[State.OK] for one in ticks)
+    if alerts:
+        names = ", ".join(plain(name) for name in dict.fromkeys(one.slo for one in alerts))
+        words = f"**{len(alerts)} open alert{'s' * (len(alerts) > 1)}**: {names}"
+        st.error(words, icon=":material/notifications_active:")
+        parts.incident_table(alerts)
+    elif unknown:
+        words = f"**No open alert**, but {unknown} of {len(ticks)} objectives cannot be called met now: see why below."
+        st.warning(words, icon=":material/pending:")
+    elif ticks:
+        words = f"**No open alert**; all {len(ticks)} objectives are within their limits."
+        st.success(words, icon=":material/check_circle:")
+
+
+def figures(total: Traffic, labelled: Accuracy, view: View) -> None:
+    st.subheader("In this range", anchor=False)
+    requests, answered, *latencies, accuracy = st.columns(6)
+    with requests:
+        rate = total.total / (view.window.length / MINUTE)
+        parts.figure("Requests", f"{rate:.1f} /min", f"n = {count(total.total)}")
+    with answered:
+        share = Proportion(total.ok, total.total - total.rejected)
+        parts.figure(
+            "Answered", percent(share.share, 2), certainty(share),
+            "ok among valid requests; rejected ones are the client's fault and count as neither. 95% Wilson interval.",
+        )  # fmt: skip
+    for column, (name, level) in zip(latencies, charts.QUANTILES.items(), strict=True):
+        with column:
+            found = quantile(total.latency, level)
+            parts.figure(
+                f"Latency {name}", latency(found), f"{latency_bounds(found)} · n = {count(total.with_latency)}",
+                "Read from a histogram: the true value lies in the bin named below. Of ok answers.",
+            )  # fmt: skip
+    with accuracy:
+        parts.figure(
+            "Labelled accuracy", percent(labelled.correct.share), certainty(labelled.correct),
+            "Of predictions drawn at random for labelling; 95% Wilson interval.",
+        )  # fmt: skip
+
+
+def missing(total: Traffic, labelled: Accuracy) -> None:
+    """What the figures leave out."""
+    no_confidence = Proportion(total.total - total.with_confidence, total.total)
+    no_latency = Proportion(total.ok - total.with_latency, total.ok)
+    frame.note(
+        f"Status mix: {count(total.ok)} ok, {count(total.error)} error, {count(total.timeout)} timeout, "
+        f"{count(total.rejected)} rejected.",
+        f"Confidence missing for {percent(no_confidence.share, 0)} of requests." if no_confidence.count else "",
+        f"Latency missing for {percent(no_latency.share, 0)} of ok answers." if no_latency.count else "",
+        *parts.label_notes(labelled),
+    )
+    if not total.total:
+        extent = data.predicted_extent()
+        frame.empty("No request in this range.", frame.elsewhere(extent.first, extent.last))
+
+
+def over_time(total: Traffic, labelled: Accuracy, view: View) -> None:
+    if not total.total:
+        return
+    events, window = parts.events_of(view), view.window
+    rare = step_for(window, parts.points_for(total.total, each=150))
+    seldom = step_for(window, parts.points_for(labelled.correct.n, each=30))
+    points = data.traffic_over_time(window, view.selection, view.step)
+    left, right = st.columns(2, gap="large")
+    with left:
+        parts.chart(charts.request_rate(points, window, view.step, events), f"Points of {lasting(view.step)}.")
+        failures = data.traffic_over_time(window, view.selection, rare)
+        parts.chart(charts.failure_share(failures, window, rare, events), f"Points of {lasting(rare)}.")
+    with right:
+        parts.chart(charts.latency(points, window, view.step, events), f"Points of {lasting(view.step)}.")
+        if labelled.correct.n:
+            known = data.accuracy_over_time(window, view.selection, seldom)
+            parts.chart(charts.accuracy(known, window, seldom, events), f"Points of {lasting(seldom)}.")
+    frame.note("Dotted lines are deployments; red shades are times with an open alert.")
+
+
+def drift(view: View) -> None:
+    st.subheader("Drift", anchor=False)
+    found = data.latest_findings(min(view.window.end, data.now()), view.model)
+    if not found:
+        frame.empty(
+            "No stream has been compared with a reference yet.",
+            "A provisional reference is made once enough embedded predictions have come (settings "
+            "`drift.reference_rows`, `drift.reference_span`).",
+        )
+        return
+    rows = [
+        {
+            "stream": one.stream, "state": parts.in_words(VERDICTS[one.verdict]),
+            "effect": NOTHING if one.effect is None else f"{one.effect:.2f}", "adjusted p": p_value(one.adjusted_p),
+            "n": one.n, "until (UTC)": moment(one.tick), "model": one.model,
+        }
+        for one in found
+    ]  # fmt: skip
+    parts.table(rows, ("stream", "state", "effect", "adjusted p", "n", "until (UTC)", "model"))
+
+
+def deployments(view: View) -> None:
+    st.subheader("Last deployments", anchor=False)
+    found = data.last_deployments(view.window.end)
+    if found:
+        parts.deployment_table(found)
+    else:
+        frame.empty("No deployment was reported by then.", "Send `deployment/v1` events to `snellen.deployments`.")
+
+
+page()

@@ -1,0 +1,164 @@
+"""Numbers, times and foreign text as people read them. No Streamlit here."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from monitor.stats.intervals import Interval
+from monitor.store.queries.latency import Quantile
+from monitor.store.queries.proportions import Proportion
+
+NOTHING = "–"
+_SECOND = timedelta(seconds=1)
+_MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def plain(words: str) -> str:
+    """Foreign text for a place that reads Markdown: every punctuation mark escaped, on one line.
+
+    >>> plain("[a](http://b) <i> $x$")
+    '\\\\[a\\\\]\\\\(http\\\\:\\\\/\\\\/b\\\\) \\\\<i\\\\> \\\\$x\\\\$'
+    """
+    return _MARKDOWN.sub(r"\\\1", " ".join(words.split()))
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of 1 as percent.
+
+    >>> percent(0.8125), percent(None)
+    ('81.2%', '–')
+    """
+    return NOTHING if share is None else f"{100 * share:.{digits}f}%"
+
+
+def points(difference: float | None) -> str:
+    """The difference of two shares, in percentage points.
+
+    >>> points(-0.0431), points(0.002)
+    ('−4.3 pt', '+0.2 pt')
+    """
+    return NOTHING if difference is None else f"{100 * difference:+.1f} pt".replace("-", "−")
+
+
+def between(interval: Interval | None, digits: int = 1) -> str:
+    """An interval of shares.
+
+    >>> between(Interval(0.79, 0.834))
+    '79.0 to 83.4%'
+    """
+    return NOTHING if interval is None else f"{100 * interval.lower:.{digits}f} to {100 * interval.upper:.{digits}f}%"
+
+
+def count(number: int) -> str:
+    """
+    >>> count(12345)
+    '12,345'
+    """
+    return f"{number:,}"
+
+
+def certainty(proportion: Proportion) -> str:
+    """The interval and the counts behind a share.
+
+    >>> certainty(Proportion(694, 1730))
+    '37.8 to 42.4% · 694/1730'
+    """
+    if not proportion.n:
+        return "n = 0"
+    return f"{between(proportion.interval)} · {proportion.count}/{proportion.n}"
+
+
+def times(burn: float | None) -> str:
+    """A burn rate.
+
+    >>> times(14.4), times(0.031), times(0.0)
+    ('14.4x', '0.03x', '0x')
+    """
+    if burn is None:
+        return NOTHING
+    if burn == 0:
+        return "0x"
+    return f"{burn:.1f}x" if burn >= 0.95 else f"{burn:.2f}x"
+
+
+def milliseconds(value: float | None) -> str:
+    """
+    >>> milliseconds(243.1), milliseconds(1.52), milliseconds(12400)
+    ('243 ms', '1.5 ms', '12.4 s')
+    """
+    if value is None:
+        return NOTHING
+    if value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def latency(quantile: Quantile | None) -> str:
+    """The estimate, or what is known of it beyond the histogram."""
+    if quantile is None:
+        return NOTHING
+    return f"> {milliseconds(quantile.lower)}" if quantile.estimate is None else milliseconds(quantile.estimate)
+
+
+def latency_bounds(quantile: Quantile | None) -> str:
+    """The histogram bin in which a quantile lies."""
+    if quantile is None or quantile.upper is None:
+        return "beyond the histogram" if quantile else "n = 0"
+    return f"{quantile.lower:g} to {quantile.upper:g} ms"
+
+
+def p_value(p: float | None) -> str:
+    """
+    >>> p_value(0.0312), p_value(3.2e-9), p_value(None)
+    ('0.031', '3e-09', '–')
+    """
+    if p is None:
+        return NOTHING
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+
+
+def lasting(length: timedelta) -> str:
+    """A stretch of time in its two largest units.
+
+    >>> lasting(timedelta(minutes=75)), lasting(timedelta(seconds=8)), lasting(timedelta(days=7))
+    ('1 h 15 min', '8 s', '7 d')
+    """
+    left, parts = max(length, timedelta()), []
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (_SECOND, "s")):
+        whole, left = divmod(left, unit)
+        if whole:
+            parts.append(f"{whole} {name}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def moment(at: datetime | None) -> str:
+    """To the minute, in UTC as stored.
+
+    >>> from datetime import UTC
+    >>> moment(datetime(2026, 11, 21, 10, 7, 30, tzinfo=UTC))
+    '2026-11-21 10:07'
+    """
+    return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M}"
+
+
+def span(window: Window) -> str:
+    """
+    >>> from datetime import UTC
+    >>> span(Window.before(datetime(2026, 11, 21, tzinfo=UTC), DAY))
+    '2026-11-20 00:00 to 2026-11-21 00:00 UTC (1 d)'
+    """
+    return f"{moment(window.start)} to {moment(window.end)} UTC ({lasting(window.length)})"
+
+
+def escaped_bytes(raw: bytes) -> str:
+    """Bytes as printable ASCII; nothing of them can be rendered or run.
+
+    >>> escaped_bytes(bytes([123, 0, 200]) + b"ok")
+    '{\\\\x00\\\\xc8ok'
+    """
+    return raw.decode("ascii", "backslashreplace").translate(_CONTROL)
+
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}

@@ -1,0 +1,124 @@
+"""The user interface as a process, seen by a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlalchemy import Engine
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE_MS = 60_000  # the machine may be busy; nobody waits when it is not
+TITLES = {
+    "Overview": "",
+    "On-call": "on_call",
+    "Drift": "drift",
+    "Calibration": "calibration",
+    "Slices": "slices",
+    "SLOs and alerts": "slos",
+    "Ingest health": "ingest",
+}
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
+]
+
+
+@pytest.fixture
+def address(
+    engine: Engine, seed: ModuleType, database_url: str, slo_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A dashboard of its own on a free port, with everything in its database as of now."""
+    with engine.begin() as connection:
+        seed.everything(connection, datetime.now(UTC).replace(second=0, microsecond=0))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", database_url)
+    monkeypatch.setenv("SNELLEN_ALERTS__SLO_DIR", str(slo_dir))
+    monkeypatch.setenv("SNELLEN_HOME", str(tmp_path / "home"))
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboards" / "app.py"), f"--server.port={port}"]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, tmp_path / "log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (our own loopback address)
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"the dashboard did not answer within a minute: {log.read_text()}")
+
+
+@pytest.fixture
+def tab(address: str) -> Iterator[sync_api.Page]:
+    """A fresh browser; a request that leaves the machine fails the test."""
+    outside: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+        tab.on("request", lambda request: outside.append(request.url) if _leaves(request.url, address) else None)
+        tab.set_default_timeout(PATIENCE_MS)
+        sync_api.expect.set_options(timeout=PATIENCE_MS)
+        yield tab
+        browser.close()
+    assert outside == []
+
+
+def _leaves(url: str, address: str) -> bool:
+    return not url.startswith((address, address.replace("http", "ws", 1), "data:", "blob:"))
+
+
+def settled(tab: sync_api.Page, title: str) -> None:
+    """The page is there, has run to its end, and shows no defect."""
+    sync_api.expect(tab.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    sync_api.expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
+    sync_api.expect(tab.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_pages_work_keep_the_range_and_nothing_leaves_the_machine(tab: sync_api.Page, address: str) -> None:
+    tab.goto(address)
+    settled(tab, "Overview")
+    tab.get_by_role("radio", name="6 h").click()
+    sync_api.expect(tab.get_by_text("(6 h)").first).to_be_visible()
+    for title, path in (*TITLES.items(), ("Overview", "")):
+        tab.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+        settled(tab, title)
+        sync_api.expect(tab.get_by_text("(6 h)").first).to_be_visible()
+        assert tab.url.startswith(f"{address}/{path}?range=6")
+
+
+def test_a_link_opens_its_alert_as_the_first_page_of_the_process(tab: sync_api.Page, address: str) -> None:
+    tab.on("dialog", lambda dialog: pytest.fail(f"a prompt ran as a script: {dialog.message}"))
+    tab.goto(f"{address}/on_call?alert=1")
+    settled(tab, "On-call")
+    sync_api.expect(tab.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").first).to_be_visible()
+    sync_api.expect(tab.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+
+    tab.get_by_label("Your name").fill("Grace")
+    tab.get_by_role("button", name="Acknowledge").click()
+    sync_api.expect(tab.get_by_text("Acknowledged by Grace")).to_be_visible()
+
+    tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Overview", exact=True).click()
+    settled(tab, "Overview")

@@ -1,0 +1,67 @@
+"""Prompts, slice values, notes and names come from anybody: they are shown, never obeyed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from streamlit.testing.v1 import AppTest
+
+from dashboards.spreadsheet import slices_csv
+from dashboards.words import escaped_bytes, plain
+from monitor.domain.window import Window
+from monitor.stats.slices import slice_accuracy_of_counts
+from monitor.store.queries.proportions import Change, Proportion
+from monitor.store.queries.slices import Dimension, SliceRow, SliceTable
+
+Open = Callable[..., AppTest]
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("page", ["overview", "on_call", "slices", "drift", "calibration", "slos", "ingest"])
+def test_no_page_hands_foreign_text_to_a_markdown_reader(open_page: Open, page: str) -> None:
+    app = open_page(page)
+    assert not app.exception
+
+    for one in (*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.success):
+        assert "<script>" not in one.value
+        assert "](http://evil" not in one.value
+    assert not [one for one in app.get("html") if "script" in one.proto.body]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+def test_escaped_text_reads_as_one_paragraph_of_text(words: str) -> None:
+    tokens = MarkdownIt("commonmark").parse(f"a {plain(words)} z")
+
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+    assert {child.type for child in tokens[1].children or ()} <= {"text", "text_special"}
+    assert tokens[1].children is not None
+    assert "".join(child.content for child in tokens[1].children).split() == ["a", *words.split(), "z"]
+
+
+@given(st.binary())
+def test_escaped_bytes_are_printable(raw: bytes) -> None:
+    shown = escaped_bytes(raw)
+
+    assert shown.isascii()
+    assert not shown or shown.isprintable()
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_spreadsheet_gets_no_formula(value: str) -> None:
+    now = Proportion(1, 2)
+    row = SliceRow(value, slice_accuracy_of_counts(1, 2), Change(now, now))
+    table = SliceTable(Dimension("slice", "=cmd"), (row,), 0, 0)
+    window = Window.before(datetime(2026, 3, 2, tzinfo=UTC), timedelta(hours=1))
+
+    first = next(csv.DictReader(StringIO(slices_csv([row], table, window).decode(), newline="")))
+
+    assert first["value"] == f"'{value}"
+    assert first["dimension"] == "'=cmd"
+    assert (first["correct"], first["n"]) == ("1", "2")

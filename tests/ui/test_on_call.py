@@ -1,0 +1,130 @@
+"""The page behind a message's link: what, how sure, since when, where, and who takes care of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, text
+from streamlit.testing.v1 import AppTest
+
+Open = Callable[..., AppTest]
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def said(app: AppTest) -> str:
+    assert not app.exception
+    words = "\n".join(one.value for one in (*app.caption, *app.markdown, *app.error, *app.warning, *app.info))
+    return words.replace("\\", "")
+
+
+def test_a_link_without_a_page_leads_to_the_alert(open_page: Open) -> None:
+    app = open_page("overview", alert="2")
+
+    assert not app.exception
+    assert app.title[0].value == "On-call"
+    assert app.selectbox[0].value == 2
+
+
+def test_the_alert_says_what_burns_and_how_sure_that_is(open_page: Open) -> None:
+    app = open_page("on_call", alert="1")
+    found = {one.label: one.value for one in app.metric}
+
+    assert found["Burn rate at opening"] == "4.0x"
+    assert found["Bad share"] == "60.0%"
+    assert found["How sure"] == "≥ 44.0%"
+    words = said(app)
+    assert "limit 2.5x over 2 h" in words
+    assert "60/100 in 2 h" in words
+    assert "accuracy burns its error budget too fast" in words
+    assert "open since 2026-03-02 11:01 UTC, 59 min" in words
+    assert "which ends in 10 h if it goes on as in the last 6 h (95%: 6.67 h to 15 h)" in words
+
+
+def test_the_alert_names_the_slice_that_carries_it(open_page: Open) -> None:
+    app = open_page("on_call", alert="1")
+    shifts = next(one.value for one in app.dataframe if "excess bad" in one.value)
+
+    assert list(shifts["value"][:2]) == ["", "camera-b"]
+    assert shifts.iloc[1]["incident"] == "35.0% (35/100)"
+    assert shifts.iloc[1]["before"] == "10.0% (10/100)"
+    assert shifts.iloc[1]["change"] == "+25.0 pt *"
+    assert shifts.iloc[1]["excess bad"] == 25.0
+
+
+def test_the_alert_shows_which_side_moved_and_since_when(open_page: Open) -> None:
+    app = open_page("on_call", alert="1")
+    moved = next(one.value for one in app.dataframe if "during" in one.value)
+
+    assert moved.iloc[0].to_dict() == {
+        "stream": "image", "before": "● no drift", "during": "▲ drift", "effect": "0.81", "adjusted p": "3e-05",
+        "n": 400, "since (UTC)": "2026-03-02 11:00",
+    }  # fmt: skip
+    assert "device = camera-b (image)" in said(app)
+
+
+def test_six_wrong_answers_are_shown_and_stay_the_same(open_page: Open) -> None:
+    app = open_page("on_call", alert="1")
+    prompts = [one.value for one in app.text if "alert(1)" in one.value]
+
+    assert len(prompts) == 6
+    assert [one.value for one in app.text].count("→ two cats") == 6
+    assert [one.value for one in app.text].count("expected: one dog") == 6
+    again = open_page("on_call", alert="1")
+    assert [one.value for one in again.caption] == [one.value for one in app.caption]
+
+
+def test_a_picture_that_may_not_be_read_is_a_reference(open_page: Open) -> None:
+    app = open_page("on_call", alert="1")
+
+    assert [one.value for one in app.code].count("/nowhere/picture.png") == 6
+
+
+def test_acknowledging_needs_a_name_and_is_stored_once(open_page: Open, seeded: Engine) -> None:
+    app = open_page("on_call", alert="1")
+    app.button[0].click().run()
+    assert any("who takes care" in one.value for one in app.warning)
+
+    app.text_input[0].set_value("Ada")
+    app.button[0].click().run()
+
+    assert not app.exception
+    assert any("Acknowledged by Ada" in one.value for one in app.success)
+    with seeded.connect() as connection:
+        row = connection.execute(text("SELECT acknowledged_by, acknowledged_at FROM alerts WHERE id = 1")).one()
+    assert row.acknowledged_by == "Ada"
+    assert row.acknowledged_at is not None
+
+
+def test_a_closed_alert_cannot_be_acknowledged(open_page: Open) -> None:
+    app = open_page("on_call", alert="2")
+
+    assert not app.exception
+    assert not app.button
+    assert "backfilled: nobody told" in said(app)
+
+
+@pytest.mark.parametrize("number", ["99", "x", "-1", "9" * 30, "1;DROP TABLE alerts"])
+def test_a_wrong_link_says_so_and_shows_the_alerts_there_are(open_page: Open, number: str) -> None:
+    app = open_page("on_call", alert=number)
+
+    assert not app.exception
+    assert any("There is no alert" in one.value for one in app.warning)
+    assert app.selectbox[0].value == 1
+
+
+def test_without_its_document_an_alert_still_opens(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.execute(text("UPDATE alerts SET slo = 'renamed' WHERE id = 1"))
+    app = open_page("on_call", alert="1")
+
+    assert "describes renamed" in said(app)
+    assert "The evaluation that opened this alert is not stored" in said(app)
+
+
+def test_a_quiet_range_says_that_there_is_nothing_to_do(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.execute(text("DELETE FROM alerts"))
+    app = open_page("on_call")
+
+    assert "No alert was open in this range" in said(app)

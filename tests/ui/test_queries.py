@@ -1,0 +1,280 @@
+"""The queries behind the pages: edges of windows, folding, and agreement with plain counting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from monitor.domain.histograms import LATENCY_BINS, latency_bin
+from monitor.domain.slices import OTHER
+from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from monitor.sli import SLIS
+from monitor.slo.objective import Measure, Selector
+from monitor.stats.intervals import wilson
+from monitor.store import alert_actions
+from monitor.store.queries.accuracy import accuracy_over_time, labelled_accuracy
+from monitor.store.queries.buckets import MOST_POINTS, step_for
+from monitor.store.queries.calibration import outcomes
+from monitor.store.queries.catalogue import label_sources
+from monitor.store.queries.examples import _BAD, examples
+from monitor.store.queries.incidents import slice_shifts, windows_of
+from monitor.store.queries.latency import quantile
+from monitor.store.queries.proportions import Change, Proportion
+from monitor.store.queries.selection import EVERYTHING, LIVE, Selection
+from monitor.store.queries.slices import MOST_VALUES, Dimension, slice_dimensions, slice_table
+from monitor.store.queries.slos import latest_ticks, slo_history
+from monitor.store.queries.traffic import total_traffic, traffic_over_time
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+TODAY = Window.before(NOW, DAY)
+counts = st.integers(0, 400)
+
+
+@pytest.fixture
+def graded(engine: Engine, seed: ModuleType) -> Callable[..., None]:
+    def insert(*args: object, **options: object) -> None:
+        with engine.begin() as connection:
+            seed.graded(connection, *args, **options)
+
+    return insert
+
+
+# ---- figures from the database -----------------------------------------------------------------------------------
+
+
+def test_a_window_holds_its_start_and_not_its_end(engine: Engine, graded: Callable[..., None]) -> None:
+    graded("start", TODAY.start, 3, 3, {})
+    graded("end", TODAY.end, 5, 5, {})
+    with engine.connect() as connection:
+        assert labelled_accuracy(connection, TODAY, EVERYTHING).correct == Proportion(3, 3)
+
+
+def test_buckets_add_up_to_the_window(engine: Engine, graded: Callable[..., None]) -> None:
+    for hour in range(24):
+        graded(f"h{hour}", TODAY.start + hour * HOUR + 7 * MINUTE, hour + 1, hour, {})
+    with engine.connect() as connection:
+        found = accuracy_over_time(connection, TODAY, EVERYTHING, 3 * HOUR)
+        whole = labelled_accuracy(connection, TODAY, EVERYTHING).correct
+    assert len(found) == 8
+    assert sum(one.correct.n for one in found) == whole.n == 300
+    assert sum(one.correct.count for one in found) == whole.count == 276
+
+
+def test_live_and_replayed_labels_are_kept_apart(engine: Engine, graded: Callable[..., None]) -> None:
+    graded("live", NOW - HOUR, 10, 9, {})
+    graded("old", NOW - HOUR, 1730, 694, {"run": "a"}, replay="exam-1", probability=1.0)
+    with engine.connect() as connection:
+        live = labelled_accuracy(connection, TODAY, Selection(source=LIVE)).correct
+        replayed = labelled_accuracy(connection, TODAY, Selection(source="exam-1")).correct
+        sources = [(one.replay, one.verdicts) for one in label_sources(connection)]
+    assert (live, replayed) == (Proportion(9, 10), Proportion(694, 1730))
+    assert sources == [(None, 10), ("exam-1", 1730)]
+
+
+def test_labels_that_nobody_asked_for_stay_out(engine: Engine, graded: Callable[..., None]) -> None:
+    graded("asked", NOW - HOUR, 10, 9, {})
+    graded("complaint", NOW - HOUR, 50, 0, {}, probability=None)
+    with engine.connect() as connection:
+        found = labelled_accuracy(connection, TODAY, EVERYTHING)
+    assert found.correct == Proportion(9, 10)
+    assert found.volunteered == 50
+
+
+def test_rare_values_are_folded_and_none_is_lost(engine: Engine, seed: ModuleType) -> None:
+    with engine.begin() as connection:
+        for index in range(MOST_VALUES + 30):
+            seed.graded(connection, f"v{index}", NOW - HOUR, 1 + (index < 10), 1, {"customer": f"c{index:03}"})
+        seed.graded(connection, "none", NOW - HOUR, 4, 4, {})
+        table = slice_table(connection, TODAY, Dimension("slice", "customer"))
+    named = {row.value: row.accuracy.n for row in table.rows}
+    assert len(table.rows) == MOST_VALUES + 1
+    assert table.folded == 30
+    assert table.without == 4
+    assert named[OTHER] == 30
+    assert sum(named.values()) == MOST_VALUES + 40
+    assert all(named[f"c{index:03}"] == 2 for index in range(10))
+
+
+def test_every_key_is_a_dimension_and_a_strange_one_does_no_harm(engine: Engine, graded: Callable[..., None]) -> None:
+    strange = "a'b\"c; DROP TABLE verdicts --%(x)s :y"
+    graded("x", NOW - HOUR, 2, 1, {strange: "1", "device": "d"})
+    with engine.connect() as connection:
+        found = slice_dimensions(connection, TODAY, EVERYTHING)
+        table = slice_table(connection, TODAY, Dimension("slice", strange))
+    assert [one.name for one in found if one.kind == "slice"] == sorted([strange, "device"])
+    assert [(row.value, row.accuracy.correct, row.accuracy.n) for row in table.rows] == [("1", 1, 2)]
+
+
+def test_an_unknown_column_is_no_dimension() -> None:
+    with pytest.raises(ValueError, match="no built-in dimension"):
+        _ = Dimension("column", "1; DROP TABLE verdicts").sql
+
+
+def test_confidences_come_back_as_logged(engine: Engine, graded: Callable[..., None]) -> None:
+    for index, confidence in enumerate((0.1, 0.3, 0.6, 0.7, 1.0, None)):
+        graded(f"c{index}", NOW - HOUR + index * MINUTE, 2, 1, {}, confidence=confidence)
+    with engine.connect() as connection:
+        found = outcomes(connection, TODAY, EVERYTHING)
+    assert found.confidence.tolist() == [0.1, 0.1, 0.3, 0.3, 0.6, 0.6, 0.7, 0.7, 1.0, 1.0]
+    assert found.correct.tolist() == [True, False] * 5
+    assert found.without_confidence == 2
+
+
+def test_traffic_by_bucket_adds_up(seeded: Engine) -> None:
+    with seeded.connect() as connection:
+        whole = total_traffic(connection, TODAY, EVERYTHING)
+        points = traffic_over_time(connection, TODAY, EVERYTHING, 10 * MINUTE)
+        other = total_traffic(connection, TODAY, Selection(model="another"))
+    assert (whole.ok, whole.error, whole.total) == (900, 100, 1000)
+    assert whole.with_confidence == 800
+    assert sum(one.traffic.ok for one in points) == 900
+    assert np.sum([one.traffic.latency for one in points], axis=0).tolist() == list(whole.latency)
+    assert other.total == 0
+
+
+def test_the_worst_tick_stands_for_its_bucket(seeded: Engine) -> None:
+    with seeded.connect() as connection:
+        history = slo_history(connection, "exam-accuracy", Window.before(NOW + MINUTE, 4 * HOUR), HOUR)
+        latest = latest_ticks(connection, NOW - 2 * HOUR)
+    assert [one.state for one in history] == ["ok", "ok", "firing", "firing"]
+    assert [(one.slo, one.tick) for one in latest] == [("exam-accuracy", NOW - 2 * HOUR)]
+
+
+def test_request_shifts_are_counted_by_the_sli_itself(seeded: Engine) -> None:
+    measure = Measure("availability", sampled=False, selector=Selector(model="exam"))
+    during, before = windows_of(NOW - 40 * MINUTE, 10, NOW)
+    with seeded.connect() as connection:
+        found = slice_shifts(connection, measure, during, before)
+    assert [(one.value, one.bad.now, one.bad.before) for one in found] == [
+        ("", Proportion(50, 500), Proportion(50, 500)),
+        ("camera-a", Proportion(0, 250), Proportion(0, 250)),
+        ("camera-b", Proportion(50, 250), Proportion(50, 250)),
+    ]
+
+
+def test_slow_answers_are_those_beyond_the_threshold(seeded: Engine) -> None:
+    during, before = windows_of(NOW, 60, NOW)
+    with seeded.connect() as connection:
+        shifts = {
+            threshold: slice_shifts(connection, Measure("latency", False, Selector(), threshold), during, before)[0]
+            for threshold in (70.0, 100.0)
+        }
+    assert shifts[70.0].bad.now == Proportion(540, 540)
+    assert shifts[100.0].bad.now == Proportion(0, 540)
+
+
+def test_every_sli_has_example_requests(seeded: Engine) -> None:
+    assert _BAD.keys() == SLIS.keys()
+    with seeded.connect() as connection:
+        for name, sli in SLIS.items():
+            threshold = 50.0 if sli.thresholds else None
+            examples(connection, Measure(name, sli.sampled, Selector(), threshold), TODAY)
+
+
+def test_examples_are_bad_ones_of_the_selected_traffic(seeded: Engine) -> None:
+    measure = Measure("label_accuracy", sampled=True, selector=Selector(model="exam"))
+    with seeded.connect() as connection:
+        found = examples(connection, measure, TODAY)
+        other = examples(connection, Measure("label_accuracy", True, Selector(model="another")), TODAY)
+    assert len(found) == 6
+    assert all(one.correct is False and one.expected == ("one dog",) for one in found)
+    assert other == []
+
+
+def test_the_first_acknowledgement_stands(seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        assert alert_actions.acknowledge(connection, 1, " Ada ", NOW)
+        assert not alert_actions.acknowledge(connection, 1, "Bob", NOW)
+        assert not alert_actions.acknowledge(connection, 2, "Bob", NOW), "it is resolved"
+        assert not alert_actions.acknowledge(connection, 99, "Bob", NOW)
+        row = connection.execute(text("SELECT acknowledged_by, acknowledged_at FROM alerts WHERE id = 1")).one()
+    assert tuple(row) == ("Ada", NOW)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 81])
+def test_an_acknowledgement_needs_a_name(seeded: Engine, name: str) -> None:
+    with seeded.begin() as connection, pytest.raises(ValueError, match="name of 1 to 80"):
+        alert_actions.acknowledge(connection, 1, name, NOW)
+
+
+# ---- figures from numbers ----------------------------------------------------------------------------------------
+
+
+@given(st.timedeltas(timedelta(minutes=1), timedelta(days=3000)))
+def test_a_chart_never_has_too_many_points(length: timedelta) -> None:
+    assert length <= MOST_POINTS * step_for(Window.before(NOW, length))
+
+
+@given(st.lists(st.floats(0.01, 59_999), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.95, 0.99, 1.0]))
+def test_a_quantile_lies_in_the_bin_that_is_named(values: list[float], share: float) -> None:
+    histogram = np.bincount([latency_bin(value) for value in values], minlength=LATENCY_BINS).tolist()
+    found = quantile(histogram, share)
+    exact = float(np.quantile(values, share, method="inverted_cdf"))
+
+    assert found is not None
+    assert found.upper is not None
+    assert found.estimate is not None
+    assert found.lower < exact <= found.upper
+    assert found.lower <= found.estimate <= found.upper
+
+
+def test_a_quantile_beyond_the_histogram_is_not_guessed() -> None:
+    histogram = [0] * (LATENCY_BINS - 1) + [1]
+    found = quantile(histogram, 0.5)
+
+    assert found is not None
+    assert (found.lower, found.upper, found.estimate) == (60_000, None, None)
+    assert quantile([0] * LATENCY_BINS, 0.5) is None
+
+
+@given(counts, counts, counts, counts)
+def test_a_change_lies_in_its_interval_and_turns_with_its_sides(a: int, b: int, c: int, d: int) -> None:
+    now, before = Proportion(min(a, b), b), Proportion(min(c, d), d)
+    change, back = Change(now, before), Change(before, now)
+    if not b or not d:
+        assert change.difference is None
+        assert change.interval is None
+        assert not change.clear
+        return
+    assert change.difference is not None
+    assert change.interval is not None
+    assert back.interval is not None
+    assert -1 - 1e-12 <= change.interval.lower <= change.difference <= change.interval.upper <= 1 + 1e-12
+    assert back.interval.lower == pytest.approx(-change.interval.upper)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "lower", "upper"),
+    [((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090), ((10, 10), (0, 20), 0.6791, 1.0000)],
+)
+def test_a_change_has_the_published_interval(
+    now: tuple[int, int], before: tuple[int, int], lower: float, upper: float
+) -> None:
+    """Newcombe (1998), Statistics in Medicine 17, table II, method 10."""
+    found = Change(Proportion(*now), Proportion(*before)).interval
+
+    assert found is not None
+    assert (round(found.lower, 4), round(found.upper, 4)) == (lower, upper)
+
+
+def test_an_unchanged_rate_is_called_changed_as_rarely_as_said() -> None:
+    rng = np.random.default_rng(3)
+    draws = rng.binomial(150, 0.8, size=(2000, 2))
+    found = sum(Change(Proportion(int(a), 150), Proportion(int(b), 150)).clear for a, b in draws)
+
+    assert 0.03 < found / 2000 < 0.07
+
+
+def test_nothing_known_is_shown_as_anything_possible() -> None:
+    nothing = Proportion(0, 0)
+
+    assert nothing.share is None
+    assert (nothing.interval.lower, nothing.interval.upper) == (0.0, 1.0)
+    assert Proportion(81, 263).interval == wilson(81, 263)

@@ -1,0 +1,192 @@
+"""What stands in the database is what stands on the page, to the last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+Open = Callable[..., AppTest]
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    assert not app.exception
+    return {one.label: one.value for one in app.metric}
+
+
+def cells(app: AppTest, column: str, value: object, *, beside: str = "") -> dict[str, object]:
+    """The row that has this value in this column, in the table that has the column `beside` as well."""
+    assert not app.exception
+    frames = [one.value for one in app.dataframe if {column, beside or column} <= set(one.value)]
+    found = [row for frame in frames for row in frame.to_dict("records") if row[column] == value]
+    assert len(found) == 1, f"{len(found)} rows have {column} = {value}"
+    return found[0]
+
+
+def said(app: AppTest) -> str:
+    assert not app.exception
+    words = "\n".join(one.value for one in (*app.caption, *app.markdown, *app.error, *app.warning, *app.info))
+    return words.replace("\\", "")
+
+
+def test_the_overview_counts_requests_and_labels(open_page: Open) -> None:
+    app = open_page("overview", range="24 h")
+    found = metrics(app)
+
+    assert found["Requests"] == "0.7 /min"
+    assert found["Answered"] == "90.00%"
+    assert found["Labelled accuracy"] == "80.5%"
+    assert found["Latency p50"] == "85 ms"
+    words = said(app)
+    assert "n = 1,000" in words
+    assert "165/205" in words
+    assert "900 ok, 100 error, 0 timeout, 0 rejected" in words
+    assert "Confidence missing for 20% of requests" in words
+    assert "3,460" not in words, "replays have no part in the model's accuracy"
+
+
+def test_the_overview_tells_of_the_open_page(open_page: Open) -> None:
+    app = open_page("overview")
+
+    assert [one.value for one in app.error] == [r"**1 open alert**: exam\-accuracy"]
+    assert cells(app, "SLO", "exam-accuracy")["why it opened"] == "accuracy burns its error budget too fast"
+    assert cells(app, "stream", "image")["state"] == "▲ drift"
+    assert cells(app, "stream", "image")["adjusted p"] == "3e-05"
+
+
+def test_the_overview_shows_the_state_at_the_end_of_a_past_range(open_page: Open) -> None:
+    app = open_page("overview", **{"range": "Custom", "from": "2026-03-02T00:00", "to": "2026-03-02T10:30"})
+
+    assert not app.exception
+    assert not app.error, "the page opened at 11:01"
+    assert "2026-03-02 00:00 to 2026-03-02 10:30 UTC (10 h 30 min)" in said(app)
+
+
+def test_slices_show_both_runs_of_a_replayed_exam_exactly(open_page: Open) -> None:
+    app = open_page("slices", source="replay: old exam (exam-1)", dimension="run")
+
+    assert cells(app, "value", "standard-direct")["correct/n"] == "694/1730"
+    assert cells(app, "value", "vision-direct")["correct/n"] == "734/1730"
+    assert cells(app, "value", "standard-direct")["accuracy"] == "40.12%"
+    assert metrics(app)["All labelled answers"] == "41.27%"
+
+
+def test_slices_compare_with_the_day_before(open_page: Open) -> None:
+    app = open_page("slices", range="24 h", dimension="device")
+    worse = cells(app, "value", "camera-b")
+
+    assert worse["correct/n"] == "65/100"
+    assert worse["before"] == "90/100"
+    assert worse["change"] == "−25.0 pt *"
+    assert cells(app, "value", "camera-a")["change"] == "+0.0 pt"
+    assert "7 labelled predictions were not drawn" in said(app)
+
+
+def test_a_slice_with_few_labels_says_so(open_page: Open, seed: object) -> None:
+    app = open_page("slices", range="24 h", dimension="device")
+
+    assert cells(app, "labels", 5)["state"] == "not enough labels"
+    assert cells(app, "labels", 5)["value"] == seed.NASTY  # type: ignore[attr-defined]
+
+
+def test_slices_can_be_sorted_and_downloaded(open_page: Open) -> None:
+    app = open_page("slices", range="24 h", dimension="device", sort="largest loss")
+    frame = next(one.value for one in app.dataframe)
+
+    assert frame["value"].iloc[0] == "camera-b"
+    assert len(app.get("download_button")) == 1
+
+
+def test_calibration_judges_only_answers_with_a_confidence(open_page: Open) -> None:
+    app = open_page("calibration", range="24 h")
+    found = metrics(app)
+
+    assert found["Answers judged"] == "200"
+    assert found["Signed gap"] == "+10.0 pt"
+    assert found["ECE"] == "10.0 pt"
+    assert found["Brier score"] == "0.170"
+    assert "Confidence missing for 5 of 205" in said(app)
+    assert "n = 200" in said(app)
+
+
+def test_calibration_of_one_slice(open_page: Open) -> None:
+    app = open_page("calibration", range="24 h", slice_by="device", slice="camera-b")
+
+    assert metrics(app)["Signed gap"] == "+25.0 pt"
+
+
+def test_calibration_says_when_confidence_is_missing_everywhere(open_page: Open) -> None:
+    app = open_page("calibration", source="replay: old exam (exam-1)")
+
+    assert "Confidence is missing for 100% of the labelled answers" in said(app)
+
+
+def test_drift_shows_evidence_reference_and_blind_spot(open_page: Open) -> None:
+    app = open_page("drift")
+    found = metrics(app)
+
+    assert found["Effect"] == "0.81"
+    assert found["Adjusted p"] == "3e-05"
+    assert found["Rows compared"] == "400"
+    assert found["Smallest shift seen"] == "0.25 SD"
+    assert cells(app, "reference", 7)["kind"] == "provisional"
+    assert cells(app, "reference", 7)["embedder"] == "exam-encoder"
+
+
+def test_objectives_show_what_a_detection_needs(open_page: Open) -> None:
+    app = open_page("slos", slo="exam-accuracy")
+    quick = cells(app, "tier", "page_quick")
+
+    assert quick["state"] == "▲ burning"
+    assert quick["bad / events"] == "60/100, 5/5, at least 44.0%"
+    assert str(quick["to detect"]).isdigit()
+    assert cells(app, "slo", "exam-accuracy", beside="target")["bad / events"] == "30/400"
+    assert cells(app, "slo", "exam-idle", beside="target")["state"] == "○ no data"
+
+
+def test_objectives_show_who_was_told(open_page: Open) -> None:
+    app = open_page("slos")
+
+    assert "1 sent, 1 failed for good, 0 waiting" in said(app)
+    assert cells(app, "channel", "webhook")["last error"] == "HTTP 410 Gone"
+    backfilled = cells(app, "severity", "ticket")
+    assert backfilled["backfilled"] == "yes"
+    assert backfilled["last word"] == "accuracy is back within its limits"
+
+
+def test_ingest_shows_lag_refusals_gaps_and_the_label_backlog(open_page: Open) -> None:
+    app = open_page("ingest")
+    found = metrics(app)
+
+    assert found["Lag"] == "30 records"
+    assert found["Dead letters"] == "0.29%"
+    assert found["Duplicates"] == "1.96%"
+    assert found["Waiting for a label"] == "2"
+    assert cells(app, "partition", 0, beside="lag")["state"] == "◐ behind"
+    assert cells(app, "resumed at", 20)["expected"] == 10
+    assert cells(app, "offset", 5)["beginning"].startswith(r"\x00<img src=x>aaa")
+    assert cells(app, "offset", 5)["bytes"] == 412
+    assert "Made ahead for 3 days" in said(app)
+
+
+def test_dead_letters_can_be_narrowed_to_one_reason(open_page: Open) -> None:
+    app = open_page("ingest", reason="too_old")
+
+    assert cells(app, "offset", 7)["reason"] == "too_old"
+    assert "The newest 1 of 1" in said(app)
+
+
+def test_an_evaluation_of_long_ago_is_not_called_well(open_page: Open, seeded: Engine) -> None:
+    app = open_page("overview", **{"range": "Custom", "from": "2026-03-02T00:00", "to": "2026-03-02T09:00"})
+    assert not app.exception
+    assert not app.success
+
+    with seeded.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM slo_evaluations WHERE tick > '2026-03-02 09:30+00'")
+        connection.exec_driver_sql("DELETE FROM alerts")
+    app = open_page("overview")
+    assert not app.success
+    assert any("not evaluated lately" in one.value for one in app.markdown)
