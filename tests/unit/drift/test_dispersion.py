@@ -47,7 +47,7 @@ def test_what_a_window_shares_grows_with_its_rows_and_burstiness_falls(traffic) 
     np.testing.assert_allclose(spread.ratios_at(3 * PER_HOUR) - 1, 3 * excess)
     np.testing.assert_allclose(spread.ratios_at(PER_HOUR // 3) - 1, excess)
     same, more, fewer = (spread.law(n).deviation for n in (PER_HOUR, 3 * PER_HOUR, PER_HOUR // 3))
-    assert same == pytest.approx(spread.deviation)
+    assert spread.deviation <= same < 1.25 * spread.deviation
     assert more > same
     assert fewer > same
 

@@ -1,0 +1,117 @@
+"""Synthetic traffic whose truth is known: unchanged in several ways, or changed in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+Draw = Callable[[int, int], Rows]
+"""(number of the window, rows) -> rows of unchanged traffic in that window."""
+
+DAY = 4
+"""Windows in a day, for what is seasonal."""
+
+
+class Clip:
+    """Unit vectors in a cone, driven by a few factors of falling weight, some clusters, and noise in all dimensions."""
+
+    def __init__(self, dimension: int, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        factors = min(40, dimension)
+        self.dimension = dimension
+        self.cone = 4 * self._direction()
+        self.loadings = self.rng.standard_normal((factors, dimension)) / np.sqrt(dimension)
+        self.loadings *= np.linspace(1, 0.2, factors)[:, None]
+        self.clusters = 0.6 * np.stack([self._direction() for _ in range(20)])
+
+    def draw(self, n: int, mean: NDArray[np.float64] | float = 0.0, widen: float = 1.0) -> Rows:
+        """n rows; `mean` [factors] moves the factors, `widen` stretches rows about the cone's axis."""
+        away = (self.rng.standard_normal((n, len(self.loadings))) + mean) @ self.loadings
+        away += self.clusters[self.rng.integers(len(self.clusters), size=n)]
+        away += 0.3 * self.rng.standard_normal((n, self.dimension)) / np.sqrt(self.dimension)
+        return _unit(self.cone + widen * away)
+
+    def newcomers(self, n: int) -> Rows:
+        """A cluster that the reference never saw: half as wide as the traffic, in a direction of its own."""
+        away = 0.5 * self.rng.standard_normal((n, len(self.loadings))) @ self.loadings + 2.2 * self._direction()
+        return _unit(self.cone + away)
+
+    def _direction(self) -> NDArray[np.float64]:
+        return self.rng.standard_normal(self.dimension) / np.sqrt(self.dimension)
+
+
+class Agreement:
+    """One cosine per row, with a heavy shoulder."""
+
+    dimension = 1
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    def draw(self, n: int, mean: NDArray[np.float64] | float = 0.0, widen: float = 1.0) -> Rows:
+        scales = np.where(self.rng.random(n) < 0.1, 0.08, 0.05) * widen
+        rows = 0.3 + 0.05 * np.ravel(mean)[0] + scales * self.rng.standard_normal(n)
+        return rows[:, None].astype(np.float32)
+
+
+World = Clip | Agreement
+
+
+def traffics(world: World) -> dict[str, Draw]:
+    """Ways in which unchanged traffic fails to be independent draws."""
+    rng = world.rng
+    factors = len(world.loadings) if isinstance(world, Clip) else 1
+
+    def bursty(_: int, n: int) -> Rows:
+        lengths = rng.geometric(0.25, size=n)
+        rows = np.repeat(world.draw(n), lengths, axis=0)[:n]
+        return rows + (0.02 / np.sqrt(world.dimension) * rng.standard_normal(rows.shape)).astype(np.float32)
+
+    def season(window: int) -> NDArray[np.float64]:
+        angle = 2 * np.pi * (window % DAY) / DAY + 0.3
+        return np.resize([0.5 * np.sin(angle), 0.4 * np.cos(angle), *[0.0] * max(factors - 2, 0)], factors)
+
+    return {
+        "independent": lambda _, n: world.draw(n),
+        "bursty": bursty,
+        "seasonal": lambda window, n: world.draw(n, season(window)),
+        "moody": lambda _, n: world.draw(n, 0.15 * rng.standard_normal(factors)),
+    }
+
+
+def changes(world: World) -> dict[str, Callable[[int], Rows]]:
+    """Planted changes: name -> a draw of n rows."""
+    if isinstance(world, Agreement):
+        return {
+            "mean shift 0.3 sd": lambda n: world.draw(n, 0.3),
+            "widening 30%": lambda n: world.draw(n, widen=1.3),
+        }
+    ten_factors = np.resize([0.3] * 10 + [0.0] * 30, len(world.loadings))
+    return {
+        "10% of a new cluster": lambda n: np.concatenate([world.newcomers(n // 10), world.draw(n - n // 10)]),
+        "5% of a new cluster": lambda n: np.concatenate([world.newcomers(n // 20), world.draw(n - n // 20)]),
+        "mean shift 0.3 sd of ten factors": lambda n: world.draw(n, ten_factors),
+        "widening 10% about the mean": lambda n: _about_mean(world.draw(n), 1.1),
+        "rotation about the mean": lambda n: _turned(world.draw(n), world.rng),
+    }
+
+
+def _unit(rows: NDArray[np.float64]) -> Rows:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _about_mean(rows: Rows, factor: float) -> Rows:
+    mean = rows.mean(axis=0)
+    return mean + factor * (rows - mean)
+
+
+def _turned(rows: Rows, rng: np.random.Generator) -> Rows:
+    """Rows turned about their mean by a random rotation near the identity (about 12 degrees for each axis)."""
+    dimension = rows.shape[1]
+    tilt = 0.15 * rng.standard_normal((dimension, dimension)) / np.sqrt(dimension)
+    turn, corner = np.linalg.qr(np.eye(dimension) + tilt - tilt.T)
+    mean = rows.mean(axis=0)
+    return mean + ((rows - mean) @ (turn * np.sign(np.diag(corner)))).astype(np.float32)

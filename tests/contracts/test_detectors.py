@@ -1,0 +1,143 @@
+"""What every detector keeps, whoever adds it to the table."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.domain.results import DetectorResult
+from monitor.drift import DETECTORS
+from monitor.drift.compare import detect
+from monitor.drift.fit import Fit, learn
+from monitor.drift.projection import Projection
+from monitor.drift.reference import Reference, build
+from monitor.drift.sketch import sketch
+from monitor.errors import NotEnoughData
+
+DOCS = Path(__file__).parents[2] / "docs" / "drift.md"
+DIMENSION, PER_HOUR, HOURS = 24, 80, 30
+
+pytestmark = pytest.mark.parametrize("name", sorted(DETECTORS))
+
+
+def traffic(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Rows [n, 24] with a decaying spectrum about a mean far from the origin."""
+    return 3.0 + rng.standard_normal((n, DIMENSION)) * np.geomspace(1.0, 0.2, DIMENSION)
+
+
+def changed(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Moved, wider and with a third of the rows somewhere new: every detector has something to see."""
+    rows = 3.0 + 1.4 * (traffic(rng, n) - 3.0)
+    rows[: n // 3] += 1.5
+    return rows
+
+
+@cache
+def reference(seed: int) -> Reference:
+    rows = traffic(np.random.default_rng(seed), PER_HOUR * HOURS)
+    return build(rows, np.repeat(np.arange(HOURS), PER_HOUR), "clip@1")
+
+
+def result(name: str, made: Reference, rows: np.ndarray) -> DetectorResult:
+    return detect(name, made.fit, made.baseline, sketch(rows, made.fit), made.dispersion)[0]
+
+
+def projection(rows: np.ndarray) -> Projection:
+    centred = rows - rows.mean(axis=0)
+    return Projection(
+        centred, centred[:, :8], (centred[:, 8:] ** 2).sum(axis=1), float((centred**2).sum(axis=1).mean())
+    )
+
+
+def test_the_name_in_the_table_is_the_detectors_own_and_documented(name: str) -> None:
+    assert DETECTORS[name].name == name
+    assert f"`{name}`" in DOCS.read_text()
+
+
+def test_false_alarms_stay_near_the_level_over_seeds(name: str) -> None:
+    rng = np.random.default_rng(77)
+    p = [result(name, reference(seed), traffic(rng, PER_HOUR)).p_value for seed in range(10) for _ in range(30)]
+    assert np.mean(np.array(p) < 0.05) <= 0.09
+    assert np.mean(np.array(p) < 0.01) <= 0.03
+    assert np.mean(p) > 0.3
+
+
+def test_planted_change_is_found(name: str) -> None:
+    rng = np.random.default_rng(5)
+    found = [result(name, reference(seed), changed(rng, PER_HOUR)) for seed in range(5)]
+    assert max(one.p_value for one in found) < 0.005
+    assert min(one.effect for one in found) > 0.55
+    assert min(one.statistic for one in found) > 2
+
+
+def test_statistics_average_one_on_unchanged_traffic(name: str) -> None:
+    rng = np.random.default_rng(8)
+    statistics = [
+        result(name, reference(seed), traffic(rng, PER_HOUR)).statistic for seed in range(10) for _ in range(20)
+    ]
+    assert np.mean(statistics) == pytest.approx(1.0, abs=0.35)
+
+
+def test_the_order_of_rows_does_not_matter_and_answers_repeat(name: str) -> None:
+    rows = traffic(np.random.default_rng(1), PER_HOUR)
+    assert (
+        result(name, reference(0), rows) == result(name, reference(0), rows[::-1]) == result(name, reference(0), rows)
+    )
+
+
+def test_rows_are_left_alone(name: str) -> None:
+    rows = traffic(np.random.default_rng(1), PER_HOUR)
+    kept = rows.copy()
+    result(name, reference(0), rows)
+    view = projection(rows)
+    before = view.axes.copy(), view.centred.copy(), view.residual.copy()
+    parameters = DETECTORS[name].learn(view)
+    assert parameters is not None
+    DETECTORS[name].features(view, parameters)
+    np.testing.assert_array_equal(rows, kept)
+    for now, then in zip((view.axes, view.centred, view.residual), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_learning_twice_gives_the_same_parameters(name: str) -> None:
+    view = projection(traffic(np.random.default_rng(2), 300))
+    first, second = DETECTORS[name].learn(view), DETECTORS[name].learn(view)
+    assert first is not None
+    assert second is not None
+    assert first.keys() == second.keys()
+    for key in first:
+        np.testing.assert_array_equal(first[key], second[key])
+
+
+def test_features_of_unseen_and_extreme_rows_are_finite(name: str) -> None:
+    made = reference(0)
+    block = made.fit.blocks[name]
+    for rows in (np.zeros((3, DIMENSION)), np.full((3, DIMENSION), 65504.0), np.full((2, DIMENSION), -1e20)):
+        assert np.abs(made.fit.features(rows)[:, block]).max() < 2**40
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.full((60, DIMENSION), np.nan),
+        np.full((60, DIMENSION), np.inf),
+        np.zeros((0, DIMENSION)),
+        np.zeros(DIMENSION),
+        np.zeros((2, 3, DIMENSION)),
+    ],
+    ids=["NaN", "infinity", "empty", "one vector", "cube"],
+)
+def test_unusable_rows_raise_not_enough_data(name: str, rows: np.ndarray) -> None:
+    with pytest.raises(NotEnoughData):
+        result(name, reference(0), rows)
+
+
+def test_a_stored_fit_carries_its_parameters(name: str) -> None:
+    made = learn(traffic(np.random.default_rng(3), 300), "clip@1")
+    again = Fit.from_bytes(made.to_bytes())
+    assert made.parameters[name].keys() == again.parameters[name].keys()
+    for key, array in made.parameters[name].items():
+        np.testing.assert_array_equal(again.parameters[name][key], array)
