@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from io import BytesIO
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -24,6 +25,15 @@ def pack(kind: str, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **{_FACTS: np.array(text)}, **arrays)
     return buffer.getvalue()
+
+
+def digest(facts: Mapping[str, Any], arrays: Arrays, size: int) -> bytes:
+    """`size` bytes that differ when facts, names, shapes, types or values differ, whatever wrote the archive."""
+    hashed = blake2b(json.dumps(facts).encode(), digest_size=size)
+    for name, array in arrays.items():
+        hashed.update(f"{name}{array.shape}{array.dtype.str}".encode())
+        hashed.update(array.tobytes())
+    return hashed.digest()
 
 
 def unpack(kind: str, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

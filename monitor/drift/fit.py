@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.drift import DETECTORS
-from monitor.drift.archive import pack, unpack
+from monitor.drift.archive import digest, pack, unpack
 from monitor.drift.detector import Parameters, bounded
 from monitor.drift.projection import Projection
 from monitor.errors import FingerprintMismatch, NotEnoughData
@@ -66,7 +65,7 @@ class Fit:
     @cached_property
     def id(self) -> bytes:
         """16 bytes that differ when anything of the fit or its embedder differs."""
-        return blake2b(self.to_bytes(), digest_size=ID_BYTES).digest()
+        return digest(*self._contents(), ID_BYTES)
 
     @cached_property
     def blocks(self) -> dict[str, slice]:
@@ -108,15 +107,7 @@ class Fit:
 
     def to_bytes(self) -> bytes:
         """About 4 bytes x d x (k + 48), e.g. 230 kB for d = 512; see `from_bytes`."""
-        arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "axes": self.axes, "scales": self.scales}
-        for detector, parameters in self.parameters.items():
-            arrays |= {f"{detector}/{name}": array for name, array in parameters.items()}
-        facts = {
-            "fingerprint": self.fingerprint,
-            "variance": self.variance,
-            "detectors": list(self.parameters),
-        }
-        return pack(_KIND, facts, arrays)
+        return pack(_KIND, *self._contents())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Fit:
@@ -138,6 +129,13 @@ class Fit:
         return cls(
             facts["fingerprint"], arrays["mean"], arrays["axes"], arrays["scales"], facts["variance"], parameters
         )
+
+    def _contents(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "axes": self.axes, "scales": self.scales}
+        for detector, parameters in self.parameters.items():
+            arrays |= {f"{detector}/{name}": array for name, array in parameters.items()}
+        facts = {"fingerprint": self.fingerprint, "variance": self.variance, "detectors": list(self.parameters)}
+        return facts, arrays
 
     def _project(self, rows: Floats) -> Projection:
         return _project(rows, self.mean, self.axes, self.scales, self.variance)
