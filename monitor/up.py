@@ -36,6 +36,9 @@ def services(settings: Settings, addresses: Addresses) -> list[ServiceSpec]:
         "SNELLEN_HOME": str(settings.home.resolve()),
         "SNELLEN_DATABASE_URL": addresses.database_url,
         "SNELLEN_KAFKA__BOOTSTRAP_SERVERS": addresses.bootstrap_servers,
+        # Several processes share the cores here: helper threads of linear algebra would only spin against each other.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
     }
     port = free_port(settings.dashboard.port)
     url = f"http://{LOOPBACK}:{port}"
