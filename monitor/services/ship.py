@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 POLL_S = 0.2
 LOOK_AT_LOGS_S = 1.0
+FLUSH_S = 130.0
+"""Longer than the client tries to deliver (120 s): a record has arrived or failed, and none is sent behind our back."""
 VAIN_RESENDS = 3
 """How often a chunk that the collectors read, and that still is not stored, is sent again before we give up."""
 
@@ -177,8 +179,12 @@ class Shipping:
     def close(self) -> None:
         """Let go of the broker."""
         sink, self._sink = self._sink, None
-        if sink is not None:
+        if sink is None:
+            return
+        try:
             sink.close()
+        except BrokerError as error:
+            log.warning("the producer did not close cleanly", extra={"error": str(error)})
 
     def _has_room(self, chunk: Chunk) -> bool:
         chunks = (*self._queue, chunk)
@@ -207,7 +213,7 @@ class Shipping:
                 time.sleep(wait_s)
             topic = self._wire.labels_topic if event.is_label else self._wire.predictions_topic
             self._sink.send(topic, event.raw, key=event.request_id, replay=self._replay_id)
-        self._sink.flush()
+        self._sink.flush(FLUSH_S)
 
     def _settle_oldest(self, *, wait: bool) -> bool:
         """Is all of the oldest chunk stored? With `wait`, stay until it is; what was lost is sent again."""
