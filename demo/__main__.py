@@ -30,7 +30,7 @@ WEEK_DAYS: Final = 7.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo until Ctrl-C; returns the exit status."""
-    options = _options(arguments)
+    options = make_parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """
     home = Home(options.home.resolve())
     week = _week_in(home, options, console)
-    _use_own_settings(home)
+    _use_own_environment(home)
     stack = Stack(home.path)
     try:
         stack.start()
@@ -75,19 +75,21 @@ def _week_in(home: Home, options: argparse.Namespace, console: Console) -> Week:
     return week
 
 
-def _use_own_settings(home: Home) -> None:
-    """For this process and its children; the paths in the settings start at the repository's folder."""
+def _use_own_environment(home: Home) -> None:
+    """For this process and its children, before any of them loads torch; paths start at the repository's folder."""
     os.chdir(ROOT)
     os.environ.update(  # noqa: TID251 (nothing is read: this is how `snellen` is told its settings)
         {
             CONFIG_VARIABLE: str(CONFIG),
             "SNELLEN_HOME": str(home.path),
             "SNELLEN_EMBEDDER__IMAGE_ROOTS": json.dumps([str(home.images)]),
+            "OMP_NUM_THREADS": "1",  # small matrices in many processes: more threads would only wait
         }
     )
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--home", type=Path, default=ROOT / ".snellen", help="folder of the demo's data")
     parser.add_argument("--fresh", action="store_true", help="remove what an earlier demo left, and begin anew")
@@ -98,7 +100,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--days", type=float, default=WEEK_DAYS, help="length of the history")
     parser.add_argument("--per-minute", type=float, default=PER_MINUTE, help="requests, on average over a day")
     parser.add_argument("--seed", type=int, default=0, help="of times, scenes, questions and labels")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _incidents(text: str) -> list[str]:

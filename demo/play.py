@@ -105,9 +105,6 @@ def _load_encoder() -> Encoder:
 
 def _simulation(home: Home, week: Week, config: Settings, options: argparse.Namespace, encoder: Encoder) -> Simulation:
     """The simulated service; over a week that is complete it goes on from now, with other requests."""
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(1)  # of this thread, which answers the requests
     now = bootstrap.now()
     start, seed = (now, int(now.timestamp())) if week.complete else (week.start, options.seed)
     traffic = Traffic(f"{now:%y%m%d%H%M%S}", start, per_minute=options.per_minute, seed=seed)

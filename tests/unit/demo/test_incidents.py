@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import demo
+from demo.__main__ import make_parser
 from demo.cameras import FACTORY
 from demo.conditions import Conditions
 from demo.home import Week
@@ -112,6 +113,16 @@ def test_neither_the_service_nor_snellen_knows_the_schedule() -> None:
         assert "demo.incidents" not in _imports(file), file
         if file.is_relative_to(root / "monitor"):
             assert not any(name.split(".")[0] == "demo" for name in _imports(file)), file
+
+
+def test_the_page_about_the_demo_names_every_option_and_tells_when_what_happens() -> None:
+    page = (Path(demo.__file__).parents[1] / "docs" / "demo.md").read_text()
+    for action in make_parser()._actions:
+        if action.dest != "help":
+            assert f"`{action.option_strings[0]}" in page
+    for incident in INCIDENTS.values():
+        hours = f"{incident.lasts / HOUR:g} h"
+        assert f"| day {incident.day}, {incident.at:%H:%M}, {hours} | `{incident.name}` |" in page
 
 
 def _imports(file: Path) -> set[str]:
