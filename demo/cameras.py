@@ -42,9 +42,9 @@ class Firmware:
 CAMERAS: Final[dict[str, Camera]] = {
     camera.name: camera
     for camera in (
-        Camera("camera-1", 0.28, (1.00, 1.00, 1.00), 1.00, 6.0, 75),
-        Camera("camera-2", 0.26, (1.02, 1.00, 0.98), 0.98, 7.0, 72),
-        Camera("camera-3", 0.24, (0.98, 1.00, 1.03), 1.03, 6.5, 75),
+        Camera("camera-1", 0.26, (1.00, 1.00, 1.00), 1.00, 6.0, 75),
+        Camera("camera-2", 0.22, (1.02, 1.00, 0.98), 0.98, 7.0, 72),
+        Camera("camera-3", 0.30, (0.98, 1.00, 1.03), 1.03, 6.5, 75),
         Camera("camera-4", 0.22, (1.00, 0.99, 0.97), 1.00, 9.0, 64),
     )
 }
