@@ -6,6 +6,7 @@ Every function keeps the name, arguments and result of its query, less the conne
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from typing import Concatenate, ParamSpec, TypeVar
@@ -20,6 +21,7 @@ from monitor.errors import ImageRefused, NotEnoughData, StoreError
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
 from monitor.stats.calibration import Calibration, calibration
+from monitor.stats.intervals import Interval
 from monitor.store import alert_actions
 from monitor.store.engine import require_migrated, transaction
 from monitor.store.partitions import existing_days
@@ -49,6 +51,17 @@ FRESH = timedelta(seconds=10)
 SLOW_TO_CHANGE = timedelta(minutes=1)
 THUMBNAIL = 240
 """Pixels of the longer side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """`calibration` is None when the answers are too few to judge."""
+
+    calibration: Calibration | None
+    brier_interval: Interval | None
+    used: int
+    without_confidence: int
+    """Labelled answers that are left out because they have no confidence."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -157,15 +170,16 @@ def thumbnail(reference: str, sha256: str | None) -> bytes | str:
 @st.cache_data(ttl=FRESH, max_entries=200, show_spinner=False)
 def calibration_of(
     window: Window, selection: Selection, dimension: Dimension | None = None, value: str | None = None
-) -> tuple[Calibration | None, int, int]:
-    """Calibration, answers used, and answers left out because they have no confidence. None: too few."""
+) -> Calibrated:
+    """Calibration of the labelled answers of a window."""
     with transaction(_engine()) as connection:
         found = outcomes.outcomes(connection, window, selection, dimension, value)
     used = len(found.confidence)
     try:
-        return calibration(found.confidence, found.correct), used, found.without_confidence
+        known = calibration(found.confidence, found.correct)
     except NotEnoughData:
-        return None, used, found.without_confidence
+        known = None
+    return Calibrated(known, found.brier_interval(), used, found.without_confidence)
 
 
 def acknowledge(alert_id: int, by: str) -> bool:

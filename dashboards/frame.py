@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ import streamlit as st
 
 from dashboards import data
 from dashboards.words import moment, span
-from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from monitor.domain.window import DAY, HOUR, Window
 from monitor.errors import SnellenError
 from monitor.store.queries.buckets import step_for
-from monitor.store.queries.selection import Selection
+from monitor.store.queries.selection import EVERYTHING, Selection
 
 RANGES: Final = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": DAY, "7 d": 7 * DAY}
 ALL: Final = "All"
@@ -31,36 +31,58 @@ class View:
     """What a page is about."""
 
     window: Window
-    model: str | None
-    """None: all of them."""
+    selection: Selection
     live: bool
     """The range ends now, so the page refreshes itself."""
+
+    @property
+    def model(self) -> str | None:
+        """None: all of them."""
+        return self.selection.model
 
     @property
     def step(self) -> timedelta:
         """Bucket of the page's charts."""
         return step_for(self.window)
 
-    @property
-    def selection(self) -> Selection:
-        return Selection(model=self.model)
+
+def everything() -> Selection:
+    return EVERYTHING
 
 
-def open_page(title: str, question: str, *, with_model: bool = True) -> View:
-    """Draw the head of a page; its choices stand in the address, so that a link repeats them."""
+def one_model() -> Selection:
+    """The model that was seen last is the default: on one database several may be served and replayed."""
+    names = list(dict.fromkeys(one.model for one in data.served_models()))
+    if not names:
+        return EVERYTHING
+    choice = st.selectbox("Model", [*names, ANY_MODEL], key="model", bind="query-params", width=240)
+    return EVERYTHING if choice == ANY_MODEL else Selection(model=choice)
+
+
+def open_page(title: str, question: str, choose: Callable[[], Selection] = everything) -> View:
+    """Draw the head of a page; its choices stand in the address, so that a link repeats them.
+
+    Args:
+        choose: draws selectors of a part of the traffic.
+    """
     st.title(title, anchor=False)
     st.caption(question)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        window, live = _choose_window()
-        model = _choose_model() if with_model else None
-    st.caption(f"Showing **{span(window)}** · read at {data.now():%H:%M:%S} UTC", width="stretch")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        window, live, custom = _choose_window()
+        selection = choose()
+    shown = f"Showing **{span(window)}** · read at {data.now():%H:%M:%S} UTC"
+    if selection.source and not custom and (whole := data.labelled_extent(selection).window()):
+        window, live = whole, False
+        shown = f"Showing **{span(window)}**: a replayed log is shown whole, unless you choose {CUSTOM}"
+    st.caption(shown, width="stretch")
     st.session_state["read_at"] = data.now()
     if live:
         _refresh()
-    return View(window, model, live)
+    return View(window, selection, live)
 
 
-def _choose_window() -> tuple[Window, bool]:
+def _choose_window() -> tuple[Window, bool, bool]:
+    """The window, whether it ends now, and whether it was typed in."""
     choice = st.segmented_control(
         "Time range (UTC)",
         [*RANGES, ALL, CUSTOM],
@@ -71,12 +93,12 @@ def _choose_window() -> tuple[Window, bool]:
     )
     now = data.now()
     if choice == CUSTOM:
-        return _choose_custom(now), False
+        return _choose_custom(now), False, True
     if choice == ALL:
         known = data.predicted_extent().window() or Window.before(now, DAY)
-        return Window(known.start, max(known.end, now)), True
+        return Window(known.start, max(known.end, now)), True, False
     # Whole minutes: rollups know nothing finer. The running minute is left out, it would look like a slump.
-    return Window.before(now.replace(second=0, microsecond=0), RANGES[choice]), True
+    return Window.before(now.replace(second=0, microsecond=0), RANGES[choice]), True, False
 
 
 def _choose_custom(now: datetime) -> Window:
@@ -88,15 +110,6 @@ def _choose_custom(now: datetime) -> Window:
         st.warning(f"The range ends ({end}) before it starts ({start}); showing one hour from its start.")
         end = start + HOUR
     return Window(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
-
-
-def _choose_model() -> str | None:
-    """The model that was seen last is the default: on one database several may be served and replayed."""
-    names = list(dict.fromkeys(one.model for one in data.served_models()))
-    if not names:
-        return None
-    choice = st.selectbox("Model", [*names, ANY_MODEL], key="model", bind="query-params", width=240)
-    return None if choice == ANY_MODEL else choice
 
 
 @st.fragment(run_every=REFRESH)
@@ -148,8 +161,3 @@ def note(*missing: str) -> None:
     """What the figures above rest on and leave out; empty texts are skipped. Markdown: escape what is foreign."""
     if known := [one for one in missing if one]:
         st.caption("  \n".join(f":material/info: {one}" for one in known))
-
-
-def quiet_minutes(view: View) -> timedelta:
-    """A tolerance for 'late' that fits a scheduler that ticks every minute."""
-    return 5 * MINUTE if view.live else DAY

@@ -15,6 +15,7 @@ from dashboards.charts.palette import STALE, STATES, Look
 from dashboards.frame import View
 from dashboards.words import NOTHING, count, moment, percent, plain
 from monitor.domain.window import MINUTE
+from monitor.slo.incident import Reason
 from monitor.store.queries.accuracy import Accuracy
 from monitor.store.queries.alerts import Incident
 from monitor.store.queries.buckets import MOST_POINTS
@@ -23,6 +24,10 @@ from monitor.store.queries.slos import SloTick
 
 LATE = 5 * MINUTE
 """The scheduler evaluates every minute; an SLO whose last tick is older than this is shown as not evaluated."""
+
+INCIDENT_COLUMNS = (
+    "open", "severity", "SLO", "state", "opened (UTC)", "closed (UTC)", "backfilled", "why it opened", "last word",
+)  # fmt: skip
 
 
 def badge(look: Look) -> None:
@@ -71,7 +76,7 @@ def lateness(tick: SloTick, view: View) -> timedelta:
 
 def incident_state(one: Incident) -> str:
     if one.resolved_at is not None:
-        return "resolved"
+        return "closed: no data" if one.latest_reason == Reason.EXPIRED else "resolved"
     return f"acknowledged by {one.acknowledged_by}" if one.acknowledged_at else "open"
 
 
@@ -80,26 +85,13 @@ def incident_table(found: Sequence[Incident]) -> None:
     rows = [
         {
             "open": f"/on_call?alert={one.id}", "severity": one.severity, "SLO": one.slo, "state": incident_state(one),
-            "opened (UTC)": moment(one.opened_at), "resolved (UTC)": moment(one.resolved_at),
-            "why it opened": one.opening, "last word": one.latest, "backfilled": "yes" if one.backfilled else "",
+            "opened (UTC)": moment(one.opened_at), "closed (UTC)": moment(one.resolved_at),
+            "backfilled": "yes" if one.backfilled else "", "why it opened": one.opening, "last word": one.latest,
         }
         for one in found
     ]  # fmt: skip
-    table(
-        rows,
-        (
-            "open",
-            "severity",
-            "SLO",
-            "state",
-            "opened (UTC)",
-            "resolved (UTC)",
-            "why it opened",
-            "last word",
-            "backfilled",
-        ),
-        column_config={"open": st.column_config.LinkColumn("", display_text="On-call", width="small")},
-    )
+    link = st.column_config.LinkColumn("", display_text="On-call", width="small")
+    table(rows, INCIDENT_COLUMNS, column_config={"open": link})
 
 
 def deployment_table(found: Sequence[Deployed]) -> None:

@@ -17,10 +17,10 @@ LIVE_TRAFFIC = "live traffic"
 
 
 def choose_traffic() -> Selection:
-    """Selectors of source, model, version and variant; where there is only one, it is not asked for."""
+    """Selectors of source, model, version and variant."""
     sources = {_title(one): LIVE if one.replay is None else one.replay for one in data.label_sources()}
     # Live traffic first: a log that was replayed years later says nothing of the service as it is.
-    source = _choose("Source", [*sources, ANY], "source")
+    source = _choose("Source", [*sources, ANY], "source", 230)
     served = data.served_models()
     model = _choose("Model", [ANY, *_distinct(one.model for one in served)], "of_model")
     served = [one for one in served if model in (None, one.model)]
@@ -53,12 +53,12 @@ def _title(source: LabelSource) -> str:
     return f"replay: {source.name} ({source.replay})" if source.name else f"replay: {source.replay}"
 
 
-def _choose(label: str, options: Sequence[str], key: str) -> str | None:
-    """The chosen one, or None for all of them."""
+def _choose(label: str, options: Sequence[str], key: str, width: int = 150) -> str | None:
+    """The chosen one, or None for all of them. Where there is only one, nobody is asked."""
     distinct = _distinct(options)
     if len(distinct) <= 2:
         return None
-    chosen = st.selectbox(label, distinct, key=key, bind="query-params", width=165)
+    chosen = st.selectbox(label, distinct, key=key, bind="query-params", width=width)
     return None if chosen == ANY else chosen
 
 

@@ -49,13 +49,16 @@ def with_gaps(points: Mapping[datetime, Mapping[str, Any]], window: Window, step
 
 def time_axis(window: Window, field: str = "at") -> alt.X:
     """The whole range, in UTC, whether data fill it or not."""
-    labels = "%H:%M" if window.length <= 1.5 * DAY else "%a %d %b" if window.length <= 14 * DAY else "%d %b"
+    labels = next((style for longest, style in _TIME_LABELS if window.length <= longest), "%d %b %Y")
     return alt.X(
         f"{field}:T",
         title=None,
         scale=alt.Scale(type="utc", domain=[_date(window.start), _date(window.end)], nice=False),
         axis=alt.Axis(format=labels, labelOverlap=True, tickCount=8, grid=False),
     )
+
+
+_TIME_LABELS: Final = ((1.5 * DAY, "%H:%M"), (4 * DAY, "%a %d %H:%M"), (14 * DAY, "%a %d %b"), (300 * DAY, "%d %b"))
 
 
 def _date(at: datetime) -> alt.DateTime:

@@ -46,7 +46,7 @@ def accuracy_dots(rows: Sequence[SliceRow], overall: float | None) -> Layered:
         layers.insert(
             0, line.encode(x="overall:Q", tooltip=[alt.Tooltip("overall:Q", format=".1%", title="all values")])
         )
-    return alt.layer(*layers).properties(height=26 * len(rows) + 100)
+    return alt.layer(*layers).properties(height=26 * len(rows) + 130)
 
 
 def shifts(rows: Sequence[SliceShift], noun: str) -> Layered:
@@ -68,7 +68,7 @@ def shifts(rows: Sequence[SliceShift], noun: str) -> Layered:
         x2="upper:Q",
     )
     dots = base.mark_point(filled=True, opacity=1, size=45).encode(x="share:Q")
-    return alt.layer(bars, dots).properties(height=36 * len(rows) + 100)
+    return alt.layer(bars, dots).properties(height=36 * len(rows) + 130)
 
 
 def _sides(row: SliceShift) -> list[dict[str, Any]]:

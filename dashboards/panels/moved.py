@@ -17,6 +17,8 @@ from monitor.domain.window import DAY, HOUR, Window
 from monitor.slo.objective import Objective
 from monitor.store.queries.drift import Finding
 
+MOST_SLICES = 12
+
 
 def moved(objective: Objective | None, during: Window) -> None:
     st.subheader("Which side moved", anchor=False)
@@ -30,11 +32,10 @@ def moved(objective: Objective | None, during: Window) -> None:
     streams = sorted({one.stream for one in found})
     rows = [stream_row(stream, whole, earlier.get(stream)) for stream in streams]
     parts.table(rows, ("stream", "before", "during", "effect", "adjusted p", "n", "since (UTC)"))
-    drifted = {
-        f"{one.slice} ({one.stream})" for one in found if one.slice != ALL_TRAFFIC and one.verdict == DriftVerdict.DRIFT
-    }
-    if drifted:
-        st.caption("Slices that drifted: " + "; ".join(plain(one) for one in sorted(drifted)[:12]))
+    for stream in streams:
+        drifted = {one.slice for one in found if one.stream == stream and one.verdict == DriftVerdict.DRIFT}
+        if parts_of_it := sorted(str(one) for one in drifted - {ALL_TRAFFIC})[:MOST_SLICES]:
+            st.caption(f"**{plain(stream)}** drifted in: {plain('; '.join(parts_of_it))}")
     with st.expander("Evidence over time"):
         context = Window(during.start - DAY, during.end + HOUR)
         for stream in streams:

@@ -12,6 +12,8 @@ from dashboards.charts.axes import Events
 from dashboards.charts.palette import VERDICTS
 from dashboards.frame import View
 from dashboards.words import NOTHING, count, lasting, moment, p_value, plain, span
+from monitor.domain.results import DriftVerdict
+from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Finding, Reference
 
 # What a stream can show; one that is not named here is shown without explanation.
@@ -24,7 +26,9 @@ KNOWN_STREAMS = {
 
 
 def page() -> None:
-    view = frame.open_page("Drift", "Did the inputs move away from the reference, which side of them, and since when?")
+    view = frame.open_page(
+        "Drift", "Did the inputs move away from the reference, which side of them, and since when?", frame.one_model
+    )
     if frame.nothing_yet():
         return
     references = data.references(view.model)
@@ -71,6 +75,7 @@ def stream(
         st.caption(KNOWN_STREAMS[reference.stream])
     if found:
         latest(found[-1])
+        st.caption(persistence(found))
         left, right = st.columns(2, gap="large")
         with left:
             parts.chart(charts.evidence(found, view.window, events))
@@ -111,6 +116,14 @@ def latest(one: Finding) -> None:
             "Shift of the mean, in standard deviations of single rows, that this n would find in 8 cases of 10. "
             "A smaller one could be there and stay unseen.",
         )  # fmt: skip
+
+
+def persistence(found: Sequence[Finding]) -> str:
+    """One window may drift by chance; several in a row do not."""
+    last = [one.verdict for one in found[-LOOKS:]]
+    drifting = sum(verdict is DriftVerdict.DRIFT for verdict in last)
+    words = "it persists" if persists(last) else "it does not persist"
+    return f"Drift in {drifting} of the last {len(last)} ticks of this range: {words} ({NEEDED} are needed)."
 
 
 def _deviations(distance: float | None) -> str:

@@ -22,7 +22,7 @@ ANY_REASON = "all reasons"
 
 
 def page() -> None:
-    view = frame.open_page("Ingest health", "Does everything that is logged arrive, and in time?", with_model=False)
+    view = frame.open_page("Ingest health", "Does everything that is logged arrive, and in time?")
     lags = data.partition_lags()
     if not lags:
         frame.empty(

@@ -22,9 +22,7 @@ from monitor.store.queries.incidents import windows_of
 
 def page() -> None:
     view = frame.open_page(
-        "On-call",
-        "One alert: what burns, how sure that is, which side moved, which slices carry it, what to do.",
-        with_model=False,
+        "On-call", "One alert: what burns, how sure that is, which side moved, which slices carry it, what to do."
     )
     if frame.nothing_yet():
         return
@@ -85,11 +83,10 @@ def head(incident: Incident, objective: Objective | None) -> None:
     lasted = f"open since {moment(incident.opened_at)} UTC, {lasting(until - incident.opened_at)}"
     if over:
         lasted = f"opened {moment(incident.opened_at)}, closed {moment(until)} UTC"
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        show = st.info if over else st.error
-        show(f"{words}  \n{lasted}: {plain(incident.latest)}", icon=":material/notifications_active:")
-        if not over:
-            acknowledge(incident)
+    show = st.info if over else st.error
+    show(f"{words}  \n{lasted}: {plain(incident.latest)}", icon=":material/notifications_active:")
+    if not over:
+        acknowledge(incident)
     frame.note(
         "Backfilled: found when past times were evaluated; nobody was told." if incident.backfilled else "",
         f"{plain(objective.description)}" if objective and objective.description else "",
@@ -101,13 +98,14 @@ def head(incident: Incident, objective: Objective | None) -> None:
 
 def acknowledge(incident: Incident) -> None:
     if incident.acknowledged_at is not None:
-        by = plain(incident.acknowledged_by or "")
-        st.success(
-            f"Acknowledged by {by} at {moment(incident.acknowledged_at)} UTC", icon=":material/how_to_reg:", width=300
-        )
+        words = f"Acknowledged by {plain(incident.acknowledged_by or '')} at {moment(incident.acknowledged_at)} UTC"
+        st.success(words, icon=":material/how_to_reg:", width=500)
         return
-    with st.form("acknowledge", border=False, width=300):
-        by = st.text_input("Your name", max_chars=80, persist_state="session", key="name")
+    with (
+        st.form("acknowledge", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
+    ):
+        by = st.text_input("Your name", max_chars=80, persist_state="session", key="name", width=240)
         if st.form_submit_button("Acknowledge", type="primary", icon=":material/how_to_reg:"):
             if not by.strip():
                 st.warning("Say who takes care of it.")

@@ -36,7 +36,7 @@ from monitor.store.queries.traffic import Traffic
 
 def page() -> None:
     view = frame.open_page(
-        "Overview", "Is the model fine? Objectives, alerts, traffic, accuracy and drift at a glance."
+        "Overview", "Is the model fine? Objectives, alerts, traffic, accuracy and drift at a glance.", frame.one_model
     )
     if frame.nothing_yet():
         return
@@ -105,8 +105,8 @@ def missing(total: Traffic, labelled: Accuracy) -> None:
     frame.note(
         f"Status mix: {count(total.ok)} ok, {count(total.error)} error, {count(total.timeout)} timeout, "
         f"{count(total.rejected)} rejected.",
-        f"Confidence missing for {percent(no_confidence.share, 0)} of requests." if no_confidence.count else "",
-        f"Latency missing for {percent(no_latency.share, 0)} of ok answers." if no_latency.count else "",
+        f"Confidence missing for {percent(no_confidence.share)} of requests." if no_confidence.count else "",
+        f"Latency missing for {percent(no_latency.share)} of ok answers." if no_latency.count else "",
         *parts.label_notes(labelled),
     )
     if not total.total:
@@ -118,8 +118,8 @@ def over_time(total: Traffic, labelled: Accuracy, view: View) -> None:
     if not total.total:
         return
     events, window = parts.events_of(view), view.window
-    rare = step_for(window, parts.points_for(total.total, each=150))
-    seldom = step_for(window, parts.points_for(labelled.correct.n, each=30))
+    rare = step_for(window, parts.points_for(total.total, each=400))
+    seldom = step_for(window, parts.points_for(labelled.correct.n, each=60))
     points = data.traffic_over_time(window, view.selection, view.step)
     left, right = st.columns(2, gap="large")
     with left:

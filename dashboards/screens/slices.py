@@ -25,39 +25,33 @@ SORTS = {
     "name": lambda row: row.value,
 }
 SHOWN = 40
-COLUMNS = ("value", "accuracy", "interval", "correct/n", "labels", "change", "change interval", "before", "state")
+COLUMNS = ("value", "accuracy", "interval", "correct/n", "state", "change", "change interval", "before", "labels")
 
 
 def page() -> None:
-    view = frame.open_page(
-        "Slices", "How good is the model on each part of the traffic, and has that changed?",
-        with_model=False,
-    )  # fmt: skip
+    question = "How good is the model on each part of the traffic, and has that changed?"
+    view = frame.open_page("Slices", question, choose_traffic)
     if frame.nothing_yet():
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        selection = choose_traffic()
-        dimension = choose_dimension(view, selection)
+    selection = view.selection
     labelled = data.labelled_accuracy(view.window, selection)
     if not labelled.correct.n:
         no_labels(selection)
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-        st.metric("All labelled answers", percent(labelled.correct.share, 2), width="content")
-        st.caption(certainty(labelled.correct), width="content")
+        dimension = choose_dimension(view, selection)
         order = st.segmented_control(
             "Sort by", list(SORTS), default="most labels", required=True, key="sort", bind="query-params"
         )
+        with st.container(width=260, gap="xxsmall"):
+            st.metric("All labelled answers", percent(labelled.correct.share, 2))
+            st.caption(certainty(labelled.correct))
     table = data.slice_table(view.window, dimension, selection)
     rows = sorted(table.rows, key=SORTS[order])
     shown(rows, table, labelled.correct)
-    st.download_button(
-        "Download CSV",
-        slices_csv(rows, table, view.window),
-        f"slices-{dimension.name}.csv",
-        "text/csv",
-        icon=":material/download:",
-    )
+    name_of_file = f"slices-{dimension.name}.csv"
+    content = slices_csv(rows, table, view.window)
+    st.download_button("Download CSV", content, name_of_file, "text/csv", icon=":material/download:")
     missing(table, labelled, view)
 
 
@@ -83,7 +77,7 @@ def shown(rows: Sequence[SliceRow], table: SliceTable, correct: Proportion) -> N
         if len(rows) > SHOWN:
             st.caption(f"The first {SHOWN} of {len(rows)} values; the table has them all.")
     with right:
-        parts.table([cells(row) for row in rows], COLUMNS, height=min(38 * (len(rows) + 1), 620))
+        parts.table([cells(row) for row in rows], COLUMNS, height=min(35 * (len(rows) + 1) + 3, 620))
 
 
 def cells(row: SliceRow) -> dict[str, object]:
@@ -93,7 +87,7 @@ def cells(row: SliceRow) -> dict[str, object]:
         "interval": between(change.now.interval) if found.n else "", "correct/n": f"{found.correct}/{found.n}",
         "labels": found.n, "change": points(change.difference) + (" *" if change.clear else ""),
         "change interval": "" if change.interval is None
-        else f"{points(change.interval.lower)} to {points(change.interval.upper)}",
+        else f"{points(change.interval.lower).removesuffix(' pt')} to {points(change.interval.upper)}",
         "before": f"{change.before.count}/{change.before.n}",
         "state": "ok" if found.state == "ok" else "not enough labels",
     }  # fmt: skip

@@ -20,14 +20,13 @@ from monitor.store.queries.alerts import Delivery
 from monitor.store.queries.slos import SloTick
 
 OVERVIEW = ("objective", "state", "target", "budget left", "bad / events", "burn", "limit", "evaluated (UTC)", "slo")
-TIERS = ("tier", "asks for", "state", "burn", "limit", "windows", "bad / events", "why", "to detect", "to clear")
+TIERS = ("tier", "asks for", "state", "burn", "limit", "windows", "bad / events", "to detect", "to clear", "why")
 MESSAGES = ("due (UTC)", "slo", "about", "channel", "state", "attempts", "last error")
 
 
 def page() -> None:
     view = frame.open_page(
-        "SLOs and alerts", "How fast does each error budget burn, what is left, and who was told?",
-        with_model=False,
+        "SLOs and alerts", "How fast does each error budget burn, what is left, and who was told?"
     )  # fmt: skip
     objectives = data.objectives()
     ticks = {one.slo: one for one in data.latest_ticks(min(view.window.end, data.now()))}
@@ -36,10 +35,7 @@ def page() -> None:
     alerts(view)
     if names:
         st.divider()
-        words = {name: objectives[name].display_name if name in objectives else name for name in names}
-        chosen = st.selectbox(
-            "Objective", names, format_func=lambda name: f"{words[name]} ({name})", key="slo", bind="query-params"
-        )
+        chosen = st.selectbox("Objective", names, key="slo", bind="query-params")
         objective(chosen, objectives.get(chosen), ticks.get(chosen), view)
     st.divider()
     messages(view)
@@ -89,6 +85,7 @@ def alerts(view: View) -> None:
 
 def objective(name: str, document: Objective | None, tick: SloTick | None, view: View) -> None:
     """One SLO in full."""
+    st.subheader(plain(document.display_name if document else name), anchor=False)
     st.caption(promise(document))
     if tick is None:
         frame.empty("Never evaluated in or before this range.", "`snellen schedule` evaluates it every minute.")

@@ -60,7 +60,7 @@ def test_the_alert_shows_which_side_moved_and_since_when(open_page: Open) -> Non
         "stream": "image", "before": "● no drift", "during": "▲ drift", "effect": "0.81", "adjusted p": "3e-05",
         "n": 400, "since (UTC)": "2026-03-02 11:00",
     }  # fmt: skip
-    assert "device = camera-b (image)" in said(app)
+    assert "**image** drifted in: device = camera-b" in said(app)
 
 
 def test_six_wrong_answers_are_shown_and_stay_the_same(open_page: Open) -> None:

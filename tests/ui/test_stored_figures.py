@@ -44,7 +44,7 @@ def test_the_overview_counts_requests_and_labels(open_page: Open) -> None:
     assert "n = 1,000" in words
     assert "165/205" in words
     assert "900 ok, 100 error, 0 timeout, 0 rejected" in words
-    assert "Confidence missing for 20% of requests" in words
+    assert "Confidence missing for 20.0% of requests" in words
     assert "3,460" not in words, "replays have no part in the model's accuracy"
 
 
@@ -72,6 +72,20 @@ def test_slices_show_both_runs_of_a_replayed_exam_exactly(open_page: Open) -> No
     assert cells(app, "value", "vision-direct")["correct/n"] == "734/1730"
     assert cells(app, "value", "standard-direct")["accuracy"] == "40.12%"
     assert metrics(app)["All labelled answers"] == "41.27%"
+
+
+def test_a_replayed_log_is_shown_whole_whatever_range_is_chosen(open_page: Open) -> None:
+    app = open_page("slices", range="1 h", source="replay: old exam (exam-1)", dimension="run")
+
+    assert cells(app, "value", "standard-direct")["correct/n"] == "694/1730"
+    assert "2026-03-02 02:00 to 2026-03-02 02:01 UTC (1 min)**: a replayed log is shown whole" in said(app)
+
+
+def test_a_range_of_your_own_cuts_a_replayed_log_too(open_page: Open) -> None:
+    query = {"range": "Custom", "from": "2026-03-02T03:00", "to": "2026-03-02T12:00"}
+    app = open_page("slices", source="replay: old exam (exam-1)", **query)
+
+    assert "No labels in this range" in said(app)
 
 
 def test_slices_compare_with_the_day_before(open_page: Open) -> None:
@@ -108,6 +122,7 @@ def test_calibration_judges_only_answers_with_a_confidence(open_page: Open) -> N
     assert found["Signed gap"] == "+10.0 pt"
     assert found["ECE"] == "10.0 pt"
     assert found["Brier score"] == "0.170"
+    assert "0.125 to 0.215" in said(app)
     assert "Confidence missing for 5 of 205" in said(app)
     assert "n = 200" in said(app)
 
@@ -145,6 +160,14 @@ def test_objectives_show_what_a_detection_needs(open_page: Open) -> None:
     assert str(quick["to detect"]).isdigit()
     assert cells(app, "slo", "exam-accuracy", beside="target")["bad / events"] == "30/400"
     assert cells(app, "slo", "exam-idle", beside="target")["state"] == "○ no data"
+
+
+def test_a_link_names_the_objective(open_page: Open) -> None:
+    app = open_page("slos", slo="exam-idle")
+
+    assert not app.exception
+    assert "exam-idle" in [one.value.replace("\\", "") for one in app.subheader]
+    assert cells(app, "tier", "page_quick")["state"] == "○ no data"
 
 
 def test_objectives_show_who_was_told(open_page: Open) -> None:

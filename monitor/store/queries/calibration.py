@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 from sqlalchemy import Connection, text
 
 from monitor.domain.window import Window
+from monitor.stats.intervals import Interval
 from monitor.store.queries.accuracy import COUNTS
 from monitor.store.queries.selection import Selection, bounds
 from monitor.store.queries.slices import Dimension
@@ -22,6 +25,16 @@ class Outcomes:
     correct: NDArray[np.bool_]
     without_confidence: int
     """Labelled answers that cannot be used."""
+
+    def brier_interval(self, level: float = 0.95) -> Interval | None:
+        """Of the Brier score: Student's t interval of the mean squared distance, within [0, 1]; None below two rows."""
+        n = self.confidence.size
+        if n < 2:
+            return None
+        squares = (self.confidence - self.correct) ** 2
+        margin = float(stdtrit(n - 1, (1 + level) / 2)) * float(squares.std(ddof=1)) / sqrt(n)
+        mean = float(squares.mean())
+        return Interval(max(0.0, mean - margin), min(1.0, mean + margin))
 
 
 _OUTCOMES = f"""
