@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
@@ -29,6 +30,16 @@ class Position(Protocol):
 
 
 EMPTY = Batch((), {}, {}, {})
+BEGINNINGS_TIMEOUT_MS = CLOSE_TIMEOUT_MS = 3000
+LOGS_CHECKED_S = 2.0
+"""How often, while nothing comes, the topics are asked whether they are still the same."""
+
+
+class _Reading(NamedTuple):
+    """A partition that we read, and the offset that comes next."""
+
+    partition: Partition
+    next: int
 
 
 class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
@@ -44,26 +55,23 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         session_timeout_ms: int = 6000,
     ) -> None:
         self._servers = config.bootstrap_servers
+        self._options = config.options() | {
+            "group_id": group,
+            "session_timeout_ms": session_timeout_ms,
+            "heartbeat_interval_ms": session_timeout_ms // 3,
+        }
         self._topic_names = sorted(topics)
         self._position = position
         self._unsettled: set[TopicPartition] = set()
         self._cut: set[TopicPartition] = set()
-        self._partitions: dict[TopicPartition, Partition] = {}
-        self._next: dict[TopicPartition, int] = {}
+        self._reading: dict[TopicPartition, _Reading] = {}
         self._topics = Topics(config)
         with translated("connecting", self._servers):
-            self._consumer = KafkaConsumer(
-                group_id=group,
-                enable_auto_commit=False,
-                allow_auto_create_topics=False,
-                auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
-                session_timeout_ms=session_timeout_ms,
-                heartbeat_interval_ms=session_timeout_ms // 3,
-                max_partition_fetch_bytes=4 * 1024 * 1024,
-                fetch_max_bytes=16 * 1024 * 1024,
-                **config.options(),
-            )
-            self._consumer.subscribe(self._topic_names, listener=self)
+            self._logs = self._current_logs()
+            self._consumer = self._make_consumer()
+        missing = sorted(set(self._topic_names) - set(self._logs))
+        if missing:
+            log.warning("topics are missing: make them with `snellen migrate`", extra={"topics": missing})
 
     # ---- called by the client's I/O thread: take note only -------------------------------------------------------
 
@@ -75,10 +83,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         for one in revoked:
             self._unsettled.discard(one)
-            self._partitions.pop(one, None)
-            self._next.pop(one, None)
+            self._reading.pop(one, None)
 
-    # ---- called by the poll thread ---------------------------------------------------------------------------------
+    # ---- called by the poll thread: any partition may be taken away between two lines ------------------------------
 
     def poll(self, max_records: int, max_bytes: int, linger_ms: int) -> Batch:
         """The next records, as many as fit; empty when none came within `linger_ms`.
@@ -86,27 +93,27 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         Raises:
             BrokerError: no answer.
         """
-        with translated("polling", self._servers):
-            self._settle()
-            fetched = self._fetch(max_records, max_bytes, linger_ms)
-            if fetched and self._logs_changed():
-                self.reposition()  # what was fetched may come from either log
-                return EMPTY
-        return self._batch(fetched)
+        try:
+            with translated("polling", self._servers):
+                return self._next_batch(max_records, max_bytes, linger_ms)
+        except Exception:
+            self.reposition()  # the client takes for read whatever it handed out
+            raise
 
     def reposition(self) -> None:
         """Forget all positions; the next poll asks the store again."""
-        assigned = self._consumer.assignment()
-        self._consumer.pause(*assigned)
-        self._unsettled |= assigned
+        for one in self._consumer.assignment():
+            self._unsettle(one)
 
     def keep_alive(self) -> None:
         """Stay in the group while a batch cannot be written, without fetching more."""
-        assigned = self._consumer.assignment()
-        self._consumer.pause(*assigned)
+        paused = [one for one in self._consumer.assignment() if self._pause(one)]
+        self._finish_joining()
         with translated("polling", self._servers):
             self._consumer.poll(timeout_ms=0)
-        self._consumer.resume(*(assigned - self._unsettled))
+        for one in set(paused) - self._unsettled:
+            with suppress(KeyError):  # taken away
+                self._consumer.resume(one)
 
     def commit(self, batch: Batch) -> None:
         """Tell Kafka, for lag tools only: our own store decides. A failure is logged and made good by the next one."""
@@ -122,49 +129,100 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def ends(self) -> dict[Partition, int]:
         """Log ends of the partitions that are read now, as the broker last told when it was asked for records."""
         return {
-            partition: max(self._consumer.highwater(one) or 0, self._next[one])
-            for one, partition in list(self._partitions.items())
-            if one in self._next
+            reading.partition: max(self._highwater(one), reading.next) for one, reading in list(self._reading.items())
         }
 
     def lags(self) -> dict[Partition, int]:
         """Records between what was handed out and the log's end, per partition."""
-        following = {
-            partition: self._next[one] for one, partition in list(self._partitions.items()) if one in self._next
-        }
         return {
-            partition: end - following[partition] for partition, end in self.ends().items() if partition in following
+            reading.partition: max(self._highwater(one) - reading.next, 0)
+            for one, reading in list(self._reading.items())
         }
 
     def owns(self, batch: Batch) -> bool:
         """Are all partitions of the batch still ours?"""
-        return set(batch.following) <= set(self._partitions.values())
+        return set(batch.following) <= {reading.partition for reading in list(self._reading.values())}
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=5000)
+        self._leave()
         self._topics.close()
+
+    def _next_batch(self, max_records: int, max_bytes: int, linger_ms: int) -> Batch:
+        self._finish_joining()
+        self._settle()
+        fetched = self._fetch(max_records, max_bytes, linger_ms)
+        if fetched or time.monotonic() - self._logs_checked > LOGS_CHECKED_S:
+            logs = self._current_logs()
+            if any(self._logs.get(name) != partitions for name, partitions in logs.items()):
+                self._rejoin(logs)  # what was fetched may come from either log
+                return EMPTY
+        return self._batch(fetched)
+
+    def _current_logs(self) -> dict[str, list[Partition]]:
+        logs = self._topics.partitions(self._topic_names)
+        self._logs_checked = time.monotonic()
+        return logs
+
+    def _make_consumer(self) -> KafkaConsumer:
+        consumer = KafkaConsumer(
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_bytes=16 * 1024 * 1024,
+            **self._options,
+        )
+        consumer.subscribe(self._topic_names, listener=self)
+        return consumer
+
+    def _rejoin(self, logs: dict[str, list[Partition]]) -> None:
+        """Begin as a new member, for a topic was made, made anew or enlarged: client and embedded broker cling to what
+        they knew of it, and may assign nothing for ever."""
+        log.info("topics have changed, joining the group anew", extra={"topics": sorted(logs)})
+        fresh = self._make_consumer()
+        try:
+            self._leave()
+        finally:
+            self._unsettled.clear()
+            self._cut.clear()
+            self._reading.clear()
+            self._consumer, self._logs = fresh, logs
+
+    def _leave(self) -> None:
+        """Leave the group, though not in the middle of joining it: the embedded broker would keep us for its leader,
+        and nobody would ever be assigned anything again."""
+        deadline = time.monotonic() + self._options["session_timeout_ms"] / 1500
+        with suppress(KafkaError):
+            while self._consumer._coordinator.rejoining and time.monotonic() < deadline:
+                self._finish_joining()
+                self._consumer.poll(timeout_ms=100)
+        self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+
+    def _finish_joining(self) -> None:
+        """Keep the client at joining the group until it is done.
+
+        kafka-python 3.0.12 forgets a join that a change of the topics began when a poll ends between its two steps:
+        it then sees no need for another, and reads nothing for ever.
+        """
+        if self._consumer._coordinator.rejoining:
+            self._consumer._coordinator.request_rejoin()
 
     def _settle(self) -> None:
         """Seek newly assigned partitions to where the store says, and let them flow."""
         waiting = set(self._unsettled) & self._consumer.assignment()
         if not waiting:
             return
-        known = {
-            TopicPartition(one.topic, one.number): one
-            for several in self._topics.partitions(self._topic_names).values()
-            for one in several
-        }
+        known = {TopicPartition(one.topic, one.number): one for several in self._logs.values() for one in several}
         waiting &= set(known)
-        beginnings = self._consumer.beginning_offsets(list(waiting))
+        beginnings = self._consumer.beginning_offsets(list(waiting), timeout_ms=BEGINNINGS_TIMEOUT_MS)
         for one in sorted(waiting):
             offset = self._position(known[one], beginnings[one], beyond_end=one in self._cut)
             self._cut.discard(one)
-            if one not in self._consumer.assignment():
-                continue  # taken away in the meantime
-            self._consumer.seek(one, offset)
-            self._consumer.resume(one)
-            self._partitions[one], self._next[one] = known[one], offset
-            self._unsettled.discard(one)
+            with suppress(KeyError, ValueError):  # taken away
+                self._consumer.seek(one, offset)
+                self._reading[one] = _Reading(known[one], offset)
+                self._consumer.resume(one)
+                self._unsettled.discard(one)
 
     def _fetch(self, max_records: int, max_bytes: int, linger_ms: int) -> dict[TopicPartition, list[Any]]:
         """Poll until the batch is full or the time is over."""
@@ -187,35 +245,53 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         following: dict[Partition, int] = {}
         ends: dict[Partition, int] = {}
         for one, some in fetched.items():
-            partition, following_offset = self._partitions.get(one), self._next.get(one)
-            if partition is None or following_offset is None or not self._continues(one, some[0].offset):
+            reading = self._reading.get(one)
+            if reading is None or not self._continues(one, reading.next, some[0].offset):
                 continue
+            partition, after = reading.partition, some[-1].offset + 1
             records.extend(_record(partition, raw) for raw in some)
-            expected[partition], following[partition] = following_offset, some[-1].offset + 1
-            self._next[one] = following[partition]
-            ends[partition] = max(self._consumer.highwater(one) or 0, following[partition])
+            expected[partition], following[partition] = reading.next, after
+            ends[partition] = max(self._highwater(one), after)
+            self._reading[one] = _Reading(partition, after)
         return Batch(tuple(records), expected, following, ends)
 
-    def _continues(self, one: TopicPartition, offset: int) -> bool:
+    def _continues(self, one: TopicPartition, expected: int, offset: int) -> bool:
         """Does this record follow what was read? Holes are normal (compaction, transactions), lost records are not.
 
         The client starts from the beginning when the broker does not have the offset that it asked for.
         """
-        expected = self._next[one]
         if offset == expected:
             return True
-        if offset > expected and self._consumer.beginning_offsets([one])[one] <= expected:
+        if offset > expected and self._beginning(one) <= expected:
             return True
         if offset < expected:
             self._cut.add(one)
-        self._consumer.pause(one)
-        self._unsettled.add(one)
+        self._unsettle(one)
         return False
 
-    def _logs_changed(self) -> bool:
-        current = {one for several in self._topics.partitions(self._topic_names).values() for one in several}
-        return not set(self._partitions.values()) <= current
+    def _beginning(self, one: TopicPartition) -> int:
+        return int(self._consumer.beginning_offsets([one], timeout_ms=BEGINNINGS_TIMEOUT_MS)[one])
+
+    def _highwater(self, one: TopicPartition) -> int:
+        """The log's end as last told; 0 when nobody told, or the partition was taken away."""
+        with suppress(KafkaError):
+            return self._consumer.highwater(one) or 0
+        return 0
+
+    def _unsettle(self, one: TopicPartition) -> None:
+        """Stop reading until the store has said where to read on."""
+        if self._pause(one):
+            self._unsettled.add(one)
+            self._reading.pop(one, None)
+
+    def _pause(self, one: TopicPartition) -> bool:
+        """False when it was taken away."""
+        with suppress(KeyError):
+            self._consumer.pause(one)
+            return True
+        return False
 
 
 def _record(partition: Partition, raw: Any) -> Record:
-    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", tuple(raw.headers))
+    headers = tuple((name, content or b"") for name, content in raw.headers)
+    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers)

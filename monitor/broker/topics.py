@@ -13,7 +13,7 @@ from monitor.broker.client import ClientConfig, translated
 from monitor.domain.records import Partition
 
 ENDS_TIMEOUT_S = 10.0
-NO_TOPIC_ID = "none"
+NO_TOPIC_ID = "none:{}"
 """Brokers older than Kafka 2.8 give topics no id; then a topic made anew is only noticed by its offsets."""
 
 
@@ -56,7 +56,7 @@ class Topics:
         self._admin.close()
 
     def _of(self, topic: dict[str, Any]) -> list[Partition]:
-        topic_id = str(topic["topic_id"] or NO_TOPIC_ID)
+        topic_id = str(topic["topic_id"] or NO_TOPIC_ID.format(topic["name"]))
         numbers = sorted(part["partition_index"] for part in topic["partitions"])
         return [Partition(self._cluster_id, topic["name"], topic_id, number) for number in numbers]
 

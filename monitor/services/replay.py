@@ -15,7 +15,8 @@ from monitor.replay.expressions import RowFault
 from monitor.replay.identity import replay_id
 from monitor.replay.mapping import Mapped
 from monitor.replay.pace import Pace
-from monitor.services.ship import Chunk, Events, Limits, Shipping, Tally, Wire, contradicted
+from monitor.services.missing import Events, contradicted
+from monitor.services.ship import Chunk, Limits, Shipping, Tally, Wire
 from monitor.store import replays
 from monitor.store.engine import transaction
 

@@ -7,7 +7,6 @@ nothing is sent twice on a guess, and an acknowledgement of a broker that then d
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections import deque
@@ -23,9 +22,9 @@ from monitor.domain.records import Partition
 from monitor.errors import BrokerError, SnellenError, StoreUnavailable
 from monitor.replay.mapping import Mapped
 from monitor.replay.pace import Pace
+from monitor.services.missing import Events, missing
 from monitor.store import replays
 from monitor.store.engine import transaction
-from monitor.store.predictions import known_hashes
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,9 +35,6 @@ FLUSH_S = 130.0
 """Longer than the client tries to deliver (120 s): a record has arrived or failed, and none is sent behind our back."""
 VAIN_RESENDS = 3
 """How often a chunk that the collectors read, and that still is not stored, is sent again before we give up."""
-
-Events = dict[bytes, Mapped]
-"""By content hash, in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,38 +305,6 @@ class _Patience:
     @property
     def over(self) -> bool:
         return time.monotonic() > self._until
-
-
-def missing(engine: Engine, replay_id: str, events: Events) -> Events:
-    """Those of the events that are neither stored with this very content nor dead letters of this replay.
-
-    Raises:
-        StoreError: PostgreSQL refused or does not answer.
-    """
-    with transaction(engine) as connection:
-        stored = known_hashes(connection, [one.request_id for one in events.values() if not one.is_label])
-        labels = replays.known_labels(connection, [digest for digest, one in events.items() if one.is_label])
-        left = {
-            digest: one
-            for digest, one in events.items()
-            if (digest not in labels if one.is_label else stored.get(one.request_id) != digest)
-        }
-        if not left:
-            return left
-        digests = {hashlib.sha256(one.raw).digest(): digest for digest, one in left.items()}
-        refused = {digests[one] for one in replays.refused(connection, replay_id, digests)}
-    return {digest: one for digest, one in left.items() if digest not in refused}
-
-
-def contradicted(engine: Engine, events: Events) -> list[str]:
-    """Request ids of predictions that are stored with a content that is none of these events'.
-
-    Raises:
-        StoreError: PostgreSQL refused or does not answer.
-    """
-    with transaction(engine) as connection:
-        stored = known_hashes(connection, [one.request_id for one in events.values() if not one.is_label])
-    return sorted(request_id for request_id, digest in stored.items() if digest not in events)
 
 
 def _read_positions(engine: Engine, group: str, topics: Collection[str]) -> dict[Partition, int]:

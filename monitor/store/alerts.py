@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from monitor.slo.evaluation import Evaluation
@@ -114,7 +115,7 @@ def _evaluation_row(evaluation: Evaluation, backfilled: bool) -> tuple[object, .
     return (
         evaluation.slo, evaluation.tick, str(evaluation.state), evaluation.bad, evaluation.total,
         evaluation.budget_remaining, evaluation.burn,
-        Json([_plain(asdict(tier)) for tier in evaluation.tiers]), Json(_plain(detail)), backfilled,
+        Json(msgspec.to_builtins(evaluation.tiers)), Json(_plain(detail)), backfilled,
     )  # fmt: skip
 
 

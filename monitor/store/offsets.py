@@ -24,9 +24,6 @@ _READ = text("""
     SELECT next_offset FROM stream_offsets
     WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
 """)
-_READ_ALL = text("""
-    SELECT cluster_id, topic, topic_id, partition, next_offset FROM stream_offsets WHERE consumer_group = :group
-""")
 _OTHER_LOG = text("""
     SELECT topic_id, next_offset FROM stream_offsets
     WHERE consumer_group = :group AND topic = :topic AND partition = :partition
@@ -84,14 +81,6 @@ def starting_offset(
     _record_gap(connection, group, partition, stored, beginning, reason)
     connection.execute(_ADVANCE, {**key, "expected": stored, "next": beginning, "end": None, "now": now})
     return beginning
-
-
-def stored_offsets(connection: Connection, group: str) -> dict[Partition, int]:
-    """The next offset of every partition that a group ever read."""
-    return {
-        Partition(row.cluster_id, row.topic, row.topic_id, row.partition): row.next_offset
-        for row in connection.execute(_READ_ALL, {"group": group})
-    }
 
 
 def note_ends(connection: Connection, group: str, ends: Iterable[tuple[Partition, int]], now: datetime) -> None:
