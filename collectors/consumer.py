@@ -62,10 +62,20 @@ class Consumer:
     def step(self, stop: threading.Event) -> int:
         """One batch: returns how many records it had."""
         batch = self._source.poll(*self._limits)
-        if batch.records and self._store(batch, stop):
-            self._source.commit(batch)
+        if batch.records:
+            self._hand_over(batch, stop)
         self._note_ends()
         return len(batch.records)
+
+    def _hand_over(self, batch: Batch, stop: threading.Event) -> None:
+        stored = False
+        try:
+            stored = self._store(batch, stop)
+        finally:
+            if not stored:
+                self._source.reposition()  # or the records after those that we drop would follow next
+        if stored:
+            self._source.commit(batch)
 
     def _store(self, batch: Batch, stop: threading.Event) -> bool:
         """Write, again and again while PostgreSQL is away. False: it has another owner now, or we were stopped."""
@@ -76,7 +86,6 @@ class Consumer:
                     self._handler.write(batch, self._clock())
             except Fenced as error:
                 log.info("batch dropped, its partition has another owner", extra={"error": str(error)})
-                self._source.reposition()
                 return False
             except StoreUnavailable as error:
                 log.warning("PostgreSQL refused a batch, trying again", extra={"error": str(error)[:500]})

@@ -13,6 +13,8 @@ from monitor.broker.client import ClientConfig, translated
 from monitor.domain.records import Partition
 
 ENDS_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_MS = 5000
+"""Who waits cannot be stopped meanwhile."""
 NO_TOPIC_ID = "none:{}"
 """Brokers older than Kafka 2.8 give topics no id; then a topic made anew is only noticed by its offsets."""
 
@@ -23,7 +25,7 @@ class Topics:
     def __init__(self, config: ClientConfig) -> None:
         self._servers = config.bootstrap_servers
         with translated("connecting", self._servers):
-            self._admin = KafkaAdminClient(**config.options())
+            self._admin = KafkaAdminClient(request_timeout_ms=REQUEST_TIMEOUT_MS, **config.options())
             self._cluster_id = str(self._admin.describe_cluster().get("cluster_id") or "none")
 
     def partitions(self, topics: Iterable[str]) -> dict[str, list[Partition]]:
