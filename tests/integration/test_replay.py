@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -23,15 +24,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from monitor.broker import ClientConfig
+from monitor.broker import ClientConfig, ensure_topics
 from monitor.embedded.broker import Broker
+from monitor.embedded.postgres import Postgres
 from monitor.embedded.process import wait_until
 from monitor.errors import SettingsError, SnellenError
 from monitor.replay import load_mapping
 from monitor.services.replay import Progress, Report, replay
 from monitor.services.score_labels import score_labels
 from monitor.services.ship import Limits, Wire
-from monitor.store.engine import make_engine
+from monitor.store.engine import make_engine, migrate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -60,7 +62,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from monitor.broker import ClientConfig
+from monitor.broker import ClientConfig, ensure_topics
 from monitor.replay import load_mapping
 from monitor.services.replay import replay
 from monitor.services.ship import Wire
@@ -134,7 +136,8 @@ class Site:
         self._collector: subprocess.Popen[bytes] | None = None
 
     def start_collector(self) -> None:
-        self.wire.ensure_topics()
+        topics = [self.wire.predictions_topic, self.wire.labels_topic, f"{self.topic}.deployments"]
+        ensure_topics(ClientConfig(self.servers), topics, 3)
         settings = {
             "SNELLEN_CONFIG": os.devnull,
             "SNELLEN_HOME": str(self.folder),
@@ -181,6 +184,8 @@ class Site:
     def close(self) -> None:
         self.kill_collector()
         self.engine.dispose()
+        log = self.folder / "collector.log"
+        print(log.read_text()[-3000:] if log.exists() else "no collector ran")  # noqa: T201 (shown when a test fails)
 
 
 @contextmanager
@@ -314,12 +319,39 @@ def _lose_what_is_acknowledged(site: Site, broker: Broker) -> None:
     assert wait_until(lambda: site.count("predictions") > 300, 60)
     site.kill_collector()
     time.sleep(1)
-    assert broker.process.id is not None
-    os.kill(broker.process.id.pid, signal.SIGKILL)
-    time.sleep(0.5)
-    assert broker.process.exit_code() == -signal.SIGKILL
-    broker.start()
+    kill_and_restart(broker)
     site.start_collector()
+
+
+def test_postgresql_killed_in_mid_run_loses_and_doubles_nothing(broker: str, topic: str, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="snellen-tests-") as home:
+        server = Postgres(Path(home))
+        server.start()
+        try:
+            migrate(server.url)
+            with site_at(server.url, broker, topic, tmp_path) as site:
+                ledger = write_log(site.file, 2000)
+                site.start_collector()
+                with site.start_replay(speed=0.4) as running:
+                    try:
+                        assert wait_until(lambda: site.count("predictions") > 300, 60)
+                        site.engine.dispose()
+                        kill_and_restart(server)
+                        output, _ = running.communicate(timeout=120)
+                    finally:
+                        running.kill()
+                assert json.loads(output)["refused"] == ledger.refused
+                assert_matches(site, ledger)
+        finally:
+            server.stop()
+
+
+def kill_and_restart(server: Broker | Postgres) -> None:
+    assert server.process.id is not None
+    os.kill(server.process.id.pid, signal.SIGKILL)
+    assert wait_until(lambda: server.process.exit_code() == -signal.SIGKILL, 5)
+    time.sleep(1)
+    server.start()
 
 
 def test_without_a_collector_it_stops_with_advice_and_resumes_later(site: Site) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from monitor.broker import ClientConfig
+from monitor.broker import ClientConfig, ensure_topics
 from monitor.replay import load_mapping
 from monitor.services.replay import Report, replay
 from monitor.services.score_labels import score_labels
@@ -44,7 +44,8 @@ def engine(database_url: str) -> Iterator[Engine]:
 def wire(database_url: str, broker: str, topic: str, tmp_path: Path) -> Iterator[Wire]:
     """A broker with one collector behind it."""
     wire = Wire.to(ClientConfig(broker), f"{topic}.predictions", f"{topic}.labels", 4, f"{topic}-ingest")
-    wire.ensure_topics()
+    deployments_topic = f"{topic}.deployments"
+    ensure_topics(ClientConfig(broker), [wire.predictions_topic, wire.labels_topic, deployments_topic], 4)
     settings = {
         "SNELLEN_CONFIG": os.devnull,
         "SNELLEN_HOME": str(tmp_path),
@@ -53,7 +54,7 @@ def wire(database_url: str, broker: str, topic: str, tmp_path: Path) -> Iterator
         "SNELLEN_KAFKA__GROUP": topic,
         "SNELLEN_KAFKA__PREDICTIONS_TOPIC": wire.predictions_topic,
         "SNELLEN_KAFKA__LABELS_TOPIC": wire.labels_topic,
-        "SNELLEN_KAFKA__DEPLOYMENTS_TOPIC": f"{topic}.deployments",
+        "SNELLEN_KAFKA__DEPLOYMENTS_TOPIC": deployments_topic,
     }
     with (tmp_path / "collector.log").open("wb") as log:
         collector = subprocess.Popen(
