@@ -49,7 +49,13 @@ class Sink:
         self._raise_failure()
 
     def close(self) -> None:
-        self._producer.close(timeout=10)
+        """Wait a while for what is queued, then let go.
+
+        Raises:
+            BrokerError: something was not acknowledged.
+        """
+        with translated("closing", self._servers):
+            self._producer.close(timeout=10)
 
     def _remember(self, failure: KafkaError) -> None:
         self._failure = failure

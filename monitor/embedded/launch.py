@@ -14,7 +14,8 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2  # linux/prctl.h, linux/securebits.h
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2  # linux/capability.h
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -30,6 +31,8 @@ def become(uid: int, gid: int, *, search: bool) -> None:
     """Give up root for good; with `search`, keep one capability that also survives the coming exec."""
     if search:
         check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep a capability")
+        # Without it access(2), by which initdb looks for its programs, forgets the capabilities of ordinary users.
+        check(libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "let access(2) see the capability")
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
