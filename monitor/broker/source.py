@@ -31,6 +31,8 @@ class Position(Protocol):
 
 EMPTY = Batch((), {}, {}, {})
 BEGINNINGS_TIMEOUT_MS = CLOSE_TIMEOUT_MS = 3000
+POLL_RECORDS = 32
+"""Taken from the client at once. Their sizes are not known before: compressed ones can be a thousand times larger."""
 LOGS_CHECKED_S = 2.0
 """How often, while nothing comes, the topics are asked whether they are still the same."""
 
@@ -233,7 +235,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             left_ms = int((deadline - time.monotonic()) * 1000)
             if left_ms <= 0:
                 break
-            for one, some in self._consumer.poll(timeout_ms=left_ms, max_records=max_records - records).items():
+            wanted = min(POLL_RECORDS, max_records - records)
+            for one, some in self._consumer.poll(timeout_ms=left_ms, max_records=wanted).items():
                 fetched.setdefault(one, []).extend(some)
                 records += len(some)
                 size += sum(len(record.value or b"") for record in some)

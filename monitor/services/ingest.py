@@ -139,8 +139,8 @@ class IngestService:
 
     def _fault(self, records: Sequence[Record], now: datetime) -> str | None:
         sorted_out = triage(records, self._options.decoders, self._options.limits, now)
-        carried = self._prepare(sorted_out)
         try:
+            carried = self._prepare(sorted_out)
             with trial(self._engine) as connection:
                 self._insert(connection, sorted_out, carried, now)
         except UnstorableValue as error:

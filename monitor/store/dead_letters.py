@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,12 +12,12 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.records import Record
 from monitor.domain.window import MINUTE, floor
+from monitor.store.copy import raw, stage
 
-_INSERT = text("""
-    INSERT INTO dead_letters (topic, topic_id, partition, record_offset, record_ts, reason, detail, raw, replay)
-    VALUES (:topic, :topic_id, :partition, :offset, :record_ts, :reason, :detail, :raw, :replay)
-    ON CONFLICT DO NOTHING
-""")
+_COLUMNS = (
+    ("topic", "text"), ("topic_id", "text"), ("partition", "int4"), ("record_offset", "int8"),
+    ("record_ts", "timestamptz"), ("reason", "text"), ("detail", "text"), ("raw", "bytea"), ("replay", "text"),
+)  # fmt: skip
 _COUNT = text("""
     INSERT INTO ingest_counters (minute, topic, outcome, records) VALUES (:minute, :topic, :outcome, :records)
     ON CONFLICT (minute, topic, outcome) DO UPDATE SET records = ingest_counters.records + EXCLUDED.records
@@ -33,9 +34,13 @@ class Rejected:
 
 
 def insert_dead_letters(connection: Connection, rejected: Sequence[Rejected]) -> None:
-    """Keep the raw bytes and where they stood."""
+    """Keep the raw bytes and where they stood. By COPY, one at a time: together they may not fit the memory twice."""
     if rejected:
-        connection.execute(_INSERT, [_row(one) for one in rejected])
+        names = ", ".join(name for name, _ in _COLUMNS)
+        staging = stage(connection, "dead_letters", _COLUMNS, map(_row, rejected))
+        raw(connection).execute(
+            f"INSERT INTO dead_letters ({names}) SELECT {names} FROM {staging} ON CONFLICT DO NOTHING"
+        )
 
 
 def count_outcomes(connection: Connection, outcomes: Counter[tuple[str, str]], now: datetime) -> None:
@@ -49,17 +54,16 @@ def count_outcomes(connection: Connection, outcomes: Counter[tuple[str, str]], n
         connection.execute(_COUNT, rows)
 
 
-def _row(rejected: Rejected) -> dict[str, object]:
-    record = rejected.record
-    stamped = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if record.timestamp_ms > 0 else None
-    return {
-        "topic": record.partition.topic,
-        "topic_id": record.partition.topic_id,
-        "partition": record.partition.number,
-        "offset": record.offset,
-        "record_ts": stamped,
-        "reason": rejected.reason,
-        "detail": rejected.detail[:MAX_DETAIL].replace("\x00", "\\0"),
-        "raw": record.value,
-        "replay": record.replay,
-    }
+def _row(rejected: Rejected) -> tuple[object, ...]:
+    record, where = rejected.record, rejected.record.partition
+    return (
+        where.topic, where.topic_id, where.number, record.offset, _stamp(record.timestamp_ms), str(rejected.reason),
+        rejected.detail[:MAX_DETAIL].replace("\x00", "\\0"), record.value, record.replay,
+    )  # fmt: skip
+
+
+def _stamp(milliseconds: int) -> datetime | None:
+    """None where there is no timestamp, or one of no calendar: producers may write any 64 bits."""
+    with suppress(ValueError, OverflowError):
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > 0 else None
+    return None

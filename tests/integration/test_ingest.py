@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
+import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
-from monitor.domain.records import Batch, Partition
+from monitor.domain.records import REPLAY_HEADER, Batch, Partition
 from monitor.errors import Fenced
 from monitor.sampling import selected
 from monitor.services.ingest import LABEL_KEY, IngestService
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Build = Callable[..., dict[str, Any]]
 Send = Callable[..., Batch]
 Rows = Callable[..., list[Any]]
@@ -122,6 +126,77 @@ def test_bad_fields_become_dead_letters(
     ingest.write(send(prediction("good"), {**prediction("bad"), **change}), NOW)
     assert rows("SELECT reason FROM dead_letters") == [reason]
     assert rows("SELECT request_id FROM predictions") == ["good"]
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, 1, 2**62, -(2**62)])
+def test_a_dead_letter_may_carry_any_timestamp(
+    ingest: IngestService, send: Send, rows: Rows, timestamp_ms: int
+) -> None:
+    batch = send(b"garbage")
+    ingest.write(replace(batch, records=(replace(batch.records[0], timestamp_ms=timestamp_ms),)), NOW)
+    assert rows("SELECT record_ts FROM dead_letters") == [
+        EPOCH + timedelta(milliseconds=1) if timestamp_ms == 1 else None
+    ]
+
+
+@pytest.mark.parametrize("raw", [b"garbage", None])
+def test_a_replay_may_be_named_by_any_bytes(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows, raw: bytes | None
+) -> None:
+    batch = send(raw or prediction("a"))
+    ingest.write(replace(batch, records=(replace(batch.records[0], headers=((REPLAY_HEADER, b"a\x00\xff"),)),)), NOW)
+    table = "dead_letters" if raw else "predictions"
+    assert rows(f"SELECT replay FROM {table}") == ["a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"]
+
+
+def test_deep_nesting_is_refused_before_it_meets_the_stack_end(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    """Reading takes less of the stack than writing: there are depths that can be read only."""
+    deep = [msgspec.Raw(b"[" * depth + b"]" * depth) for depth in range(930, 970, 2)]
+    events = [prediction(f"p{index}", extra={"x": one}) for index, one in enumerate(deep)]
+    events += [label(f"l{index}", extra={"x": one}) for index, one in enumerate(deep)]
+    ingest.write(send(*events), NOW)
+    assert rows("SELECT count(*) FROM dead_letters") == [len(events)]
+
+
+def test_no_measure_can_make_a_sum_infinite(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
+    ingest.write(
+        send(*(prediction(f"r{index}", cost_usd=cost) for index, cost in enumerate([1e15, 1e15, 1e308, 1e308]))), NOW
+    )
+    assert rows("SELECT cost_usd FROM rollups_minute WHERE dimension = ''") == [2e15]
+    assert rows("SELECT reason FROM dead_letters") == ["invalid", "invalid"]
+
+
+def test_an_embedder_that_cannot_be_numbered_makes_a_dead_letter_and_stops_nothing(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, rows: Rows
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE embedders ALTER COLUMN id RESTART WITH 32767"))
+    embedded = [prediction(name, embeddings=[vector("image", np.ones(4), name)]) for name in ("e1", "e2", "e3")]
+    ingest.write(send(prediction("a"), *embedded, prediction("b")), NOW)
+    assert rows("SELECT request_id FROM predictions ORDER BY 1") == ["a", "b", "e1"]
+    assert rows("SELECT reason, record_offset FROM dead_letters ORDER BY 2") == [("unstorable", 2), ("unstorable", 3)]
+
+
+def test_texts_as_long_as_they_may_be_fit_every_index(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    rng = random.Random(1)
+
+    def of(length: int) -> str:
+        return "".join(chr(rng.randrange(0x10000, 0x10FFFF)) for _ in range(length))
+
+    model = {"name": of(128), "version": of(128), "variant": "stable"}
+    event = prediction(of(128), model=model, task=of(128), slices={"device": of(256)})
+    assert ingest.write(send(event), NOW) == {("t", "accepted"): 1}
+    assert len(rows("SELECT 1 FROM rollups_minute")) == 2
+
+
+def test_a_replay_may_span_many_days(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
+    days = [prediction(f"r{index}", ts=(NOW - timedelta(days=7 * index)).isoformat()) for index in range(150)]
+    ingest.write(send(*days, replay="years"), NOW)
+    assert rows("SELECT count(*), count(DISTINCT tableoid) FROM predictions") == [(150, 150)]
 
 
 def test_replays_may_be_old(ingest: IngestService, send: Send, prediction: Build, rows: Rows) -> None:
