@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -11,21 +11,29 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from monitor.errors import StoreError, StoreUnavailable, UnstorableValue
+from monitor.errors import SettingsError, StoreError, StoreUnavailable, UnstorableValue
 
 ROOT = Path(__file__).resolve().parents[2]
+_LIMIT_EXCEEDED = "54"
+"""Class of SQLSTATE: a value is too large for an index, a statement too complex; psycopg has them among the passing."""
 MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
 
 
 def make_engine(url: str, *, pool_size: int = 4, application: str = "snellen") -> Engine:
-    """An engine in UTC that notices dead connections before it hands them out."""
+    """An engine in UTC that notices dead connections before it hands them out, and quotes no values in its errors.
+
+    Raises:
+        SettingsError: the URL is none of a PostgreSQL under psycopg.
+    """
     return create_engine(
-        url,
+        _parse(url),
         pool_size=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,
         connect_args={"application_name": application, "options": "-c timezone=UTC", "connect_timeout": 10},
     )
 
@@ -36,14 +44,11 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         StoreUnavailable: no answer, out of space, a broken deadlock: the whole transaction may be tried again.
-        UnstorableValue: a value that no column can hold.
+        UnstorableValue: a value that no column or index can hold.
         StoreError: anything else that PostgreSQL refused.
     """
-    try:
-        with engine.begin() as connection:
-            yield connection
-    except (DBAPIError, psycopg.Error) as error:
-        raise _translated(error) from error
+    with translated(), engine.begin() as connection:
+        yield connection
 
 
 @contextmanager
@@ -53,9 +58,21 @@ def trial(engine: Engine) -> Iterator[Connection]:
     Raises:
         StoreError: as `transaction`.
     """
+    with translated(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours at this door.
+
+    Raises:
+        StoreError: as `transaction`.
+    """
     try:
-        with engine.connect() as connection:
-            yield connection
+        yield
+    except PoolExhausted as error:
+        raise StoreUnavailable(f"all connections to PostgreSQL are in use: {error}") from error
     except (DBAPIError, psycopg.Error) as error:
         raise _translated(error) from error
 
@@ -63,11 +80,20 @@ def trial(engine: Engine) -> Iterator[Connection]:
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     kind = StoreError
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        kind = StoreUnavailable
-    elif isinstance(cause, psycopg.DataError):
+    if isinstance(cause, psycopg.DataError) or (getattr(cause, "sqlstate", None) or "").startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
+    elif isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        kind = StoreUnavailable
     return kind(f"PostgreSQL: {type(cause).__name__}: {cause}")
+
+
+def _parse(url: str) -> URL:
+    parsed = None
+    with suppress(ArgumentError, ValueError):
+        parsed = make_url(url)
+    if parsed is None or parsed.drivername != "postgresql+psycopg":
+        raise SettingsError("database_url must be written postgresql+psycopg://user:password@host:port/database")
+    return parsed
 
 
 def migrate(url: str, revision: str = "head") -> None:
@@ -96,10 +122,12 @@ def require_migrated(engine: Engine) -> None:
     """
     head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     try:
-        with engine.connect() as connection:
+        with translated(), engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-    except OperationalError as error:
-        raise StoreUnavailable(f"PostgreSQL does not answer at {engine.url!r}: {error.orig}") from error
+    except StoreUnavailable as error:
+        url = engine.url  # its query may hold a password
+        where = f"{url.host or url.query.get('host', 'the local socket')}, database {url.database}"
+        raise StoreUnavailable(f"no answer from {where}: {error}") from error
     if current != head:
         raise StoreError(f"the schema is at {current or 'nothing'}, this code needs {head}: run `snellen migrate`")
 

@@ -7,13 +7,19 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
+from monitor.store.engine import translated
+
 BACKFILL = 0x42414B  # "BAK"
 
 
 @contextmanager
 def hold(engine: Engine, key: int) -> Iterator[None]:
-    """Hold a lock on a connection of its own until the end of the block, waiting for it if need be."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    """Hold a lock on a connection of its own until the end of the block, waiting for it if need be.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    with translated(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
         try:
             yield

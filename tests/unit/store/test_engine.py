@@ -1,0 +1,134 @@
+"""The database's door: every fault is one of ours, says whether another try may help, and shows no secret."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.errors import SettingsError, SnellenError, StoreError, StoreUnavailable, UnstorableValue
+from monitor.store import locks
+from monitor.store.engine import make_engine, migrate, require_migrated, transaction, trial
+
+SECRET = "hunter2"  # noqa: S105 (of nobody)
+AWAY = f"postgresql+psycopg://user:{SECRET}@127.0.0.1:1/db"
+URLS = [
+    AWAY,
+    f"postgresql+psycopg://127.0.0.1:1/db?user=u&password={SECRET}",
+    f"postgresql+psycopg://user:{SECRET}@127.0.0.1:99999/db",
+    f"postgresql+psycopg://user:{SECRET}@127.0.0.1:port/db",
+    f"postgresql+psycopg://user:{SECRET}@127.0.0.1:1/db?bogus={SECRET}",
+    f"postgresql+psycopg://user:{SECRET}@[127.0.0.1/db",
+    f"postgres://user:{SECRET}@127.0.0.1:1/db",
+    f"just {SECRET}",
+]
+INSERT = text("INSERT INTO request_ids VALUES (:id, '\\x00', now())")
+
+
+def everything_said(error: BaseException | None) -> str:
+    """The message and those of its causes, which a traceback would show."""
+    return "" if error is None else f"{error} {everything_said(error.__cause__ or error.__context__)}"
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str) -> None:
+    for use in (require_migrated, _use, _hold):
+        with pytest.raises(SnellenError) as raised:
+            use(make_engine(url))
+        assert SECRET not in everything_said(raised.value)
+    with pytest.raises(SnellenError) as raised:
+        migrate(url)
+    assert SECRET not in everything_said(raised.value)
+
+
+def _use(engine: Engine) -> None:
+    with transaction(engine):
+        pass
+
+
+def _hold(engine: Engine) -> None:
+    with locks.hold(engine, 1):
+        pass
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:///x", "postgresql+psycopg://u@h:port/db"])
+def test_a_url_that_is_none_is_a_wrong_setting(url: str) -> None:
+    with pytest.raises(SettingsError, match="database_url"):
+        make_engine(url)
+
+
+def test_where_no_server_answers_another_try_may_help() -> None:
+    engine = make_engine(AWAY)
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
+        require_migrated(engine)
+    with pytest.raises(StoreUnavailable), transaction(engine):
+        pass
+    with pytest.raises(StoreUnavailable), trial(engine):
+        pass
+
+
+@pytest.mark.parametrize(
+    "value", ["nul \x00", "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9000), k=9999)))]
+)
+def test_a_value_that_no_column_or_index_can_hold_is_told_apart(engine: Engine, value: str) -> None:
+    with pytest.raises(UnstorableValue), transaction(engine) as connection:
+        connection.execute(INSERT, {"id": value})
+
+
+def test_a_statement_that_is_refused_is_neither(engine: Engine) -> None:
+    for statement in ("SELECT nothing", "INSERT INTO request_ids VALUES (NULL, NULL, NULL)"):
+        with pytest.raises(StoreError) as raised, transaction(engine) as connection:
+            connection.execute(text(statement))
+        assert type(raised.value) is StoreError
+
+
+def test_errors_do_not_quote_what_was_to_be_stored(engine: Engine) -> None:
+    with pytest.raises(StoreError) as raised, transaction(engine) as connection:
+        connection.execute(text("SELECT CAST(:prompt AS text), nothing"), {"prompt": "a customer's words"})
+    assert "customer" not in everything_said(raised.value)
+
+
+def test_a_trial_leaves_nothing(engine: Engine) -> None:
+    with trial(engine) as connection:
+        connection.execute(INSERT, {"id": "a"})
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM request_ids")).scalar() == 0
+
+
+def test_a_broken_deadlock_may_be_tried_again(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for name in "ab":
+            connection.execute(INSERT, {"id": name})
+    barrier = threading.Barrier(2)
+    raised: list[BaseException] = []
+
+    def work(first: str, second: str) -> None:
+        update = text("UPDATE request_ids SET ts = now() WHERE request_id = :id")
+        try:
+            with transaction(engine) as connection:
+                connection.execute(update, {"id": first})
+                barrier.wait(5)
+                connection.execute(update, {"id": second})
+        except StoreUnavailable as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in ("ab", "ba")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(raised) == 1
+
+
+def test_a_lock_is_held_by_one_and_seen_by_all(engine: Engine) -> None:
+    with locks.hold(engine, locks.BACKFILL), transaction(engine) as connection:
+        assert locks.is_held(connection, locks.BACKFILL)
+    with transaction(engine) as connection:
+        assert not locks.is_held(connection, locks.BACKFILL)
+
+
+def test_times_are_utc_whatever_the_server_says(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        assert connection.execute(text("SHOW timezone")).scalar() == "UTC"
