@@ -127,7 +127,7 @@ def require_migrated(engine: Engine) -> None:
     except StoreUnavailable as error:
         url = engine.url  # its query may hold a password
         where = f"{url.host or url.query.get('host', 'the local socket')}, database {url.database}"
-        raise StoreUnavailable(f"no answer from {where}: {error}") from error
+        raise StoreUnavailable(f"PostgreSQL does not answer at {where}: {error}") from error
     if current != head:
         raise StoreError(f"the schema is at {current or 'nothing'}, this code needs {head}: run `snellen migrate`")
 
