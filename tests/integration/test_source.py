@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from itertools import chain
@@ -220,13 +218,11 @@ def test_lag_is_what_was_not_handed_out(
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    """A broker that the test may stop; its clients' broken sockets are cleared away before anybody warns of them."""
+    """A broker that the test may stop."""
     server = Broker(tmp_path, preferred_port=30000 + os.getpid() % 10000)
     server.start()
     yield server
     server.stop()
-    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-        gc.collect()
 
 
 @pytest.mark.parametrize(("again", "topics_lack"), [(10, False), (4, True)], ids=["as many", "fewer, and later"])
