@@ -48,9 +48,9 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
     window = Window.before(tick, options.reference.window)
     with transaction(engine) as connection:
         compared = []
-        for reference in store.active_references(connection):
+        for reference in store.active_references(connection, tick):
             known = store.baselines(connection, reference.id)
-            for part, sketch in store.sketches_in(connection, reference, window).items():
+            for part, sketch in sorted(store.sketches_in(connection, reference, window).items()):
                 baseline = _baseline(known, part)
                 if baseline is None:
                     result = _unknown(part, sketch.n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -56,14 +56,23 @@ def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) 
     with transaction(engine) as connection:
         have = {(one.model, one.embedder_id) for one in store.active_references(connection)}
         waiting = {
-            source: first
+            source: window
             for source, first in store.sources(connection, tick).items()
-            if (source.model, source.embedder_id) not in have and tick - first >= options.span
+            if (source.model, source.embedder_id) not in have
+            and (window := _first_traffic(connection, options, source, first, tick))
         }
-    return sum(
-        make_reference(engine, options, source, Window(first, first + options.span), blessed=False)
-        for source, first in waiting.items()
-    )
+    return sum(make_reference(engine, options, source, window, blessed=False) for source, window in waiting.items())
+
+
+def _first_traffic(
+    connection: Connection, options: ReferenceOptions, source: Source, first: datetime, tick: datetime
+) -> Window | None:
+    """The first span of a source's traffic, or all of it where that was a trickle; None while there is not enough."""
+    for end in (first + options.span, tick):
+        window = Window(first, max(first, end))
+        if options.span <= window.length <= tick - first and store.count(connection, source, window) >= options.rows:
+            return window
+    return None
 
 
 def make_reference(engine: Engine, options: ReferenceOptions, source: Source, window: Window, *, blessed: bool) -> int:
@@ -78,9 +87,9 @@ def make_reference(engine: Engine, options: ReferenceOptions, source: Source, wi
     made = []
     with transaction(engine) as connection:
         store.next_epoch(connection)
-        rows = _thinned(list(store.embedded(connection, source, window)))
-        if len(rows) < options.rows and not blessed:
-            return 0
+        if not blessed and _has_reference(connection, source):
+            return 0  # another process was faster
+        rows = _thinned(store.embedded(connection, source, window))
         sketcher.admit(rows)
         for stream in STREAMS:
             try:
@@ -92,6 +101,13 @@ def make_reference(engine: Engine, options: ReferenceOptions, source: Source, wi
             for reference in made:
                 store.add_sketches(connection, reference.id, sketcher.sketch(reference, chunk))
     return len(made)
+
+
+def _has_reference(connection: Connection, source: Source) -> bool:
+    return any(
+        (one.model, one.embedder_id) == (source.model, source.embedder_id)
+        for one in store.active_references(connection)
+    )
 
 
 def _make(
@@ -129,10 +145,16 @@ def _make(
     return made
 
 
-def _thinned(rows: list[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
-    if len(rows) <= MAX_ROWS:
-        return rows
-    return [rows[index] for index in np.linspace(0, len(rows) - 1, MAX_ROWS).astype(int).tolist()]
+def _thinned(rows: Iterable[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
+    """Every row, or every second, fourth ... so that at most `MAX_ROWS` are held, however many there are."""
+    kept: list[EmbeddedPrediction] = []
+    step = 1
+    for index, row in enumerate(rows):
+        if index % step == 0:
+            kept.append(row)
+        if len(kept) > MAX_ROWS:
+            kept, step = kept[::2], 2 * step
+    return kept
 
 
 def _chunks(rows: Iterator[EmbeddedPrediction]) -> Iterator[list[EmbeddedPrediction]]:

@@ -67,9 +67,14 @@ def next_epoch(connection: Connection) -> None:
     connection.execute(text("UPDATE reference_epoch SET epoch = epoch + 1"))
 
 
-def active_references(connection: Connection) -> list[ActiveReference]:
+def active_references(connection: Connection, until: datetime | None = None) -> list[ActiveReference]:
+    """The references of now; with `until`, without those that rest on later traffic."""
     rows = connection.execute(
-        text("SELECT id, model, stream, embedder_id, fit, blessed FROM drift_references WHERE active ORDER BY id")
+        text(
+            "SELECT id, model, stream, embedder_id, fit, blessed FROM drift_references "
+            "WHERE active AND (CAST(:until AS timestamptz) IS NULL OR window_end <= :until) ORDER BY id"
+        ),
+        {"until": until},
     )
     return [
         ActiveReference(row.id, row.model, row.stream, row.embedder_id, Fit.from_bytes(bytes(row.fit)), row.blessed)
@@ -172,6 +177,18 @@ def sources(connection: Connection, until: datetime) -> dict[Source, datetime]:
         {"until": until},
     )
     return {Source(row.model, row.embedder_id, row.fingerprint): row.first for row in rows}
+
+
+def count(connection: Connection, source: Source, window: Window) -> int:
+    """How many predictions of a source have vectors in the window."""
+    found = connection.execute(
+        text(
+            "SELECT count(DISTINCT (e.ts, e.request_id)) FROM embeddings e JOIN predictions p USING (ts, request_id) "
+            "WHERE e.embedder_id = :embedder AND p.model = :model AND e.ts >= :start AND e.ts < :end"
+        ),
+        {"embedder": source.embedder_id, "model": source.model, "start": window.start, "end": window.end},
+    )
+    return int(found.scalar_one())
 
 
 def embedded(connection: Connection, source: Source, window: Window | None = None) -> Iterator[EmbeddedPrediction]:

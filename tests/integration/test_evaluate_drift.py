@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -85,6 +86,15 @@ class Traffic:
         end = {PARTITION: self.offset}
         self.service.write(Batch(records, {PARTITION: start}, end, end), START + last * HOUR)
 
+    def trickle(self, days: int) -> None:
+        """One prediction a day before the start."""
+        shift = days * 24
+        for day in range(days):
+            record = next(self._records(24 * day - shift, 24 * day - shift + 1, None))
+            end = {PARTITION: self.offset + 1}
+            self.service.write(Batch((record,), {PARTITION: self.offset}, end, end), START)
+            self.offset += 1
+
     def _records(self, first: int, last: int, shifted: int | None) -> Iterator[Record]:
         for number in range((last - first) * PER_HOUR):
             index = first * PER_HOUR + number
@@ -159,3 +169,38 @@ def test_a_tick_is_evaluated_once(engine: Engine, traffic: Traffic, rows: Rows) 
     before = rows("SELECT count(*) FROM drift_results")
     evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
     assert rows("SELECT count(*) FROM drift_results") == before != [0]
+
+
+def test_a_tick_before_the_reference_was_there_is_not_compared_with_it(
+    engine: Engine, traffic: Traffic, rows: Rows
+) -> None:
+    """A past tick is evaluated as it was known then: a reference made of later traffic was not."""
+    traffic.hours(0, 40)
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    known = rows("SELECT count(*) FROM drift_results")
+    assert evaluate_drift(engine, OPTIONS, START + 20 * HOUR) == 0
+    assert rows("SELECT count(*) FROM drift_results") == known
+
+
+def test_a_first_trickle_delays_the_reference_and_does_not_prevent_it(
+    engine: Engine, traffic: Traffic, rows: Rows
+) -> None:
+    """As when somebody tries the service out a week before its users come."""
+    traffic.trickle(days=7)
+    assert evaluate_drift(engine, OPTIONS, START) == 0
+    traffic.hours(0, 40)
+    evaluate_drift(engine, OPTIONS, START + 40 * HOUR)
+    assert rows("SELECT DISTINCT window_end FROM drift_references") == [START + 40 * HOUR]
+
+
+def test_replicas_make_a_reference_once(engine: Engine, traffic: Traffic, rows: Rows) -> None:
+    traffic.hours(0, 36)
+    threads = [threading.Thread(target=evaluate_drift, args=(engine, OPTIONS, START + 34 * HOUR)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rows("SELECT stream, active FROM drift_references ORDER BY 1") == [
+        ("agreement", True), ("image", True), ("prompt", True),
+    ]  # fmt: skip
+    assert rows("SELECT n FROM drift_results WHERE dimension = ''") == [2 * PER_HOUR] * 3
