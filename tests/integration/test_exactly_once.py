@@ -87,7 +87,8 @@ def test_kills_lose_nothing_and_double_nothing(
         collectors.kill(rng)
         collectors.start()
     _wait_for(lambda: _done(rows, ledger))
-    assert set(collectors.stop()) == {0}
+    # One that was started a moment ago may not have its handler yet: then the signal itself ends it.
+    assert set(collectors.stop()) <= {0, -signal.SIGTERM}
     assert rows("SELECT count(*), count(DISTINCT request_id) FROM predictions") == [
         (ledger["accepted"], ledger["accepted"])
     ]
