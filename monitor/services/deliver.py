@@ -18,7 +18,8 @@ from monitor.store.outbox import Due
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)
-BATCH = 20
+BATCH = 10
+"""So few that waiting in vain for every answer takes less than the lease."""
 FIRST_RETRY, LAST_RETRY = timedelta(seconds=10), timedelta(minutes=15)
 GIVE_UP_AFTER = 20
 """Attempts: about four hours."""
@@ -50,14 +51,22 @@ def _send(delivery: Delivery, due: Due, now: datetime) -> None:
         _channel(delivery, due.channel).notify(_message(delivery, due))
     except NotificationError as error:
         log.warning("notification failed", extra={"channel": due.channel, "slo": due.slo, "error": str(error)})
-        with transaction(delivery.engine) as connection:
-            if error.permanent or due.attempts >= GIVE_UP_AFTER:
-                outbox.mark_failed(connection, due.id, now, str(error))
-            else:
-                outbox.postpone(connection, due.id, now + retry_delay(due.attempts), str(error))
+        _put_off(delivery, due, now, str(error), permanent=error.permanent)
+    except Exception as error:  # a fault of ours: it must not keep the messages behind it from being sent
+        log.exception("notification failed", extra={"channel": due.channel, "slo": due.slo})
+        _put_off(delivery, due, now, f"{type(error).__name__}: {error}", permanent=False)
     else:
         with transaction(delivery.engine) as connection:
             outbox.mark_sent(connection, due.id, now)
+
+
+def _put_off(delivery: Delivery, due: Due, now: datetime, error: str, *, permanent: bool) -> None:
+    error = error.replace("\x00", "\N{REPLACEMENT CHARACTER}")  # a server's answer may hold what no text column can
+    with transaction(delivery.engine) as connection:
+        if permanent or due.attempts >= GIVE_UP_AFTER:
+            outbox.mark_failed(connection, due.id, now, error)
+        else:
+            outbox.postpone(connection, due.id, now + retry_delay(due.attempts), error)
 
 
 def _channel(delivery: Delivery, name: str) -> Channel:

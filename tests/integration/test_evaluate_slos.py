@@ -15,7 +15,8 @@ from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS
 from monitor.domain.window import MINUTE
 from monitor.errors import NotificationError
 from monitor.notify import CHANNELS, AlertMessage
-from monitor.services.deliver import Delivery, deliver
+from monitor.notify.webhook import TIMEOUT_SECONDS
+from monitor.services.deliver import BATCH, LEASE, Delivery, deliver
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.sli import SLIS
 from monitor.slo.objective import Objective
@@ -182,7 +183,7 @@ def test_a_message_is_sent_once_with_a_link_and_its_evidence(engine: Engine, ope
 def test_a_passing_fault_is_tried_again_later_and_a_lasting_one_is_not(
     engine: Engine, opened: datetime, rows: Rows
 ) -> None:
-    channel = Unreliable(NotificationError("try again"), NotificationError("no such address", permanent=True))
+    channel = Unreliable(NotificationError("try \x00 again"), NotificationError("no such address", permanent=True))
     delivery = Delivery(engine, {"log": channel}, None)
     deliver(delivery, opened)
     assert deliver(delivery, opened) == 0
@@ -207,3 +208,22 @@ def test_a_sender_that_died_leaves_its_message_to_the_next_one(engine: Engine, o
 def test_a_channel_that_is_not_configured_fails_and_says_so(engine: Engine, opened: datetime, rows: Rows) -> None:
     deliver(Delivery(engine, {}, None), opened)
     assert "not configured" in rows("SELECT last_error FROM notifications")[0]
+
+
+def test_a_fault_of_ours_in_one_message_keeps_no_other_from_being_sent(
+    engine: Engine, objective: Objective, outage: None, rows: Rows
+) -> None:
+    """As an evidence that an older version wrote: the message cannot be made, now or later."""
+    evaluate_slos(engine, [objective], ticks(200, 600), backfilled=False)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alert_transitions SET evidence = '{}' WHERE kind = 'opened'"))
+    channel = Unreliable()
+    assert deliver(Delivery(engine, {"log": channel}, None), START + 600 * MINUTE) == 2
+    assert [message.transition for message in channel.sent] == ["closed"]
+    [(error, due)] = rows("SELECT last_error, due_at FROM notifications WHERE sent_at IS NULL")
+    assert "KeyError" in error
+    assert due > START + 600 * MINUTE
+
+
+def test_a_batch_that_waits_in_vain_for_every_answer_ends_within_its_lease() -> None:
+    assert timedelta(seconds=TIMEOUT_SECONDS) * BATCH < LEASE
