@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from pydantic import BaseModel
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from monitor import cli, settings
@@ -81,8 +81,16 @@ def shown(default: object) -> str:
 
 
 def cli_page() -> str:
-    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
-    return "\n".join(["# Commands\n", *(command_section(name, one) for name, one in commands.items())])
+    return "\n".join(["# Commands\n", *(command_section(name, one) for name, one in commands(get_command(cli.app)))])
+
+
+def commands(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, TyperCommand]]:
+    """Every command with its full name, those of groups too."""
+    for name, one in group.commands.items():
+        if isinstance(one, TyperGroup):
+            yield from commands(one, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", one
 
 
 def command_section(name: str, command: TyperCommand) -> str:

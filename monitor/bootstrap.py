@@ -13,7 +13,7 @@ from monitor.broker import ClientConfig, Sink
 from monitor.embedding.embedder import Embedder
 from monitor.embedding.images import ImageOpener
 from monitor.errors import SettingsError
-from monitor.formats import FORMATS
+from monitor.formats import FORMATS, FormatOptions
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
@@ -111,7 +111,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
     ingest = settings.ingest
     options = IngestOptions(
         group=group(settings, "ingest"),
-        decoders=dict.fromkeys(topics(settings), FORMATS["native"]),
+        decoders=dict.fromkeys(topics(settings), FORMATS["native"](FormatOptions())),
         limits=_limits(settings),
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
@@ -124,7 +124,7 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
     """Raises SettingsError when no model is set, or it cannot be loaded."""
     options = EmbedOptions(
         group=group(settings, "embed"),
-        decoders={settings.kafka.predictions_topic: FORMATS["native"]},
+        decoders={settings.kafka.predictions_topic: FORMATS["native"](FormatOptions())},
         limits=_limits(settings),
         sample_rate=settings.embedder.sample_rate,
     )

@@ -1,12 +1,14 @@
-"""One decoder per log format: bytes of a record in, a typed event out."""
+"""One file per log format: a Kafka record in, typed events (or halves of calls logged apart) out.
 
-from collections.abc import Callable
+A new format is one file here, one line in `FORMATS`, and its section in docs/formats.md.
+"""
 
-from monitor.domain.events import Event
 from monitor.formats import native
+from monitor.formats.decoder import Decoded, Decoder, Format
+from monitor.formats.options import FormatOptions
 
-Decoder = Callable[[bytes], Event]
-
-FORMATS: dict[str, Decoder] = {
-    "native": native.decode,
+FORMATS: dict[str, Format] = {
+    "native": native.decoder,
 }
+
+__all__ = ["FORMATS", "Decoded", "Decoder", "Format", "FormatOptions"]

@@ -10,12 +10,25 @@ import msgspec
 from msgspec import Struct
 
 from monitor.domain.events import SCHEMAS, Event, Extra, Rejection
+from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
+from monitor.formats.decoder import Decoder
+from monitor.formats.options import FormatOptions
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 MAX_DEPTH = 64
 """Levels of nesting inside `extra`: writing it again takes more of the stack than reading it did."""
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """The native format says everything itself: no option changes anything."""
+    del options
+    return _one_event
+
+
+def _one_event(record: Record) -> tuple[Event]:
+    return (decode(record.value),)
 
 
 def decode(raw: bytes) -> Event:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from monitor.errors import SettingsError
-from monitor.replay.mapping import Mapping
+from monitor.mapping.mapping import Mapping
 
 
 def replay_id(path: Path, mapping: Mapping) -> str:

@@ -9,7 +9,7 @@ import csv
 import gzip
 import itertools
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.errors import SettingsError
+from monitor.mapping.row import Row
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 _PARQUET_ROWS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    number: int
-    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

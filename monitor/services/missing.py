@@ -6,7 +6,7 @@ import hashlib
 
 from sqlalchemy import Engine
 
-from monitor.replay.mapping import Mapped
+from monitor.mapping.mapping import Mapped
 from monitor.store import replays
 from monitor.store.engine import transaction
 from monitor.store.predictions import known_hashes

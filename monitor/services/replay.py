@@ -10,10 +10,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from monitor.errors import SettingsError
-from monitor.replay import BadRow, Mapping, Row, RowTimes, count_rows, read_rows
-from monitor.replay.expressions import RowFault
+from monitor.mapping import Mapping, Row, RowTimes
+from monitor.mapping.expressions import RowFault
+from monitor.mapping.mapping import Mapped
+from monitor.replay import BadRow, count_rows, read_rows
 from monitor.replay.identity import replay_id
-from monitor.replay.mapping import Mapped
 from monitor.replay.pace import Pace
 from monitor.services.missing import Events, contradicted
 from monitor.services.ship import Chunk, Limits, Shipping, Tally, Wire

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from monitor.broker import ClientConfig, Sink, ensure_topics, topic_ends
 from monitor.domain.records import Partition
 from monitor.errors import BrokerError, SnellenError, StoreUnavailable
-from monitor.replay.mapping import Mapped
+from monitor.mapping.mapping import Mapped
 from monitor.replay.pace import Pace
 from monitor.services.missing import Events, missing
 from monitor.store import replays

@@ -92,7 +92,7 @@ def _read(record: Record, decode: Decoder, limits: Limits, now: datetime) -> Eve
         raise InvalidEvent(
             Rejection.OVERSIZED, f"{len(record.value)} bytes, {limits.max_record_bytes} are allowed (max_record_bytes)"
         )
-    event = decode(record.value)
+    (event,) = decode(record)  # type: ignore[misc]
     check(event.ts, now, limits.max_future, limits.max_age, replay=record.replay is not None)
     return event
 

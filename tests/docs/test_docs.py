@@ -13,8 +13,8 @@ from monitor.domain.events import Rejection
 from monitor.drift import DETECTORS
 from monitor.drift.streams import STREAMS
 from monitor.formats import FORMATS
+from monitor.mapping.transforms import TRANSFORMS
 from monitor.notify import CHANNELS
-from monitor.replay.transforms import TRANSFORMS
 from monitor.sli import SLIS
 from monitor.tasks import TASKS
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition, Record
-from monitor.formats import native
+from monitor.formats import FormatOptions, native
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.triage import Limits
 from monitor.store.engine import make_engine
@@ -36,7 +36,7 @@ def ingest(engine: Engine) -> IngestService:
 def make_service(engine: Engine) -> IngestService:
     options = IngestOptions(
         group="g",
-        decoders={TOPIC: native.decode},
+        decoders={TOPIC: native.decoder(FormatOptions())},
         limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
         slice_dimensions=("device",),
         max_slice_values=3,

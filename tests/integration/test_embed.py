@@ -24,7 +24,7 @@ from monitor.embedding.embedder import Embedder
 from monitor.embedding.encoder import Encoder
 from monitor.embedding.images import ImageOpener
 from monitor.errors import Fenced, FingerprintMismatch, StoreError
-from monitor.formats import native
+from monitor.formats import FormatOptions, native
 from monitor.sampling import selected
 from monitor.services.embed import EMBED_KEY, EmbedOptions, EmbedOutcome, EmbedService
 from monitor.services.ingest import IngestService
@@ -64,7 +64,7 @@ def make(engine: Engine, encoder: Encoder, tmp_path: Path, sketched: list[Embedd
     def build(sketch: Any = None, **changes: Any) -> EmbedService:
         options = EmbedOptions(
             group="g",
-            decoders={"t": native.decode},
+            decoders={"t": native.decoder(FormatOptions())},
             limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
             sample_rate=1.0,
         )

@@ -17,7 +17,7 @@ from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, Window
 from monitor.drift.sketch import sketch
-from monitor.formats import native
+from monitor.formats import FormatOptions, native
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.references import ReferenceOptions
@@ -62,7 +62,7 @@ class Traffic:
     def __init__(self, engine: Engine) -> None:
         options = IngestOptions(
             group="g",
-            decoders={"t": native.decode},
+            decoders={"t": native.decoder(FormatOptions())},
             limits=Limits(1 << 20, timedelta(minutes=5), timedelta(days=30)),
             slice_dimensions=("device",),
             max_slice_values=10,

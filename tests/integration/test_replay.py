@@ -29,7 +29,7 @@ from monitor.embedded.broker import Broker
 from monitor.embedded.postgres import Postgres
 from monitor.embedded.process import wait_until
 from monitor.errors import SettingsError, SnellenError
-from monitor.replay import load_mapping
+from monitor.mapping import load_mapping
 from monitor.services.replay import Progress, Report, replay
 from monitor.services.score_labels import score_labels
 from monitor.services.ship import Limits, Wire
@@ -63,7 +63,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from monitor.broker import ClientConfig, ensure_topics
-from monitor.replay import load_mapping
+from monitor.mapping import load_mapping
 from monitor.services.replay import replay
 from monitor.services.ship import Wire
 from monitor.store.engine import make_engine

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor.broker import ClientConfig, ensure_topics
-from monitor.replay import load_mapping
+from monitor.mapping import load_mapping
 from monitor.services.replay import Report, replay
 from monitor.services.score_labels import score_labels
 from monitor.services.ship import Wire

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitor.domain.events import Candidate, Label, Prediction
 from monitor.formats import native
-from monitor.replay import Row, load_mapping
+from monitor.mapping import Row, load_mapping
 
 PAGE = Path(__file__).parents[3] / "docs" / "replay.md"
 

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import SettingsError
-from monitor.replay import BadRow, Row, count_rows, read_rows, readers
+from monitor.mapping import Row
+from monitor.replay import BadRow, count_rows, read_rows, readers
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)
 tables = st.lists(st.fixed_dictionaries({"a": cells, "b": cells}), max_size=20)

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from monitor.domain.events import Event, Label, Prediction, content_hash, encode
 from monitor.errors import SettingsError
-from monitor.replay.expressions import RowFault
-from monitor.replay.readers import Row
-from monitor.replay.sections import AfterPrediction, Document, Section, Synthesized
-from monitor.replay.times import RowTimes, Synthesis
+from monitor.mapping.expressions import RowFault
+from monitor.mapping.row import Row
+from monitor.mapping.sections import AfterPrediction, Document, Section, Synthesized
+from monitor.mapping.times import RowTimes, Synthesis
 from monitor.slo.documents import read_documents
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from monitor.mapping.times import RowTimes, Synthesis, duration
 from monitor.replay.pace import Pace
-from monitor.replay.times import RowTimes, Synthesis, duration
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,8 +10,8 @@ from msgspec import Struct
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
 from monitor.domain.events import Label, Prediction
-from monitor.replay.expressions import parse
-from monitor.replay.times import Duration, Synthesis
+from monitor.mapping.expressions import parse
+from monitor.mapping.times import Duration, Synthesis
 
 
 class Section(BaseModel):
@@ -32,7 +32,7 @@ class AfterPrediction(Section):
     after_prediction: Duration
 
 
-_EXPRESSION = Annotated[Any, BeforeValidator(parse)]  # `monitor.replay.expressions.Expression`
+_EXPRESSION = Annotated[Any, BeforeValidator(parse)]  # `monitor.mapping.expressions.Expression`
 
 
 def _time(special: type[Section]) -> Any:

@@ -133,7 +133,7 @@ def replay(
 ) -> None:
     """Send a log through Kafka and the collectors; run it again to resume from what PostgreSQL holds."""
     from monitor import bootstrap, settings
-    from monitor.replay.mapping import load_mapping
+    from monitor.mapping.mapping import load_mapping
     from monitor.services.replay import replay as send
 
     config = settings.load()
@@ -200,7 +200,3 @@ def _aware(moment: datetime) -> datetime:
 def _print_component(component: ComponentStatus) -> None:
     detail = f"  {component.detail}" if component.detail else ""
     typer.echo(f"{component.name:<12} {component.state:<11} {component.address or '':<40}{detail}".rstrip())
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.replay.transforms import MAX_LITERAL, TRANSFORMS
+from monitor.mapping.transforms import MAX_LITERAL, TRANSFORMS
 
 TABLE = {1: "one", "eng": "English"}
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from monitor.domain.events import Event, Label, Prediction, content_hash
 from monitor.errors import SettingsError
 from monitor.formats import native
-from monitor.replay import Mapping, Row, RowTimes, load_mapping
-from monitor.replay.expressions import RowFault
+from monitor.mapping import Mapping, Row, RowTimes, load_mapping
+from monitor.mapping.expressions import RowFault
 
 MINIMAL = """
 prediction:

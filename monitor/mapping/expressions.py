@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from monitor.replay.transforms import TRANSFORMS, string
+from monitor.mapping.transforms import TRANSFORMS, string
 
 _STEP = re.compile(r"\.([^.\[\]'\s]+)|\[([0-9]{1,6})\]|\['([^']+)'\]")
 _NOTHING = object()

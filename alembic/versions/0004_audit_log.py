@@ -1,0 +1,18 @@
+"""audit log.
+
+Compatibility: collectors of the release before this one still write while it runs. So add columns nullable or with a
+default, never rename, and drop only what the last release no longer touches.
+"""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

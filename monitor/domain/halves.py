@@ -1,0 +1,83 @@
+"""Calls whose request and response are logged apart, as two records that share an id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Literal
+
+import msgspec
+
+from monitor.domain.events import Prediction, Rejection
+from monitor.errors import InvalidEvent
+
+Side = Literal["request", "response"]
+DIGEST_BYTES = 8
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One side of a call."""
+
+    pair_id: str
+    """What both sides carry; becomes the request_id."""
+    side: Side
+    ts: datetime
+    """When the request came in, or the response went out. Aware."""
+    fields: dict[str, Any]
+    """What this side knows of a `prediction/v1`, nested and named as in its JSON: plain values, no structs."""
+
+    @property
+    def digest(self) -> bytes:
+        """8 bytes that differ when anything of this side differs."""
+        return blake2b(_encode([self.side, self.ts, self.fields]), digest_size=DIGEST_BYTES).digest()
+
+
+def join(request: Half, response: Half) -> Prediction:
+    """The prediction of a call: its time is the request's, its latency what passed between the two.
+
+    What both sides say is taken from the response, except for `model.name` and `task`, which the request chose.
+
+    Raises:
+        InvalidEvent: together they are no prediction of the wire contract.
+    """
+    fields = _merged(_merged(response.fields, request.fields), response.fields)
+    for path in (("model", "name"), ("task",)):
+        _keep(fields, request.fields, path)
+    latency_ms = (response.ts - request.ts).total_seconds() * 1000
+    if latency_ms >= 0:  # clocks of two hosts may disagree
+        fields.setdefault("latency_ms", latency_ms)
+    fields |= {"schema": "prediction/v1", "request_id": request.pair_id, "ts": request.ts}
+    try:
+        return msgspec.convert(fields, Prediction)
+    except msgspec.ValidationError as error:
+        raise InvalidEvent(Rejection.INVALID, f"request and response together: {error}") from None
+
+
+def pair_hash(request: Half, response: Half) -> bytes:
+    """The content hash of the joined prediction, by which each side alone can be recognised when it comes again."""
+    return request.digest + response.digest
+
+
+def is_part_of(half: Half, content_hash: bytes) -> bool:
+    """Is this half one of the two that `pair_hash` was made of?"""
+    first, second = content_hash[:DIGEST_BYTES], content_hash[DIGEST_BYTES:]
+    return half.digest == (first if half.side == "request" else second)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        merged[name] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _keep(fields: dict[str, Any], given: dict[str, Any], path: tuple[str, ...]) -> None:
+    *parents, name = path
+    for parent in parents:
+        fields, given = fields.get(parent, {}), given.get(parent, {})
+    if name in given:
+        fields[name] = given[name]

@@ -1,0 +1,1 @@
+"""What leaves a record before it is stored: personal data in texts."""

@@ -1,0 +1,86 @@
+"""Where the streams stand: offsets, gaps, dead letters, counters, replays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Identity,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from monitor.store.models.base import NOW, Base
+
+
+class StreamOffset(Base):
+    """The next offset of a partition, moved only in the transaction that stores the batch before it."""
+
+    __tablename__ = "stream_offsets"
+
+    consumer_group: Mapped[str] = mapped_column(primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(primary_key=True)
+    topic_id: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True)
+    topic: Mapped[str]
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+    end_offset: Mapped[int | None] = mapped_column(BigInteger)
+    """The log's end as the consumer last saw it; lag = end - next."""
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class StreamGap(Base):
+    """Records that no longer can be read: the log was made anew, cut, or expired before we came."""
+
+    __tablename__ = "stream_gaps"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    consumer_group: Mapped[str]
+    topic: Mapped[str]
+    topic_id: Mapped[str]
+    partition: Mapped[int]
+    expected_offset: Mapped[int] = mapped_column(BigInteger)
+    resumed_offset: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str]
+    noticed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class DeadLetter(Base):
+    __tablename__ = "dead_letters"
+    __table_args__ = (UniqueConstraint("topic_id", "partition", "record_offset"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    topic: Mapped[str]
+    topic_id: Mapped[str]
+    partition: Mapped[int]
+    record_offset: Mapped[int] = mapped_column(BigInteger)
+    record_ts: Mapped[datetime | None]
+    reason: Mapped[str]
+    detail: Mapped[str]
+    raw: Mapped[bytes]
+    replay: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+
+
+class IngestCounter(Base):
+    """Running counts per topic and outcome (accepted, duplicate, dead letter reasons): totals that outlive restarts."""
+
+    __tablename__ = "ingest_counters"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    topic: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str] = mapped_column(primary_key=True)
+    records: Mapped[int] = mapped_column(BigInteger)
+
+
+class Replay(Base):
+    """A file that was sent through Kafka; its start fixes synthesised event times, so that a resume repeats them."""
+
+    __tablename__ = "replays"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    start_ts: Mapped[datetime]
+    rows: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
