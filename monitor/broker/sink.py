@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from monitor.broker.client import ClientConfig, translated
-from monitor.domain.records import REPLAY_HEADER
+from monitor.domain.records import REPLAY_HEADER, Record
 from monitor.errors import BrokerError
 
 
@@ -32,11 +34,19 @@ class Sink:
         Raises:
             BrokerError: an earlier record was not acknowledged, or this one cannot be queued.
         """
-        self._raise_failure()
         headers = [(REPLAY_HEADER, replay.encode())] if replay else []
-        with translated("sending", self._servers):
-            future = self._producer.send(topic, value, key=key.encode() if key else None, headers=headers)
-        future.add_errback(self._remember)
+        self._queue(topic, value, key=key.encode() if key else None, headers=headers)
+
+    def repeat(self, record: Record) -> None:
+        """Queue a record as it once was: with its key, headers and time stamp, at the end of its topic.
+
+        Raises:
+            BrokerError: as `send`.
+        """
+        stamp = record.timestamp_ms if record.timestamp_ms >= 0 else None
+        self._queue(
+            record.partition.topic, record.value, key=record.key, headers=list(record.headers), timestamp_ms=stamp
+        )
 
     def flush(self, timeout_s: float = 60.0) -> None:
         """Wait until everything that was sent is acknowledged.
@@ -56,6 +66,12 @@ class Sink:
         """
         with translated("closing", self._servers):
             self._producer.close(timeout=10)
+
+    def _queue(self, topic: str, value: bytes, **options: Any) -> None:
+        self._raise_failure()
+        with translated("sending", self._servers):
+            future = self._producer.send(topic, value, **options)
+        future.add_errback(self._remember)
 
     def _remember(self, failure: KafkaError) -> None:
         self._failure = failure

@@ -297,4 +297,4 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
 
 def _record(partition: Partition, raw: Any) -> Record:
     headers = tuple((name, content or b"") for name, content in raw.headers)
-    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers)
+    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers, raw.key)

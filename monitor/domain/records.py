@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 REPLAY_HEADER = "snellen-replay"
 """Record header naming the replay that sent it; such events may be of any age and are exempt from retention."""
+DEAD_LETTER_HEADER = "snellen-dead-letter"
+"""Record header with the number of the dead letter that this record repeats (`snellen dlq replay`)."""
+MAX_DIGITS = 19
+"""Fewer digits than this always fit a bigint."""
 
 
 class Partition(NamedTuple):
@@ -26,12 +30,21 @@ class Record:
     """As the producer or broker stamped it; -1 when none."""
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = None
 
     @property
     def replay(self) -> str | None:
         for name, content in self.headers:
             if name == REPLAY_HEADER:
                 return content.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}") or None
+        return None
+
+    @property
+    def dead_letter(self) -> int | None:
+        """The number of the dead letter that it repeats, as its sender says."""
+        for name, content in self.headers:
+            if name == DEAD_LETTER_HEADER and content.isdigit() and len(content) < MAX_DIGITS:
+                return int(content)
         return None
 
 
