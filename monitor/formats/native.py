@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
@@ -13,12 +12,10 @@ from monitor.domain.events import SCHEMAS, Event, Extra, Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.decoder import Decoder
+from monitor.formats.limits import demand_shallow, refuse_nul
 from monitor.formats.options import FormatOptions
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-MAX_DEPTH = 64
-"""Levels of nesting inside `extra`: writing it again takes more of the stack than reading it did."""
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -37,15 +34,14 @@ def decode(raw: bytes) -> Event:
     Raises:
         InvalidEvent: with the `Rejection` that applies and a message naming the field.
     """
-    if b"\\u0000" in raw and _ESCAPED_NUL.search(raw):
-        raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
+    refuse_nul(raw)
     try:
         event = _decoder.decode(raw)
     except msgspec.ValidationError:
         event = _decode_with_extra(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(error) from None
-    _demand_shallow(event.extra, MAX_DEPTH)
+    demand_shallow(event.extra)
     return event
 
 
@@ -74,14 +70,6 @@ def _schema_of(record: Any) -> str:
     if not isinstance(schema, str) or schema not in SCHEMAS:
         raise InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"schema is {schema!r}; this version reads {', '.join(SCHEMAS)}")
     return schema
-
-
-def _demand_shallow(value: Any, levels: int) -> None:
-    if not levels:
-        raise InvalidEvent(Rejection.INVALID, f"extra is nested deeper than {MAX_DEPTH} levels")
-    for inner in value.values() if isinstance(value, dict) else value:
-        if isinstance(inner, dict | list):
-            _demand_shallow(inner, levels - 1)
 
 
 def _keep_known(value: dict[str, Any], kind: type[Struct], path: str, extra: Extra) -> dict[str, Any]:

@@ -17,8 +17,11 @@ class FormatOptions:
     model: str | None = None
     """Model name where the records do not carry one."""
     slices: Names[str, str] = field(default_factory=dict)
-    """Slice dimension -> the name under which the record says it: a logged HTTP header (kserve, seldon), an attribute of
-    the span or its resource (otlp), a key of the request's `metadata` (openai_chat)."""
+    """Slice dimension -> the name under which the record says it: a logged HTTP header (kserve), a record header or a
+    tag (seldon), a key of `metadata` (oip, openai_chat), an attribute of the span or its resource (otlp)."""
+    fields: Names[str, str] = field(default_factory=dict)
+    """One of our fields -> the tensor or key that holds it, where the names are not among the conventional ones
+    (kserve, oip, seldon; `monitor.formats.payloads.roles` lists both)."""
     mapping: Mapping | None = None
     """The mapping file of the `mapping` format."""
     max_record_bytes: int = 1024 * 1024

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from monitor.domain.events import SCHEMAS, Deployment, Label, Prediction, Rejection, content_hash, encode
 from monitor.errors import InvalidEvent
-from monitor.formats.native import MAX_DEPTH, decode
+from monitor.formats.limits import MAX_DEPTH
+from monitor.formats.native import decode
 
 PREDICTION = {
     "schema": "prediction/v1",
