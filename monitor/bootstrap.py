@@ -11,7 +11,9 @@ from sqlalchemy import Engine
 from monitor import settings as settings_module
 from monitor.broker import ClientConfig, Sink
 from monitor.embedding.embedder import Embedder
+from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.images import ImageOpener
+from monitor.embedding.places import Places
 from monitor.errors import SettingsError
 from monitor.formats import FORMATS, FormatOptions
 from monitor.notify import CHANNELS, Channel, Log, Webhook
@@ -19,6 +21,7 @@ from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
+from monitor.services.expire_halves import ExpiryOptions
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.references import ReferenceOptions
 from monitor.services.ship import Wire
@@ -116,6 +119,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
         label_rate=settings.labels.sample_rate,
+        pair_patience=ingest.pair_patience,
     )
     return IngestService(store.engine, options, _sketches(settings, store).update)
 
@@ -127,6 +131,7 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
         decoders={settings.kafka.predictions_topic: FORMATS["native"](FormatOptions())},
         limits=_limits(settings),
         sample_rate=settings.embedder.sample_rate,
+        pair_patience=settings.ingest.pair_patience,
     )
     return EmbedService(store.engine, make_embedder(settings), options, _sketches(settings, store).update)
 
@@ -149,9 +154,16 @@ def make_embedder(settings: Settings) -> Embedder:
 
 
 def make_image_opener(settings: Settings) -> ImageOpener:
-    """Raises SettingsError when an image root is not a folder."""
+    """Raises SettingsError when an image root is not a folder, or a host, bucket or network cannot be read."""
     embedder = settings.embedder
-    return ImageOpener(embedder.image_roots, max_bytes=embedder.max_image_bytes, max_pixels=embedder.max_image_pixels)
+    places = Places(embedder.image_hosts, embedder.image_buckets, embedder.image_networks)
+    limits = FetchLimits(embedder.max_image_bytes, total_s=embedder.image_timeout_s, at_once=embedder.image_requests)
+    return ImageOpener(
+        embedder.image_roots,
+        max_bytes=embedder.max_image_bytes,
+        max_pixels=embedder.max_image_pixels,
+        fetcher=Fetcher(places, limits, embedder.image_cafile),
+    )
 
 
 def read_objectives(settings: Settings) -> list[Objective]:
@@ -178,6 +190,12 @@ def make_evaluation(settings: Settings) -> Evaluation:
         objectives=read_objectives(settings),
         drift=DriftOptions(reference, drift.alpha),
     )
+
+
+def expiry_options(settings: Settings) -> ExpiryOptions:
+    """How long sides of calls that are logged in two records wait for each other."""
+    ingest = settings.ingest
+    return ExpiryOptions(group(settings, "ingest"), group(settings, "embed"), ingest.pair_keep, ingest.max_waiting)
 
 
 def make_delivery(settings: Settings, store: Store | Evaluation) -> Delivery:

@@ -18,6 +18,7 @@ from monitor.domain.window import MINUTE, floor
 from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.evaluation import Evaluation, evaluate_ticks
+from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.retain import make_partitions_ahead
 from monitor.settings import Settings
 from monitor.store import locks
@@ -33,6 +34,7 @@ class Context:
 
     evaluation: Evaluation
     delivery: Delivery
+    expiry: ExpiryOptions
 
 
 def evaluate_now(context: Context) -> None:
@@ -56,9 +58,15 @@ def partitions_ahead(context: Context) -> None:
     make_partitions_ahead(context.evaluation.engine, bootstrap.now())
 
 
+def expire_waiting_halves(context: Context) -> None:
+    """Sides of calls whose other side never came."""
+    expire_halves(context.evaluation.engine, context.expiry, bootstrap.now())
+
+
 JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "evaluate": (60, evaluate_now),
     "deliver": (5, deliver_due),
+    "halves": (30, expire_waiting_halves),
     "partitions": (3600, partitions_ahead),
 }
 """Name -> (every so many seconds, what)."""
@@ -72,7 +80,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     evaluation = bootstrap.make_evaluation(settings)
     require_migrated(evaluation.engine)
-    context = Context(evaluation, bootstrap.make_delivery(settings, evaluation))
+    context = Context(evaluation, bootstrap.make_delivery(settings, evaluation), bootstrap.expiry_options(settings))
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(
         timezone="UTC",

@@ -98,6 +98,13 @@ class Ingest(Strict, frozen=True):
     """Slices that get rollups and sketches of their own."""
     max_slice_values: Positive = 100
     """Per dimension; later values count as `__other__`."""
+    pair_patience: timedelta = timedelta(minutes=5)
+    """Where request and response are logged in two records: how long one waits for the other before it counts as
+    logging loss. A side that comes later still joins, and the loss is taken back."""
+    pair_keep: timedelta = timedelta(days=1)
+    """How long a side that counts as lost still waits, before it becomes a dead letter."""
+    max_waiting: Positive = 1_000_000
+    """Sides that wait at once; beyond it the oldest become dead letters."""
 
 
 class Embedder(Strict, frozen=True):
@@ -120,6 +127,18 @@ class Embedder(Strict, frozen=True):
     """Larger pictures are not opened."""
     max_image_pixels: Positive = 50_000_000
     """Pictures with more pixels are not decoded."""
+    image_hosts: tuple[str, ...] = ()
+    """Hosts that pictures may be fetched from: `host`, `*.host`, `host:port`, `http://host`; https unless written out."""
+    image_buckets: dict[str, str] = {}
+    """S3 bucket -> the address below which its keys lie, such as `https://BUCKET.s3.eu-west-1.amazonaws.com`."""
+    image_networks: tuple[str, ...] = ()
+    """Networks such as `10.1.0.0/16` that names of these hosts may lead to although they are not public."""
+    image_cafile: Path | None = None
+    """Certificates of the authorities to trust when pictures are fetched (PEM), instead of the system's."""
+    image_timeout_s: Positive = 10
+    """To fetch one picture, redirects and a second attempt included."""
+    image_requests: Positive = 8
+    """At once, per entry of image_hosts and image_buckets."""
 
 
 class Labels(Strict, frozen=True):

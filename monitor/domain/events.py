@@ -42,6 +42,8 @@ class Rejection(StrEnum):
     """The request_id is known with other content; the first one stands."""
     UNSTORABLE = "unstorable"
     """PostgreSQL refused the values, e.g. a NUL character inside a text."""
+    UNPAIRED = "unpaired"
+    """One side of a call that is logged in two records; the other never came. Its raw bytes are what was read of it."""
 
 
 class _Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):

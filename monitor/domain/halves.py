@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -14,6 +15,7 @@ from monitor.errors import InvalidEvent
 
 Side = Literal["request", "response"]
 DIGEST_BYTES = 8
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -29,10 +31,17 @@ class Half:
     fields: dict[str, Any]
     """What this side knows of a `prediction/v1`, nested and named as in its JSON: plain values, no structs."""
 
-    @property
-    def digest(self) -> bytes:
-        """8 bytes that differ when anything of this side differs."""
-        return blake2b(_encode([self.side, self.ts, self.fields]), digest_size=DIGEST_BYTES).digest()
+
+def digest(half: Half) -> bytes:
+    """8 bytes that differ when anything of this side differs.
+
+    Raises:
+        InvalidEvent: a text holds the NUL character, which PostgreSQL cannot store.
+    """
+    encoded = _encode([half.side, half.ts, half.pair_id, half.fields])
+    if b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
+        raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
+    return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
 
 def join(request: Half, response: Half) -> Prediction:
@@ -56,15 +65,15 @@ def join(request: Half, response: Half) -> Prediction:
         raise InvalidEvent(Rejection.INVALID, f"request and response together: {error}") from None
 
 
-def pair_hash(request: Half, response: Half) -> bytes:
-    """The content hash of the joined prediction, by which each side alone can be recognised when it comes again."""
-    return request.digest + response.digest
+def pair_hash(request_digest: bytes, response_digest: bytes) -> bytes:
+    """The content hash of a joined prediction, by which each side alone is recognised when it comes again."""
+    return request_digest + response_digest
 
 
-def is_part_of(half: Half, content_hash: bytes) -> bool:
-    """Is this half one of the two that `pair_hash` was made of?"""
+def is_part_of(side: Side, digest: bytes, content_hash: bytes) -> bool:
+    """Is the half with this digest one of the two that `pair_hash` was made of?"""
     first, second = content_hash[:DIGEST_BYTES], content_hash[DIGEST_BYTES:]
-    return half.digest == (first if half.side == "request" else second)
+    return digest == (first if side == "request" else second)
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
@@ -13,6 +13,7 @@ from monitor.domain.records import Batch
 from monitor.embedding.embedder import Embedder
 from monitor.formats import Decoder
 from monitor.sampling import selected
+from monitor.services.pairing import Pairing
 from monitor.services.triage import Limits, triage
 from monitor.store import offsets
 from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, insert_embeddings
@@ -34,6 +35,8 @@ class EmbedOptions:
     limits: Limits
     """The same as the ingest group's, so that both keep the same events."""
     sample_rate: float
+    pair_patience: timedelta
+    """How long one side of a call that is logged in two records waits for the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class EmbedService:
         self._options = options
         self._sketch = sketch
         self._days = DayPartitions(engine)
+        self._pairing = Pairing(engine, options.group, options.pair_patience)
 
     def write(self, batch: Batch, now: datetime) -> EmbedOutcome:
         """Embed and store; the encoding, which is slow, happens before the transaction begins.
@@ -67,13 +71,16 @@ class EmbedService:
             Fenced: another consumer owns a partition; nothing was stored.
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
-        arrived = triage(batch.records, self._options.decoders, self._options.limits, now).predictions.values()
-        plain = [arrival for arrival, _ in arrived if not arrival.event.embeddings]
+        sorted_out = triage(batch.records, self._options.decoders, self._options.limits, now)
+        meeting = self._pairing.meet(sorted_out)
+        arrived = [one.arrival for one in sorted_out.predictions.values()]
+        plain = [arrival for arrival in arrived if not arrival.event.embeddings]
         chosen = [one for one in plain if selected(one.event.request_id, self._options.sample_rate, EMBED_KEY)]
         embedded = self._embedder.embed([one.event for one in chosen])
         self._days.ensure(one.event.ts for one in chosen)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
+            self._pairing.settle(connection, meeting, now)
             stored = self._store(connection, chosen, embedded.vectors)
         outcome = EmbedOutcome(
             carried=len(arrived) - len(plain),
@@ -89,7 +96,7 @@ class EmbedService:
         self, connection: Connection, chosen: list[Arrival], vectors: list[dict[str, Vector]]
     ) -> list[EmbeddedPrediction]:
         """Insert and sketch the vectors of predictions that do not contradict a known one; returns what was new."""
-        known = known_hashes(connection, [one.event.request_id for one in chosen])
+        known = known_hashes(connection, {one.event.request_id: one.event.ts for one in chosen})
         encoder = self._embedder.encoder
         number = embedder_id(connection, encoder.fingerprint, encoder.dimension, encoder.detail)
         rows = [

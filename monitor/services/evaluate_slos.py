@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.window import Window
 from monitor.sli import SLIS
+from monitor.sli.coverage import Coverage
 from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.slo.alerting import next_states
 from monitor.slo.burn_rate import EXHAUSTION_WINDOWS, evaluate
@@ -50,7 +51,10 @@ def read_series(connection: Connection, objective: Objective, ticks: Sequence[da
     if isinstance(sli, LabelAccuracy):
         labels = sli.count(indicators.label_outcomes(connection, measure.selector, window), measure.threshold)
         return LabelSeries.of_labels(labels.predicted_at, labels.known_at, labels.bad)
-    events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
+    if isinstance(sli, Coverage):
+        events = sli.count(indicators.pair_counts(connection, measure.selector, window))
+    else:
+        events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
     first = indicators.first_minute(connection, ticks[-1]) or ticks[-1]
     start = max(window.start, min(first, ticks[-1]))
     series = CountSeries.of_minutes(_minute(start), _minute(window.end), events.minute, events.bad, events.total)

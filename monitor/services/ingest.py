@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
@@ -15,6 +15,7 @@ from monitor.errors import UnstorableValue
 from monitor.formats import Decoder
 from monitor.sampling import selected
 from monitor.services.carried import CarriedEmbeddings
+from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters
@@ -40,6 +41,17 @@ class IngestOptions:
     slice_dimensions: tuple[str, ...]
     max_slice_values: int
     label_rate: float
+    pair_patience: timedelta
+    """How long one side of a call that is logged in two records waits for the other, before it counts as lost."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch, read and checked, before the transaction that stores it."""
+
+    sorted_out: Triage
+    meeting: Meeting
+    carried: list[EmbeddedPrediction]
 
 
 class IngestService:
@@ -51,6 +63,7 @@ class IngestService:
         self._sketch = sketch
         self._days = DayPartitions(engine)
         self._carried = CarriedEmbeddings(engine)
+        self._pairing = Pairing(engine, options.group, options.pair_patience)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
 
     def write(self, batch: Batch, now: datetime) -> Counter[tuple[str, str]]:
@@ -63,7 +76,7 @@ class IngestService:
         try:
             outcomes = self._store(batch, batch.records, [], now)
         except UnstorableValue:
-            poison = self._find_poison(batch.records, now)
+            poison = self._find_poison(self._units(batch.records, now), now)
             lost = {id(one.record) for one in poison}
             outcomes = self._store(batch, [one for one in batch.records if id(one) not in lost], poison, now)
         for (topic, outcome), records in outcomes.items():
@@ -73,47 +86,62 @@ class IngestService:
     def _store(
         self, batch: Batch, records: Sequence[Record], poison: list[Rejected], now: datetime
     ) -> Counter[tuple[str, str]]:
-        sorted_out = triage(records, self._options.decoders, self._options.limits, now)
-        sorted_out.rejected.extend(poison)
-        carried = self._prepare(sorted_out)
+        prepared = self._prepare(records, now)
+        prepared.sorted_out.rejected.extend(poison)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
-            return self._insert(connection, sorted_out, carried, now)
+            return self._insert(connection, prepared, now)
 
-    def _prepare(self, sorted_out: Triage) -> list[EmbeddedPrediction]:
+    def _prepare(self, records: Sequence[Record], now: datetime) -> Prepared:
         """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
-        carried = self._carried.read(arrival.event for arrival, _ in sorted_out.predictions.values())
+        sorted_out = triage(records, self._options.decoders, self._options.limits, now)
+        meeting = self._pairing.meet(sorted_out)
+        carried = self._carried.read(one.arrival.event for one in sorted_out.predictions.values())
         sorted_out.refuse(carried.faults)
-        events = [arrival.event for arrival, _ in sorted_out.predictions.values()]
+        events = [one.arrival.event for one in sorted_out.predictions.values()]
         self._days.ensure(event.ts for event in events)
         self._slices.admit(self._engine, (event.slices for event in events))
-        return carried.rows
+        return Prepared(sorted_out, meeting, carried.rows)
 
-    def _insert(
-        self, connection: Connection, sorted_out: Triage, carried: list[EmbeddedPrediction], now: datetime
-    ) -> Counter[tuple[str, str]]:
+    def _insert(self, connection: Connection, prepared: Prepared, now: datetime) -> Counter[tuple[str, str]]:
+        sorted_out = prepared.sorted_out
         arrivals = self._first_seen(connection, sorted_out)
+        self._settle_halves(connection, prepared, now)
         new = insert_labels(connection, [arrival for arrival, _ in sorted_out.labels])
         new |= insert_deployments(connection, [(event, digest) for event, digest, _ in sorted_out.deployments])
         if arrivals:
             self._insert_predictions(connection, arrivals)
-            first_seen = [row for row in carried if row.request_id in sorted_out.predictions]
+            first_seen = [row for row in prepared.carried if row.request_id in sorted_out.predictions]
             copy_embeddings(connection, first_seen)
             self._sketch(connection, first_seen)
         insert_dead_letters(connection, sorted_out.rejected)
-        outcomes = _outcomes(sorted_out, new)
+        outcomes = _outcomes(prepared, new)
         count_outcomes(connection, outcomes, now)
         return outcomes
+
+    def _settle_halves(self, connection: Connection, prepared: Prepared, now: datetime) -> None:
+        """Sides of calls that are stored already need not wait; the others do, or have met."""
+        sorted_out, meeting = prepared.sorted_out, prepared.meeting
+        if not sorted_out.halves:
+            return
+        known = predictions.known_hashes(connection, {one.half.pair_id: one.half.ts for one in meeting.alone})
+        meeting.alone = sorted_out.settle_known_halves(meeting.alone, known)
+        self._pairing.settle(connection, meeting, now)
+        count_met(connection, meeting, (one.arrival.event for one in sorted_out.predictions.values()))
 
     def _first_seen(self, connection: Connection, sorted_out: Triage) -> list[Arrival]:
         """Claim the ids; what was known already is moved to the duplicates or the rejected."""
         if not sorted_out.predictions:
             return []
-        new_ids = predictions.claim(connection, [arrival for arrival, _ in sorted_out.predictions.values()])
-        old_ids = sorted_out.predictions.keys() - new_ids
-        if old_ids:
-            sorted_out.settle_known(new_ids, predictions.known_hashes(connection, old_ids))
-        return [arrival for arrival, _ in sorted_out.predictions.values()]
+        new_ids = predictions.claim(connection, [one.arrival for one in sorted_out.predictions.values()])
+        old = {
+            request_id: one.arrival.event.ts
+            for request_id, one in sorted_out.predictions.items()
+            if request_id not in new_ids
+        }
+        if old:
+            sorted_out.settle_known(new_ids, predictions.known_hashes(connection, old))
+        return [one.arrival for one in sorted_out.predictions.values()]
 
     def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> None:
         events = [arrival.event for arrival in arrivals]
@@ -127,31 +155,47 @@ class IngestService:
         ]
         insert_tasks(connection, drawn, stratum="all", probability=rate)
 
-    def _find_poison(self, records: Sequence[Record], now: datetime) -> list[Rejected]:
+    def _find_poison(self, units: Sequence[Sequence[Record]], now: datetime) -> list[Rejected]:
         """The records that PostgreSQL refuses, found by halving in transactions that are rolled back."""
-        fault = self._fault(records, now)
+        fault = self._fault([record for unit in units for record in unit], now)
         if fault is None:
             return []
-        if len(records) == 1:
-            return [Rejected(records[0], Rejection.UNSTORABLE, fault)]
-        middle = len(records) // 2
-        return self._find_poison(records[:middle], now) + self._find_poison(records[middle:], now)
+        if len(units) == 1:
+            return [Rejected(record, Rejection.UNSTORABLE, fault) for record in units[0]]
+        middle = len(units) // 2
+        return self._find_poison(units[:middle], now) + self._find_poison(units[middle:], now)
+
+    def _units(self, records: Sequence[Record], now: datetime) -> list[list[Record]]:
+        """The records, those of one call together: what is wrong with it may show only when it is whole."""
+        sorted_out = triage(records, self._options.decoders, self._options.limits, now)
+        pairs = {id(one.record): pair for pair, sides in sorted_out.halves.items() for one in sides.values()}
+        units: dict[str | int, list[Record]] = {}
+        for record in records:
+            units.setdefault(pairs.get(id(record), id(record)), []).append(record)
+        return list(units.values())
 
     def _fault(self, records: Sequence[Record], now: datetime) -> str | None:
-        sorted_out = triage(records, self._options.decoders, self._options.limits, now)
         try:
-            carried = self._prepare(sorted_out)
+            prepared = self._prepare(records, now)
             with trial(self._engine) as connection:
-                self._insert(connection, sorted_out, carried, now)
+                self._insert(connection, prepared, now)
         except UnstorableValue as error:
             return str(error)
         return None
 
 
-def _outcomes(sorted_out: Triage, new: set[bytes]) -> Counter[tuple[str, str]]:
-    """Records per (topic, outcome). A label or deployment is accepted where its content comes first, else duplicate."""
-    outcomes = Counter((record.partition.topic, "accepted") for _, record in sorted_out.predictions.values())
+def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
+    """What was said per (topic, outcome). A label or deployment is accepted where its content comes first, else
+    duplicate. Of a call in two records the one that makes it whole is accepted, the other counts as half."""
+    sorted_out = prepared.sorted_out
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for accepted in sorted_out.predictions.values():
+        *halves, last = accepted.records
+        outcomes[last.partition.topic, "accepted"] += 1
+        outcomes.update((record.partition.topic, "half") for record in halves)
+    outcomes.update((one.record.partition.topic, "half") for one in prepared.meeting.alone)
     outcomes.update((record.partition.topic, "duplicate") for record in sorted_out.duplicates)
+    outcomes.update((record.partition.topic, "ignored") for record in sorted_out.ignored)
     outcomes.update((one.record.partition.topic, str(one.reason)) for one in sorted_out.rejected)
     left = set(new)
     others = [(label.content_hash, record) for label, record in sorted_out.labels]

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from monitor.mapping.mapping import Mapped
 from monitor.store import replays
 from monitor.store.engine import transaction
-from monitor.store.predictions import known_hashes
+from monitor.store.predictions import find, known_hashes
 
 Events = dict[bytes, Mapped]
 """By content hash, in the order of the file."""
@@ -22,7 +22,7 @@ def missing(engine: Engine, replay_id: str, events: Events) -> Events:
         StoreError: PostgreSQL refused or does not answer.
     """
     with transaction(engine) as connection:
-        stored = known_hashes(connection, [one.request_id for one in events.values() if not one.is_label])
+        stored = known_hashes(connection, {one.request_id: one.ts for one in events.values() if not one.is_label})
         labels = replays.known_labels(connection, [digest for digest, one in events.items() if one.is_label])
         left = {
             digest: one
@@ -43,5 +43,6 @@ def contradicted(engine: Engine, events: Events) -> list[str]:
         StoreError: PostgreSQL refused or does not answer.
     """
     with transaction(engine) as connection:
-        stored = known_hashes(connection, [one.request_id for one in events.values() if not one.is_label])
-    return sorted(request_id for request_id, digest in stored.items() if digest not in events)
+        stored = find(connection, {one.request_id for one in events.values() if not one.is_label})
+    agreed = {one.request_id for one in stored if one.content_hash in events}
+    return sorted({one.request_id for one in stored} - agreed)

@@ -6,14 +6,17 @@ A new SLI is one file here, one line in `SLIS`, and its row in docs/sli.md.
 from __future__ import annotations
 
 from monitor.sli.availability import Availability
+from monitor.sli.coverage import Coverage
 from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.sli.latency import Latency
 
 RequestSli = Availability | Latency
 LabelSli = LabelAccuracy
+PairSli = Coverage
 
-SLIS: dict[str, RequestSli | LabelSli] = {
+SLIS: dict[str, RequestSli | LabelSli | PairSli] = {
     "availability": Availability(),
     "latency": Latency(),
     "label_accuracy": LabelAccuracy(),
+    "coverage": Coverage(),
 }

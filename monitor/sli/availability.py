@@ -22,6 +22,7 @@ class Availability:
     bad: tuple[str, str] | None = None
     thresholds: tuple[float, ...] = ()
     sampled: bool = False
+    sliced: bool = True
 
     def count(self, rows: MinuteCounts, threshold: float | None = None) -> MinuteEvents:
         """Bad and total requests of each row."""

@@ -21,6 +21,7 @@ class LabelAccuracy:
     bad: tuple[str, str] | None = ("verdict", "incorrect")
     thresholds: tuple[float, ...] = ()
     sampled: bool = True
+    sliced: bool = True
 
     def count(self, rows: LabelOutcomes, threshold: float | None = None) -> LabelEvents:
         """Each labelled prediction as bad or good, with the moment from which that is known."""

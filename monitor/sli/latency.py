@@ -22,6 +22,7 @@ class Latency:
     bad: tuple[str, str] | None = None
     thresholds: tuple[float, ...] = LATENCY_BOUNDS_MS
     sampled: bool = False
+    sliced: bool = True
 
     def count(self, rows: MinuteCounts, threshold: float | None) -> MinuteEvents:
         """Slow and all answers of each row.

@@ -26,6 +26,18 @@ class MinuteCounts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PairCounts:
+    """Calls logged in two records, in any order; several rows of one minute add up."""
+
+    minute: Ints
+    """[rows], minutes since the epoch."""
+    joined: Ints
+    """[rows]: both sides came."""
+    lost: Ints
+    """[rows]: one side never came."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LabelOutcomes:
     """One row per scored prediction of the random label sample, in any order. Unsure verdicts are left out."""
 

@@ -44,6 +44,10 @@ class Indicator(Protocol):
     def sampled(self) -> bool:
         """Whether its events are sampled labels."""
 
+    @property
+    def sliced(self) -> bool:
+        """Whether its events are known by slice."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -176,6 +180,9 @@ def _find(
         return None
     if source.filter.get("variant", _VARIANTS[0]) not in _VARIANTS:
         fields.fault(key, f"filter.variant: must be one of {', '.join(_VARIANTS)}")
+        return None
+    if source.slice != ALL_TRAFFIC and not found[0][1].sliced:
+        fields.fault(key, f"filter.slice: {source.series} is not known by slice; remove it")
         return None
     return found[0]
 

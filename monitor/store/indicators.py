@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.histograms import LATENCY_BINS
 from monitor.domain.window import Window
-from monitor.sli.series import LabelOutcomes, MinuteCounts
+from monitor.sli.series import LabelOutcomes, MinuteCounts, PairCounts
 from monitor.slo.objective import Selector
 
 _CHOSEN = """
@@ -20,6 +20,10 @@ _MINUTES = text(f"""
     SELECT CAST(extract(epoch FROM minute) / 60 AS bigint), ok, error, timeout, rejected, latency
     FROM rollups_minute
     WHERE minute >= :start AND minute < :end AND dimension = :dimension AND value = :value {_CHOSEN}
+""")
+_PAIRS = text(f"""
+    SELECT CAST(extract(epoch FROM minute) / 60 AS bigint), joined, lost FROM pair_counts
+    WHERE minute >= :start AND minute < :end {_CHOSEN}
 """)
 _LABELS = text(f"""
     SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM labelled_at) AS float8), correct
@@ -43,6 +47,13 @@ def minute_counts(connection: Connection, selector: Selector, window: Window) ->
     latency = np.array([row[5] for row in found], dtype=np.int64).reshape(len(found), LATENCY_BINS)
     minute, ok, error, timeout, rejected = counts.T
     return MinuteCounts(minute, ok, error, timeout, rejected, latency)
+
+
+def pair_counts(connection: Connection, selector: Selector, window: Window) -> PairCounts:
+    """Calls of the selected traffic that are logged in two records. They are kept for no slice."""
+    found = connection.execute(_PAIRS, _parameters(selector, window)).all()
+    minute, joined, lost = np.array([tuple(row) for row in found], dtype=np.int64).reshape(len(found), 3).T
+    return PairCounts(minute, joined, lost)
 
 
 def label_outcomes(connection: Connection, selector: Selector, window: Window) -> LabelOutcomes:

@@ -12,18 +12,20 @@ import pytest
 
 from monitor.domain.histograms import LATENCY_BINS
 from monitor.sli import SLIS
-from monitor.sli.series import LabelEvents, LabelOutcomes, MinuteCounts, MinuteEvents
+from monitor.sli.series import LabelEvents, LabelOutcomes, MinuteCounts, MinuteEvents, PairCounts
 from monitor.slo.counts import CountSeries, LabelSeries
 from monitor.slo.openslo import parse_objectives
 
 EVERY = pytest.mark.parametrize("name", SLIS)
 
 
-def rows_of(name: str, seed: int = 0, size: int = 200) -> MinuteCounts | LabelOutcomes:
+def rows_of(name: str, seed: int = 0, size: int = 200) -> MinuteCounts | LabelOutcomes | PairCounts:
     rng = np.random.default_rng(seed)
     if SLIS[name].sampled:
         at = rng.uniform(0, 86400, size)
         return LabelOutcomes(at, at + rng.exponential(3600, size), rng.random(size) < 0.9)
+    if name == "coverage":
+        return PairCounts(np.arange(size), *rng.integers(0, 20, (2, size)))
     ok, error, timeout, rejected = rng.integers(0, 20, (4, size))
     latency = rng.multinomial(ok, np.full(LATENCY_BINS, 1 / LATENCY_BINS))
     return MinuteCounts(np.arange(size), ok, error, timeout, rejected, latency)

@@ -41,6 +41,7 @@ def make_service(engine: Engine) -> IngestService:
         slice_dimensions=("device",),
         max_slice_values=3,
         label_rate=0.5,
+        pair_patience=timedelta(minutes=5),
     )
     return IngestService(engine, options, _no_sketch)
 

@@ -67,6 +67,7 @@ def make(engine: Engine, encoder: Encoder, tmp_path: Path, sketched: list[Embedd
             decoders={"t": native.decoder(FormatOptions())},
             limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
             sample_rate=1.0,
+            pair_patience=timedelta(minutes=5),
         )
         options = replace(options, **changes)
         return EmbedService(

@@ -67,6 +67,7 @@ class Traffic:
             slice_dimensions=("device",),
             max_slice_values=10,
             label_rate=0.0,
+            pair_patience=timedelta(minutes=5),
         )
         self.service = IngestService(engine, options, SketchService(engine, ("device",), 10).update)
         self.rng = np.random.default_rng(7)

@@ -7,7 +7,9 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     Identity,
+    Index,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -61,6 +63,46 @@ class DeadLetter(Base):
     raw: Mapped[bytes]
     replay: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+
+
+class WaitingHalf(Base):
+    """One side of a call whose sides are logged apart, until the other comes. Each consumer group joins for itself."""
+
+    __tablename__ = "waiting_halves"
+    __table_args__ = (Index("ix_waiting_halves_due_at", "due_at"),)
+
+    consumer_group: Mapped[str] = mapped_column(primary_key=True)
+    pair_id: Mapped[str] = mapped_column(primary_key=True)
+    side: Mapped[str]
+    ts: Mapped[datetime]
+    digest: Mapped[bytes]
+    """Of the half as it came, before anything was redacted."""
+    fields: Mapped[bytes]
+    """What it knows of a `prediction/v1`, as JSON."""
+    replay: Mapped[str | None]
+    topic: Mapped[str]
+    topic_id: Mapped[str]
+    partition: Mapped[int]
+    record_offset: Mapped[int] = mapped_column(BigInteger)
+    due_at: Mapped[datetime]
+    """When it counts as lost, by the clock of the collectors."""
+    lost: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Counted as logging loss; taken back should the other side still come."""
+
+
+class PairCount(Base):
+    """Calls logged in two records: how many met, and of how many one side never came. By the minute of the request,
+    or of the side that did come."""
+
+    __tablename__ = "pair_counts"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    variant: Mapped[str] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(primary_key=True)
+    joined: Mapped[int]
+    lost: Mapped[int]
 
 
 class IngestCounter(Base):

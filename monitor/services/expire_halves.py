@@ -1,0 +1,89 @@
+"""Sides of calls that never met their other side: count them as logging loss, and let go of them in the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from monitor.domain.events import Rejection
+from monitor.services.pairing import lost_key
+from monitor.store import halves
+from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters
+from monitor.store.engine import transaction
+from monitor.store.halves import HalfArrival
+from monitor.store.predictions import known_hashes
+
+CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryOptions:
+    ingest_group: str
+    """Counts losses and keeps dead letters."""
+    embed_group: str
+    """Joins for itself, and only forgets."""
+    keep: timedelta
+    """How long a side that counts as lost still waits."""
+    max_waiting: int
+
+
+def expire_halves(engine: Engine, options: ExpiryOptions, now: datetime) -> int:
+    """Count what is overdue as lost, and discard what is overdue for long or too much; returns how many were lost.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer; what was committed stays.
+    """
+    lost = _count_all_lost(engine, options.ingest_group, now)
+    _discard(engine, options.ingest_group, now - options.keep, now, to_dead_letters=True)
+    _discard(engine, options.embed_group, now, now, to_dead_letters=False)
+    for group, to_dead_letters in ((options.ingest_group, True), (options.embed_group, False)):
+        with transaction(engine) as connection:
+            beyond = halves.due_time_of_oldest_within(connection, group, options.max_waiting)
+        if beyond is not None:
+            _discard(engine, group, beyond, now, to_dead_letters=to_dead_letters)
+    return lost
+
+
+def _count_all_lost(engine: Engine, group: str, now: datetime) -> int:
+    """Sides of calls that are stored came twice, and were in time once: they go and count as nothing."""
+    lost = 0
+    while True:
+        with transaction(engine) as connection:
+            overdue = halves.overdue(connection, group, now, CHUNK)
+            known = known_hashes(connection, {one.half.pair_id: one.half.ts for one in overdue})
+            left = [one for one in overdue if one.half.pair_id not in known]
+            halves.take(connection, group, known)
+            halves.mark_lost(connection, group, [one.half.pair_id for one in left])
+            _count(connection, left)
+        lost += len(left)
+        if len(overdue) < CHUNK:
+            return lost
+
+
+def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *, to_dead_letters: bool) -> None:
+    while True:
+        with transaction(engine) as connection:
+            gone = halves.discard_before(connection, group, due_before, CHUNK)
+            if to_dead_letters:
+                _bury(connection, gone, now)
+        if len(gone) < CHUNK:
+            return
+
+
+def _bury(connection: Connection, gone: list[HalfArrival], now: datetime) -> None:
+    _count(connection, [one for one in gone if not one.lost])
+    rejected = [Rejected(one.record, Rejection.UNPAIRED, _reason(one)) for one in gone]
+    insert_dead_letters(connection, rejected)
+    count_outcomes(connection, Counter((one.record.partition.topic, str(one.reason)) for one in rejected), now)
+
+
+def _count(connection: Connection, lost: list[HalfArrival]) -> None:
+    halves.count_calls(connection, Counter(), Counter(lost_key(one.half) for one in lost))
+
+
+def _reason(one: HalfArrival) -> str:
+    other = "response" if one.half.side == "request" else "request"
+    return f"call {one.half.pair_id!r}: its {other} never came"

@@ -1,0 +1,128 @@
+"""Join calls whose request and response are logged as two records, in any order, topic and partition.
+
+The sides of most calls come in one batch and meet in memory. One that comes alone waits in PostgreSQL, written in the
+transaction that moves the offset, until the other comes to any collector of the group. Looking and writing are two
+steps; where two collectors bring both sides at the same moment, the later one sees it, rolls back and looks again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine
+
+from monitor.domain.events import Prediction, Rejection
+from monitor.domain.halves import Half, Side, join, pair_hash
+from monitor.domain.window import MINUTE, floor
+from monitor.errors import InvalidEvent
+from monitor.services.triage import Accepted, Triage, half_contradiction
+from monitor.store import halves
+from monitor.store.dead_letters import Rejected
+from monitor.store.engine import transaction
+from monitor.store.halves import CallKey, HalfArrival
+from monitor.store.predictions import Arrival
+
+
+@dataclass(slots=True)
+class Meeting:
+    """What became of the sides of a batch."""
+
+    alone: list[HalfArrival] = field(default_factory=list)
+    """To wait for their other side."""
+    taken: dict[str, HalfArrival] = field(default_factory=dict)
+    """Sides that waited until now, by pair."""
+    joined: set[str] = field(default_factory=set)
+    """Request ids of calls that are complete."""
+
+
+class Pairing:
+    """The joins of one consumer group."""
+
+    def __init__(self, engine: Engine, group: str, patience: timedelta) -> None:
+        self._engine = engine
+        self._group = group
+        self._patience = patience
+
+    def meet(self, sorted_out: Triage) -> Meeting:
+        """Turn the halves of a batch into predictions where both sides are known; nothing is written.
+
+        Raises:
+            StoreError: PostgreSQL refused or does not answer.
+        """
+        meeting = Meeting()
+        if not sorted_out.halves:
+            return meeting
+        with transaction(self._engine) as connection:
+            known = halves.waiting(connection, self._group, sorted_out.halves)
+        for pair_id, sides in sorted_out.halves.items():
+            waited = known.get(pair_id)
+            if waited is not None:
+                _prefer(waited, sides, sorted_out)
+            if len(sides) == 2:
+                _join(sides, waited, sorted_out, meeting)
+            elif waited is None:
+                meeting.alone.extend(sides.values())
+        return meeting
+
+    def settle(self, connection: Connection, meeting: Meeting, now: datetime) -> None:
+        """Write down who waits and who does no longer.
+
+        Raises:
+            StoreUnavailable: another collector was quicker; roll back and `meet` again.
+        """
+        halves.take(connection, self._group, meeting.taken)
+        halves.wait(connection, self._group, meeting.alone, now + self._patience)
+
+
+def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:
+    """Count the calls that met and are stored for the first time; losses that were counted too early are taken back."""
+    joined = Counter(_key_of(one) for one in stored if one.request_id in meeting.joined)
+    found = Counter(lost_key(one.half) for one in meeting.taken.values() if one.lost)
+    halves.count_calls(connection, joined, Counter({key: -number for key, number in found.items()}))
+
+
+def lost_key(half: Half) -> CallKey:
+    """Under what the call of a half is counted whose other side never came."""
+    model = half.fields.get("model", {})
+    return CallKey(
+        floor(half.ts, MINUTE),
+        str(model.get("name", "")),
+        str(model.get("version", "")),
+        str(model.get("variant", "stable")),
+        str(half.fields.get("task", "")),
+    )
+
+
+def _key_of(event: Prediction) -> CallKey:
+    model = event.model
+    return CallKey(floor(event.ts, MINUTE), model.name, model.version, model.variant, event.task)
+
+
+def _prefer(waited: HalfArrival, sides: dict[Side, HalfArrival], sorted_out: Triage) -> None:
+    """What waited came first: the same side once more is a duplicate of it, or contradicts it."""
+    again = sides.get(waited.half.side)
+    if again is not None and again.digest == waited.digest:
+        sorted_out.duplicates.append(again.record)
+    elif again is not None:
+        reason = half_contradiction(again.half)
+        sorted_out.rejected.append(Rejected(again.record, Rejection.CONTRADICTORY, reason))
+    sides[waited.half.side] = waited
+
+
+def _join(sides: dict[Side, HalfArrival], waited: HalfArrival | None, sorted_out: Triage, meeting: Meeting) -> None:
+    request, response = sides["request"], sides["response"]
+    came = tuple(one.record for one in sides.values() if one is not waited)
+    if waited is not None:
+        meeting.taken[waited.half.pair_id] = waited
+    left = waited.record if waited is not None else None
+    try:
+        event = join(request.half, response.half)
+        digest = pair_hash(request.digest, response.digest)
+        sorted_out.add_prediction(Accepted(Arrival(event, digest, request.replay or response.replay), came, left))
+        meeting.joined.add(event.request_id)
+    except InvalidEvent as error:
+        records = (*came, left) if left is not None else came
+        sorted_out.rejected.extend(Rejected(record, error.reason, str(error)) for record in records)

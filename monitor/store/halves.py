@@ -1,0 +1,154 @@
+"""Sides of calls that wait for the other one, per consumer group; and how many calls met or lost a side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from monitor.domain.halves import Half
+from monitor.domain.records import Partition, Record
+from monitor.errors import StoreUnavailable
+from monitor.store.copy import raw, stage
+
+_COLUMNS = (
+    ("consumer_group", "text"), ("pair_id", "text"), ("side", "text"), ("ts", "timestamptz"), ("digest", "bytea"),
+    ("fields", "bytea"), ("replay", "text"), ("topic", "text"), ("topic_id", "text"), ("partition", "int4"),
+    ("record_offset", "int8"), ("due_at", "timestamptz"),
+)  # fmt: skip
+_ROW = "pair_id, side, ts, digest, fields, replay, topic, topic_id, partition, record_offset, lost"
+_COUNT_KEY = "minute, model, version, variant, task"
+_COUNT = text(f"""
+    INSERT INTO pair_counts ({_COUNT_KEY}, joined, lost)
+    VALUES (:minute, :model, :version, :variant, :task, :joined, :lost)
+    ON CONFLICT ({_COUNT_KEY}) DO UPDATE
+    SET joined = pair_counts.joined + EXCLUDED.joined, lost = pair_counts.lost + EXCLUDED.lost
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class HalfArrival:
+    """A side with the record that brought it."""
+
+    half: Half
+    digest: bytes
+    """Of the half as it came, before anything was redacted."""
+    record: Record
+    """Of one that waited: where it stood, and what was read of it instead of its raw bytes."""
+    replay: str | None
+    lost: bool = False
+
+
+class CallKey(NamedTuple):
+    """Whose call it was, and when."""
+
+    minute: datetime
+    model: str
+    version: str
+    variant: str
+    task: str
+
+
+def waiting(connection: Connection, group: str, pair_ids: Collection[str]) -> dict[str, HalfArrival]:
+    """Those of these pairs of which one side waits."""
+    query = f"SELECT {_ROW} FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s)"
+    return {row[0]: _arrival(row) for row in raw(connection).execute(query, (group, list(pair_ids)))}
+
+
+def wait(connection: Connection, group: str, arrivals: Sequence[HalfArrival], due_at: datetime) -> None:
+    """Let these sides wait; in the order of their ids, so that two writers queue instead of deadlocking.
+
+    Raises:
+        StoreUnavailable: a side of one of these pairs came in the meantime; look again.
+    """
+    if not arrivals:
+        return
+    rows = (_row(group, one, due_at) for one in sorted(arrivals, key=lambda one: one.half.pair_id))
+    staging = stage(connection, "waiting_halves", _COLUMNS, rows)
+    names = ", ".join(name for name, _ in _COLUMNS)
+    done = raw(connection).execute(
+        f"INSERT INTO waiting_halves ({names}) SELECT {names} FROM {staging} ORDER BY pair_id ON CONFLICT DO NOTHING"
+    )
+    _demand_all(done.rowcount, len(arrivals))
+
+
+def take(connection: Connection, group: str, pair_ids: Collection[str]) -> None:
+    """These pairs are complete: their waiting sides go.
+
+    Raises:
+        StoreUnavailable: one of them is gone already; look again.
+    """
+    if pair_ids:
+        query = "DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s)"
+        _demand_all(raw(connection).execute(query, (group, sorted(pair_ids))).rowcount, len(pair_ids))
+
+
+def overdue(connection: Connection, group: str, now: datetime, limit: int) -> list[HalfArrival]:
+    """Sides that waited too long and are not counted as lost yet; locked until the transaction ends."""
+    query = (
+        f"SELECT {_ROW} FROM waiting_halves WHERE consumer_group = %s AND due_at < %s AND NOT lost "
+        "ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED"
+    )
+    return [_arrival(row) for row in raw(connection).execute(query, (group, now, limit))]
+
+
+def mark_lost(connection: Connection, group: str, pair_ids: Collection[str]) -> None:
+    """Remember that these are counted as lost."""
+    query = "UPDATE waiting_halves SET lost = true WHERE consumer_group = %s AND pair_id = ANY(%s)"
+    raw(connection).execute(query, (group, list(pair_ids)))
+
+
+def discard_before(connection: Connection, group: str, due_before: datetime, limit: int) -> list[HalfArrival]:
+    """Take out sides that were due before a moment, oldest first; returns them."""
+    query = f"""
+        DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id IN (
+            SELECT pair_id FROM waiting_halves WHERE consumer_group = %s AND due_at < %s
+            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+        RETURNING {_ROW}
+    """
+    return [_arrival(row) for row in raw(connection).execute(query, (group, group, due_before, limit))]
+
+
+def due_time_of_oldest_within(connection: Connection, group: str, cap: int) -> datetime | None:
+    """When the oldest of the newest `cap` sides is due: those before it are too many. None: there are fewer."""
+    query = "SELECT due_at FROM waiting_halves WHERE consumer_group = %s ORDER BY due_at DESC OFFSET %s LIMIT 1"
+    found = raw(connection).execute(query, (group, cap - 1)).fetchone()
+    return found[0] if found else None
+
+
+def count_calls(connection: Connection, joined: Counter[CallKey], lost: Counter[CallKey]) -> None:
+    """Add to the counts by minute, in key order; `lost` may be negative, where a side came after all."""
+    rows = [
+        {**key._asdict(), "joined": joined[key], "lost": lost[key]}
+        for key in sorted(joined.keys() | lost.keys())
+        if joined[key] or lost[key]
+    ]
+    if rows:
+        connection.execute(_COUNT, rows)
+
+
+def _row(group: str, one: HalfArrival, due_at: datetime) -> tuple[object, ...]:
+    half, where = one.half, one.record.partition
+    return (
+        group, half.pair_id, half.side, half.ts, one.digest, msgspec.json.encode(half.fields), one.replay,
+        where.topic, where.topic_id, where.number, one.record.offset, due_at,
+    )  # fmt: skip
+
+
+def _arrival(row: Sequence[Any]) -> HalfArrival:
+    pair_id, side, ts, digest, fields, replay, topic, topic_id, number, offset, lost = row
+    half = Half(pair_id, side, ts, msgspec.json.decode(fields))
+    value = msgspec.json.encode({"pair_id": half.pair_id, "side": half.side, "ts": half.ts, "fields": half.fields})
+    partition = Partition("", topic, topic_id, number)
+    return HalfArrival(half, bytes(digest), Record(partition, offset, -1, value), replay, lost)
+
+
+def _demand_all(found: int, expected: int) -> None:
+    """Raises StoreUnavailable: the sides of one call met in two collectors at the same moment, and one goes again."""
+    if found != expected:
+        raise StoreUnavailable(f"{expected - found} calls found their other side in another collector just now")

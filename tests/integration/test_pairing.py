@@ -1,0 +1,246 @@
+"""Calls whose request and response are two records: met in any order and place, exactly once, losses counted."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Engine
+
+from monitor.domain.halves import Half
+from monitor.domain.records import Batch, Partition, Record
+from monitor.domain.window import Window
+from monitor.errors import StoreUnavailable
+from monitor.formats import Decoded
+from monitor.services.expire_halves import ExpiryOptions, expire_halves
+from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.triage import Limits
+from monitor.sli import SLIS
+from monitor.slo.objective import Selector
+from monitor.store import indicators
+from monitor.store.engine import make_engine, transaction
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
+PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
+OTHER = Partition("cluster", "t", "11111111-1111-1111-1111-111111111111", 1)
+EXPIRY = ExpiryOptions("g", "e", KEEP, 1000)
+Rows = Callable[..., list[Any]]
+
+
+def decode_half(record: Record) -> Sequence[Decoded]:
+    """A format of its own for these tests: the half as JSON."""
+    said = msgspec.json.decode(record.value)
+    if "nothing" in said:
+        return ()
+    return (Half(said["id"], said["side"], datetime.fromisoformat(said["ts"]), said["fields"]),)
+
+
+def request(pair: str, prompt: str = "What is it?", ts: datetime = SENT) -> dict[str, Any]:
+    fields = {"model": {"name": "m"}, "task": "vqa", "input": {"prompt": prompt}}
+    return {"id": pair, "side": "request", "ts": ts.isoformat(), "fields": fields}
+
+
+def response(pair: str, answer: Any = "a mug", ts: datetime = SENT + timedelta(milliseconds=80)) -> dict[str, Any]:
+    fields = {"model": {"name": "served-m", "version": "v1"}, "status": "ok", "output": {"answer": answer}}
+    return {"id": pair, "side": "response", "ts": ts.isoformat(), "fields": fields}
+
+
+def make(engine: Engine) -> IngestService:
+    options = IngestOptions(
+        group="g",
+        decoders={"t": decode_half},
+        limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
+        slice_dimensions=(),
+        max_slice_values=3,
+        label_rate=0.0,
+        pair_patience=PATIENCE,
+    )
+    return IngestService(engine, options, lambda *_: None)
+
+
+@pytest.fixture
+def paired(engine: Engine) -> IngestService:
+    return make(engine)
+
+
+Send = Callable[..., Batch]
+STORED = "SELECT request_id, prompt, answer, model, version, latency_ms, ts FROM predictions ORDER BY 1"
+WAITING = "SELECT pair_id, side FROM waiting_halves ORDER BY 1"
+COUNTS = "SELECT sum(joined), sum(lost) FROM pair_counts"
+
+
+def test_both_sides_in_one_batch_meet_in_memory(paired: IngestService, send: Send, rows: Rows) -> None:
+    outcomes = paired.write(send(request("a"), response("a")), NOW)
+    assert outcomes == {("t", "accepted"): 1, ("t", "half"): 1}
+    assert rows(STORED) == [("a", "What is it?", "a mug", "m", "v1", pytest.approx(80.0), SENT)]
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(1, 0)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([0, 1, 2, 3])))
+def test_any_order_over_batches_and_restarts_gives_the_same(
+    engine: Engine, send: Send, rows: Rows, order: tuple[int, ...]
+) -> None:
+    sides = [request("a"), response("a"), request("b"), response("b", "a cup")]
+    for index in order:
+        make(engine).write(send(sides[index]), NOW)  # a new service each time: nothing is kept in memory
+    assert [row[:3] for row in rows(STORED)] == [("a", "What is it?", "a mug"), ("b", "What is it?", "a cup")]
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(2, 0)]
+
+
+def test_sides_that_come_again_are_duplicates_at_every_stage(paired: IngestService, send: Send, rows: Rows) -> None:
+    assert paired.write(send(request("a"), request("a")), NOW) == {("t", "half"): 1, ("t", "duplicate"): 1}
+    assert paired.write(send(request("a")), NOW) == {("t", "duplicate"): 1}
+    assert paired.write(send(request("a"), response("a")), NOW) == {("t", "duplicate"): 1, ("t", "accepted"): 1}
+    assert paired.write(send(response("a")), NOW) == {("t", "duplicate"): 1}
+    assert paired.write(send(request("a"), response("a")), NOW) == {("t", "duplicate"): 2}
+    assert len(rows(STORED)) == 1
+    assert rows(WAITING) == []
+    assert rows("SELECT count(*) FROM dead_letters") == [0]
+
+
+def test_a_side_that_says_something_else_is_refused_at_every_stage(
+    paired: IngestService, send: Send, rows: Rows
+) -> None:
+    contradictory = {("t", "contradictory"): 1}
+    assert paired.write(send(request("a"), request("a", "Who?")), NOW) == {("t", "half"): 1, **contradictory}
+    assert paired.write(send(request("a", "Why?")), NOW) == contradictory
+    assert paired.write(send(response("a")), NOW) == {("t", "accepted"): 1}
+    assert paired.write(send(response("a", "a cup")), NOW) == contradictory
+    assert paired.write(send(request("a", "How?"), response("a", "a can")), NOW) == {("t", "contradictory"): 2}
+    assert rows(STORED)[0][1:3] == ("What is it?", "a mug")
+    assert rows("SELECT count(*) FROM dead_letters") == [5]
+
+
+def test_what_both_sides_say_together_must_be_a_prediction(paired: IngestService, send: Send, rows: Rows) -> None:
+    paired.write(send(request("a")), NOW)
+    assert paired.write(send(response("a", answer=7)), NOW) == {("t", "invalid"): 2}
+    found = rows("SELECT record_offset, reason, detail FROM dead_letters ORDER BY 1")
+    assert [row[:2] for row in found] == [(0, "invalid"), (1, "invalid")]
+    assert "request and response together" in found[0][2]
+    assert rows(WAITING) == []
+
+
+def test_a_record_about_something_else_is_counted_as_ignored(paired: IngestService, send: Send) -> None:
+    assert paired.write(send({"nothing": True}), NOW) == {("t", "ignored"): 1}
+
+
+def test_a_side_whose_other_never_comes_is_a_loss_then_a_dead_letter(
+    engine: Engine, paired: IngestService, send: Send, rows: Rows
+) -> None:
+    paired.write(send(request("a"), request("b"), response("b")), NOW)
+    assert expire_halves(engine, EXPIRY, NOW + PATIENCE) == 0
+    assert expire_halves(engine, EXPIRY, NOW + PATIENCE + timedelta(seconds=1)) == 1
+    assert expire_halves(engine, EXPIRY, NOW + PATIENCE + timedelta(seconds=2)) == 0
+    assert rows("SELECT model, version, joined, lost FROM pair_counts ORDER BY 2") == [
+        ("m", "", 0, 1),
+        ("m", "v1", 1, 0),
+    ]
+    assert rows("SELECT count(*) FROM dead_letters") == [0]
+    expire_halves(engine, EXPIRY, NOW + PATIENCE + KEEP + timedelta(seconds=1))
+    [(reason, detail, raw)] = rows("SELECT reason, detail, raw FROM dead_letters")
+    assert (reason, detail) == ("unpaired", "call 'a': its response never came")
+    assert msgspec.json.decode(raw)["fields"]["input"] == {"prompt": "What is it?"}
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(1, 1)]
+
+
+def test_a_side_that_comes_late_joins_and_takes_the_loss_back(
+    engine: Engine, paired: IngestService, send: Send, rows: Rows
+) -> None:
+    paired.write(send(response("a")), NOW)
+    expire_halves(engine, EXPIRY, NOW + 2 * PATIENCE)
+    assert rows(COUNTS) == [(0, 1)]
+    assert paired.write(send(request("a")), NOW + 3 * PATIENCE) == {("t", "accepted"): 1}
+    assert rows(COUNTS) == [(1, 0)]
+
+
+def test_a_duplicate_side_left_behind_is_no_loss(engine: Engine, send: Send, rows: Rows) -> None:
+    paired = make(engine)
+    paired.write(send(request("a"), response("a")), NOW)
+    with engine.begin() as connection:  # as when two collectors bring a side twice at the same moment
+        connection.exec_driver_sql(
+            "INSERT INTO waiting_halves (consumer_group, pair_id, side, ts, digest, fields, topic, topic_id, "
+            "partition, record_offset, due_at) VALUES ('g', 'a', 'request', %s, 'x', '{}', 't', 'i', 0, 9, %s)",
+            (SENT, NOW),
+        )
+    assert expire_halves(engine, EXPIRY, NOW + PATIENCE) == 0
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(1, 0)]
+
+
+def test_no_more_sides_wait_than_allowed(engine: Engine, paired: IngestService, send: Send, rows: Rows) -> None:
+    for number in range(6):
+        paired.write(send(request(f"r{number}")), NOW + timedelta(seconds=number))
+    expire_halves(engine, replace(EXPIRY, max_waiting=2), NOW + timedelta(seconds=10))
+    assert rows(WAITING) == [("r4", "request"), ("r5", "request")]
+    assert rows("SELECT count(*) FROM dead_letters WHERE reason = 'unpaired'") == [4]
+    assert rows(COUNTS) == [(0, 4)]
+
+
+def test_two_collectors_that_bring_the_sides_at_once_store_the_call_once(
+    database_url: str, engine: Engine, send: Send, rows: Rows
+) -> None:
+    """Real threads on real transactions; whoever comes second is told to look again, as the consumer does."""
+    random.seed(3)
+    pairs = [f"p{number:03}" for number in range(120)]
+    sides = {0: [request(one) for one in pairs], 1: [response(one) for one in pairs]}
+    partitions = {0: Partition("cluster", "t", OTHER.topic_id, 0), 1: OTHER}
+    batches: dict[int, list[Batch]] = {}
+    for number, several in sides.items():
+        random.shuffle(several)
+        batches[number] = [send(*several[i : i + 5], partition=partitions[number]) for i in range(0, 120, 5)]
+    retries = []
+
+    def run(number: int) -> None:
+        own = make_engine(database_url)
+        service = make(own)
+        for batch in batches[number]:
+            while True:
+                try:
+                    service.write(batch, NOW)
+                    break
+                except StoreUnavailable as error:
+                    retries.append(str(error))
+        own.dispose()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(rows(STORED)) == 120
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(120, 0)]
+
+
+def test_an_id_longer_than_the_contract_allows_takes_nothing_else_down(
+    paired: IngestService, send: Send, rows: Rows
+) -> None:
+    bad = "".join(random.Random(1).choices("abcdefghijklmnop", k=9000))
+    whole = send(request("a"), request(bad), response("a"), response(bad))
+    assert paired.write(whole, NOW) == {("t", "accepted"): 1, ("t", "half"): 1, ("t", "invalid"): 2}
+    alone = send(request(bad), request("b"))  # too long for the index of those that wait
+    assert paired.write(alone, NOW) == {("t", "unstorable"): 1, ("t", "half"): 1}
+    assert [row[0] for row in rows(STORED)] == ["a"]
+
+
+def test_the_coverage_sli_counts_what_met_and_what_was_lost(engine: Engine, paired: IngestService, send: Send) -> None:
+    paired.write(send(request("a"), response("a"), request("b"), response("c")), NOW)
+    expire_halves(engine, EXPIRY, NOW + 2 * PATIENCE)
+    window = Window(NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    with transaction(engine) as connection:
+        of_model = indicators.pair_counts(connection, Selector(model="m"), window)
+        of_all = indicators.pair_counts(connection, Selector(), window)
+    sli: Any = SLIS["coverage"]
+    assert (sli.count(of_model).bad.sum(), sli.count(of_model).total.sum()) == (1, 2)
+    assert (sli.count(of_all).bad.sum(), sli.count(of_all).total.sum()) == (2, 3)
