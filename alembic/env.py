@@ -12,7 +12,8 @@ def is_ours(_object: object, name: str | None, kind: str, reflected: bool, _comp
 
 
 def run(connection: Connection) -> None:
-    connection.execute(text("SET lock_timeout = '10s'"))  # rather fail than queue behind ingest and block it
+    # Whoever waits for a lock holds up all that come after: rather fail soon, and `monitor.store.engine` tries again.
+    connection.execute(text("SET lock_timeout = '2s'"))
     connection.execute(text("SET statement_timeout = '10min'"))
     connection.commit()
     context.configure(

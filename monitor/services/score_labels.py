@@ -36,7 +36,7 @@ def score_labels(engine: Engine, chunk: int = CHUNK) -> int:
         with transaction(engine) as connection:
             predictions = waiting_predictions(connection, chunk)
             labels = defaultdict(list)
-            for label in take_labels(connection, [one.request_id for one in predictions]):
+            for label in take_labels(connection, predictions):
                 labels[label.request_id].append(label)
             upsert_verdicts(connection, [outcome(one, labels[one.request_id]) for one in predictions])
         scored += len(predictions)

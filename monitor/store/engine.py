@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from monitor.errors import SettingsError, StoreError, StoreUnavailable, UnstorableValue
@@ -20,6 +21,7 @@ from monitor.errors import SettingsError, StoreError, StoreUnavailable, Unstorab
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_EXCEEDED = "54"
 """Class of SQLSTATE: a value is too large for an index, a statement too complex; psycopg has them among the passing."""
+LOCK_ATTEMPTS, LOCK_PAUSE_S = 30, 1.0
 MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
 
 
@@ -82,9 +84,14 @@ def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     kind = StoreError
     if isinstance(cause, psycopg.DataError) or (getattr(cause, "sqlstate", None) or "").startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
-    elif isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+    elif isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or _lacks_partition(cause):
         kind = StoreUnavailable
     return kind(f"PostgreSQL: {type(cause).__name__}: {cause}")
+
+
+def _lacks_partition(cause: BaseException | None) -> bool:
+    """Was the row's day retired after its partition was ensured? The next try makes it anew."""
+    return isinstance(cause, psycopg.errors.CheckViolation) and cause.diag.constraint_name is None
 
 
 def _parse(url: str) -> URL:
@@ -155,9 +162,22 @@ def _upgrade_locked(connection: Connection, step: Callable[[Config], None]) -> N
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
     connection.commit()
     try:
-        step(config)
+        _patiently(connection, lambda: step(config))
         connection.commit()
     finally:
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
         connection.commit()
+
+
+def _patiently(connection: Connection, step: Callable[[], None]) -> None:
+    """Migrations wait for locks only briefly, so that collectors never wait long behind them; here they come again."""
+    for _ in range(LOCK_ATTEMPTS - 1):
+        try:
+            return step()
+        except OperationalError as error:
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                raise
+            connection.rollback()
+            time.sleep(LOCK_PAUSE_S)
+    return step()

@@ -1,24 +1,36 @@
-"""Day partitions: made ahead by the scheduler, on demand by ingest, dropped by retention."""
+"""Day partitions: made ahead by the scheduler, on demand by ingest; `monitor.store.retired` takes them down."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
+from monitor.errors import StoreUnavailable
 from monitor.store.engine import transaction
 from monitor.store.models import PARTITIONED_BY_DAY
 
 _LOCK = 0x504152  # "PAR": two makers of the same partition would collide
+_OWN_KEY = {"arrivals": "request_id"}
+"""Keys that a partition has for itself, because the parent cannot have them."""
+_STATE = text("""
+    SELECT name, to_regclass(name) IS NOT NULL AS made, inhrelid IS NOT NULL AS attached,
+           coalesce(inhdetachpending, false) AS leaving
+    FROM unnest(CAST(:names AS text[])) AS name LEFT JOIN pg_inherits ON inhrelid = to_regclass(name)
+""")
+_DAYS = text("""
+    SELECT split_part(child.relname, '_', 2) AS day FROM pg_inherits
+    JOIN pg_class parent ON parent.oid = inhparent JOIN pg_class child ON child.oid = inhrelid
+    WHERE parent.relname = ANY(:tables) AND NOT inhdetachpending GROUP BY day HAVING count(*) = :wanted
+""")
 
 
 class DayPartitions:
-    """Remembers which days have partitions. One per process."""
+    """Makes what an ingesting process lacks. It asks every time: a day that is there now may be retired tomorrow."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._days: set[date] = set()
 
     def ensure(self, moments: Iterable[datetime]) -> None:
         """Make the partitions that these event times need, in a transaction of its own.
@@ -27,36 +39,58 @@ class DayPartitions:
             StoreError: PostgreSQL refused or does not answer.
         """
         days = {moment.astimezone(UTC).date() for moment in moments}
-        if not days <= self._days:
+        if days:
             with transaction(self._engine) as connection:
                 ensure_days(connection, days)
-            self._days |= days
 
 
-def existing_days(connection: Connection) -> set[date]:
-    """Days that every partitioned table has."""
-    rows = connection.execute(
-        text("""
-            SELECT split_part(child.relname, '_', 2) AS day FROM pg_inherits
-            JOIN pg_class parent ON parent.oid = inhparent JOIN pg_class child ON child.oid = inhrelid
-            WHERE parent.relname = ANY(:tables) GROUP BY day HAVING count(*) = :wanted
-        """),
-        {"tables": list(PARTITIONED_BY_DAY), "wanted": len(PARTITIONED_BY_DAY)},
-    )
+def partition(table: str, day: date) -> str:
+    """The name of a day's partition."""
+    return f"{table}_{day:%Y%m%d}"
+
+
+def existing_days(connection: Connection, tables: Collection[str] = PARTITIONED_BY_DAY) -> set[date]:
+    """Days of which each of these tables has its partition."""
+    rows = connection.execute(_DAYS, {"tables": list(tables), "wanted": len(tables)})
     return {datetime.strptime(row.day, "%Y%m%d").replace(tzinfo=UTC).date() for row in rows}
 
 
 def ensure_days(connection: Connection, days: Iterable[date]) -> None:
-    """Make the partitions of these days where they lack. Commit soon: it locks the parents against other makers."""
-    missing = sorted(set(days) - existing_days(connection))
-    if not missing:
+    """Make the partitions of these days where they lack. Commit soon: until then nobody else makes or detaches one.
+
+    A partition is made as a table and then attached: that waits for no reader and no writer of the parent, where
+    CREATE TABLE ... PARTITION OF would wait for all of them and hold up whoever comes after it.
+
+    Raises:
+        StoreUnavailable: retention is detaching one of these days just now; afterwards it can be made anew.
+    """
+    wanted = {partition(table, day): (table, day) for day in days for table in PARTITIONED_BY_DAY}
+    if not _lacking(connection, wanted):
         return
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    for day in missing:
-        for table in PARTITIONED_BY_DAY:
-            connection.execute(
-                text(
-                    f"CREATE TABLE IF NOT EXISTS {table}_{day:%Y%m%d} PARTITION OF {table} "
-                    f"FOR VALUES FROM ('{day} 00:00+00') TO ('{day + timedelta(days=1)} 00:00+00')"
-                )
-            )
+    for name, made in sorted(_lacking(connection, wanted).items()):
+        table, day = wanted[name]
+        if not made:
+            connection.execute(text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL)"))
+            if table in _OWN_KEY:
+                connection.execute(text(f"ALTER TABLE {name} ADD PRIMARY KEY ({_OWN_KEY[table]})"))
+        attach(connection, table, day)
+
+
+def attach(connection: Connection, table: str, day: date) -> None:
+    """Make a table the partition of a day, with whatever rows it has."""
+    connection.execute(
+        text(
+            f"ALTER TABLE {table} ATTACH PARTITION {partition(table, day)} "
+            f"FOR VALUES FROM ('{day} 00:00+00') TO ('{day + timedelta(days=1)} 00:00+00')"
+        )
+    )
+
+
+def _lacking(connection: Connection, names: Iterable[str]) -> dict[str, bool]:
+    """Those of the partitions that are not attached -> whether their table exists (retention took it off)."""
+    rows = connection.execute(_STATE, {"names": list(names)}).all()
+    leaving = [row.name for row in rows if row.leaving]
+    if leaving:
+        raise StoreUnavailable(f"retention is detaching {', '.join(sorted(leaving))}: try again when it has finished")
+    return {row.name: row.made for row in rows if not row.attached}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
+from monitor.domain.window import DAY, floor
 from monitor.store.copy import copy_rows, raw, stage
 
 _encode = msgspec.json.Encoder().encode
@@ -33,26 +35,71 @@ class Arrival:
     replay: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An id that was stored before."""
+
+    request_id: str
+    ts: datetime
+    content_hash: bytes
+
+
 def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
-    """Enter the ids into `request_ids`; returns those that were not there. In id order, so that two collectors that
-    bring the same ids wait for each other instead of deadlocking."""
+    """Enter the ids into `arrivals`; returns those that were known neither on their day nor on the days beside it.
+
+    A producer's retry carries its first event time, and so meets its own day. Further away an id counts as new. In id
+    order, so that two collectors that bring the same ids wait for each other instead of deadlocking; two that bring
+    an id under two different days at the same instant do not see each other, and both keep it.
+    """
     ordered = sorted(arrivals, key=lambda arrival: arrival.event.request_id)
     rows = ((one.event.request_id, one.content_hash, one.event.ts) for one in ordered)
-    staging = stage(connection, "request_ids", _ID_COLUMNS, rows)
+    staging = stage(connection, "arrivals", _ID_COLUMNS, rows)
+    near = _near("given", [one.event.ts for one in ordered])
     found = raw(connection).execute(
-        f"INSERT INTO request_ids (request_id, content_hash, ts) SELECT request_id, content_hash, ts FROM {staging} "
-        "ON CONFLICT (request_id) DO NOTHING RETURNING request_id"
+        "INSERT INTO arrivals (request_id, content_hash, ts) "
+        f"SELECT request_id, content_hash, ts FROM {staging} AS given "
+        f"WHERE (SELECT true FROM arrivals WHERE {near} LIMIT 1) IS NULL "
+        "ON CONFLICT DO NOTHING RETURNING request_id"
     )
     return {row[0] for row in found}
 
 
-def known_hashes(connection: Connection, request_ids: Iterable[str]) -> dict[str, bytes]:
-    """The content hash of each of these ids that is known."""
-    rows = connection.execute(
-        text("SELECT request_id, content_hash FROM request_ids WHERE request_id = ANY(:ids)"),
-        {"ids": list(request_ids)},
+def known_hashes(connection: Connection, times: Mapping[str, datetime]) -> dict[str, bytes]:
+    """The content hash of each of these ids that is known on the UTC day of its time, or else on a day beside it."""
+    if not times:
+        return {}
+    found = raw(connection).execute(
+        "SELECT given.request_id, first.content_hash "
+        "FROM unnest(%s::text[], %s::timestamptz[]) AS given (request_id, ts) CROSS JOIN LATERAL ("
+        f"SELECT content_hash FROM arrivals WHERE {_near('given', times.values())} "
+        "ORDER BY date_trunc('day', arrivals.ts, 'UTC') = date_trunc('day', given.ts, 'UTC') DESC LIMIT 1) AS first",
+        (list(times), list(times.values())),
     )
-    return {row.request_id: bytes(row.content_hash) for row in rows}
+    return dict(found.fetchall())
+
+
+def find(connection: Connection, request_ids: Collection[str]) -> list[Known]:
+    """All that is known of these ids on any day, by a look into the index of every day that is kept: for few ids."""
+    found = raw(connection).execute(
+        "SELECT request_id, ts, content_hash FROM arrivals WHERE request_id = ANY(%s) ORDER BY request_id, ts",
+        (list(request_ids),),
+    )
+    return [Known(*row) for row in found]
+
+
+def _near(given: str, times: Collection[datetime]) -> str:
+    """SQL: an arrival has the id of the row `given` and its day, or one beside it.
+
+    A subquery with LIMIT around it is looked up row by row, in at most three indexes; as a plain join it might become
+    one that reads whole days. The constant bounds spare planning and locking all other days.
+    """
+    first, last = floor(min(times), DAY) - DAY, floor(max(times), DAY) + 2 * DAY
+    day = f"date_trunc('day', {given}.ts, 'UTC')"
+    return (
+        f"arrivals.request_id = {given}.request_id "
+        f"AND arrivals.ts >= {day} - interval '24 hours' AND arrivals.ts < {day} + interval '48 hours' "
+        f"AND arrivals.ts >= '{first.isoformat()}' AND arrivals.ts < '{last.isoformat()}'"
+    )
 
 
 def insert(connection: Connection, arrivals: Iterable[Arrival]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,22 +20,25 @@ _COLUMNS = (
 )  # fmt: skip
 
 _WAITING = text("""
-    SELECT DISTINCT labels.request_id, request_ids.ts
-    FROM labels JOIN request_ids USING (request_id)
-    WHERE NOT labels.scored
-    LIMIT :limit
+    SELECT DISTINCT ON (l.request_id) p.*, t.inclusion_probability
+    FROM labels l CROSS JOIN LATERAL (
+        SELECT ts FROM arrivals a WHERE a.request_id = l.request_id
+        ORDER BY a.ts <= l.ts DESC, CASE WHEN a.ts <= l.ts THEN l.ts - a.ts ELSE a.ts - l.ts END LIMIT 1
+    ) AS arrival CROSS JOIN LATERAL (
+        SELECT request_id, ts, model, version, variant, task, answer, candidates, confidence, slices, replay
+        FROM predictions WHERE predictions.ts = arrival.ts AND predictions.request_id = l.request_id LIMIT 1
+    ) AS p LEFT JOIN label_tasks t ON t.request_id = l.request_id
+    WHERE NOT l.scored ORDER BY l.request_id, p.ts DESC LIMIT :limit
 """)
-_PREDICTIONS = text("""
-    SELECT p.request_id, p.ts, p.model, p.version, p.variant, p.task, p.answer, p.candidates, p.confidence,
-           p.slices, p.replay, t.inclusion_probability
-    FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[])) AS k(ts, request_id)
-    JOIN predictions p ON p.ts = k.ts AND p.request_id = k.request_id
-    LEFT JOIN label_tasks t ON t.request_id = k.request_id
-    WHERE p.ts BETWEEN :first AND :last
-""")
+# The limits keep both lookups row by row, in the index of each day: labels are few, predictions are not.
 _LABELS = text("""
-    UPDATE labels SET scored = true WHERE request_id = ANY(:ids)
-    RETURNING request_id, ts, annotator_id, annotator_kind, verdict, answers, rating
+    UPDATE labels l SET scored = true
+    FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts)
+    WHERE l.request_id = k.request_id
+    RETURNING l.request_id, l.ts, annotator_id, annotator_kind, verdict, answers, rating,
+        l.ts >= k.ts OR NOT EXISTS (
+            SELECT FROM arrivals a WHERE a.request_id = l.request_id AND a.ts <= l.ts
+        ) AS speaks_of_it
 """)
 
 
@@ -77,21 +80,21 @@ class VerdictRow:
 
 
 def waiting_predictions(connection: Connection, limit: int) -> list[PredictionRow]:
-    """Predictions whose labels have not all been scored; labels that came before their prediction wait unseen."""
-    keys = connection.execute(_WAITING, {"limit": limit}).all()
-    if not keys:
-        return []
-    times = [key.ts for key in keys]
-    rows = connection.execute(
-        _PREDICTIONS,
-        {"times": times, "ids": [key.request_id for key in keys], "first": min(times), "last": max(times)},
-    )
-    return [PredictionRow(**row) for row in rows.mappings()]
+    """Predictions whose labels have not all been scored; labels that came before their prediction wait unseen.
+
+    A label names an id only. Where an id was used for several predictions, days apart, it speaks of the latest one at
+    or before its own time, or else of the first one after. Of several such predictions with waiting labels the newest
+    is taken.
+    """
+    return [PredictionRow(**row) for row in connection.execute(_WAITING, {"limit": limit}).mappings()]
 
 
-def take_labels(connection: Connection, request_ids: Iterable[str]) -> list[LabelRow]:
-    """Every label of these predictions, all marked as scored."""
-    return [LabelRow(**row) for row in connection.execute(_LABELS, {"ids": list(request_ids)}).mappings()]
+def take_labels(connection: Connection, predictions: Collection[PredictionRow]) -> list[LabelRow]:
+    """Every label of these predictions. All labels of their ids are marked as scored, also those that speak of an older
+    prediction of the same id: an id has one verdict, that of the newest."""
+    keys = {"ids": [one.request_id for one in predictions], "times": [one.ts for one in predictions]}
+    rows = [dict(row) for row in connection.execute(_LABELS, keys).mappings()]
+    return [LabelRow(**row) for row in rows if row.pop("speaks_of_it")]
 
 
 def upsert_verdicts(connection: Connection, verdicts: Sequence[VerdictRow]) -> None:

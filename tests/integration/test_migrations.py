@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from monitor.errors import StoreError
@@ -39,13 +39,3 @@ def test_an_unmigrated_database_is_refused_with_what_to_do(empty_database_url: s
     with pytest.raises(StoreError, match="snellen migrate"):
         require_migrated(engine)
     engine.dispose()
-
-
-def test_ids_are_spread_over_partitions(database_url: str) -> None:
-    engine = create_engine(database_url, poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO request_ids SELECT 'r' || n, '\\x00', now() FROM generate_series(1, 800) n")
-        )
-        partitions = connection.execute(text("SELECT count(DISTINCT tableoid) FROM request_ids")).scalar()
-    assert partitions == 8

@@ -206,7 +206,7 @@ def site(database_url: str, broker: str, topic: str, tmp_path: Path) -> Iterator
 def assert_matches(site: Site, ledger: Ledger) -> None:
     """Every table that counts, against the ledger."""
     assert dict(site.rows("SELECT request_id, answer FROM predictions")) == ledger.answers
-    assert site.count("request_ids") == len(ledger.answers)
+    assert site.count("arrivals") == len(ledger.answers)
     assert site.rows("SELECT sum(ok) FROM rollups_minute WHERE dimension = ''") == [(len(ledger.answers),)]
     by_device = Counter(int(request_id.removeprefix("row-")) % 5 for request_id in ledger.answers)
     found = site.rows("SELECT value, sum(ok) FROM rollups_minute WHERE dimension = 'device' GROUP BY value")

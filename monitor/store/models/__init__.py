@@ -6,7 +6,6 @@ Partitioned tables list their key columns first: PostgreSQL demands that the par
 from monitor.store.models import alerts, drift, ingested, labels, streams  # noqa: F401 (so that the metadata is whole)
 from monitor.store.models.base import Base
 
-__all__ = ["PARTITIONED_BY_DAY", "REQUEST_ID_PARTITIONS", "Base"]
+__all__ = ["PARTITIONED_BY_DAY", "Base"]
 
-PARTITIONED_BY_DAY = ("predictions", "embeddings")
-REQUEST_ID_PARTITIONS = 8
+PARTITIONED_BY_DAY = ("predictions", "embeddings", "arrivals")

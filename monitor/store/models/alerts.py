@@ -20,6 +20,7 @@ from monitor.store.models.base import Base
 
 class SloEvaluation(Base):
     __tablename__ = "slo_evaluations"
+    __table_args__ = (Index("ix_slo_evaluations_tick", "tick"),)
 
     slo: Mapped[str] = mapped_column(primary_key=True)
     tick: Mapped[datetime] = mapped_column(primary_key=True)

@@ -69,6 +69,7 @@ class EmbeddingSketch(Base):
     """Mergeable sums of one hour under one reference's fit. `dimension` '' is all traffic."""
 
     __tablename__ = "embedding_sketches"
+    __table_args__ = (Index("ix_embedding_sketches_hour", "hour"),)
 
     reference_id: Mapped[int] = mapped_column(ForeignKey("drift_references.id", ondelete="CASCADE"), primary_key=True)
     dimension: Mapped[str] = mapped_column(primary_key=True)
@@ -81,6 +82,7 @@ class EmbeddingSketch(Base):
 
 class DriftResult(Base):
     __tablename__ = "drift_results"
+    __table_args__ = (Index("ix_drift_results_tick", "tick"),)
 
     reference_id: Mapped[int] = mapped_column(ForeignKey("drift_references.id", ondelete="CASCADE"), primary_key=True)
     dimension: Mapped[str] = mapped_column(primary_key=True)

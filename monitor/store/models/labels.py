@@ -32,6 +32,7 @@ class Label(Base):
     __tablename__ = "labels"
     __table_args__ = (
         Index("ix_labels_request_id", "request_id"),
+        Index("ix_labels_ts", "ts"),
         Index("ix_labels_unscored", "request_id", postgresql_where=text("NOT scored")),
     )
 
@@ -55,7 +56,7 @@ class Verdict(Base):
     """The scored outcome of one prediction, with what slices and calibration need beside it."""
 
     __tablename__ = "verdicts"
-    __table_args__ = (Index("ix_verdicts_model_ts", "model", "ts"),)
+    __table_args__ = (Index("ix_verdicts_model_ts", "model", "ts"), Index("ix_verdicts_ts", "ts"))
 
     request_id: Mapped[str] = mapped_column(primary_key=True)
     ts: Mapped[datetime]

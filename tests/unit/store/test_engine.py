@@ -24,7 +24,7 @@ URLS = [
     f"postgres://user:{SECRET}@127.0.0.1:1/db",
     f"just {SECRET}",
 ]
-INSERT = text("INSERT INTO request_ids VALUES (:id, '\\x00', now())")
+INSERT = text("INSERT INTO slice_values VALUES ('device', :id)")
 
 
 def everything_said(error: BaseException | None) -> str:
@@ -78,7 +78,7 @@ def test_a_value_that_no_column_or_index_can_hold_is_told_apart(engine: Engine, 
 
 
 def test_a_statement_that_is_refused_is_neither(engine: Engine) -> None:
-    for statement in ("SELECT nothing", "INSERT INTO request_ids VALUES (NULL, NULL, NULL)"):
+    for statement in ("SELECT nothing", "INSERT INTO slice_values VALUES (NULL, NULL)"):
         with pytest.raises(StoreError) as raised, transaction(engine) as connection:
             connection.execute(text(statement))
         assert type(raised.value) is StoreError
@@ -94,7 +94,7 @@ def test_a_trial_leaves_nothing(engine: Engine) -> None:
     with trial(engine) as connection:
         connection.execute(INSERT, {"id": "a"})
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT count(*) FROM request_ids")).scalar() == 0
+        assert connection.execute(text("SELECT count(*) FROM slice_values")).scalar() == 0
 
 
 def test_a_broken_deadlock_may_be_tried_again(engine: Engine) -> None:
@@ -105,7 +105,7 @@ def test_a_broken_deadlock_may_be_tried_again(engine: Engine) -> None:
     raised: list[BaseException] = []
 
     def work(first: str, second: str) -> None:
-        update = text("UPDATE request_ids SET ts = now() WHERE request_id = :id")
+        update = text("UPDATE slice_values SET dimension = 'site' WHERE value = :id")
         try:
             with transaction(engine) as connection:
                 connection.execute(update, {"id": first})
