@@ -1,0 +1,135 @@
+"""The GenAI semantic conventions of OpenTelemetry: what the attributes of a model call say.
+
+https://github.com/open-telemetry/semantic-conventions-genai (docs/gen-ai). Older spellings are read too: those up to
+semantic conventions 1.36, and the flattened ones of OpenLLMetry (https://github.com/traceloop/openllmetry).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+from monitor.formats.chats import Message, answered, asked, read_json, read_messages, texts_of
+from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.rows import Fields
+from monitor.formats.predictions import call_fields
+from monitor.formats.spans import Attributes, Span, SpanEvent, with_attributes
+from monitor.formats.trees import children, tree
+
+DETAILS: Final = "gen_ai.client.inference.operation.details"
+"""The event that carries what was asked and answered, beside its span or instead of it."""
+_CHATS = frozenset({"chat", "generate_content", "text_completion", "completion"})
+_CONTENT = ("gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
+"""Span events whose attributes belong to the call."""
+_KEPT = ("gen_ai.provider.name", "gen_ai.response.id", "gen_ai.conversation.id", "gen_ai.response.finish_reasons")
+_OLD_ROLES = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
+
+
+def fields(span: Span, options: FormatOptions) -> Fields | None:
+    """What the span says of a model call; None when it is about something else (a tool, an agent, an evaluation).
+
+    Raises:
+        InvalidEvent: the conventions do not allow what it says.
+    """
+    for event in span.events:
+        if event.name in _CONTENT:
+            span = with_attributes(span, event.attributes)
+    attributes = span.attributes
+    operation = _operation(attributes)
+    if operation in _CHATS:
+        said = _chat(attributes, span.events)
+    elif operation == "retrieval":
+        said = _retrieval(attributes)
+    else:
+        return None
+    said["model"] = _model(attributes)
+    said["tokens"] = _tokens(attributes)
+    said["extra"] = {name: attributes.get(name) for name in _KEPT} | said.get("extra", {})
+    return call_fields(span, said, options)
+
+
+def _operation(attributes: Attributes) -> str:
+    """The operation's name; before there was one, whoever names a model and what kind of request it is means a chat."""
+    name = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
+    if name is None and attributes.keys() & {"gen_ai.system", "gen_ai.request.model"}:
+        name = "chat" if attributes.keys() & {"gen_ai.request.model", "gen_ai.response.model"} else ""
+    return str(name or "")
+
+
+def _chat(attributes: Attributes, events: Iterable[SpanEvent]) -> Fields:
+    nested = tree({name: value for name, value in attributes.items() if name.startswith("gen_ai.")}).get("gen_ai", {})
+    questions = _messages(attributes, "gen_ai.input.messages") or _old_messages(nested, "prompt")
+    answers = _messages(attributes, "gen_ai.output.messages") or _old_messages(nested, "completion")
+    for event in () if questions or answers else events:
+        side = answers if event.name == "gen_ai.choice" else questions
+        side.extend(_old_event(event))
+    reasons = attributes.get("gen_ai.response.finish_reasons") or []
+    instructions = attributes.get("gen_ai.system_instructions")
+    context = texts_of(instructions, "gen_ai.system_instructions") if instructions is not None else []
+    return {
+        "input": asked(questions, context),
+        "output": answered(answers, reasons if isinstance(reasons, list) else [reasons]),
+    }
+
+
+def _messages(attributes: Attributes, name: str) -> list[Message]:
+    return read_messages(attributes[name], name) if attributes.get(name) is not None else []
+
+
+def _old_messages(nested: Mapping[str, Any], name: str) -> list[Message]:
+    """`gen_ai.prompt` as JSON text, or flattened as `gen_ai.prompt.0.content`."""
+    value = nested.get(name)
+    if value is None:
+        return []
+    return read_messages(children(value) if isinstance(value, dict) else value, f"gen_ai.{name}")
+
+
+def _old_event(event: SpanEvent) -> list[Message]:
+    """Messages as span events of their own, their content in `gen_ai.event.content` (conventions 1.28 to 1.36)."""
+    content = read_json(event.attributes.get("gen_ai.event.content", event.attributes.get("content")))
+    role = _OLD_ROLES.get(event.name)
+    if content is None or (role is None and event.name != "gen_ai.choice"):
+        return []
+    message = content.get("message", content) if isinstance(content, dict) else {"content": content}
+    return read_messages([{"role": role or "assistant", **message}] if isinstance(message, dict) else [], event.name)
+
+
+def _retrieval(attributes: Attributes) -> Fields:
+    documents = read_json(attributes.get("gen_ai.retrieval.documents") or [])
+    if not isinstance(documents, list):
+        raise InvalidEvent(Rejection.INVALID, "gen_ai.retrieval.documents is no list")
+    rows = [one for one in documents if isinstance(one, dict)]
+    return {
+        "task": "retrieval",
+        "input": {"prompt": attributes.get("gen_ai.retrieval.query.text")},
+        "output": ranked((one.get("id", one.get("content")), one.get("score")) for one in rows),
+        "model": {"name": attributes.get("gen_ai.data_source.id")},
+    }
+
+
+def ranked(documents: Iterable[tuple[Any, Any]]) -> Fields:
+    """`output` of a retrieval: what was found with its score; candidates need one, so without any the best is all."""
+    found = [(str(name), score) for name, score in documents if name is not None]
+    if not found:
+        return {}
+    scored = all(isinstance(score, int | float) for _, score in found)
+    candidates = [{"answer": name, "score": score} for name, score in found] if scored else []
+    return {"answer": found[0][0], "candidates": candidates}
+
+
+def _model(attributes: Attributes) -> Fields:
+    """What was asked for is the name; what answered, where it is called otherwise, the version."""
+    asked_for, answering = attributes.get("gen_ai.request.model"), attributes.get("gen_ai.response.model")
+    name = asked_for or answering or attributes.get("gen_ai.data_source.id")
+    return {"name": name, "version": answering if answering != name else None}
+
+
+def _tokens(attributes: Attributes) -> Fields | None:
+    counts = {
+        "in": attributes.get("gen_ai.usage.input_tokens", attributes.get("gen_ai.usage.prompt_tokens")),
+        "out": attributes.get("gen_ai.usage.output_tokens", attributes.get("gen_ai.usage.completion_tokens")),
+        "image": attributes.get("gen_ai.usage.image.input_tokens"),
+    }
+    return {name: count for name, count in counts.items() if count is not None}

@@ -1,0 +1,292 @@
+"""OpenInference: the conventions of Arize Phoenix, on OTLP spans, and the spans that Phoenix and Arize export as JSON.
+
+https://github.com/Arize-ai/openinference/tree/main/spec. As a format of its own it reads one span per record, as
+Phoenix's API gives it (`context`, `start_time`, `status_code`, `attributes`), or as a row of its data frame
+(`context.span_id`, `attributes.llm.model_name`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from monitor.domain.events import Event, Rejection
+from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
+from monitor.formats import evaluations
+from monitor.formats.chats import REDACTED, Message, answered, asked, read_json, read_messages
+from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.genai import ranked
+from monitor.formats.moments import moment
+from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.rows import Fields, with_ids
+from monitor.formats.predictions import call_fields, prediction
+from monitor.formats.spans import Attributes, Span, SpanEvent, with_attributes
+from monitor.formats.trees import at, children, tree
+
+KIND: Final = "openinference.span.kind"
+_KEPT = ("session.id", "user.id", "tag.tags", "metadata", "llm.provider", "llm.system")
+_LOOKED_AT = 4096
+MAX_GROWTH = 4
+"""Size of all predictions of one record, as a multiple of what a record may have: they repeat what they share."""
+MAX_LEVELS = 16
+"""Of nested attributes; the conventions need ten."""
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """Uses `task`, `model` and `slices` (names of attributes, or `metadata.NAME`)."""
+
+    def decode(record: Record) -> Sequence[Decoded]:
+        try:
+            return list(decoded(_exported(record.value), options))
+        except RecursionError:
+            raise InvalidEvent(Rejection.INVALID, "the span's attributes are nested too deep") from None
+
+    return decode
+
+
+def recognises(record: Record) -> bool:
+    """Does this look like an exported span?"""
+    start = record.value[:_LOOKED_AT]
+    spelled = b'"context.span_id"' in start or (b'"context"' in start and b'"span_id"' in start)
+    return spelled and start.lstrip().startswith(b"{")
+
+
+def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
+    """The predictions of a span of these conventions, and the labels that are put on it.
+
+    Raises:
+        InvalidEvent: they do not allow what it says.
+    """
+    rows = list(_rows(span, options))
+    if len(rows) > 1 and len(rows) * len(msgspec.json.encode(rows[0])) > MAX_GROWTH * options.max_record_bytes:
+        raise InvalidEvent(Rejection.OVERSIZED, f"{span.place}: what its {len(rows)} answers share is too large")
+    for suffix, fields in with_ids("x", rows, KIND) if rows else ():
+        yield prediction(span, fields, suffix.removeprefix("x"))
+    yield from evaluations.of_span(span)
+
+
+def _rows(span: Span, options: FormatOptions) -> Iterator[Fields]:
+    read = _READERS.get(str(span.attributes.get(KIND, "")).upper())
+    if read is None:
+        return
+    metadata = read_json(span.attributes.get("metadata"))
+    if isinstance(metadata, dict):
+        more = {f"metadata.{name}": value for name, value in metadata.items() if not isinstance(value, dict | list)}
+        span = with_attributes(span, {**more, "metadata": metadata})
+    attributes = span.attributes
+    for said in read(attributes, tree(attributes)):
+        if isinstance(metadata, dict) and "confidence" in metadata:
+            said["output"] = {"confidence": metadata["confidence"], **said.get("output", {})}
+        said["extra"] = {name: attributes.get(name) for name in _KEPT if attributes.get(name) != REDACTED}
+        if isinstance(metadata, dict):
+            said["extra"]["metadata"] = metadata
+        yield call_fields(span, said, options)
+
+
+def _llm(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
+    llm = nested.get("llm", {})
+    questions = _messages(at(llm, "input_messages"))
+    answers = _messages(at(llm, "output_messages"))
+    if not questions:
+        questions = _value(attributes, "input")
+    if not answers:
+        answers = _value(attributes, "output")
+    reason = attributes.get("llm.finish_reason")
+    yield {
+        "model": {"name": attributes.get("llm.model_name")},
+        "input": asked(questions),
+        "output": answered(answers, [reason] if reason else []),
+        "tokens": _tokens(attributes),
+        "cost_usd": attributes.get("llm.cost.total"),
+    }
+
+
+def _embedding(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
+    """One prediction for each text: that is what an embedder answers."""
+    name = attributes.get("embedding.model_name")
+    for one in children(at(nested, "embedding", "embeddings")):
+        vector, text = at(one, "embedding", "vector"), at(one, "embedding", "text")
+        said: Fields = {"task": "embedding", "model": {"name": name}}
+        if isinstance(text, str) and text != REDACTED:
+            said["input"] = {"prompt": text}
+        if isinstance(vector, list):
+            data = _float32(vector)
+            said["embeddings"] = [{"kind": "prompt", "embedder": str(name), "dtype": "f4", "data": data}]
+        yield said
+
+
+def _retriever(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
+    documents = children(at(nested, "retrieval", "documents")) or children(at(nested, "reranker", "output_documents"))
+    found = [at(one, "document") for one in documents]
+    rows = [one for one in found if isinstance(one, dict)]
+    questions = _value(attributes, "input")
+    query = attributes.get("reranker.query")
+    yield {
+        "task": "retrieval",
+        "model": {"name": attributes.get("reranker.model_name")},
+        "input": {"prompt": query} if query else asked(questions),
+        "output": ranked((one.get("id", one.get("content")), one.get("score")) for one in rows),
+    }
+
+
+def _classifier(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
+    """One prediction for each classification of the call (a proposal of the specification: classifier_spans.md)."""
+    content = attributes.get("classifier.input.value")
+    for one in children(at(nested, "classifier", "classifications")):
+        said = at(one, "classification")
+        if isinstance(said, dict):
+            yield {
+                "task": "classification",
+                "model": {"name": attributes.get("classifier.model_name")},
+                "input": {"prompt": content} if isinstance(content, str) and content != REDACTED else {},
+                "output": _classified(said),
+                "slices": {"classification": str(said.get("name", ""))},
+            }
+
+
+def _classified(said: Mapping[str, Any]) -> Fields:
+    """A binary one answers true from one half upwards."""
+    classes = [one for one in (at(item, "class") for item in children(said.get("classes"))) if isinstance(one, dict)]
+    found: dict[str, float] = {}
+    for one in classes:
+        if isinstance(one.get("probability"), int | float):
+            found[str(one.get("label"))] = one["probability"]
+    probability = said.get("probability")
+    if isinstance(probability, int | float):
+        found |= {"true": probability, "false": 1 - probability}
+    ordered = sorted(found.items(), key=lambda one: -one[1])
+    answer = said.get("label", ordered[0][0] if ordered else None)
+    confidence = said.get("confidence", found.get(str(answer)))
+    candidates = [{"answer": name, "score": score} for name, score in ordered]
+    return {"answer": answer, "candidates": candidates} | ({} if confidence is None else {"confidence": confidence})
+
+
+_READERS = {
+    "LLM": _llm,
+    "EMBEDDING": _embedding,
+    "RETRIEVER": _retriever,
+    "RERANKER": _retriever,
+    "CLASSIFIER": _classifier,
+}
+"""Kinds of spans that are model calls. Chains, agents, tools, guardrails and evaluators are not."""
+
+
+def _messages(value: Any) -> list[Message]:
+    """`message.contents.<j>.message_content.*`, or `message.content` where a message is plain text."""
+    found = []
+    for one in children(value):
+        message = at(one, "message")
+        if isinstance(message, dict):
+            parts = [_part(at(item, "message_content")) for item in children(message.get("contents"))]
+            parts = parts or [{"type": "text", "text": message.get("content")}]
+            found += read_messages([{"role": message.get("role", ""), "parts": parts}], "llm messages")
+    return found
+
+
+def _part(content: Any) -> Fields:
+    match content:
+        case {"image": {"image": {"url": str(url)}}}:
+            return {"type": "image_url", "image_url": url}
+        case {"text": str(text)}:
+            return {"type": "text", "text": text}
+    return {"type": "other"}
+
+
+def _value(attributes: Attributes, side: str) -> list[Message]:
+    """`input.value` or `output.value`, where it is plain text: JSON is the body of some API, not a message."""
+    value = attributes.get(f"{side}.value")
+    plain = attributes.get(f"{side}.mime_type", "text/plain") == "text/plain"
+    return [Message("user", [value])] if isinstance(value, str) and value not in ("", REDACTED) and plain else []
+
+
+def _tokens(attributes: Attributes) -> Fields:
+    counts = {"in": attributes.get("llm.token_count.prompt"), "out": attributes.get("llm.token_count.completion")}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _float32(vector: list[Any]) -> bytes:
+    """Little-endian."""
+    try:
+        return struct.pack(f"<{len(vector)}f", *vector)
+    except (struct.error, OverflowError):
+        raise InvalidEvent(
+            Rejection.INVALID, "embedding.vector: not all of it are numbers of single precision"
+        ) from None
+
+
+def _exported(raw: bytes) -> Span:
+    """The span of one exported row.
+
+    Raises:
+        InvalidEvent: it is no exported span.
+    """
+    row = _row(raw)
+    context = row.get("context")
+    context = context if isinstance(context, dict) else {}
+    kind = row.get("span_kind")
+    named = {name.removeprefix("attributes."): value for name, value in row.items() if name.startswith("attributes.")}
+    given = row.get("attributes")
+    attributes = {**_flat(given if isinstance(given, dict) else {}), **_flat(named)}
+    attributes = {name: value for name, value in attributes.items() if value is not None}
+    if isinstance(kind, str):
+        attributes.setdefault(KIND, kind)
+    return Span(
+        trace_id=_text(context.get("trace_id", row.get("context.trace_id"))),
+        span_id=_text(context.get("span_id", row.get("context.span_id"))),
+        start_ns=_nanoseconds(row.get("start_time"), "start_time"),
+        end_ns=_nanoseconds(row.get("end_time"), "end_time"),
+        attributes=attributes,
+        resource={},
+        failed=row.get("status_code") == "ERROR",
+        message=_text(row.get("status_message")),
+        events=_events(row.get("events")),
+    )
+
+
+def _row(raw: bytes) -> Fields:
+    try:
+        row = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(Rejection.UNREADABLE, f"not a span in JSON: {error}") from None
+    if not isinstance(row, dict) or not (isinstance(row.get("context"), dict) or "context.span_id" in row):
+        raise InvalidEvent(Rejection.UNREADABLE, "no exported span: `context` (or `context.span_id`) is missing")
+    return row
+
+
+def _flat(attributes: Mapping[str, Any], prefix: str = "", levels: int = MAX_LEVELS) -> dict[str, Any]:
+    """Nested objects (`{"llm": {"model_name": ...}}`) under dotted names; lists and `metadata` as they are."""
+    found: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if isinstance(value, dict) and f"{prefix}{name}" != "metadata" and levels:
+            found |= _flat(value, f"{prefix}{name}.", levels - 1)
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _events(value: Any) -> tuple[SpanEvent, ...]:
+    rows = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return tuple(
+        SpanEvent(
+            _text(one.get("name")),
+            _nanoseconds(one.get("timestamp"), "events.timestamp"),
+            _flat(one["attributes"]) if isinstance(one.get("attributes"), dict) else {},
+        )
+        for one in rows
+    )
+
+
+def _nanoseconds(value: Any, name: str) -> int:
+    if not isinstance(value, str | int | float):
+        return 0
+    ts: datetime = moment(value, name)
+    return round(ts.timestamp() * 1_000_000) * 1000
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,47 @@
+"""OTLP where the span has the times and the model, and a log event beside it what was asked and answered.
+
+So instrumentations write when they capture content on events instead of spans: the span without messages, and the event
+`gen_ai.client.inference.operation.details` in its context. Both are halves of one call here; span ids pair them. Traces
+and logs usually go to two topics, which both need this format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.domain.halves import Half, Side
+from monitor.formats import evaluations, genai, openinference, otlp
+from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.options import FormatOptions
+from monitor.formats.predictions import request_id
+from monitor.formats.spans import LogEvent, Said, Span, moment_of
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """Uses `task`, `model` and `slices` as `otlp` does."""
+    return otlp.decoder_with(_halves, options)
+
+
+def recognises(record: object) -> bool:
+    """Never: no record shows that another will come."""
+    del record
+    return False
+
+
+def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
+    if isinstance(said, Span) and openinference.KIND not in said.attributes:
+        yield from _half(said, "request", options)
+        yield from evaluations.of_span(said)
+    elif isinstance(said, LogEvent) and said.name == genai.DETAILS:
+        yield from _half(said.as_span(), "response", options)
+    else:
+        yield from otlp.decoded(said, options)
+
+
+def _half(span: Span, side: Side, options: FormatOptions) -> Iterator[Half]:
+    fields = genai.fields(span, options)
+    if fields is None:
+        return
+    if side == "response" and fields["status"] == "ok":
+        del fields["status"]  # an event without an error does not say that the span has none
+    yield Half(request_id(span), side, moment_of(span.start_ns or span.end_ns, f"{span.place}: its time"), fields)
