@@ -29,6 +29,7 @@ from monitor.store.queries import (
     accuracy,
     alerts,
     backlog,
+    calls,
     catalogue,
     deployments,
     drift,
@@ -131,6 +132,8 @@ example_requests = _cached(examples.examples)
 last_deployments = _cached(deployments.last_deployments)
 deployments_within = _cached(deployments.deployments_within)
 label_backlog = _cached(backlog.label_backlog)
+logged_calls = _cached(calls.logged_calls)
+_waiting_sides = _cached(calls.waiting_sides)
 partition_lags = _cached(streams.partition_lags)
 outcomes_over_time = _cached(streams.outcomes_over_time)
 last_consumed_minute = _cached(streams.last_consumed_minute)
@@ -148,6 +151,11 @@ def objectives() -> dict[str, Objective]:
         SettingsError: with every fault of every document.
     """
     return {one.name: one for one in bootstrap.read_objectives(_settings())}
+
+
+def waiting_sides() -> calls.WaitingSides:
+    """Sides of calls that wait in the ingest group, now."""
+    return _waiting_sides(bootstrap.group(_settings(), "ingest"))
 
 
 @st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=100, show_spinner=False)

@@ -11,21 +11,24 @@ from typing import Any
 import altair as alt
 
 from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, time_axis, when
-from dashboards.charts.palette import BLUE, ORANGE, PURPLE, SERIES, SKY, VERMILLION
+from dashboards.charts.palette import BLUE, GREY, ORANGE, PURPLE, SERIES, SKY, VERMILLION
 from monitor.domain.window import MINUTE, Window
-from monitor.store.queries.streams import ACCEPTED, DUPLICATE, OutcomePoint
+from monitor.store.queries.streams import ACCEPTED, DUPLICATE, HALF, IGNORED, OutcomePoint
 
 REFUSED = "dead letter"
-_OUTCOMES = {ACCEPTED: BLUE, DUPLICATE: SKY, REFUSED: VERMILLION}
+_OUTCOMES = {ACCEPTED: BLUE, HALF: PURPLE, DUPLICATE: SKY, IGNORED: GREY, REFUSED: VERMILLION}
 
 
 def consumption(points: Sequence[OutcomePoint], window: Window, step: timedelta) -> Layered:
-    """Records per minute of processing time: accepted, duplicate, dead letter."""
+    """Records per minute of processing time, by what became of them; only what happened is in the legend."""
     rates: dict[tuple[datetime, str], float] = defaultdict(float)
     for one in points:
         rates[one.at, one.outcome if one.outcome in _OUTCOMES else REFUSED] += one.records / (step / MINUTE)
     rows = _stacked(rates, list(_OUTCOMES), step)
-    return _bars(rows, _OUTCOMES, "records / min", ".1f", window)
+    met = {kind for _, kind in rates} | {ACCEPTED, DUPLICATE, REFUSED}
+    return _bars(
+        rows, {kind: colour for kind, colour in _OUTCOMES.items() if kind in met}, "records / min", ".1f", window
+    )
 
 
 def refusals(points: Sequence[OutcomePoint], window: Window, step: timedelta) -> Layered:

@@ -14,7 +14,7 @@ from dashboards.frame import View
 from dashboards.words import NOTHING, count, escaped_bytes, lasting, moment, percent
 from monitor.domain.window import DAY, MINUTE
 from monitor.store.queries.proportions import Proportion
-from monitor.store.queries.streams import ACCEPTED, DUPLICATE, DeadLetter, Gap, OutcomePoint, PartitionLag
+from monitor.store.queries.streams import DUPLICATE, TAKEN, DeadLetter, Gap, OutcomePoint, PartitionLag
 
 # Consumers report the end of the log at least this often, also when nothing arrives.
 SILENT = 2 * MINUTE
@@ -46,6 +46,7 @@ def page() -> None:
         partitions(lags)
     with right:
         backlog()
+        in_two_records(view)
         ahead()
     refused(view)
     gaps(view)
@@ -54,7 +55,7 @@ def page() -> None:
 def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: View) -> None:
     totals = Counter[str]()
     for one in points:
-        totals[one.outcome if one.outcome in (ACCEPTED, DUPLICATE) else charts.REFUSED] += one.records
+        totals[one.outcome if one.outcome in TAKEN else charts.REFUSED] += one.records
     everything = totals.total()
     current = [one for one in lags if not one.former]
     known = [one.lag for one in current if one.lag is not None]
@@ -128,6 +129,30 @@ def backlog() -> None:
         parts.figure("Oldest waits for", oldest, moment(found.oldest))
     if found.unmatched:
         frame.note(f"{count(found.unmatched)} labels wait for their prediction, or for the next scoring run.")
+
+
+def in_two_records(view: View) -> None:
+    """Only where calls are logged so: request and response apart."""
+    models = data.logged_calls(view.window)
+    if not models:
+        return
+    st.subheader("Calls in two records", anchor=False)
+    waiting = data.waiting_sides()
+    oldest = "" if waiting.oldest is None else f", the oldest for {lasting(data.now() - waiting.oldest)}"
+    rows = [
+        {
+            "model": one.model or NOTHING,
+            "calls": one.loss.n,
+            "lost": one.lost,
+            "loss": percent(one.loss.share, 2),
+        }
+        for one in models
+    ]
+    parts.table(rows, ("model", "calls", "lost", "loss"))
+    frame.note(
+        "Request and response are logged apart; lost are those of which one side never came. "
+        f"{count(waiting.waiting)} sides wait for the other{oldest}."
+    )
 
 
 def ahead() -> None:

@@ -240,6 +240,16 @@ def streams(connection: Connection, now: datetime) -> None:
         {"minute": now - 5 * MINUTE, "topic": "snellen.predictions", "outcome": outcome, "records": records}
         for outcome, records in (("accepted", 1000), ("duplicate", 20), ("unreadable", 2), ("too_old", 1))
     ])  # fmt: skip
+    insert(connection, "pair_counts", [
+        {"minute": now - 6 * MINUTE, "model": "agent-vqa", "version": "", "variant": "stable", "task": "vqa",
+         "joined": 1990, "lost": 10}
+    ])  # fmt: skip
+    insert(connection, "waiting_halves", [
+        {"consumer_group": "snellen-ingest", "pair_id": one, "side": "request", "ts": now - 4 * MINUTE, "digest": b"d",
+         "fields": b"{}", "topic": "t", "topic_id": "t", "partition": 0, "record_offset": 1, "due_at": now,
+         "lost": lost}
+        for one, lost in (("w1", False), ("w2", False), ("w3", True))
+    ])  # fmt: skip
     letter = {"topic": "snellen.predictions", "topic_id": "t", "partition": 0, "record_ts": now, "detail": "not JSON",
               "created_at": now - 5 * MINUTE}  # fmt: skip
     insert(connection, "dead_letters", [

@@ -195,6 +195,14 @@ def test_ingest_shows_lag_refusals_gaps_and_the_label_backlog(open_page: Open) -
     assert "Made ahead for 3 days" in said(app)
 
 
+def test_ingest_shows_what_was_lost_of_calls_logged_in_two_records(open_page: Open) -> None:
+    app = open_page("ingest")
+    assert cells(app, "model", "agent-vqa", beside="loss") == {
+        "model": "agent-vqa", "calls": 2000, "lost": 10, "loss": "0.50%"
+    }  # fmt: skip
+    assert "2 sides wait for the other, the oldest for 4 min" in said(app)
+
+
 def test_dead_letters_can_be_narrowed_to_one_reason(open_page: Open) -> None:
     app = open_page("ingest", reason="too_old")
 

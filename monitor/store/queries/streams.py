@@ -14,6 +14,12 @@ from monitor.store.queries.selection import bounds
 PREVIEW_BYTES = 300
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
+HALF = "half"
+"""One side of a call that is logged in two records; with the other it is one accepted prediction."""
+IGNORED = "ignored"
+"""Says nothing about a prediction."""
+TAKEN = (ACCEPTED, HALF, DUPLICATE, IGNORED)
+"""Every other outcome is the reason of a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True)
 class OutcomePoint:
-    """Records of one bucket with one outcome: accepted, duplicate, or the reason of a dead letter."""
+    """Records of one bucket with one outcome: one of `TAKEN`, or the reason of a dead letter."""
 
     at: datetime
     topic: str
