@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from monitor.embedding.fetching import Fetcher, FetchLimits
+from monitor.embedding.places import Places
 from monitor.embedding.refusals import Refusal, RefusedImage, shortened
 from monitor.errors import SettingsError
 
@@ -18,17 +20,18 @@ _INLINE = re.compile(r"data:image/[A-Za-z0-9.+-]+(?:;[^;,]+)*;base64,", re.IGNOR
 
 
 class References:
-    """Reads files below the allowed folders, and inline pictures. May be used by several threads.
+    """Reads files below the allowed folders, inline pictures, and what may be fetched. May be used by several threads.
 
     Args:
         roots: folders below which files may be read; none: no file is.
         max_bytes: of one picture.
+        fetcher: of what lies elsewhere; None: nothing is fetched.
 
     Raises:
         SettingsError: a root is not a folder.
     """
 
-    def __init__(self, roots: Iterable[Path], max_bytes: int) -> None:
+    def __init__(self, roots: Iterable[Path], max_bytes: int, fetcher: Fetcher | None = None) -> None:
         given = list(roots)
         faults = [
             f"embedder.image_roots: {root} is not a folder; make it or leave it out"
@@ -39,24 +42,28 @@ class References:
             raise SettingsError(faults)
         self._roots = [root.resolve() for root in given]
         self._max_bytes = max_bytes
+        self._fetcher = fetcher or Fetcher(Places(), FetchLimits(max_bytes))
 
     def read(self, reference: str) -> bytes:
-        """The bytes that a path, a `file:` URL or a `data:` URL names.
+        """The bytes that a path, or a URL (`file:`, `data:`, `http:`, `https:`, `s3:`) names.
 
         Raises:
             RefusedImage: it may not be read, or cannot.
         """
         scheme = _SCHEME.match(reference)
-        if scheme is None:
-            return self._read_file(reference)
-        if scheme[1].lower() == "file":
-            return self._read_file(_path_of(reference))
-        if scheme[1].lower() == "data":
-            return self._read_inline(reference)
+        match scheme[1].lower() if scheme else None:
+            case None:
+                return self._read_file(reference)
+            case "file":
+                return self._read_file(_path_of(reference))
+            case "data":
+                return self._read_inline(reference)
+            case "http" | "https" | "s3":
+                return self._fetcher.fetch(reference)
         raise RefusedImage(
             Refusal.UNSUPPORTED_SCHEME,
-            f"{shortened(reference)}: {scheme[1]} is not fetched in this version; "
-            "give a path below embedder.image_roots, or data:image/...;base64,...",
+            f"{shortened(reference)}: give a path below embedder.image_roots, data:image/...;base64,..., "
+            "or an https: or s3: address that embedder.image_hosts or embedder.image_buckets allow",
         )
 
     def _read_inline(self, reference: str) -> bytes:
@@ -92,6 +99,8 @@ class References:
             found = [(root / path).resolve() for root in self._roots]  # an absolute path takes the place of the root
         except RuntimeError as error:  # symlinks in a circle
             raise RefusedImage(Refusal.UNREADABLE, f"{shortened(text)}: {error}") from None
+        except UnicodeEncodeError as error:
+            raise RefusedImage(Refusal.MALFORMED, f"{shortened(text)}: {error}") from None
         allowed = [one for one in found if any(one.is_relative_to(root) for root in self._roots)]
         if not allowed:
             raise RefusedImage(Refusal.OUTSIDE_ROOTS, f"{shortened(text)} lies outside embedder.image_roots")

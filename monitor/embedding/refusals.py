@@ -11,9 +11,20 @@ class Refusal(StrEnum):
     """Stable names, counted per reason."""
 
     UNSUPPORTED_SCHEME = "unsupported_scheme"
-    """Neither a file nor inline: this version fetches nothing (http, https, s3, ...)."""
+    """None of file, data, http, https and s3."""
     MALFORMED = "malformed_reference"
     OUTSIDE_ROOTS = "outside_roots"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    """To be fetched, but from a host or bucket that the settings do not name; or redirected there."""
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    """The name of the host leads to an address that is not public, and not in a network that the settings name."""
+    REDIRECTED = "redirected_too_often"
+    UNTRUSTED = "untrusted_certificate"
+    UNREACHABLE = "unreachable"
+    """No such name, no connection, or an answer that broke off or is none; tried twice."""
+    TIMED_OUT = "timed_out"
+    HTTP_ERROR = "http_error"
+    """Another status than 200, and none of those that say that there is nothing (404, 410)."""
     MISSING = "missing"
     TOO_LARGE = "too_large"
     """In bytes, in pixels, or in the ratio of its sides."""
@@ -31,5 +42,6 @@ class RefusedImage(ImageRefused):
 
 
 def shortened(reference: str) -> str:
-    """A reference for a message: inline pictures are long."""
-    return reference if len(reference) <= 120 else f"{reference[:117]}..."
+    """A reference for a message: inline pictures are long, and some are no text (lone surrogates)."""
+    short = reference if len(reference) <= 120 else f"{reference[:117]}..."
+    return short.encode("utf-8", "backslashreplace").decode()

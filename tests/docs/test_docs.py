@@ -12,6 +12,7 @@ import pytest
 from monitor.domain.events import Rejection
 from monitor.drift import DETECTORS
 from monitor.drift.streams import STREAMS
+from monitor.embedding.refusals import Refusal
 from monitor.formats import FORMATS
 from monitor.mapping.transforms import TRANSFORMS
 from monitor.notify import CHANNELS
@@ -28,6 +29,7 @@ TABLES = {
     "channels.md": CHANNELS,
     "replay.md": TRANSFORMS,
     "events.md": list(Rejection),
+    "images.md": list(Refusal),
     "architecture.md": [f"monitor/formats/{name}.py" for name in FORMATS],
 }
 

@@ -67,9 +67,11 @@ OUTSIDE: dict[str, tuple[Callable[[Path], str], Refusal]] = {
     "nothing": (lambda root: "", Refusal.MALFORMED),
     "too long": (lambda root: "x" * 4000, Refusal.UNREADABLE),
     "folder": (lambda root: "day one", Refusal.UNREADABLE),
-    "http": (lambda root: "http://127.0.0.1/x.jpg", Refusal.UNSUPPORTED_SCHEME),
-    "https": (lambda root: "HTTPS://example.org/x.jpg", Refusal.UNSUPPORTED_SCHEME),
-    "s3": (lambda root: "s3://bucket/x.jpg", Refusal.UNSUPPORTED_SCHEME),
+    "http": (lambda root: "http://127.0.0.1/x.jpg", Refusal.HOST_NOT_ALLOWED),
+    "https": (lambda root: "HTTPS://example.org/x.jpg", Refusal.HOST_NOT_ALLOWED),
+    "s3": (lambda root: "s3://bucket/x.jpg", Refusal.HOST_NOT_ALLOWED),
+    "ftp": (lambda root: "ftp://example.org/x.jpg", Refusal.UNSUPPORTED_SCHEME),
+    "no text": (lambda root: "\ud800", Refusal.MALFORMED),
 }
 
 
@@ -78,8 +80,8 @@ def test_everything_else_is_refused_with_its_reason(root: Path, way: Callable[[P
     assert reason(References([root], 100), way(root)) == expected
 
 
-def test_what_is_not_fetched_says_so(root: Path) -> None:
-    with pytest.raises(RefusedImage, match="s3 is not fetched in this version"):
+def test_what_is_not_fetched_says_what_to_set(root: Path) -> None:
+    with pytest.raises(RefusedImage, match="image_buckets"):
         References([root], 100).read("s3://bucket/x.jpg")
 
 
