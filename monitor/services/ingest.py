@@ -18,7 +18,7 @@ from monitor.services.carried import CarriedEmbeddings
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
-from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters
+from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
 from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings
 from monitor.store.engine import transaction, trial
 from monitor.store.labels import insert_deployments, insert_labels, insert_tasks
@@ -90,7 +90,10 @@ class IngestService:
         prepared.sorted_out.rejected.extend(poison)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
-            return self._insert(connection, prepared, now)
+            outcomes = self._insert(connection, prepared, now)
+            refused = {id(one.record) for one in prepared.sorted_out.rejected}
+            resolve_dead_letters(connection, [one for one in records if id(one) not in refused], now)
+        return outcomes
 
     def _prepare(self, records: Sequence[Record], now: datetime) -> Prepared:
         """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""

@@ -3,27 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, text
 
-from monitor.domain.records import Record
+from monitor.domain.records import Partition, Record
 from monitor.domain.window import MINUTE, floor
 from monitor.store.copy import raw, stage
 
+_PLACE = (("topic", "text"), ("topic_id", "text"), ("partition", "int4"), ("record_offset", "int8"))
 _COLUMNS = (
-    ("topic", "text"), ("topic_id", "text"), ("partition", "int4"), ("record_offset", "int8"),
-    ("record_ts", "timestamptz"), ("reason", "text"), ("detail", "text"), ("raw", "bytea"), ("replay", "text"),
+    *_PLACE, ("record_ts", "timestamptz"), ("reason", "text"), ("detail", "text"), ("raw", "bytea"), ("key", "bytea"),
+    ("headers", "bytea"), ("replay", "text"), ("replay_of", "int8"),
 )  # fmt: skip
+_FIRST = """
+    SELECT coalesce(known.replay_of, known.id) FROM dead_letters known
+    WHERE known.id = {0}.replay_of AND known.topic = {0}.topic AND known.raw = {0}.raw
+"""
+"""The first dead letter of a repeated record. Anybody may write our header: only the same bytes repeat it."""
 _COUNT = text("""
     INSERT INTO ingest_counters (minute, topic, outcome, records) VALUES (:minute, :topic, :outcome, :records)
     ON CONFLICT (minute, topic, outcome) DO UPDATE SET records = ingest_counters.records + EXCLUDED.records
 """)
+_RESOLVE = f"""
+    UPDATE dead_letters SET resolved_at = %s
+    FROM (SELECT ({_FIRST.format("given")}) AS id
+          FROM unnest(%s::int8[], %s::text[], %s::bytea[]) AS given(replay_of, topic, raw)) AS first
+    WHERE resolved_at IS NULL AND (dead_letters.id = first.id OR dead_letters.replay_of = first.id)
+"""
+_UNSETTLED = "(resolved_at IS NULL AND (replayed_at IS NULL OR :again))"
 MAX_DETAIL = 1000
 """Characters of a reason; a validation message can quote what it refused."""
+_headers = msgspec.json.Decoder(list[tuple[str, bytes]])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which dead letters: all that fit every part that is given."""
+
+    ids: Collection[int] | None = None
+    reason: str | None = None
+    topic: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """By the time at which they were refused; `until` is excluded."""
+
+    def values(self) -> dict[str, object]:
+        """Of the parameters that `CHOSEN` binds."""
+        return {
+            "ids": None if self.ids is None else list(self.ids),
+            "reason": self.reason, "topic": self.topic, "since": self.since, "until": self.until,
+        }  # fmt: skip
+
+
+CHOSEN = """
+    (CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) AND (CAST(:reason AS text) IS NULL OR reason = :reason)
+    AND (CAST(:topic AS text) IS NULL OR topic = :topic)
+    AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
+    AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +79,59 @@ class Rejected:
 def insert_dead_letters(connection: Connection, rejected: Sequence[Rejected]) -> None:
     """Keep the raw bytes and where they stood. By COPY, one at a time: together they may not fit the memory twice."""
     if rejected:
-        names = ", ".join(name for name, _ in _COLUMNS)
+        *plain, replay_of = (name for name, _ in _COLUMNS)
+        names = ", ".join(plain)
         staging = stage(connection, "dead_letters", _COLUMNS, map(_row, rejected))
         raw(connection).execute(
-            f"INSERT INTO dead_letters ({names}) SELECT {names} FROM {staging} ON CONFLICT DO NOTHING"
+            f"INSERT INTO dead_letters ({names}, {replay_of}) SELECT {names}, ({_FIRST.format(staging)}) "
+            f"FROM {staging} ON CONFLICT DO NOTHING"
         )
+
+
+def resolve_dead_letters(connection: Connection, accepted: Sequence[Record], now: datetime) -> None:
+    """Mark as resolved what accepted records repeat; a record that repeats none changes nothing."""
+    repeated = [(number, one) for one in accepted if (number := one.dead_letter) is not None]
+    if repeated:
+        raw(connection).execute(
+            _RESOLVE,
+            (
+                now,
+                [number for number, _ in repeated],
+                [one.partition.topic for _, one in repeated],
+                [one.value for _, one in repeated],
+            ),
+        )
+
+
+def unsettled(connection: Connection, choice: Choice, *, again: bool) -> tuple[list[int], int]:
+    """Numbers of the chosen dead letters that are to be sent, oldest first, and how many of the choice are not."""
+    rows = connection.execute(
+        text(f"SELECT id, {_UNSETTLED} AS wanted FROM dead_letters WHERE {CHOSEN} ORDER BY id"),
+        {**choice.values(), "again": again},
+    ).all()
+    wanted = [row.id for row in rows if row.wanted]
+    return wanted, len(rows) - len(wanted)
+
+
+def lock(connection: Connection, numbers: Sequence[int], *, again: bool) -> dict[int, Record]:
+    """Those of the dead letters that are still to be sent, by number, held until the end of the transaction; what
+    another one holds is left to it."""
+    rows = connection.execute(
+        text(f"SELECT * FROM dead_letters WHERE id = ANY(:ids) AND {_UNSETTLED} ORDER BY id FOR UPDATE SKIP LOCKED"),
+        {"ids": list(numbers), "again": again},
+    )
+    return {row.id: _record(row) for row in rows}
+
+
+def mark_replayed(connection: Connection, numbers: Iterable[int], now: datetime) -> None:
+    connection.execute(
+        text("UPDATE dead_letters SET replayed_at = :now WHERE id = ANY(:ids)"), {"ids": list(numbers), "now": now}
+    )
+
+
+def purge(connection: Connection, before: datetime) -> int:
+    """Delete what was refused before a time; returns how many."""
+    return connection.execute(text("DELETE FROM dead_letters WHERE created_at < :before"), {"before": before}).rowcount
 
 
 def count_outcomes(connection: Connection, outcomes: Counter[tuple[str, str]], now: datetime) -> None:
@@ -54,12 +145,39 @@ def count_outcomes(connection: Connection, outcomes: Counter[tuple[str, str]], n
         connection.execute(_COUNT, rows)
 
 
+def encode_headers(headers: Sequence[tuple[str, bytes]]) -> bytes | None:
+    """As they are stored; None for none."""
+    return msgspec.json.encode(headers) if headers else None
+
+
+def decode_headers(stored: bytes | None) -> tuple[tuple[str, bytes], ...]:
+    return tuple(_headers.decode(stored)) if stored else ()
+
+
 def _row(rejected: Rejected) -> tuple[object, ...]:
     record, where = rejected.record, rejected.record.partition
     return (
         where.topic, where.topic_id, where.number, record.offset, _stamp(record.timestamp_ms), str(rejected.reason),
-        rejected.detail[:MAX_DETAIL].replace("\x00", "\\0"), record.value, record.replay,
+        _storable(rejected.detail[:MAX_DETAIL]), record.value, record.key, encode_headers(record.headers),
+        record.replay, record.dead_letter,
     )  # fmt: skip
+
+
+def _record(row: Any) -> Record:
+    """What stands in the row, where it stood; of its cluster nothing is known any more."""
+    return Record(
+        partition=Partition("", row.topic, row.topic_id, row.partition),
+        offset=row.record_offset,
+        timestamp_ms=-1 if row.record_ts is None else round(row.record_ts.timestamp() * 1000),
+        value=bytes(row.raw),
+        headers=decode_headers(row.headers),
+        key=None if row.key is None else bytes(row.key),
+    )
+
+
+def _storable(detail: str) -> str:
+    """Messages quote what they refuse: NUL and lone surrogates, which PostgreSQL cannot hold, are written out."""
+    return detail.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _stamp(milliseconds: int) -> datetime | None:

@@ -49,8 +49,13 @@ class StreamGap(Base):
 
 
 class DeadLetter(Base):
+    """A record that was not accepted, as it was."""
+
     __tablename__ = "dead_letters"
-    __table_args__ = (UniqueConstraint("topic_id", "partition", "record_offset"),)
+    __table_args__ = (
+        UniqueConstraint("topic_id", "partition", "record_offset"),
+        Index("ix_dead_letters_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     topic: Mapped[str]
@@ -61,7 +66,15 @@ class DeadLetter(Base):
     reason: Mapped[str]
     detail: Mapped[str]
     raw: Mapped[bytes]
+    key: Mapped[bytes | None]
+    headers: Mapped[bytes | None]
+    """JSON of [name, base64] pairs: their names may hold characters that jsonb does not."""
     replay: Mapped[str | None]
+    replay_of: Mapped[int | None] = mapped_column(BigInteger)
+    """The first dead letter of this record, when it failed again."""
+    replayed_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    """When the record was accepted at last."""
     created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
 
 

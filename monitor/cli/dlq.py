@@ -1,0 +1,215 @@
+"""`snellen dlq ...`: look at records that were refused, and send them again."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from monitor.store.queries.dead_letters import Letter
+
+app = typer.Typer(name="dlq", help="Records that were refused: list, show, send again, forget.", no_args_is_help=True)
+Reason = Annotated[str | None, typer.Option(help="Only those refused for this reason; see docs/failures.md.")]
+Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
+Since = Annotated[datetime | None, typer.Option(help="Only those refused since, RFC 3339 with a zone.")]
+Until = Annotated[datetime | None, typer.Option(help="Only those refused before, RFC 3339 with a zone.")]
+HEX_BYTES, HEX_WIDTH = 512, 16
+DETAIL_WIDTH = 80
+
+
+@app.command("list")
+def list_(
+    reason: Reason = None,
+    topic: Topic = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """List refused records, newest first."""
+    from monitor.services.dead_letters import find
+    from monitor.store.dead_letters import Choice
+
+    choice = Choice(reason=reason, topic=topic, since=_aware(since), until=_aware(until))
+    with _database() as engine:
+        found = find(engine, choice, limit, preview=0)
+    for letter in found:
+        typer.echo(json.dumps(_summary(letter)) if as_json else _line(letter))
+
+
+@app.command()
+def show(number: Annotated[int, typer.Argument(metavar="ID", help="As `snellen dlq list` shows it.")]) -> None:
+    """Show one refused record: where it stood, why it was refused, what to do, and its bytes."""
+    from monitor.services.dead_letters import ADVICE, find
+    from monitor.store.dead_letters import Choice
+
+    with _database() as engine:
+        found = find(engine, Choice(ids=[number]), limit=1)
+    if not found:
+        raise typer.BadParameter(f"there is no dead letter {number}; `snellen dlq list` shows those that there are")
+    [letter] = found
+    for name, value in _facts(letter):
+        typer.echo(f"{name:<11} {value}")
+    typer.echo(f"{'to do':<11} {ADVICE.get(letter.reason, 'See docs/failures.md.')}")
+    typer.echo("")
+    typer.echo(readable(letter.raw, letter.size))
+
+
+@app.command()
+def replay(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Of the records to send.")] = None,
+    reason: Reason = None,
+    topic: Topic = None,
+    since: Since = None,
+    until: Until = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were sent before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which would be sent.")] = False,
+) -> None:
+    """Send refused records back to their topics, after what was wrong is mended. Doing it twice does no harm."""
+    from monitor import bootstrap, settings
+    from monitor.services import dead_letters
+    from monitor.store.dead_letters import Choice
+
+    choice = Choice(numbers or None, reason, topic, _aware(since), _aware(until))
+    if choice == Choice():
+        raise typer.BadParameter("say which: by ID, --reason, --topic, --since or --until")
+    with _database() as engine:
+        if dry_run:
+            chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
+            typer.echo(f"would send {len(chosen)}, pass over {passed_over}{_named(chosen)}")
+            return
+        sink = bootstrap.make_sink(settings.load())
+        try:
+            done = dead_letters.replay(engine, sink, choice, bootstrap.now(), again=again)
+        finally:
+            sink.close()
+    typer.echo(f"sent {done.sent}, passed over {done.passed_over} (resolved or sent before)")
+
+
+@app.command()
+def purge(
+    before: Annotated[datetime, typer.Option(help="Forget what was refused before, RFC 3339 with a zone.")],
+) -> None:
+    """Delete refused records for good."""
+    from monitor.services import dead_letters
+
+    moment = _aware(before)
+    assert moment is not None  # noqa: S101 (the option is required)
+    with _database() as engine:
+        typer.echo(f"deleted {dead_letters.purge(engine, moment)}")
+
+
+def readable(raw: bytes, size: int) -> str:
+    """The beginning of a record for a terminal: text with everything that is not printable written out, or hexadecimal.
+
+    Args:
+        raw: the record, or its beginning.
+        size: of the whole, bytes.
+    """
+    text = _as_text(raw, cut=len(raw) < size)
+    if text is None:
+        raw = raw[:HEX_BYTES]
+    shown = hexadecimal(raw) if text is None else escaped(text)
+    return f"{shown}\n... {size - len(raw)} of {size} bytes not shown" if len(raw) < size else shown
+
+
+def escaped(text: str) -> str:
+    """No control character, no change of direction, no invisible sign reaches the terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def hexadecimal(raw: bytes) -> str:
+    lines = []
+    for start in range(0, len(raw), HEX_WIDTH):
+        part = raw[start : start + HEX_WIDTH]
+        plain = "".join(chr(one) if 32 <= one < 127 else "." for one in part)
+        lines.append(f"{start:08x}  {part.hex(' '):<{3 * HEX_WIDTH}} {plain}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _database() -> Iterator[Engine]:
+    from monitor import bootstrap
+
+    engine = bootstrap.open_store().engine
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _as_text(raw: bytes, *, cut: bool) -> str | None:
+    """None when it is none. The cut may go through a character."""
+    for end in range(len(raw), max(len(raw) - 4, -1), -1):
+        try:
+            return raw[:end].decode()
+        except UnicodeDecodeError:
+            if not cut:
+                return None
+    return None
+
+
+def _line(letter: Letter) -> str:
+    detail = escaped(letter.detail)
+    detail = detail if len(detail) <= DETAIL_WIDTH else f"{detail[: DETAIL_WIDTH - 1]}…"
+    place = f"{escaped(letter.topic)}/{letter.partition}@{letter.offset}"
+    return f"{letter.id:>8}  {_time(letter.created_at)}  {place}  {letter.reason}  {letter.state}  {detail}"
+
+
+def _facts(letter: Letter) -> list[tuple[str, str]]:
+    place = (
+        f"topic {escaped(letter.topic)}, partition {letter.partition}, offset {letter.offset} (log {letter.topic_id})"
+    )
+    facts = [
+        ("id", str(letter.id)),
+        ("stood at", place),
+        ("stamped", _time(letter.record_ts) if letter.record_ts else "no usable time stamp"),
+        ("refused at", _time(letter.created_at)),
+        ("reason", letter.reason),
+        ("detail", escaped(letter.detail)),
+        ("state", letter.state.value + (f": {letter.failed_again}" if letter.failed_again else "")),
+    ]
+    if letter.replay_of is not None:
+        facts.append(("repeats", f"dead letter {letter.replay_of}"))
+    if letter.replayed_at is not None:
+        facts.append(("sent again", _time(letter.replayed_at)))
+    if letter.key is not None:
+        facts.append(("key", _short(letter.key)))
+    facts += [("header", f"{escaped(name)}: {_short(value)}") for name, value in letter.headers]
+    return facts
+
+
+def _short(value: bytes) -> str:
+    return escaped(value[:200].decode("utf-8", "backslashreplace")) + (f" ({len(value)} bytes)" if value[200:] else "")
+
+
+def _summary(letter: Letter) -> dict[str, object]:
+    return {
+        "id": letter.id, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
+        "refused_at": _time(letter.created_at), "reason": letter.reason, "detail": letter.detail,
+        "bytes": letter.size, "state": letter.state, "replay_of": letter.replay_of,
+        "failed_again": letter.failed_again,
+    }  # fmt: skip
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
+def _named(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:20]))
+    return f": {shown}{' ...' if numbers[20:] else ''}" if numbers else ""
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise typer.BadParameter(f"{moment.isoformat()} has no time zone; write e.g. {moment.isoformat()}Z")
+    return moment
