@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel
 from typer.core import TyperCommand, TyperGroup
@@ -59,6 +60,8 @@ def setting_rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str
             yield from setting_rows(kind, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", shown(field.default), texts[name]
+            for table in (one for one in get_args(kind) if inspect.isclass(one) and issubclass(one, BaseModel)):
+                yield from setting_rows(table, f"{prefix}{name}.NAME.")
 
 
 def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
@@ -72,10 +75,12 @@ def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
 
 
 def shown(default: object) -> str:
-    if default is None or default == ():
+    if default in (None, (), {}):
         return "none"
     if isinstance(default, timedelta):
         hours = default / timedelta(hours=1)
+        if hours >= 72:
+            return f"{hours / 24:g} days"
         return f"{hours:g} h" if hours >= 1 else f"{hours * 60:g} min"
     return f"`{', '.join(map(str, default)) if isinstance(default, tuple) else default}`"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -19,7 +19,7 @@ from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.evaluation import Evaluation, evaluate_ticks
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
-from monitor.services.retain import make_partitions_ahead
+from monitor.services.retain import make_partitions_ahead, retain
 from monitor.settings import Settings
 from monitor.store import locks
 from monitor.store.engine import require_migrated, transaction
@@ -35,6 +35,8 @@ class Context:
     evaluation: Evaluation
     delivery: Delivery
     expiry: ExpiryOptions
+    keep: Mapping[str, timedelta]
+    """How long rows are kept, by the settings of the section `retention`."""
 
 
 def evaluate_now(context: Context) -> None:
@@ -58,6 +60,13 @@ def partitions_ahead(context: Context) -> None:
     make_partitions_ahead(context.evaluation.engine, bootstrap.now())
 
 
+def retire_old_rows(context: Context) -> None:
+    """Take away what is older than it is kept."""
+    for expired in retain(context.evaluation.engine, context.keep, bootstrap.now()):
+        if expired.rows or expired.days or expired.waiting:
+            log.info("retention: %s", expired)
+
+
 def expire_waiting_halves(context: Context) -> None:
     """Sides of calls whose other side never came."""
     expire_halves(context.evaluation.engine, context.expiry, bootstrap.now())
@@ -68,6 +77,7 @@ JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "deliver": (5, deliver_due),
     "halves": (30, expire_waiting_halves),
     "partitions": (3600, partitions_ahead),
+    "retain": (3600, retire_old_rows),
 }
 """Name -> (every so many seconds, what)."""
 
@@ -80,7 +90,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     evaluation = bootstrap.make_evaluation(settings)
     require_migrated(evaluation.engine)
-    context = Context(evaluation, bootstrap.make_delivery(settings, evaluation), bootstrap.expiry_options(settings))
+    context = Context(
+        evaluation,
+        bootstrap.make_delivery(settings, evaluation),
+        bootstrap.expiry_options(settings),
+        dict(settings.retention),
+    )
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(
         timezone="UTC",

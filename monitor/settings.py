@@ -18,6 +18,7 @@ from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 
 from monitor.embedded.state import read_state
 from monitor.errors import SettingsError
+from monitor.formats import FORMATS
 
 CONFIG_VARIABLE = "SNELLEN_CONFIG"
 """Environment variable that names the settings file, if it is not `snellen.toml` in the working folder."""
@@ -34,6 +35,15 @@ def _whole_hours(value: timedelta) -> timedelta:
     if value <= timedelta(0) or value % timedelta(hours=1):
         raise ValueError("must be whole hours, at least one: sketches are kept by the hour")
     return value
+
+
+def _whole_day(value: timedelta) -> timedelta:
+    if value < timedelta(days=1):
+        raise ValueError("must be at least a day: what is kept by day goes by day")
+    return value
+
+
+Keep = Annotated[timedelta, AfterValidator(_whole_day)]
 
 
 def _psycopg_url(value: SecretStr) -> SecretStr:
@@ -81,7 +91,35 @@ class Kafka(Strict, frozen=True):
         return self
 
 
+class Topic(Strict, frozen=True):
+    """What is in a topic; see docs/formats.md."""
+
+    format: str = "auto"
+    """Log format of its records; `auto` tells it record by record."""
+    task: str = "vqa"
+    """Task of predictions whose records do not name one."""
+    model: str | None = None
+    """Model name where the records do not carry one."""
+    slices: dict[str, str] = {}
+    """Slice dimension -> the name under which the format's records say it."""
+    fields: dict[str, str] = {}
+    """One of our fields -> the tensor or key that holds it, for formats whose payloads are free in it."""
+    mapping: Path | None = None
+    """Mapping file of the format `mapping`."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.format not in FORMATS:
+            raise ValueError(f"there is no format {self.format!r}; there are {', '.join(FORMATS)}")
+        if (self.format == "mapping") is (self.mapping is None):
+            raise ValueError('a mapping file and format = "mapping" belong together; name both or neither')
+        return self
+
+
 class Ingest(Strict, frozen=True):
+    topics: dict[str, Topic] = {}
+    """Further topics to read, and what is in them, each a table `[ingest.topics."NAME"]`. The three topics of `kafka`
+    are read in any case, as `auto`; naming one here says how."""
     max_record_bytes: Positive = 1024 * 1024
     """Larger records are dead letters."""
     max_future: timedelta = timedelta(minutes=5)
@@ -128,7 +166,7 @@ class Embedder(Strict, frozen=True):
     max_image_pixels: Positive = 50_000_000
     """Pictures with more pixels are not decoded."""
     image_hosts: tuple[str, ...] = ()
-    """Hosts that pictures may be fetched from: `host`, `*.host`, `host:port`, `http://host`; https unless written out."""
+    """Hosts that pictures may be fetched from: `host`, `*.host`, `host:port`, `http://host` (else https)."""
     image_buckets: dict[str, str] = {}
     """S3 bucket -> the address below which its keys lie, such as `https://BUCKET.s3.eu-west-1.amazonaws.com`."""
     image_networks: tuple[str, ...] = ()
@@ -161,6 +199,48 @@ class Drift(Strict, frozen=True):
     def _enough_windows(self) -> Self:
         if self.reference_span < REFERENCE_WINDOWS * self.window:
             raise ValueError(f"drift.reference_span must be at least {REFERENCE_WINDOWS} times drift.window")
+        return self
+
+
+class Retention(Strict, frozen=True):
+    """How long rows are kept, by the time they speak of. What replays sent is exempt."""
+
+    predictions: Keep = timedelta(days=30)
+    """Predictions in full, by event time; whole UTC days go."""
+    embeddings: Keep = timedelta(days=30)
+    """Their vectors; no longer than the predictions."""
+    arrivals: Keep = timedelta(days=45)
+    """Ids and content hashes by which duplicates are known and labels find their prediction; no shorter than the
+    predictions."""
+    rollups: Keep = timedelta(days=400)
+    """Minute counts, which availability, latency and cost come from; longer than the longest SLO window."""
+    sketches: Keep = timedelta(days=90)
+    """Hourly sums of embeddings."""
+    drift_results: Keep = timedelta(days=400)
+    """Comparisons with the reference."""
+    slo_evaluations: Keep = timedelta(days=100)
+    """One row per SLO and minute."""
+    alerts: Keep = timedelta(days=400)
+    """Resolved incidents with their transitions and notifications."""
+    labels: Keep = timedelta(days=400)
+    """What annotators said."""
+    verdicts: Keep = timedelta(days=400)
+    """Scored outcomes, which accuracy and calibration come from; longer than the longest SLO window."""
+    label_tasks: Keep = timedelta(days=45)
+    """What was drawn for labelling."""
+    deployments: Keep = timedelta(days=400)
+    """Roll-outs and roll-backs."""
+    dead_letters: Keep = timedelta(days=30)
+    """Records that were refused, as they came."""
+    stream_gaps: Keep = timedelta(days=400)
+    """Records that could not be read any more."""
+    ingest_counters: Keep = timedelta(days=400)
+    """Minute counts of what became of records."""
+
+    @model_validator(mode="after")
+    def _arrivals_outlive_predictions(self) -> Self:
+        if not self.embeddings <= self.predictions <= self.arrivals:
+            raise ValueError("retention must keep embeddings <= predictions <= arrivals: each needs the next")
         return self
 
 
@@ -202,8 +282,18 @@ class Settings(BaseSettings):
     embedder: Embedder = Embedder()
     labels: Labels = Labels()
     drift: Drift = Drift()
+    retention: Retention = Retention()
     alerts: Alerts = Alerts()
     dashboard: Dashboard = Dashboard()
+
+    @model_validator(mode="after")
+    def _accepted_is_kept(self) -> Self:
+        if self.retention.embeddings < self.ingest.max_age:
+            raise ValueError(
+                "retention.embeddings, .predictions and .arrivals must be at least ingest.max_age: what is accepted "
+                "must be kept, and known again when it comes twice"
+            )
+        return self
 
     def at(self, database_url: str, bootstrap_servers: str) -> Settings:
         """The same settings on another database and broker."""

@@ -96,7 +96,9 @@ def upgrade() -> None:
     with op.get_context().autocommit_block():
         _copy_ids()
         op.execute("DROP TABLE arrivals_copied")
-        _make_indexes()
+        for name, (table, column) in INDEXES.items():
+            _make_index(name, f"{table} ({column})")
+        _index_replayed()
 
 
 def _copy_ids() -> None:
@@ -126,21 +128,43 @@ def _copy_ids() -> None:
         up_to = chunk.last
 
 
-def _make_indexes() -> None:
-    """Concurrently: that may wait for long readers, and no writer waits for it."""
+def _make_index(name: str, on: str) -> None:
+    """Concurrently: that may wait for long readers, but no writer waits for it."""
     connection = op.get_bind()
     patience = connection.scalar(sa.text("SELECT current_setting('lock_timeout')"))
     op.execute("SET lock_timeout = 0")
-    for name, (table, column) in INDEXES.items():
-        broken = sa.text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid")
-        if connection.execute(broken, {"name": name}).rowcount:  # an earlier try was interrupted
-            op.execute(f"DROP INDEX CONCURRENTLY {name}")
-        op.create_index(name, table, [column], postgresql_concurrently=True, if_not_exists=True)
+    broken = sa.text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid")
+    if connection.execute(broken, {"name": name}).rowcount:  # an earlier try was interrupted
+        op.execute(f"DROP INDEX CONCURRENTLY {name}")
+    op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
     op.execute(f"SET lock_timeout = '{patience}'")
 
 
+def _index_replayed() -> None:
+    """First on the parent alone, which reads no row: partitions that are made from then on come with theirs."""
+    index = "ix_predictions_replayed"
+    op.execute(f"CREATE INDEX IF NOT EXISTS {index} ON ONLY predictions (ts) WHERE replay IS NOT NULL")
+    indexed = sa.text(
+        "SELECT relname FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid JOIN pg_class c ON c.oid = indrelid "
+        "WHERE inhparent = CAST(:index AS regclass)"
+    )
+    done = set(op.get_bind().scalars(indexed, {"index": index}))
+    for partition in _partitions("predictions"):
+        if partition not in done:
+            _make_index(f"{partition}_replayed", f"{partition} (ts) WHERE replay IS NOT NULL")
+            op.execute(f"ALTER INDEX {index} ATTACH PARTITION {partition}_replayed")
+
+
+def _partitions(table: str) -> list[str]:
+    children = sa.text(
+        "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
+        "WHERE inhparent = CAST(:table AS regclass) ORDER BY 1"
+    )
+    return list(op.get_bind().scalars(children, {"table": table}))
+
+
 def downgrade() -> None:
-    for name in INDEXES:
+    for name in (*INDEXES, "ix_predictions_replayed"):
         op.drop_index(name)
     op.execute("DROP TRIGGER enter_arrival ON request_ids")
     op.execute(

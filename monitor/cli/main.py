@@ -94,7 +94,7 @@ def migrate() -> None:
     config = settings.load()
     upgrade(bootstrap.database_url(config))
     make_partitions_ahead(bootstrap.open_store(config).engine, bootstrap.now())
-    ensure_topics(bootstrap.client_config(config), bootstrap.topics(config), config.kafka.partitions)
+    ensure_topics(bootstrap.client_config(config), bootstrap.own_topics(config), config.kafka.partitions)
     typer.echo("schema and topics are up to date")
 
 
@@ -110,6 +110,22 @@ def schedule() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     run(settings.load(), stop)
+
+
+@app.command()
+def retain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say, per table, what would go.")] = False,
+) -> None:
+    """Take away what is older than the settings `retention.*` keep it; the scheduler does so every hour."""
+    from monitor import bootstrap, settings
+    from monitor.services.retain import retain as run
+    from monitor.store.engine import require_migrated
+
+    config = settings.load()
+    engine = bootstrap.open_store(config).engine
+    require_migrated(engine)
+    for expired in run(engine, dict(config.retention), bootstrap.now(), dry_run=dry_run):
+        typer.echo(str(expired))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from monitor.store.engine import translated
 
 BACKFILL = 0x42414B  # "BAK"
+RETENTION = 0x524554  # "RET"
 
 
 @contextmanager
@@ -25,6 +26,24 @@ def hold(engine: Engine, key: int) -> Iterator[None]:
             yield
         finally:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+
+@contextmanager
+def try_hold(engine: Engine, key: int) -> Iterator[Connection | None]:
+    """Hold a lock until the end of the block, if it is free; gives the connection that holds it, in autocommit mode.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    with translated(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one():
+            yield None
+            return
+        try:
+            yield connection
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            connection.invalidate()  # what the block set on it goes with it
 
 
 def is_held(connection: Connection, key: int) -> bool:

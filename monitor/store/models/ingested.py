@@ -10,8 +10,10 @@ from sqlalchemy import (
     ARRAY,
     REAL,
     Identity,
+    Index,
     Integer,
     SmallInteger,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,7 +38,7 @@ class Arrival(Base):
 
 class Prediction(Base):
     __tablename__ = "predictions"
-    __table_args__ = BY_DAY
+    __table_args__ = (Index("ix_predictions_replayed", "ts", postgresql_where=text("replay IS NOT NULL")), BY_DAY)
 
     ts: Mapped[datetime] = mapped_column(primary_key=True)
     request_id: Mapped[str] = mapped_column(primary_key=True)
