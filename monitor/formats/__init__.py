@@ -3,15 +3,21 @@
 A new format is one file here, one line in `FORMATS`, and its section in docs/formats.md.
 """
 
-from monitor.formats import native, openinference, otlp, otlp_joined
+from monitor.formats import auto, kserve, mapping, native, oip, openai_chat, openinference, otlp, otlp_joined, seldon
 from monitor.formats.decoder import Decoded, Decoder, Format
 from monitor.formats.options import FormatOptions
 
 FORMATS: dict[str, Format] = {
+    "auto": auto.decoder,
     "native": native.decoder,
+    "kserve": kserve.decoder,
+    "oip": oip.decoder,
+    "openai_chat": openai_chat.decoder,
+    "seldon": seldon.decoder,
     "otlp": otlp.decoder,
     "otlp_joined": otlp_joined.decoder,
     "openinference": openinference.decoder,
+    "mapping": mapping.decoder,
 }
 
 __all__ = ["FORMATS", "Decoded", "Decoder", "Format", "FormatOptions"]

@@ -1,0 +1,242 @@
+"""Calls logged as one JSON object with both bodies, or each body in a record of its own; openai_chat and oip share it.
+
+`{"id", "ts", "request": {...}, "response": {...}, "latency_ms", "status_code", "error", "model", "metadata", ...}`:
+with only `request` or only `response` it is half a call, and so is a record that is nothing but a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from monitor.domain.events import Prediction, Rejection
+from monitor.domain.halves import Half, Side
+from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
+from monitor.formats.decoder import Decoded
+from monitor.formats.headers import headers_of
+from monitor.formats.moments import moment, record_time
+from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.failures import from_error, from_status_code
+from monitor.formats.payloads.framing import Read, refusing, word
+from monitor.formats.payloads.request_body import read_request
+from monitor.formats.payloads.response_body import read_response
+from monitor.formats.payloads.roles import Roles
+from monitor.formats.payloads.rows import Fields, over, with_ids
+from monitor.formats.payloads.values import short
+from monitor.formats.slices import slices_of, variant_of
+
+_ID_HEADERS = ("x-request-id", "request-id", "requestid", "ce_id")
+_to_text = msgspec.json.Decoder(str).decode
+
+
+class Envelope(Struct, gc=False):
+    """What stands around the bodies; all of it optional."""
+
+    id: Any = None
+    request_id: Any = None
+    ts: Any = None
+    timestamp: Any = None
+    created: Any = None
+    request: Raw | UnsetType = UNSET
+    response: Raw | UnsetType = UNSET
+    latency_ms: Any = None
+    cost_usd: Any = None
+    status_code: Any = None
+    error: Any = None
+    model: Any = None
+    metadata: Any = None
+    trace_id: Any = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, or half of one, as its format found it."""
+
+    id: str
+    ts: datetime | None
+    request: bytes | None
+    response: bytes | None
+    model: str = ""
+    outcome: Fields | None = None
+    """`status`, `error_code` and what else is known of a failure; None where only the response tells."""
+    fields: Fields = field(default_factory=dict)
+    """`latency_ms`, `cost_usd`, `tokens`, `trace_id`, `extra`."""
+    metadata: Sequence[Mapping[str, Any]] = ()
+    """Where slices are looked up, beside the request's own metadata."""
+
+
+class Calls:
+    """Turns calls into predictions or halves, by the options of one topic.
+
+    Raises:
+        SettingsError: `fields` names what there is not.
+    """
+
+    def __init__(self, options: FormatOptions) -> None:
+        self._options = options
+        self._roles = Roles(options.fields)
+
+    def decoded(self, call: Call, record: Record) -> list[Decoded]:
+        """Predictions, one for each item of the call, or halves where one side is logged elsewhere.
+
+        Raises:
+            InvalidEvent: a body cannot be read, an id, time or model is missing, or the items of both do not match.
+        """
+        request, response = self._request(call), self._response(call)
+        if request is not None and (response is not None or call.outcome is not None):
+            return self._predictions(call, request, response or Read([{}]), record)
+        side: Side = "request" if request is not None else "response"
+        read = request or response
+        if read is None:
+            raise InvalidEvent(Rejection.INVALID, "neither a request nor a response")
+        fields = self._request_fields(call, read) if side == "request" else over(call.fields, _names(call, read))
+        ts = _time(call, None, record)
+        call_id = call.id or read.id
+        return [Half(one, side, ts, over(fields, row)) for one, row in with_ids(call_id, read.rows, "id")]
+
+    def _predictions(self, call: Call, request: Read, response: Read, record: Record) -> list[Decoded]:
+        ts = _time(call, response, record)
+        base = self._request_fields(call, request)
+        base["model"] = self._model(call, request, response)
+        failure = call.outcome or {}
+        status = {"status": failure["status"]} if failure else {}
+        rows = [over(asked, failure, said, status) for asked, said in _matched(request.rows, response.rows)]
+        call_id = call.id or request.id or response.id
+        return [_prediction(over(base, row), one, ts) for one, row in with_ids(call_id, rows, "id")]
+
+    def _request(self, call: Call) -> Read | None:
+        if call.request is None:
+            return None
+        return read_request(call.request, self._roles, self._options.max_record_bytes)
+
+    def _response(self, call: Call) -> Read | None:
+        if call.response is None:
+            return None
+        name = call.model or self._options.model or ""
+        return read_response(call.response, self._roles, self._options.max_record_bytes, name)
+
+    def _request_fields(self, call: Call, request: Read) -> Fields:
+        fields: Fields = {**call.fields, "task": self._options.task}
+        if name := call.model or request.model or self._options.model:
+            fields["model"] = {"name": name, **_said_variant(call)}
+        if slices := slices_of(self._options.slices, *call.metadata, request.metadata):
+            fields["slices"] = slices
+        return fields
+
+    def _model(self, call: Call, request: Read, response: Read) -> Fields:
+        name = call.model or request.model or response.model or self._options.model or ""
+        model: Fields = {"name": name, **_said_variant(call)}
+        version = response.version or _version(name, response.model)
+        return model if not version or "version" in model else {**model, "version": version}
+
+
+def from_envelope(envelope: Envelope, headers: Mapping[str, str]) -> Call:
+    """The call that an envelope holds.
+
+    Raises:
+        InvalidEvent: its time is no time.
+    """
+    given = next((one for one in (envelope.ts, envelope.timestamp, envelope.created) if one is not None), None)
+    metadata = envelope.metadata if isinstance(envelope.metadata, dict) else {}
+    fields: Fields = {}
+    for name in ("latency_ms", "cost_usd"):
+        if isinstance(value := getattr(envelope, name), int | float):
+            fields[name] = value
+    if trace_id := word(envelope.trace_id):
+        fields["trace_id"] = trace_id
+    if extra := {name: kept for name, value in metadata.items() if (kept := short(value)) is not None}:
+        fields["extra"] = {"metadata": extra}
+    return Call(
+        word(envelope.id) or word(envelope.request_id) or id_of(headers),
+        moment(given, "ts") if isinstance(given, str | int | float) else None,
+        body_of(envelope.request),
+        body_of(envelope.response),
+        word(envelope.model),
+        _outcome(envelope),
+        fields,
+        (metadata,),
+    )
+
+
+def bare(side: Side, record: Record) -> Call:
+    """Half a call: a record that is nothing but the body; its id is in a header, or (oip) in the body."""
+    headers = headers_of(record)
+    request, response = (record.value, None) if side == "request" else (None, record.value)
+    return Call(id_of(headers), None, request, response, metadata=(headers,))
+
+
+def id_of(headers: Mapping[str, str]) -> str:
+    """The id of a call by its record's headers; both halves must carry the same."""
+    return next((headers[name] for name in _ID_HEADERS if name in headers), "")
+
+
+@refusing("body")
+def body_of(raw: Raw | UnsetType) -> bytes | None:
+    """A body inside an envelope: an object or list as it stands, or the text that a string holds."""
+    if raw is UNSET or (content := bytes(raw)) == b"null":
+        return None
+    if not content.startswith(b'"'):
+        return content
+    text = _to_text(content).encode()
+    return text if text.lstrip()[:1] in (b"{", b"[") or text.startswith((b"data:", b":", b"event:")) else content
+
+
+def _outcome(envelope: Envelope) -> Fields | None:
+    code = envelope.status_code if isinstance(envelope.status_code, int) else None
+    if envelope.error is not None:
+        return from_error(envelope.error, code)
+    return from_status_code(code) if code is not None and code >= 400 else None
+
+
+def _time(call: Call, response: Read | None, record: Record) -> datetime:
+    if call.ts is not None:
+        return call.ts
+    if response is not None and isinstance(response.created, int | float):
+        return moment(response.created, "created")
+    return record_time(record, "ts")
+
+
+def _names(call: Call, response: Read) -> Fields:
+    """Model of a response that stands alone; the request knows better what it asked for."""
+    model: Fields = dict(_said_variant(call))
+    if name := call.model or response.model:
+        model["name"] = name
+    if response.version:
+        model["version"] = response.version
+    return {"model": model} if model else {}
+
+
+def _said_variant(call: Call) -> Fields:
+    """`variant` and `version` where the metadata say them."""
+    said: Fields = {}
+    for source in call.metadata:
+        if isinstance(variant := source.get("variant"), str):
+            said["variant"] = variant_of(variant)
+        if version := word(source.get("version")):
+            said["version"] = version
+    return said
+
+
+def _version(asked: str, served: str) -> str:
+    """gpt-4o answered by gpt-4o-2024-08-06 is version 2024-08-06; another name is a version by itself."""
+    return "" if served == asked else served.removeprefix(f"{asked}-")
+
+
+def _matched(asked: Sequence[Fields], said: Sequence[Fields]) -> list[tuple[Fields, Fields]]:
+    """Items of request and response by their place; one of either holds for all of the other."""
+    count = max(len(asked), len(said))
+    if {len(asked), len(said)} - {1, count}:
+        raise InvalidEvent(Rejection.INVALID, f"{len(asked)} items in the request, {len(said)} in the response")
+    return [(asked[index % len(asked)], said[index % len(said)]) for index in range(count)] if asked and said else []
+
+
+@refusing("call")
+def _prediction(fields: Fields, request_id: str, ts: datetime) -> Prediction:
+    fields |= {"schema": "prediction/v1", "request_id": request_id, "ts": ts}
+    return msgspec.convert(fields, Prediction)

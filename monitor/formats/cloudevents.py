@@ -1,0 +1,95 @@
+"""CloudEvents in Kafka records: binary mode, structured mode and batches.
+
+Kafka Protocol Binding for CloudEvents 1.0.2, section 3, and JSON Event Format 1.0.2, sections 2 to 4
+(https://github.com/cloudevents/spec). Attributes are record headers `ce_NAME`; HTTP's spelling `ce-NAME` is read too,
+because bridges pass it on.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from monitor.domain.events import Rejection
+from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
+from monitor.formats.limits import refuse_nul, storable
+
+STRUCTURED = "application/cloudevents"
+BATCH = "application/cloudevents-batch"
+_PREFIXES = ("ce_", "ce-")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    attributes: Mapping[str, str]
+    """Context attributes and extensions by their (lower-case) name, without prefix."""
+    content_type: str
+    data: bytes
+
+    def __getitem__(self, name: str) -> str:
+        return self.attributes.get(name, "")
+
+
+_read_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_read_value = msgspec.json.Decoder(Any).decode
+_read_text = msgspec.json.Decoder(str).decode
+_read_batch = msgspec.json.Decoder(list[Raw]).decode
+
+
+def cloud_events(record: Record) -> Sequence[CloudEvent]:
+    """The events of a record: one, or all of a batch. Without an attribute anywhere it is one event without a type.
+
+    Raises:
+        InvalidEvent: structured mode, and not the JSON that it should be.
+    """
+    event = _binary(record)
+    kind = event.content_type.lower()
+    if not kind.startswith(STRUCTURED):
+        return (event,)
+    refuse_nul(record.value)
+    try:
+        parts = _read_batch(record.value) if kind.startswith(BATCH) else (record.value,)
+        return [_structured(part) for part in parts]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(Rejection.UNREADABLE, f"no CloudEvent in JSON: {error}") from None
+
+
+def _binary(record: Record) -> CloudEvent:
+    attributes: dict[str, str] = {}
+    content_type = ""
+    for name, content in record.headers:
+        if name[:3].lower() in _PREFIXES:
+            attributes[name[3:].lower()] = storable(content.decode("utf-8", "replace"))
+        elif name.lower() == "content-type":
+            content_type = content.decode("utf-8", "replace")
+    return CloudEvent(attributes, content_type, record.value)
+
+
+def _structured(raw: bytes | Raw) -> CloudEvent:
+    members = _read_members(raw)
+    data = _data(members.pop("data", None), members.pop("data_base64", None))
+    attributes = {name.lower(): _text(value) for name, value in members.items()}
+    return CloudEvent(attributes, attributes.get("datacontenttype", "application/json"), data)
+
+
+def _text(raw: Raw) -> str:
+    value: Any = _read_value(raw)
+    return value if isinstance(value, str) else "" if value is None else bytes(raw).decode()
+
+
+def _data(data: Raw | None, data_base64: Raw | None) -> bytes:
+    """`data` as it stands, or the text or bytes that it wraps."""
+    if data_base64 is None:
+        content = bytes(data or b"")
+        return _read_text(content).encode() if content.startswith(b'"') else content
+    try:
+        return base64.b64decode(_read_text(data_base64), validate=True)
+    except binascii.Error as error:
+        raise InvalidEvent(Rejection.UNREADABLE, f"data_base64 is no base64: {error}") from None

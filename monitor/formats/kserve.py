@@ -1,0 +1,102 @@
+"""KServe's agent logger: two CloudEvents per call with one id, of the request's body and of the response's.
+
+KServe, `pkg/logger` (https://github.com/kserve/kserve/tree/master/pkg/logger). The agent posts binary CloudEvents;
+what lies between it and Kafka (Knative's broker, KafkaSink) may make them structured. Both carry the metadata and
+the content type of the request. A response is logged only where it was HTTP 200.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from monitor.domain.halves import Half, Side
+from monitor.domain.records import Record
+from monitor.formats.cloudevents import STRUCTURED, CloudEvent, cloud_events
+from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.headers import has_prefix
+from monitor.formats.moments import moment, record_time
+from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.framing import Read, refusing
+from monitor.formats.payloads.request_body import read_request
+from monitor.formats.payloads.response_body import read_response
+from monitor.formats.payloads.roles import Roles
+from monitor.formats.payloads.rows import Fields, over, with_ids
+from monitor.formats.slices import slices_of, variant_of
+
+SIDES: Final[Mapping[str, Side]] = {
+    "org.kubeflow.serving.inference.request": "request",
+    "org.kubeflow.serving.inference.response": "response",
+}
+_TYPES = tuple(kind.encode() for kind in SIDES)
+_TYPE_HEADERS = ("ce_type", "ce-type")
+_KEPT = ("namespace", "component")
+_to_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def recognises(record: Record) -> bool:
+    """A CloudEvent of KServe's types, in binary or structured mode."""
+    if has_prefix(record, _TYPE_HEADERS, _TYPES):
+        return True
+    structured = has_prefix(record, ("content-type",), (STRUCTURED.encode(),))
+    return structured and any(kind in record.value for kind in _TYPES)
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """Halves of calls. Uses `task`, `model` (where `inferenceservicename` is missing), `slices` and `fields`.
+
+    Raises:
+        SettingsError: `fields` names what there is not.
+    """
+    roles = Roles(options.fields)
+
+    def decode(record: Record) -> list[Decoded]:
+        return [half for event in cloud_events(record) for half in _halves(event, record, roles, options)]
+
+    return decode
+
+
+def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOptions) -> Iterator[Half]:
+    """One half for each item of the call; nothing for events of other types, an explainer's say."""
+    side = SIDES.get(event["type"])
+    if side is None:
+        return
+    name = event["inferenceservicename"] or options.model or ""
+    if side == "request":
+        read = read_request(event.data, roles, options.max_record_bytes)
+        base = {**_envelope(event, read, options), "task": options.task}
+    else:
+        read = read_response(event.data, roles, options.max_record_bytes, name)
+        base = {}
+    ts = moment(event["time"], "ce_time") if event["time"] else record_time(record, "ce_time")
+    base["model"] = _model(event, name, read)
+    for pair_id, row in with_ids(event["id"], read.rows, "ce_id"):
+        yield Half(pair_id, side, ts, over(base, row))
+
+
+def _model(event: CloudEvent, name: str, read: Read) -> Fields:
+    """The served model's own name and version tell apart what one service serves in turn."""
+    model: Fields = {"name": name or read.model, "variant": variant_of(event["endpoint"])}
+    if version := read.version or (read.model if read.model != name else ""):
+        model["version"] = version
+    return model
+
+
+def _envelope(event: CloudEvent, read: Read, options: FormatOptions) -> Fields:
+    """What goes with the request; the event of the response repeats it."""
+    fields: Fields = {}
+    if extra := {key: event[key] for key in _KEPT if event[key]}:
+        fields["extra"] = extra
+    if options.slices and (slices := slices_of(options.slices, _logged_headers(event), read.metadata)):
+        fields["slices"] = slices
+    if parent := event["traceparent"]:
+        fields["trace_id"] = parent.split("-")[1] if parent.count("-") == 3 else parent
+    return fields
+
+
+@refusing("ce_metadata")
+def _logged_headers(event: CloudEvent) -> dict[str, Any]:
+    """HTTP headers of the request, those that KServe was told to log: name -> list of values."""
+    return _to_object(event["metadata"]) if event["metadata"] else {}

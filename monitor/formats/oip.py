@@ -1,0 +1,57 @@
+"""Open Inference Protocol (V2) and V1 bodies that a service or a proxy writes to Kafka without KServe's agent.
+
+Shapes: the envelope of `monitor.formats.calls`, or bare bodies, `inputs` and `outputs`, whose `id` (which the protocol
+makes the server repeat) or record header says which belong together.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from monitor.domain.records import Record
+from monitor.formats.calls import Call, Calls, Envelope, bare, from_envelope
+from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.headers import headers_of
+from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.framing import decoded, demand_content, refusing
+
+
+class TensorLog(Envelope, gc=False):
+    """The envelope, and the members by which the bare body of a request is known."""
+
+    inputs: Raw | UnsetType = UNSET
+    instances: Raw | UnsetType = UNSET
+
+
+_to_log = msgspec.json.Decoder(TensorLog).decode
+
+
+def recognises(record: Record) -> bool:
+    """Tensors with data types, or V1's instances and predictions."""
+    value = record.value
+    tensors = b'"datatype"' in value and (b'"inputs"' in value or b'"outputs"' in value)
+    return tensors or b'"instances"' in value or b'"predictions"' in value
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """Predictions or halves of calls. Uses `task`, `model`, `slices` (keys of `metadata`, or record headers), `fields`.
+
+    Raises:
+        SettingsError: `fields` names what there is not.
+    """
+    calls = Calls(options)
+
+    def decode(record: Record) -> list[Decoded]:
+        return calls.decoded(_call(record), record)
+
+    return decode
+
+
+@refusing("record")
+def _call(record: Record) -> Call:
+    log, _, _ = decoded(_to_log, demand_content(record.value))
+    if log.request is not UNSET or log.response is not UNSET:
+        return from_envelope(log, headers_of(record))
+    asked = log.inputs is not UNSET or log.instances is not UNSET
+    return bare("request" if asked else "response", record)

@@ -1,0 +1,125 @@
+"""OpenAI chat completions, as clients, gateways and proxies log them: both bodies in one record, or one in each.
+
+Three shapes: the envelope of `monitor.formats.calls`; LiteLLM's StandardLoggingPayload (LiteLLM documentation,
+"StandardLoggingPayload Specification", https://docs.litellm.ai/docs/proxy/logging_spec); and bare bodies whose record
+carries the id of the call in a header.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from monitor.domain.records import Record
+from monitor.formats.calls import Call, Calls, Envelope, bare, body_of, from_envelope
+from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.headers import headers_of
+from monitor.formats.limits import refuse_nul
+from monitor.formats.moments import moment
+from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.chat_stream import is_stream
+from monitor.formats.payloads.failures import from_error
+from monitor.formats.payloads.framing import refusing, word
+from monitor.formats.payloads.rows import Fields
+
+_LITELLM_METADATA = ("requester_metadata", "spend_logs_metadata")
+
+
+class ChatLog(Envelope, gc=False):
+    """The envelope, what LiteLLM writes instead, and the members by which bare bodies are known."""
+
+    messages: Raw | UnsetType = UNSET
+    choices: Raw | UnsetType = UNSET
+    startTime: Any = None
+    endTime: Any = None
+    response_cost: Any = None
+    status: Any = None
+    error_str: Any = None
+    error_information: Any = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    model_parameters: Raw | UnsetType = UNSET
+    custom_llm_provider: Any = None
+    cache_hit: Any = None
+
+
+_to_log = msgspec.json.Decoder(ChatLog).decode
+
+
+def recognises(record: Record) -> bool:
+    """Messages with roles, choices, or chunks of a streamed answer."""
+    value = record.value
+    if value.lstrip()[:1] != b"{":
+        return is_stream(value) and b"chat.completion.chunk" in value
+    return b'"choices"' in value or (b'"messages"' in value and b'"role"' in value)
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """Predictions or halves of calls. Uses `task`, `model` (where the bodies name none), `slices` (keys of `metadata`).
+
+    Raises:
+        SettingsError: `fields` names what there is not.
+    """
+    calls = Calls(options)
+
+    def decode(record: Record) -> list[Decoded]:
+        return calls.decoded(_call(record), record)
+
+    return decode
+
+
+@refusing("record")
+def _call(record: Record) -> Call:
+    if is_stream(record.value):
+        return bare("response", record)
+    refuse_nul(record.value)
+    log = _to_log(record.value)
+    headers = headers_of(record)
+    if log.request is not UNSET or (log.response is not UNSET and log.messages is UNSET):
+        return from_envelope(log, headers)
+    if log.startTime is not None or log.response is not UNSET:
+        return _from_litellm(log)
+    return bare("request" if log.messages is not UNSET else "response", record)
+
+
+def _from_litellm(log: ChatLog) -> Call:
+    metadata: dict[str, Any] = log.metadata if isinstance(log.metadata, dict) else {}
+    started = moment(log.startTime, "startTime") if isinstance(log.startTime, str | int | float) else None
+    fields: Fields = {}
+    if started is not None and isinstance(log.endTime, str | int | float):
+        fields["latency_ms"] = max(0.0, (moment(log.endTime, "endTime") - started).total_seconds() * 1000)
+    if isinstance(log.response_cost, int | float):
+        fields["cost_usd"] = log.response_cost
+    tokens = {"in": log.prompt_tokens, "out": log.completion_tokens}
+    fields["tokens"] = {name: count for name, count in tokens.items() if isinstance(count, int)}
+    extra = {"provider": log.custom_llm_provider, "cache_hit": log.cache_hit}
+    fields["extra"] = {name: value for name, value in extra.items() if isinstance(value, str | bool)}
+    failed = log.status == "failure"
+    nested = (metadata.get(name) for name in _LITELLM_METADATA)
+    return Call(
+        word(log.id),
+        started,
+        _request_of(log),
+        None if failed else body_of(log.response),
+        word(log.model),
+        _failure(log) if failed else None,
+        fields,
+        [metadata, *(one for one in nested if isinstance(one, dict))],
+    )
+
+
+def _request_of(log: ChatLog) -> bytes:
+    """LiteLLM logs a request's messages and parameters apart; put together they are the request again."""
+    messages = b"[]" if log.messages is UNSET else bytes(log.messages)
+    if not messages.startswith(b"["):
+        messages = b'[{"role":"user","content":%b}]' % (messages if messages.startswith(b'"') else b"null")
+    return b'{"messages":%b}' % messages
+
+
+def _failure(log: ChatLog) -> Fields:
+    given = log.error_information if isinstance(log.error_information, dict) else {}
+    code = word(given.get("error_code"))
+    error = {"message": log.error_str, "type": given.get("error_class"), "code": code}
+    return from_error(error, int(code) if code.isdecimal() and len(code) == 3 else None)

@@ -1,0 +1,138 @@
+"""Requests of OpenAI's chat completions, as vLLM, KServe and others take them; also of the older text completions.
+
+OpenAI API reference, "Create chat completion" (https://platform.openai.com/docs/api-reference/chat/create).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+from monitor.formats.payloads import images
+from monitor.formats.payloads.rows import Fields
+
+MAX_MESSAGES = 1024
+MAX_PARTS = 256
+MAX_FURTHER_IMAGES = 16
+_SYSTEM = ("system", "developer")
+
+
+class ImageUrl(Struct, gc=False):
+    url: str = ""
+
+
+class Part(Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    image_url: ImageUrl | str | None = None
+
+
+class Message(Struct, gc=False):
+    role: str = "user"
+    content: str | list[Part] | None = None
+
+
+class ChatRequest(Struct, gc=False):
+    """What is read of a request; everything else (tools, formats, penalties) is passed over."""
+
+    model: str = ""
+    messages: list[Message] | None = None
+    prompt: Any = None
+    metadata: Any = None
+    stream: Any = None
+    temperature: Any = None
+    top_p: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    seed: Any = None
+
+
+_PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
+_to_messages = msgspec.json.Decoder(list[Message] | str).decode
+
+
+def messages_of(raw: msgspec.Raw) -> list[Message]:
+    """Messages that stand apart from their request, or a bare prompt.
+
+    Raises:
+        msgspec.ValidationError: neither.
+    """
+    read = _to_messages(raw)
+    return [Message(content=read)] if isinstance(read, str) else read
+
+
+def from_request(request: ChatRequest) -> Fields:
+    """`input` and `extra` of a request.
+
+    The prompt is the text of the last user message, the image the first of the newest user message that has any, the
+    context what the system (or developer) messages say.
+
+    Raises:
+        InvalidEvent: there are more messages or parts than allowed.
+    """
+    if request.messages is None:
+        return _fields({"prompt": request.prompt} if isinstance(request.prompt, str) else {}, request, {})
+    if len(request.messages) > MAX_MESSAGES:
+        raise InvalidEvent(Rejection.INVALID, f"messages: {len(request.messages)} of them; {MAX_MESSAGES} are allowed")
+    said: Fields = {}
+    extra: Fields = {}
+    users = [one for one in request.messages if one.role == "user"]
+    if users and (prompt := _text(users[-1])) is not None:
+        said["prompt"] = prompt
+    if len(users) > 1:
+        extra["turns"] = len(users)
+    if context := "\n\n".join(filter(None, map(_text, _system(request.messages)))):
+        said["context"] = context
+    for message in reversed(users):
+        if found := list(_images(message)):
+            said["image"] = images.from_address(found[0])
+            if len(found) > 1:
+                extra["images"] = _further(found[1:])
+            break
+    return _fields(said, request, extra)
+
+
+def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
+    for name in _PARAMETERS:
+        value = getattr(request, name)
+        if isinstance(value, bool | int | float):
+            extra[name] = value
+    fields: Fields = {"input": said}
+    if extra:
+        fields["extra"] = extra
+    return fields
+
+
+def _system(messages: Sequence[Message]) -> list[Message]:
+    return [one for one in messages if one.role in _SYSTEM]
+
+
+def _text(message: Message) -> str | None:
+    if not isinstance(message.content, list):
+        return message.content
+    texts = [part.text for part in _parts(message.content) if part.text is not None]
+    return "\n".join(texts) if texts else None
+
+
+def _images(message: Message) -> Iterator[str]:
+    """Addresses of the pictures: `image_url` is an object or, from some clients, the address itself."""
+    if isinstance(message.content, list):
+        for part in _parts(message.content):
+            address = part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
+            if address:
+                yield address
+
+
+def _parts(parts: list[Part]) -> list[Part]:
+    if len(parts) > MAX_PARTS:
+        raise InvalidEvent(Rejection.INVALID, f"content: {len(parts)} parts; {MAX_PARTS} are allowed")
+    return parts
+
+
+def _further(addresses: list[str]) -> list[Fields]:
+    return [images.in_words(images.from_address(one)) for one in addresses[:MAX_FURTHER_IMAGES]]

@@ -1,0 +1,193 @@
+"""Responses of OpenAI's chat completions, whole or put together from a stream.
+
+OpenAI API reference, "The chat completion object" (https://platform.openai.com/docs/api-reference/chat/object); Azure's
+`content_filter_results`; vLLM's error bodies.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+from monitor.formats.payloads.confidence import Token, alternatives, answer_tokens, confidence
+from monitor.formats.payloads.failures import from_error
+from monitor.formats.payloads.rows import Fields
+
+MAX_CHOICES = 128
+MAX_TOOL_CALLS = 64
+
+
+class Function(Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(Struct, gc=False):
+    function: Function | None = None
+    index: int = 0
+
+
+class Answer(Struct, gc=False):
+    """`message` of a choice, or `delta` of a chunk's."""
+
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+
+
+class Logprobs(Struct, gc=False):
+    content: list[Token] | None = None
+    refusal: list[Token] | None = None
+
+
+class Filtered(Struct, gc=False):
+    filtered: bool = False
+
+
+class Choice(Struct, gc=False):
+    index: int = 0
+    message: Answer | None = None
+    delta: Answer | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+    content_filter_results: dict[str, Raw] | None = None
+
+
+class PromptDetails(Struct, gc=False):
+    image_tokens: int | None = None
+
+
+class Usage(Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+
+
+class ChatResponse(Struct, gc=False):
+    id: str = ""
+    model: str = ""
+    created: Any = None
+    choices: list[Choice] = []
+    usage: Usage | None = None
+    system_fingerprint: Any = None
+    error: Any = None
+    object: Any = None
+    message: Any = None
+    type: Any = None
+    code: Any = None
+    """The last four make up vLLM's older error body, `{"object": "error", ...}`."""
+
+
+_to_filtered = msgspec.json.Decoder(Filtered).decode
+
+
+def from_response(response: ChatResponse) -> Fields:
+    """`status`, `output`, `tokens` and `extra` of a response.
+
+    The answer is the choice of lowest index; several choices, or what else a one-token answer could have been, become
+    candidates.
+
+    Raises:
+        InvalidEvent: there are more choices than allowed, or neither choices nor an error.
+    """
+    if response.error is not None:
+        return from_error(response.error)
+    if response.object == "error":
+        return from_error({"message": response.message, "type": response.type, "code": response.code})
+    if len(response.choices) > MAX_CHOICES:
+        raise InvalidEvent(Rejection.INVALID, f"choices: {len(response.choices)} of them; {MAX_CHOICES} are allowed")
+    if not response.choices:
+        raise InvalidEvent(Rejection.INVALID, "choices: none, and no error either")
+    first = min(response.choices, key=_index) if len(response.choices) > 1 else response.choices[0]
+    extra: Fields = {}
+    fields: Fields = {"status": "ok", "output": _output(first, response.choices, extra)}
+    if response.usage is not None:
+        fields["tokens"] = _tokens(response.usage)
+    if isinstance(response.system_fingerprint, str):
+        extra["system_fingerprint"] = response.system_fingerprint
+    if extra:
+        fields["extra"] = extra
+    return fields
+
+
+def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:
+    said = first.message or Answer(content=first.text)
+    output: Fields = {}
+    answer = said.content if said.content is not None else said.refusal
+    if answer is not None:
+        output["answer"] = answer
+    if said.refusal or first.finish_reason == "content_filter":
+        output["refused"] = True
+    if categories := _categories(first):
+        output["safety"] = {"flagged": True, "categories": categories}
+    if first.finish_reason not in ("stop", None):
+        extra["finish_reason"] = first.finish_reason
+    if said.tool_calls:
+        extra["tool_calls"] = [_called(one) for one in said.tool_calls[:MAX_TOOL_CALLS]]
+    tokens = _answer_tokens(first)
+    sure = confidence(tokens)
+    if sure is not None:
+        output["confidence"] = sure
+    if len(choices) > 1:
+        output["candidates"] = _candidates(choices)
+    elif len(tokens) == 1 and (others := alternatives(tokens[0])):
+        output["candidates"] = others
+    return output
+
+
+def _candidates(choices: Sequence[Choice]) -> list[Fields]:
+    """The distinct answers, each with its confidence; where log-probabilities are missing, its share of the choices."""
+    answers = [one.message.content if one.message else one.text for one in choices]
+    sure = [confidence(_answer_tokens(one)) for one in choices]
+    given = [(answer, score) for answer, score in zip(answers, sure, strict=True) if answer is not None]
+    scores: dict[str, float] = {}
+    if all(score is not None for _, score in given):
+        for answer, score in given:
+            scores[answer] = max(scores.get(answer, 0.0), score or 0.0)
+    else:
+        counts = Counter(answer for answer, _ in given)
+        scores = {answer: count / len(given) for answer, count in counts.items()}
+    ordered = sorted(scores.items(), key=lambda one: -one[1])
+    return [{"answer": answer, "score": score} for answer, score in ordered]
+
+
+def _answer_tokens(choice: Choice) -> Sequence[Token]:
+    if choice.logprobs is None:
+        return ()
+    return answer_tokens(choice.logprobs.content or choice.logprobs.refusal or ())
+
+
+def _categories(choice: Choice) -> list[str]:
+    """What a content filter found; Azure says which category, others only that it did."""
+    found = [
+        name
+        for name, result in (choice.content_filter_results or {}).items()
+        if bytes(result).startswith(b"{") and _to_filtered(result).filtered
+    ]
+    return found or (["content_filter"] if choice.finish_reason == "content_filter" else [])
+
+
+def _called(call: ToolCall) -> Fields:
+    function = call.function or Function()
+    return {"name": function.name, "arguments": function.arguments}
+
+
+def _tokens(usage: Usage) -> Fields:
+    details = usage.prompt_tokens_details
+    counted = {
+        "in": usage.prompt_tokens,
+        "out": usage.completion_tokens,
+        "image": details.image_tokens if details is not None else None,
+    }
+    return {name: count for name, count in counted.items() if count is not None}
+
+
+def _index(choice: Choice) -> int:
+    return choice.index

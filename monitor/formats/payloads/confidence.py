@@ -1,0 +1,67 @@
+"""How sure a model was of its text: a confidence from the log-probabilities of the answer's tokens.
+
+confidence = exp(mean of the tokens' log-probabilities), their geometric mean: one over the perplexity of the answer.
+Unlike the product it does not fall with length, so short and long answers share one scale (length normalisation:
+Malinin & Gales, "Uncertainty Estimation in Autoregressive Structured Prediction", ICLR 2021). Of a one-token answer it
+is the token's probability. It is neither the probability that the answer is right, nor that of the whole text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+UNKNOWN = -9999.0
+"""What OpenAI and vLLM write for a token outside the most likely ones: its probability is not known."""
+_SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>|<eos>|<end_of_turn>|\[EOS\]|<｜[^｜]*｜>")
+
+
+class TopToken(Struct, gc=False):
+    token: str
+    logprob: float
+
+
+class Token(Struct, gc=False):
+    token: str
+    logprob: float
+    top_logprobs: list[TopToken] | None = None
+
+
+def answer_tokens(tokens: Sequence[Token]) -> Sequence[Token]:
+    """The tokens without the white space and the markers (end of sequence, say) before and behind the answer."""
+    first, last = 0, len(tokens)
+    while first < last and _is_empty(tokens[first].token):
+        first += 1
+    while last > first and _is_empty(tokens[last - 1].token):
+        last -= 1
+    return tokens[first:last]
+
+
+def confidence(tokens: Sequence[Token]) -> float | None:
+    """Geometric mean of the tokens' probabilities, in [0, 1]; None without tokens or where one of them is unknown."""
+    if not tokens:
+        return None
+    total = 0.0
+    for token in tokens:
+        if token.logprob <= UNKNOWN:
+            return None
+        total += token.logprob
+    return min(1.0, math.exp(total / len(tokens)))
+
+
+def alternatives(token: Token) -> list[dict[str, str | float]]:
+    """Candidates of a one-token answer: what else the token could have been, the likeliest first."""
+    best: dict[str, float] = {}
+    for top in token.top_logprobs or ():
+        text = top.token.strip()
+        if top.logprob > UNKNOWN and not _is_empty(text):
+            best[text] = max(best.get(text, 0.0), min(1.0, math.exp(top.logprob)))
+    ordered = sorted(best.items(), key=lambda one: -one[1])
+    return [{"answer": answer, "score": score} for answer, score in ordered]
+
+
+def _is_empty(token: str) -> bool:
+    return not token or token.isspace() or _SPECIAL.fullmatch(token.strip()) is not None

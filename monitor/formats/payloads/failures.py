@@ -1,0 +1,60 @@
+"""Calls that failed: which `status` and `error_code` an HTTP status or an error body stands for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from monitor.formats.payloads.rows import Fields
+
+_TIMEOUTS = frozenset({408, 504, 524})
+_CLIENT = re.compile(
+    r"invalid|badrequest|bad_request|not_?found|authentication|permission|unprocessable|rate_?limit|contextwindow"
+    r"|content_?(filter|policy)|unsupported|context_length",
+    re.IGNORECASE,
+)
+_TIMEOUT = re.compile(r"time_?d?_?out", re.IGNORECASE)
+_FILTERED = re.compile(r"content_?(filter|policy)|responsible_?ai", re.IGNORECASE)
+_MAX_CODE = 128
+_MAX_MESSAGE = 1024
+
+
+def from_status_code(code: int) -> Fields:
+    """HTTP status: 408, 504 and 524 (a proxy's) are time-outs, other 4xx the fault of the request."""
+    if code < 400:
+        return {"status": "ok"}
+    return {"status": _status(code, ""), "error_code": str(code)}
+
+
+def from_error(error: Any, code: int | None = None) -> Fields:
+    """An error body: text, or an object with `message`, `type` and `code` as OpenAI and vLLM send it.
+
+    Args:
+        error: what stands under `error`.
+        code: HTTP status of the response, where it was logged.
+    """
+    parts = error if isinstance(error, dict) else {"message": error}
+    kind, given, message = (_word(parts.get(name)) for name in ("type", "code", "message"))
+    number = code or (int(given) if given.isdecimal() and len(given) == 3 else None)
+    words = f"{kind} {given}"
+    fields: Fields = {
+        "status": _status(number, words),
+        "error_code": (given or kind or (str(code) if code else "error"))[:_MAX_CODE],
+    }
+    if _FILTERED.search(words):
+        fields["output"] = {"refused": True, "safety": {"flagged": True, "categories": ["content_filter"]}}
+    if message:
+        fields["extra"] = {"error_message": message[:_MAX_MESSAGE]}
+    return fields
+
+
+def _word(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) and value is not False else ""
+
+
+def _status(code: int | None, words: str) -> str:
+    if code in _TIMEOUTS or (code is None and _TIMEOUT.search(words)):
+        return "timeout"
+    if (code is not None and 400 <= code < 500) or (code is None and _CLIENT.search(words)):
+        return "rejected"
+    return "error"

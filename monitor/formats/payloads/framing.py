@@ -1,0 +1,131 @@
+"""What lies around the content of a logged HTTP body, and what reading it gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, ParamSpec, TypeGuard, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+from monitor.formats.limits import refuse_nul
+from monitor.formats.payloads.rows import MAX_ROWS, Fields
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_any = msgspec.json.Decoder(Any)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Read:
+    """What a body says."""
+
+    rows: list[Fields]
+    id: str = ""
+    """Of the call, as the body has it."""
+    model: str = ""
+    version: str = ""
+    created: Any = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Names and values that may be slices."""
+
+
+def decoded(decode: Callable[[bytes], R], body: bytes) -> tuple[R, bytes, bytes]:
+    """The JSON object of a body as `decode` reads it, its bytes, and those of binary tensors behind it.
+
+    Raises:
+        InvalidEvent: there is nothing, or a text has the NUL character.
+        msgspec.DecodeError: it is no JSON.
+    """
+    head, tail = body, b""
+    try:
+        read = decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if b"binary_data_size" not in body:
+            raise
+        end = _end_of_json(body)
+        head, tail = body[:end], body[end:]
+        read = decode(head)
+    refuse_nul(head)
+    return read, head, tail
+
+
+def demand_content(body: bytes) -> bytes:
+    """The body from its first byte that is no white space.
+
+    Raises:
+        InvalidEvent: there is none.
+    """
+    if body[:1].isspace():
+        body = body.lstrip()
+    if not body:
+        raise InvalidEvent(Rejection.UNREADABLE, "the body is empty")
+    return body
+
+
+def _end_of_json(body: bytes) -> int:
+    """Where the first JSON object closes.
+
+    The header Inference-Header-Content-Length would say so, but it is lost unless allow-listed, and beside a response
+    KServe logs the one of the request.
+    """
+    depth = 0
+    for token in _TOKEN.finditer(body):
+        mark = body[token.start()]
+        depth += (mark in b"{[") - (mark in b"}]")
+        if depth == 0:
+            return token.end()
+    return len(body)
+
+
+def are_tensors(raw: Raw | UnsetType) -> TypeGuard[Raw]:
+    """A list of objects with a datatype: V1 has `inputs` and `outputs` of other kinds."""
+    if raw is UNSET:
+        return False
+    content = bytes(raw)
+    return content.startswith(b"[") and (b'"datatype"' in content or content[1:].lstrip().startswith(b"]"))
+
+
+def items_of(raw: bytes | Raw) -> list[Any]:
+    """The items of a V1 list; anything else is one item.
+
+    Raises:
+        InvalidEvent: there are more than allowed.
+        msgspec.DecodeError: it is no JSON.
+    """
+    value: Any = _any.decode(raw)
+    items = value if isinstance(value, list) else [value]
+    if len(items) > MAX_ROWS:
+        raise InvalidEvent(Rejection.INVALID, f"a batch of {len(items)} items; {MAX_ROWS} are allowed")
+    return items
+
+
+def word(value: Any) -> str:
+    """An id or a version, which some write as a number."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def refusing(side: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Turns msgspec's errors into ours; `side` begins the message."""
+
+    def wrap(reads: Callable[P, R]) -> Callable[P, R]:
+        @wraps(reads)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return reads(*args, **kwargs)
+            except msgspec.ValidationError as error:
+                raise InvalidEvent(Rejection.INVALID, f"{side}: {error}") from None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise InvalidEvent(Rejection.UNREADABLE, f"{side}: not JSON: {error}") from None
+
+        return guarded
+
+    return wrap

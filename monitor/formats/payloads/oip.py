@@ -1,0 +1,187 @@
+"""Open Inference Protocol (V2) bodies: which tensor says what, item by item.
+
+Open Inference Protocol, "HTTP/REST" (https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/
+inference_rest.md). A batch of n items gives n rows. Items lie along the first dimension of a tensor; classes, scores
+and vectors of one item along the last, so a class tensor of rank 1 is one item's.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+from monitor.formats.payloads import v1
+from monitor.formats.payloads.answers import are_probabilities, finite
+from monitor.formats.payloads.roles import MANY, Roles
+from monitor.formats.payloads.rows import MAX_ROWS, Fields
+from monitor.formats.payloads.tensors import Tensor, values
+
+MAX_TENSORS = 64
+_PASSING = 64
+"""Tensors without a role are read up to so many elements."""
+_EMBEDDING = "embeddings."
+_CHANNELS = (1, 3, 4)
+
+
+def request_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[Fields]:
+    """What each item of a request says.
+
+    Args:
+        tensors: `inputs`.
+        tail: the bytes behind the JSON.
+        roles: names of this topic's models.
+
+    Raises:
+        InvalidEvent: shapes and data do not fit, or tensors disagree about the number of items.
+    """
+    named = _named(tensors, tail, roles.of_request)
+    rows = [roles.request(row) for row in _by_row(named, of_all=True)]
+    for row, image in zip(rows, _pixels(tensors, roles, len(rows)), strict=False):
+        row["input"].setdefault("image", image)
+    return rows
+
+
+def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder: str) -> list[Fields]:
+    """What each item of a response says; arguments and errors as for `request_rows`, of `outputs`.
+
+    Args:
+        embedder: fingerprint of the model, of which each configured embedding becomes `<embedder>/<tensor>`.
+    """
+    if (only := _unnamed(tensors, tail, roles)) is not None:
+        return only
+    named = _named(tensors, tail, roles.of_response)
+    dtypes = {one.name: one.datatype for one in tensors}
+    rows = []
+    for row in _by_row(named, of_all=False):
+        vectors = [name for name in row if (roles.of_response(name) or "").startswith(_EMBEDDING)]
+        embeddings = [_embedding(name, row.pop(name), dtypes[name], roles, embedder) for name in vectors]
+        fields = roles.response(row)
+        rows.append({**fields, "embeddings": embeddings} if embeddings else fields)
+    return rows
+
+
+def _unnamed(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[Fields] | None:
+    """A single output of any name: answers [n] or [n, 1], or class probabilities [k] or [n, k]; None if neither."""
+    if len(tensors) != 1 or roles.of_response(tensors[0].name) is not None or len(tensors[0].shape) not in (1, 2):
+        return None
+    tensor = tensors[0]
+    flat = values(tensor, _chunks([tensor], tail)[0])
+    items = [flat] if len(tensor.shape) == 1 and are_probabilities(flat) else _split(flat, tensor.shape)
+    if any(isinstance(item, list) and not are_probabilities(item) for item in items):
+        return None
+    _demand_few(len(items))
+    return [v1.prediction(item, roles) for item in items]
+
+
+def _named(
+    tensors: Sequence[Tensor], tail: bytes, role_of: Callable[[str], str | None]
+) -> dict[str, tuple[bool, list[Any]]]:
+    """Name -> (has a role?, value of each item), of the tensors that can say something."""
+    if len(tensors) > MAX_TENSORS:
+        raise InvalidEvent(Rejection.INVALID, f"{len(tensors)} tensors; {MAX_TENSORS} are allowed")
+    named: dict[str, tuple[bool, list[Any]]] = {}
+    for tensor, raw in zip(tensors, _chunks(tensors, tail), strict=True):
+        role = role_of(tensor.name)
+        named[tensor.name] = role is not None, _column(tensor, raw, role)
+    return named
+
+
+def _column(tensor: Tensor, raw: bytes | None, role: str | None) -> list[Any]:
+    """The value of each item; None for each where numbers say nothing to us, such as pixels."""
+    if (role == "image" and tensor.datatype != "BYTES") or (role is None and tensor.count > _PASSING):
+        return _silent(tensor)
+    try:
+        flat = values(tensor, raw)
+    except InvalidEvent:
+        if role is None:
+            return _silent(tensor)
+        raise
+    if role in MANY and len(tensor.shape) < 2:
+        return [flat]
+    return _split(flat, tensor.shape, whole=role in MANY)
+
+
+def _silent(tensor: Tensor) -> list[None]:
+    items = _items(tensor.shape)
+    _demand_few(items)
+    return [None] * items
+
+
+def _items(shape: Sequence[int]) -> int:
+    """The first dimension, but for a single picture without a batch dimension: [h, w, c] or [c, h, w]."""
+    if not shape or (len(shape) == 3 and (shape[0] in _CHANNELS or shape[2] in _CHANNELS)):
+        return 1
+    return shape[0]
+
+
+def _by_row(named: Mapping[str, tuple[bool, list[Any]]], *, of_all: bool) -> list[Fields]:
+    """Turn columns into rows. A column of one item holds for all; one without a role gives way.
+
+    Args:
+        named: columns, and whether they have a role.
+        of_all: without any role, columns that agree on their number of items make as many rows; otherwise one.
+    """
+    speaking = [column for known, column in named.values() if known]
+    silent = [column for known, column in named.values() if not known]
+    sizes = {len(column) for column in speaking or (silent if of_all else ())} - {1}
+    if speaking and len(sizes) > 1:
+        raise InvalidEvent(Rejection.INVALID, f"tensors of {', '.join(map(str, sorted(sizes)))} items in one batch")
+    count = sizes.pop() if len(sizes) == 1 else 1
+    _demand_few(count)
+    fitting = {name: column for name, (_, column) in named.items() if len(column) in (1, count)}
+    return [{name: column[index % len(column)] for name, column in fitting.items()} for index in range(count)]
+
+
+def _split(flat: list[Any], shape: Sequence[int], *, whole: bool = False) -> list[Any]:
+    """The value of each item along the first dimension: one value, or (`whole`, or where there are more) a list."""
+    if not flat or len(shape) < 2:
+        return flat
+    size = len(flat) // shape[0]
+    if size == 1 and not whole:
+        return flat
+    return [flat[start : start + size] for start in range(0, len(flat), size)]
+
+
+def _chunks(tensors: Sequence[Tensor], tail: bytes) -> list[bytes | None]:
+    """The bytes of each tensor behind the JSON, in order; None for those whose data stand in the JSON."""
+    chunks: list[bytes | None] = []
+    position = 0
+    for tensor in tensors:
+        size = tensor.binary_size
+        if size is None:
+            chunks.append(None)
+            continue
+        if position + size > len(tail):
+            raise tensor.fault(f"{size} bytes are announced, but {max(0, len(tail) - position)} follow")
+        chunks.append(tail[position : position + size])
+        position += size
+    return chunks
+
+
+def _pixels(tensors: Sequence[Tensor], roles: Roles, rows: int) -> list[Fields]:
+    """Width and height from the shape of a picture that came as numbers: [n, h, w, c], [n, c, h, w] or without n."""
+    for tensor in tensors:
+        shape = tensor.shape[-3:]
+        if roles.of_request(tensor.name) == "image" and tensor.datatype != "BYTES" and len(shape) == 3:
+            height, width = shape[:2] if shape[2] in _CHANNELS else shape[1:]
+            return [{"width": width, "height": height}] * rows
+    return []
+
+
+def _embedding(name: str, vector: list[Any], datatype: str, roles: Roles, embedder: str) -> Fields:
+    dtype = "f2" if datatype == "FP16" else "f4"
+    kind = (roles.of_response(name) or "").removeprefix(_EMBEDDING)
+    numbers = [finite(one, name) for one in vector]
+    with np.errstate(over="ignore"):  # an infinite vector is refused where all vectors are checked
+        data = base64.b64encode(np.asarray(numbers, f"<{dtype}").tobytes()).decode()
+    return {"kind": kind, "embedder": f"{embedder}/{name}", "dtype": dtype, "data": data}
+
+
+def _demand_few(rows: int) -> None:
+    if rows > MAX_ROWS:
+        raise InvalidEvent(Rejection.INVALID, f"a batch of {rows} items; {MAX_ROWS} are allowed")

@@ -1,0 +1,84 @@
+"""The body of a logged request, of whichever protocol: known by its members, because content types of logs lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from monitor.formats.limits import inflated, refuse_nul
+from monitor.formats.payloads import chat_request, images, oip, seldon_message, v1
+from monitor.formats.payloads.framing import Read, are_tensors, decoded, demand_content, items_of, refusing, word
+from monitor.formats.payloads.roles import Roles
+from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
+from monitor.formats.payloads.tensors import Tensor
+
+
+class RequestBody(chat_request.ChatRequest, gc=False):
+    """A chat request is read at once; of the others only the member by which they are known, raw."""
+
+    id: Any = None
+    instances: Raw | UnsetType = UNSET
+    inputs: Raw | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
+    strData: Raw | UnsetType = UNSET
+    jsonData: Raw | UnsetType = UNSET
+    binData: Raw | UnsetType = UNSET
+
+
+_body = msgspec.json.Decoder(RequestBody)
+_tensors = msgspec.json.Decoder(list[Tensor])
+_seldon = msgspec.json.Decoder(SeldonMessage)
+_any = msgspec.json.Decoder(Any)
+
+
+@refusing("request")
+def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
+    """What a request says.
+
+    Args:
+        body: as it was logged; gzip is unpacked.
+        roles: names of this topic's models.
+        max_bytes: of the body when unpacked.
+
+    Raises:
+        InvalidEvent: it cannot be read, or a member is not what its protocol says.
+    """
+    body = demand_content(inflated(body, max_bytes))
+    if not body.startswith(b"{"):
+        return _without_members(body, roles)
+    request, head, tail = decoded(_body.decode, body)
+    if request.messages is not None or (isinstance(request.prompt, str) and request.model):
+        metadata = request.metadata if isinstance(request.metadata, dict) else {}
+        return Read([chat_request.from_request(request)], model=request.model, metadata=metadata)
+    return _other(request, head, tail, roles)
+
+
+def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read:
+    given = request.instances if request.instances is not UNSET else request.inputs
+    if are_tensors(given):
+        return Read(oip.request_rows(_tensors.decode(given), tail, roles), word(request.id))
+    if given is not UNSET:
+        return Read(_instances(given, roles))
+    if is_message(request.data, request.strData, request.jsonData, request.binData):
+        message = _seldon.decode(head)
+        return Read(
+            seldon_message.request_rows(message, roles),
+            seldon_message.puid_of(message),
+            metadata=seldon_message.tags_of(message),
+        )
+    return Read([v1.instance(_any.decode(head), roles)], word(request.id))
+
+
+def _without_members(body: bytes, roles: Roles) -> Read:
+    """A picture as it was posted, or a list of instances."""
+    if images.looks_like_image(body):
+        return Read([{"input": {"image": images.from_bytes(body)}}])
+    refuse_nul(body)
+    return Read(_instances(body, roles))
+
+
+def _instances(raw: bytes | Raw, roles: Roles) -> list[Fields]:
+    return [v1.instance(one, roles) for one in items_of(raw)]

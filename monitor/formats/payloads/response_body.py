@@ -1,0 +1,92 @@
+"""The body of a logged response, of whichever protocol. KServe labels it with the content type of its request, so a
+stream may be called JSON: only the members count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from monitor.formats.limits import inflated, refuse_nul
+from monitor.formats.payloads import chat_response, chat_stream, oip, seldon_message, v1
+from monitor.formats.payloads.failures import from_error
+from monitor.formats.payloads.framing import Read, are_tensors, decoded, demand_content, items_of, refusing, word
+from monitor.formats.payloads.roles import Roles
+from monitor.formats.payloads.rows import Fields, over
+from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
+from monitor.formats.payloads.tensors import Tensor
+
+_OK: Fields = {"status": "ok"}
+_CHAT = ("chat.completion", "text_completion", "error")
+
+
+class ResponseBody(chat_response.ChatResponse, gc=False):
+    """A chat response is read at once; of the others only the member by which they are known, raw."""
+
+    id: Any = None
+    model_name: Any = None
+    model_version: Any = None
+    predictions: Raw | UnsetType = UNSET
+    outputs: Raw | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
+    strData: Raw | UnsetType = UNSET
+    jsonData: Raw | UnsetType = UNSET
+    binData: Raw | UnsetType = UNSET
+    status: Raw | UnsetType = UNSET
+
+
+_body = msgspec.json.Decoder(ResponseBody)
+_tensors = msgspec.json.Decoder(list[Tensor])
+_seldon = msgspec.json.Decoder(SeldonMessage)
+_any = msgspec.json.Decoder(Any)
+
+
+@refusing("response")
+def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> Read:
+    """What a response says; arguments and errors as for `read_request`.
+
+    Args:
+        embedder: fingerprint of the model, under which configured embeddings go.
+    """
+    body = demand_content(inflated(body, max_bytes))
+    if chat_stream.is_stream(body):
+        refuse_nul(body)
+        fields, streamed = chat_stream.from_stream(body)
+        return Read([fields], streamed.id, streamed.model, created=streamed.created)
+    if not body.startswith(b"{"):
+        refuse_nul(body)
+        return Read(_predictions(body, roles))
+    response, head, tail = decoded(_body.decode, body)
+    if response.choices or response.object in _CHAT:
+        fields = chat_response.from_response(response)
+        return Read([fields], word(response.id), response.model, created=response.created)
+    if response.error is not None:
+        return Read([from_error(response.error)], word(response.id))
+    return _other(response, head, tail, roles, embedder)
+
+
+def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embedder: str) -> Read:
+    if are_tensors(response.outputs):
+        version = word(response.model_version)
+        vectors = f"{embedder}@{version}" if version else embedder
+        rows = oip.response_rows(_tensors.decode(response.outputs), tail, roles, vectors)
+        return Read([over(_OK, row) for row in rows], word(response.id), word(response.model_name), version)
+    if response.predictions is not UNSET:
+        return Read(_predictions(response.predictions, roles))
+    if _is_seldon(response):
+        message = _seldon.decode(head)
+        outcome = seldon_message.outcome_of(message)
+        rows = [over(row, outcome) for row in seldon_message.response_rows(message, roles)]
+        return Read(rows, seldon_message.puid_of(message), metadata=seldon_message.tags_of(message))
+    return Read([over(v1.prediction(_any.decode(head), roles), _OK)], word(response.id))
+
+
+def _is_seldon(response: ResponseBody) -> bool:
+    return is_message(response.data, response.strData, response.jsonData, response.binData) or (
+        response.status is not UNSET and bytes(response.status).startswith(b"{")
+    )
+
+
+def _predictions(raw: bytes | Raw, roles: Roles) -> list[Fields]:
+    return [over(v1.prediction(one, roles), _OK) for one in items_of(raw)]

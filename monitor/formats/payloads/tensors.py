@@ -1,0 +1,133 @@
+"""Tensors of the Open Inference Protocol: their values, from JSON or from the raw bytes behind it.
+
+Open Inference Protocol, "Tensor Data" (https://github.com/kserve/open-inference-protocol); binary tensor data extension
+(https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md): little-endian, row
+major, BYTES elements each behind a 4-byte length. BF16 is the upper half of a 32-bit float.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from msgspec import Raw, Struct
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+
+MAX_ELEMENTS = 4_000_000
+_LENGTH = 4
+_BF16 = "BF16"
+_DTYPES: Final = {
+    "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1", "INT16": "<i2",
+    "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8", _BF16: "<u2",
+}  # fmt: skip
+_to_any = msgspec.json.Decoder(Any).decode
+
+
+class Tensor(Struct, gc=False):
+    """One input or output of a request or response, as its JSON has it."""
+
+    name: str = ""
+    shape: list[int] = []
+    datatype: str = ""
+    parameters: dict[str, Any] | None = None
+    data: Raw = Raw()
+
+    @property
+    def binary_size(self) -> int | None:
+        """Bytes that it takes behind the JSON; None when its data stand in the JSON.
+
+        Raises:
+            InvalidEvent: the parameter is no size.
+        """
+        size = (self.parameters or {}).get("binary_data_size")
+        if size is None:
+            return None
+        if not isinstance(size, int) or size < 0:
+            raise self.fault("binary_data_size is not a number of bytes")
+        return size
+
+    @property
+    def count(self) -> int:
+        """Elements by the shape.
+
+        Raises:
+            InvalidEvent: the shape is negative, or of more elements than allowed.
+        """
+        if any(size < 0 for size in self.shape) or (total := math.prod(self.shape)) > MAX_ELEMENTS:
+            raise self.fault(f"shape {self.shape[:8]} is not one of at most {MAX_ELEMENTS} elements")
+        return total
+
+    def fault(self, message: str) -> InvalidEvent:
+        return InvalidEvent(Rejection.INVALID, f"tensor {self.name[:64]!r}: {message}")
+
+
+def values(tensor: Tensor, raw: bytes | None) -> list[Any]:
+    """All elements in row-major order, as many as the shape says: numbers, truth values, texts or bytes.
+
+    Args:
+        tensor: of any data type.
+        raw: its bytes behind the JSON; None when its data stand in the JSON.
+
+    Raises:
+        InvalidEvent: shape, data type and data do not fit together.
+    """
+    read = _from_json(tensor) if raw is None else _from_bytes(tensor, raw)
+    if len(read) != tensor.count:
+        raise tensor.fault(f"{len(read)} elements, but shape {tensor.shape[:8]}")
+    return [_plain(tensor, one) for one in read] if tensor.datatype == "BYTES" else read
+
+
+def _from_json(tensor: Tensor) -> list[Any]:
+    try:
+        data: Any = _to_any(tensor.data) if bytes(tensor.data) else []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise tensor.fault(f"data is no JSON: {error}") from None
+    flat: list[Any] = data if isinstance(data, list) else [data]
+    while flat and isinstance(flat[0], list):
+        if not all(isinstance(one, list) for one in flat):
+            raise tensor.fault("data is nested unevenly")
+        flat = [inner for one in flat for inner in one]
+    return flat
+
+
+def _from_bytes(tensor: Tensor, raw: bytes) -> list[Any]:
+    if tensor.datatype == "BYTES":
+        return _texts(tensor, raw)
+    dtype = _DTYPES.get(tensor.datatype)
+    if dtype is None:
+        raise tensor.fault(f"datatype {tensor.datatype[:16]!r} is none of the protocol's")
+    if len(raw) % np.dtype(dtype).itemsize:
+        raise tensor.fault(f"{len(raw)} bytes are no whole number of {tensor.datatype} elements")
+    numbers = np.frombuffer(raw, dtype)
+    if tensor.datatype == _BF16:
+        numbers = (numbers.astype("<u4") << np.uint32(16)).view("<f4")
+    flat: list[Any] = numbers.tolist()
+    return flat
+
+
+def _texts(tensor: Tensor, raw: bytes) -> list[bytes]:
+    texts: list[bytes] = []
+    position = 0
+    while position < len(raw):
+        start = position + _LENGTH
+        position = start + int.from_bytes(raw[position:start], "little")
+        if position > len(raw):
+            raise tensor.fault("an element reaches beyond the bytes of its tensor")
+        texts.append(raw[start:position])
+    return texts
+
+
+def _plain(tensor: Tensor, element: Any) -> Any:
+    """MLServer's content type `base64` says that a text of JSON holds bytes."""
+    if isinstance(element, str) and (tensor.parameters or {}).get("content_type") == "base64":
+        try:
+            return base64.b64decode(element, validate=True)
+        except binascii.Error as error:
+            raise tensor.fault(f"an element is no base64: {error}") from None
+    return element

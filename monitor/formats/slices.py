@@ -1,0 +1,37 @@
+"""Slices of a prediction, looked up where a format says them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.formats.payloads.values import short
+
+_MAX = 256
+
+
+def slices_of(wanted: Mapping[str, str], *sources: Mapping[str, Any]) -> dict[str, str]:
+    """Dimension -> value, from the first source that has the name; names compare without case.
+
+    Args:
+        wanted: slice dimension -> name (`FormatOptions.slices`).
+        sources: names and values; of a list its only item counts, as in logged HTTP headers.
+    """
+    found: dict[str, str] = {}
+    folded = [{name.lower(): value for name, value in source.items()} for source in sources] if wanted else []
+    for dimension, name in wanted.items():
+        for source in folded:
+            value = short(source.get(name.lower()))
+            if value is not None and value != "":
+                found[dimension] = (str(value).lower() if isinstance(value, bool) else str(value))[:_MAX]
+                break
+    return found
+
+
+def variant_of(endpoint: str) -> str:
+    """`canary` or `shadow` where the name of the endpoint says so, else `stable`.
+
+    >>> variant_of("canary"), variant_of("my-shadow"), variant_of("default"), variant_of("")
+    ('canary', 'shadow', 'stable', 'stable')
+    """
+    return next((variant for variant in ("canary", "shadow") if variant in endpoint.lower()), "stable")
