@@ -15,7 +15,8 @@ from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.images import ImageOpener
 from monitor.embedding.places import Places
 from monitor.errors import SettingsError
-from monitor.formats import FORMATS, FormatOptions
+from monitor.formats import FORMATS, Decoder, FormatOptions
+from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
@@ -27,7 +28,7 @@ from monitor.services.references import ReferenceOptions
 from monitor.services.ship import Wire
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
-from monitor.settings import Settings
+from monitor.settings import Settings, Topic
 from monitor.sli import SLIS
 from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
@@ -84,9 +85,54 @@ def client_config(settings: Settings) -> ClientConfig:
     )
 
 
-def topics(settings: Settings) -> tuple[str, ...]:
+def own_topics(settings: Settings) -> tuple[str, ...]:
+    """Those that Snellen makes where they lack."""
     kafka = settings.kafka
     return (kafka.predictions_topic, kafka.labels_topic, kafka.deployments_topic)
+
+
+def topics(settings: Settings) -> tuple[str, ...]:
+    """All that the ingest group reads."""
+    return tuple(dict.fromkeys((*own_topics(settings), *settings.ingest.topics)))
+
+
+def embed_topics(settings: Settings) -> tuple[str, ...]:
+    """All that the embed group reads: those that predictions may be in."""
+    kafka = settings.kafka
+    return tuple(one for one in topics(settings) if one not in (kafka.labels_topic, kafka.deployments_topic))
+
+
+def decoders(settings: Settings) -> dict[str, Decoder]:
+    """Topic -> its decoder.
+
+    Raises:
+        SettingsError: with every fault of every topic, and of the mapping files that they name.
+    """
+    made: dict[str, Decoder] = {}
+    faults: list[str] = []
+    for name in topics(settings):
+        topic = settings.ingest.topics.get(name, Topic())
+        try:
+            options = format_options(topic, settings.ingest.max_record_bytes)
+            made[name] = FORMATS[topic.format](options)
+        except SettingsError as error:
+            faults += [f'ingest.topics."{name}": {fault}' for fault in error.faults]
+    if faults:
+        raise SettingsError(faults)
+    return made
+
+
+def format_options(topic: Topic, max_record_bytes: int) -> FormatOptions:
+    """Raises SettingsError with every fault of its mapping file."""
+    mapping = load_mapping(topic.mapping) if topic.mapping else None
+    return FormatOptions(
+        task=topic.task,
+        model=topic.model,
+        slices=topic.slices,
+        fields=topic.fields,
+        mapping=mapping,
+        max_record_bytes=max_record_bytes,
+    )
 
 
 def make_sink(settings: Settings) -> Sink:
@@ -114,7 +160,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
     ingest = settings.ingest
     options = IngestOptions(
         group=group(settings, "ingest"),
-        decoders=dict.fromkeys(topics(settings), FORMATS["native"](FormatOptions())),
+        decoders=decoders(settings),
         limits=_limits(settings),
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
@@ -128,7 +174,7 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
     """Raises SettingsError when no model is set, or it cannot be loaded."""
     options = EmbedOptions(
         group=group(settings, "embed"),
-        decoders={settings.kafka.predictions_topic: FORMATS["native"](FormatOptions())},
+        decoders=decoders(settings),
         limits=_limits(settings),
         sample_rate=settings.embedder.sample_rate,
         pair_patience=settings.ingest.pair_patience,

@@ -27,7 +27,7 @@ def prepare(settings: Settings, addresses: Addresses) -> None:
     store = bootstrap.open_store(here)
     make_partitions_ahead(store.engine, bootstrap.now())
     store.engine.dispose()
-    ensure_topics(bootstrap.client_config(here), bootstrap.topics(here), here.kafka.partitions)
+    ensure_topics(bootstrap.client_config(here), bootstrap.own_topics(here), here.kafka.partitions)
 
 
 def services(settings: Settings, addresses: Addresses) -> list[ServiceSpec]:

@@ -1,20 +1,21 @@
 """What may stand at a field of a mapping file, and its value for a row.
 
 `$.a.b[0]`, `{path: $.a, default: x}` or `{column: "odd name"}` · `{concat: [...]}` · a list ·
-`{transform: name, of: ...}` · `{constant: ...}`; every other scalar is a constant.
+`{transform: name, of: ...}` · `{first_of: [...]}` · `{exists: ...}` · `{equals: [a, b]}` · `{constant: ...}`; every
+other scalar is a constant.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from monitor.mapping.paths import Root, Step, follow, parse_path
+from monitor.mapping.row import Row
 from monitor.mapping.transforms import TRANSFORMS, string
 
-_STEP = re.compile(r"\.([^.\[\]'\s]+)|\[([0-9]{1,6})\]|\['([^']+)'\]")
 _NOTHING = object()
 """Stands for "no default": null is one."""
 
@@ -26,7 +27,7 @@ class RowFault(Exception):
 class Expression(Protocol):
     """A field's value, computed from a row."""
 
-    def value(self, row: Mapping[str, Any]) -> Any:
+    def value(self, row: Row) -> Any:
         """Raises RowFault when this row has no such value."""
 
 
@@ -34,29 +35,49 @@ class Expression(Protocol):
 class Constant:
     content: Any
 
-    def value(self, row: Mapping[str, Any]) -> Any:
+    def value(self, row: Row) -> Any:
         del row
         return self.content
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Keys and list indices from the row down."""
+    """Keys, list indices, projections and filters from the row, its headers or its timestamp down."""
 
     text: str
-    steps: tuple[str | int, ...]
+    root: Root
+    steps: tuple[Step, ...]
     default: Any = _NOTHING
 
-    def value(self, row: Mapping[str, Any]) -> Any:
-        found: Any = row
-        for step in self.steps:
-            try:
-                found = _child(found, step)
-            except LookupError:
-                if self.default is not _NOTHING:
-                    return self.default
-                raise RowFault(f"{self.text} is not in the row; a `default` may be given, also null") from None
-        return found
+    def value(self, row: Row) -> Any:
+        try:
+            return follow(self.root(row), self.steps)
+        except LookupError:
+            if self.default is not _NOTHING:
+                return self.default
+            raise RowFault(f"{self.text} is not in the row; a `default` may be given, also null") from None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first of several that is there and not null; null where none is."""
+
+    choices: tuple[Expression, ...]
+
+    def value(self, row: Row) -> Any:
+        return next((found for one in self.choices if (found := _value_or_null(one, row)) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of two values, by whether a value is there, or two are equal."""
+
+    holds: Callable[[Row], bool]
+    then: Expression
+    otherwise: Expression
+
+    def value(self, row: Row) -> Any:
+        return (self.then if self.holds(row) else self.otherwise).value(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +86,7 @@ class Listing:
 
     elements: tuple[Expression, ...]
 
-    def value(self, row: Mapping[str, Any]) -> list[Any]:
+    def value(self, row: Row) -> list[Any]:
         return [one for element in self.elements if (one := element.value(row)) is not None]
 
 
@@ -75,7 +96,7 @@ class Concat:
 
     parts: tuple[Expression, ...]
 
-    def value(self, row: Mapping[str, Any]) -> str:
+    def value(self, row: Row) -> str:
         values = [part.value(row) for part in self.parts]
         if None in values:
             raise RowFault(f"concat: part {values.index(None) + 1} is null")
@@ -94,7 +115,7 @@ class Call:
     of: Expression
     arguments: Mapping[str, Expression]
 
-    def value(self, row: Mapping[str, Any]) -> Any:
+    def value(self, row: Row) -> Any:
         given = self.of.value(row)
         if given is None:
             return None
@@ -113,7 +134,7 @@ def parse(node: Any) -> Expression:
     """
     match node:
         case str() if node.startswith("$"):
-            return Path(node, _steps(node))
+            return Path(node, *parse_path(node))
         case list():
             return Listing(tuple(map(parse, node)))
         case dict():
@@ -133,13 +154,13 @@ def _operator(node: dict[str, Any]) -> Expression:
 def _path(node: dict[str, Any]) -> Expression:
     _allow(node, "path", "default")
     text = str(node["path"])
-    return Path(text, _steps(text), node.get("default", _NOTHING))
+    return Path(text, *parse_path(text), node.get("default", _NOTHING))
 
 
 def _column(node: dict[str, Any]) -> Expression:
     _allow(node, "column", "default")
     name = str(node["column"])
-    return Path(f"column {name!r}", (name,), node.get("default", _NOTHING))
+    return Path(f"column {name!r}", _values, (name,), node.get("default", _NOTHING))
 
 
 def _concat(node: dict[str, Any]) -> Expression:
@@ -147,6 +168,31 @@ def _concat(node: dict[str, Any]) -> Expression:
     if not isinstance(node["concat"], list) or not node["concat"]:
         raise ValueError('concat: a list of parts is needed, e.g. {concat: [$.run, "/", $.id]}')
     return Concat(tuple(map(parse, node["concat"])))
+
+
+def _first_of(node: dict[str, Any]) -> Expression:
+    _allow(node, "first_of")
+    if not isinstance(node["first_of"], list) or not node["first_of"]:
+        raise ValueError("first_of: a list of choices is needed, e.g. {first_of: [$.answer, $.text]}")
+    return FirstOf(tuple(map(parse, node["first_of"])))
+
+
+def _exists(node: dict[str, Any]) -> Expression:
+    _allow(node, "exists", "then", "otherwise")
+    wanted = parse(node["exists"])
+    return _choice(lambda row: _value_or_null(wanted, row) is not None, node)
+
+
+def _equals(node: dict[str, Any]) -> Expression:
+    _allow(node, "equals", "then", "otherwise")
+    if not isinstance(node["equals"], list) or len(node["equals"]) != 2:
+        raise ValueError("equals: a list of two is needed, e.g. {equals: [$.type, answer]}")
+    left, right = map(parse, node["equals"])
+    return _choice(lambda row: bool(_value_or_null(left, row) == _value_or_null(right, row)), node)
+
+
+def _choice(holds: Callable[[Row], bool], node: dict[str, Any]) -> Expression:
+    return Choice(holds, parse(node.get("then", True)), parse(node.get("otherwise", False)))
 
 
 def _constant(node: dict[str, Any]) -> Expression:
@@ -173,6 +219,9 @@ _OPERATORS: dict[str, Callable[[dict[str, Any]], Expression]] = {
     "path": _path,
     "column": _column,
     "concat": _concat,
+    "first_of": _first_of,
+    "exists": _exists,
+    "equals": _equals,
     "constant": _constant,
     "transform": _transform,
 }
@@ -184,24 +233,12 @@ def _allow(node: dict[str, Any], *names: str) -> None:
         raise ValueError(f"{unknown[0]!r} has no meaning here; known are {', '.join(names)}")
 
 
-def _child(value: Any, step: str | int) -> Any:
-    """Raises LookupError when there is none."""
-    match value, step:
-        case (dict(), str()) | (list(), int()):
-            return value[step]
-    raise LookupError(step)
+def _values(row: Row) -> Mapping[str, Any]:
+    return row.values
 
 
-def _steps(text: str) -> tuple[str | int, ...]:
-    steps: list[str | int] = []
-    place = 1
-    while place < len(text):
-        match = _STEP.match(text, place)
-        if match is None:
-            break
-        key, index, quoted = match.groups()
-        steps.append(int(index) if index else key or quoted)
-        place = match.end()
-    if text[:1] != "$" or place != len(text):
-        raise ValueError(f"{text!r} is no path; write $.name, $.a.b[0] or $['odd name'], or {{constant: ...}} for text")
-    return tuple(steps)
+def _value_or_null(expression: Expression, row: Row) -> Any:
+    try:
+        return expression.value(row)
+    except RowFault:
+        return None

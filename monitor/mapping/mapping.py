@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 from pydantic import ValidationError
 
 from monitor.domain.events import Event, Label, Prediction, content_hash, encode
 from monitor.errors import SettingsError
-from monitor.mapping.expressions import RowFault
+from monitor.mapping.expressions import Expression, RowFault
 from monitor.mapping.row import Row
 from monitor.mapping.sections import AfterPrediction, Document, Section, Synthesized
 from monitor.mapping.times import RowTimes, Synthesis
@@ -26,6 +26,7 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 _WORDS = ("verdict", "answers", "rating", "safety_violation", "correction")
 """A label that says none of these says nothing, and is not sent."""
 _SPECIAL_TIMES = (Synthesized, AfterPrediction)
+Sent = TypeVar("Sent", Prediction, Label)
 _read_back: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
@@ -40,24 +41,29 @@ class Mapped:
     content_hash: bytes
     """As the collector will compute it."""
 
+    @classmethod
+    def of(cls, event: Prediction | Label) -> Mapped:
+        return cls(event.request_id, event.ts, isinstance(event, Label), encode(event), content_hash(event))
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """A checked mapping file: expressions by field, nested as the contract is."""
 
-    prediction: dict[str, Any]
+    prediction: dict[str, Any] | None
     label: dict[str, Any] | None
+    where: Expression | None
     digest: bytes
     """Changes with what the file says, not with its comments or layout."""
 
     @property
     def synthesis(self) -> Synthesis | None:
         """How event times are made; None where the log has its own."""
-        ts = self.prediction["ts"]
+        ts = self.prediction["ts"] if self.prediction else None
         return ts.synthesize if isinstance(ts, Synthesized) else None
 
-    def events(self, row: Row, times: RowTimes | None) -> list[Mapped]:
-        """The prediction of a row, then its label if the row knows the outcome.
+    def events(self, row: Row, times: RowTimes | None = None) -> list[Prediction | Label]:
+        """The prediction of a row, then its label if the row knows the outcome; nothing where `where` does not hold.
 
         Args:
             times: of the rows, where `synthesis` asks for them.
@@ -65,22 +71,34 @@ class Mapping:
         Raises:
             RowFault: a value is missing or not what the contract asks for; the message names the field.
         """
+        if self.where is not None and not self._is_meant(self.where, row):
+            return []
+        if self.prediction is None:
+            return list(self._label(row, None))
         fields = _values(self.prediction, row, "prediction")
         if isinstance(fields["ts"], Synthesized) and times is not None:
             fields["ts"] = times.at(row.number)
-        prediction = _mapped(fields, Prediction)
+        prediction: Prediction = _event(fields, Prediction)
         return [prediction, *self._label(row, prediction)]
 
-    def _label(self, row: Row, prediction: Mapped) -> Iterator[Mapped]:
+    def _is_meant(self, where: Expression, row: Row) -> bool:
+        try:
+            return where.value(row) not in (None, False)
+        except RowFault as fault:
+            raise RowFault(f"where: {fault}") from None
+
+    def _label(self, row: Row, prediction: Prediction | None) -> Iterator[Label]:
         if self.label is None:
             return
         fields = _values(self.label, row, "label")
         if all(fields.get(word) in (None, []) for word in _WORDS):
             return
-        ts = fields["ts"]
-        if isinstance(ts, AfterPrediction):
-            fields["ts"] = prediction.ts + ts.after_prediction
-        yield _mapped({**fields, "request_id": prediction.request_id}, Label)
+        if prediction is not None:
+            ts = fields["ts"]
+            if isinstance(ts, AfterPrediction):
+                fields["ts"] = prediction.ts + ts.after_prediction
+            fields["request_id"] = prediction.request_id
+        yield _event(fields, Label)
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -104,7 +122,12 @@ def load_mapping(path: Path) -> Mapping:
     except ValidationError as error:
         raise SettingsError([f"{path.name}: {_fault(one)}" for one in error.errors()]) from None
     digest = hashlib.sha256(repr(content).encode()).digest()
-    return Mapping(_mapped_fields(checked.prediction), checked.label and _mapped_fields(checked.label), digest)
+    return Mapping(
+        prediction=checked.prediction and _mapped_fields(checked.prediction),
+        label=checked.label and _mapped_fields(checked.label),
+        where=checked.where,
+        digest=digest,
+    )
 
 
 def _mapped_fields(section: Section) -> dict[str, Any]:
@@ -127,7 +150,7 @@ def _values(fields: dict[str, Any], row: Row, where: str) -> dict[str, Any]:
             values[name] = one
         else:
             try:
-                value = one.value(row.values)
+                value = one.value(row)
             except RowFault as fault:
                 raise RowFault(f"{where}.{name}: {fault}") from None
             if value is not None:
@@ -135,8 +158,8 @@ def _values(fields: dict[str, Any], row: Row, where: str) -> dict[str, Any]:
     return values
 
 
-def _mapped(fields: dict[str, Any], kind: type[Prediction] | type[Label]) -> Mapped:
-    """Build the event as the contract types it, and read it back: what is sent is what the collector will accept."""
+def _event(fields: dict[str, Any], kind: type[Sent]) -> Sent:
+    """Build the event as the contract types it, and read it back: so it is the same whether it is sent first or not."""
     section = kind.__name__.lower()
     try:
         raw = encode(msgspec.convert(fields, kind))
@@ -145,7 +168,7 @@ def _mapped(fields: dict[str, Any], kind: type[Prediction] | type[Label]) -> Map
         raise RowFault(f"{section}: {error}") from None
     if len(raw) > MAX_EVENT_BYTES:
         raise RowFault(f"{section}: {len(raw)} bytes, {MAX_EVENT_BYTES} can be sent")
-    return Mapped(event.request_id, event.ts, kind is Label, raw, content_hash(event))
+    return cast("Sent", event)
 
 
 def _floats(node: Any) -> Any:

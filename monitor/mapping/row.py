@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -11,3 +12,7 @@ from typing import Any
 class Row:
     number: int
     values: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of its Kafka record, by lower-case name; rows of files have none."""
+    timestamp: datetime | None = None
+    """Of its Kafka record."""

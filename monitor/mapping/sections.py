@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model, model_validator
 
 from monitor.domain.events import Label, Prediction
 from monitor.mapping.expressions import parse
@@ -45,13 +45,13 @@ def _time(special: type[Section]) -> Any:
     return Annotated[Any, BeforeValidator(read)]
 
 
-def _section(struct: type[Struct], *, ts: Any = None, without: Iterable[str] = ()) -> Any:
+def _section(struct: type[Struct], *, ts: Any = None, optional: Iterable[str] = ()) -> Any:
     hints = get_type_hints(struct)
     fields: dict[str, Any] = {}
     for info in msgspec.structs.fields(struct):
-        if info.name not in without:
-            kind = ts if info.name == "ts" else _kind(hints[info.name])
-            fields[info.encode_name] = (kind, ... if info.required else None)
+        kind = ts if info.name == "ts" else _kind(hints[info.name])
+        required = info.required and info.name not in optional
+        fields[info.encode_name] = (kind, ... if required else None)
     return create_model(f"{struct.__name__}Section", __base__=Section, **fields)
 
 
@@ -63,8 +63,29 @@ def _kind(hint: Any) -> Any:
 
 
 _PREDICTION = _section(Prediction, ts=_time(Synthesized))
-_LABEL = _section(Label, ts=_time(AfterPrediction), without=["request_id"])
+_LABEL = _section(Label, ts=_time(AfterPrediction), optional=["request_id"])
+
+
+def _complete(self: Any) -> Any:
+    """One section at least, and one place that says whose label it is."""
+    prediction, label = self.prediction, self.label
+    if prediction is None and label is None:
+        raise ValueError("one of the sections prediction and label is needed")
+    if label is not None and prediction is not None and label.request_id is not None:
+        raise ValueError("label.request_id is the prediction's; leave it out, or map labels alone")
+    if label is not None and prediction is None and label.request_id is None:
+        raise ValueError("label.request_id is missing: where no prediction is mapped, it says whose label it is")
+    if prediction is None and isinstance(label.ts, AfterPrediction):
+        raise ValueError("label.ts: after_prediction needs the section prediction")
+    return self
+
+
 Document: type[Section] = create_model(
-    "Document", __base__=Section, prediction=(_PREDICTION, ...), label=(_LABEL, None)
+    "Document",
+    __base__=Section,
+    __validators__={"_complete": cast("Any", model_validator(mode="after")(_complete))},
+    prediction=(_PREDICTION | None, None),
+    label=(_LABEL | None, None),
+    where=(_EXPRESSION, None),
 )
-"""The whole file: `prediction`, and `label` where rows know the outcome (its request_id is the prediction's)."""
+"""The whole file: `prediction`, and `label` where rows know the outcome; `where` says which rows are meant."""

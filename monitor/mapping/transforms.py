@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -92,6 +93,21 @@ def join(of: Any, *, separator: Any = ", ") -> str:
     return _text(separator).join(string(one) for one in _items(of))
 
 
+def first(of: Any) -> Any:
+    """The first element of a list; null where it has none."""
+    return next(iter(_items(of)), None)
+
+
+def scale(of: Any, *, by: Any) -> float:
+    """A number times `by`: seconds by 1000 are milliseconds."""
+    return number(of) * number(by)
+
+
+def elapsed_ms(of: Any, *, since: Any) -> float:
+    """Milliseconds from the time `since` to this one; a time in text that names no zone is read as UTC."""
+    return (assume_utc(of) - assume_utc(since)).total_seconds() * 1000
+
+
 def lookup(of: Any, *, table: Any, default: Any = None) -> Any:
     """The entry of `table` (given as `{constant: {...}}`) for this scalar; `default` where there is none."""
     if not isinstance(table, Mapping):
@@ -124,6 +140,15 @@ def candidates(of: Any, *, scores: Any) -> list[dict[str, Any]]:
     return [{"answer": string(one), "score": number(score)} for one, score in zip(answers, values, strict=True)]
 
 
+def embedding(of: Any, *, kind: Any, embedder: Any) -> dict[str, Any]:
+    """A list of numbers -> an element of `embeddings`, in single precision."""
+    try:
+        data = struct.pack(f"<{len(_items(of))}f", *of)
+    except (struct.error, OverflowError):
+        raise ValueError("not all elements are numbers of single precision") from None
+    return {"kind": kind, "embedder": embedder, "dtype": "f4", "data": data}
+
+
 def epoch(of: Any, *, unit: Any = "s") -> datetime:
     """Seconds (or `unit`: s, ms, us) since 1970 -> a time in UTC, to the microsecond."""
     if unit not in _EPOCH_UNITS:
@@ -149,10 +174,14 @@ TRANSFORMS: Final[dict[str, Callable[..., Any]]] = {
     "json": json,
     "python_literal": python_literal,
     "join": join,
+    "first": first,
+    "scale": scale,
+    "elapsed_ms": elapsed_ms,
     "lookup": lookup,
     "threshold": threshold,
     "max_p_one_minus_p": max_p_one_minus_p,
     "candidates": candidates,
+    "embedding": embedding,
     "epoch": epoch,
     "assume_utc": assume_utc,
 }

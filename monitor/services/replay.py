@@ -140,15 +140,17 @@ def _events(
                 report.faults.append((row.number, str(fault)))
             on_fault(row.number, str(fault))
         else:
-            report.predictions += 1
-            report.labels += len(events) - 1
-            yield row.number, events
+            labels = sum(event.is_label for event in events)
+            report.predictions += len(events) - labels
+            report.labels += labels
+            if events:
+                yield row.number, events
 
 
 def _mapped(row: Row | BadRow, mapping: Mapping, times: RowTimes | None) -> list[Mapped]:
     if isinstance(row, BadRow):
         raise RowFault(row.reason)
-    return mapping.events(row, times)
+    return [Mapped.of(event) for event in mapping.events(row, times)]
 
 
 def _chunks(events: Iterator[tuple[int, list[Mapped]]], limits: Limits, longest: timedelta) -> Iterator[Chunk]:

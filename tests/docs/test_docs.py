@@ -30,6 +30,7 @@ TABLES = {
     "replay.md": TRANSFORMS,
     "events.md": list(Rejection),
     "images.md": list(Refusal),
+    "formats.md": FORMATS,
     "architecture.md": [f"monitor/formats/{name}.py" for name in FORMATS],
 }
 

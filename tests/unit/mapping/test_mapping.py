@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain.events import Event, Label, Prediction, content_hash
+from monitor.domain.events import Label, Prediction, content_hash
 from monitor.errors import SettingsError
 from monitor.formats import native
 from monitor.mapping import Mapping, Row, RowTimes, load_mapping
 from monitor.mapping.expressions import RowFault
+from monitor.mapping.mapping import Mapped
 
 MINIMAL = """
 prediction:
@@ -35,8 +36,8 @@ def mapping(folder: Path, text: str) -> Mapping:
     return load_mapping(file)
 
 
-def events(folder: Path, text: str, row: dict[str, Any], times: RowTimes | None = None) -> list[Event]:
-    return [native.decode(one.raw) for one in mapping(folder, text).events(Row(1, row), times)]
+def events(folder: Path, text: str, row: dict[str, Any], times: RowTimes | None = None) -> list[Prediction | Label]:
+    return list(mapping(folder, text).events(Row(1, row), times))
 
 
 def test_a_minimal_mapping_gives_a_minimal_prediction(tmp_path: Path) -> None:
@@ -83,7 +84,8 @@ label:
 
 
 def test_the_content_hash_is_the_one_that_the_collector_will_compute(tmp_path: Path) -> None:
-    (mapped,) = mapping(tmp_path, MINIMAL).events(Row(1, ROW | {"at": "2026-11-21T12:00:00.5+02:00"}), None)
+    (event,) = events(tmp_path, MINIMAL, ROW | {"at": "2026-11-21T12:00:00.5+02:00"})
+    mapped = Mapped.of(event)
     assert mapped.content_hash == content_hash(native.decode(mapped.raw))
 
 
@@ -94,7 +96,8 @@ def test_any_text_and_number_hashes_as_the_collector_does(
 ) -> None:
     text = MINIMAL + "  input: {prompt: $.p}\n  output: {confidence: $.c}\n  extra: {all: $.e}\n"
     row = ROW | {"p": prompt.replace("\x00", ""), "c": confidence, "e": msgspec.json.decode(msgspec.json.encode(extra))}
-    (mapped,) = mapping(tmp_path_factory.mktemp("map"), text).events(Row(1, row), None)
+    (event,) = events(tmp_path_factory.mktemp("map"), text, row)
+    mapped = Mapped.of(event)
     if b"\\u0000" not in mapped.raw:
         assert mapped.content_hash == content_hash(native.decode(mapped.raw))
 
@@ -181,7 +184,19 @@ label:
         ("[1, 2]", "one YAML document"),
         ("prediction: {request_id: [", "not readable YAML"),
         ("prediction: {task: a, task: b}", "a key stands twice"),
-        ("label: {}", "prediction: missing"),
+        ("label: {}", "label.annotator: missing"),
+        ("where: true", "one of the sections prediction and label is needed"),
+        (
+            MINIMAL + "label: {request_id: $.id, ts: $.at, annotator: {id: a, kind: human}}",
+            "request_id is the prediction's",
+        ),
+        ("label: {ts: $.at, annotator: {id: a, kind: human}}", "says whose label it is"),
+        (
+            "label: {request_id: $.id, ts: {after_prediction: 1s}, annotator: {id: a, kind: human}}",
+            "needs the section prediction",
+        ),
+        (MINIMAL + "  output: {answer: {first_of: $.a}}", "a list of choices"),
+        (MINIMAL + "  output: {answer: {equals: [$.a]}}", "a list of two"),
         (MINIMAL + "  output: {answer: {transform: lower}}", "`of` is missing"),
         (MINIMAL + "  output: {answer: {transform: lower, of: $.a, by: 2}}", "'by' has no meaning here"),
         (MINIMAL + "  output: {answer: {concat: []}}", "a list of parts"),
@@ -207,7 +222,7 @@ def test_comments_and_layout_do_not_change_what_a_mapping_is(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
 def test_the_examples_are_valid(file: Path) -> None:
-    assert load_mapping(file).synthesis is not None
+    assert load_mapping(file).prediction is not None
 
 
 def test_the_mmmu_example_keeps_the_two_runs_apart_and_reads_the_literal_columns() -> None:
@@ -218,7 +233,7 @@ def test_the_mmmu_example_keeps_the_two_runs_apart_and_reads_the_literal_columns
     }  # fmt: skip
     times = RowTimes(datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=7), 3460)
     example = load_mapping(EXAMPLES / "mmmu_pro_gpt4o.yaml")
-    prediction, label = (native.decode(one.raw) for one in example.events(Row(1, row), times))
+    prediction, label = example.events(Row(1, row), times)
     other, _ = example.events(Row(1, row | {"run": "standard-direct"}), times)
     assert isinstance(prediction, Prediction)
     assert isinstance(label, Label)
@@ -235,7 +250,7 @@ def test_the_employment_example_answers_with_the_likelier_class_and_its_probabil
     row = dict.fromkeys(columns, 1) | {"id": 5, "year": 2016, "predicted_probability": 0.25, "employed": 0}
     times = RowTimes(datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=7), 10)
     example = load_mapping(EXAMPLES / "employment_ma.yaml")
-    prediction, label = (native.decode(one.raw) for one in example.events(Row(1, row), times))
+    prediction, label = example.events(Row(1, row), times)
     assert isinstance(prediction, Prediction)
     assert isinstance(label, Label)
     assert (prediction.output.answer, prediction.output.confidence, label.answers) == ("0", 0.75, ("0",))

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from monitor.domain.events import Candidate, Label, Prediction
-from monitor.formats import native
 from monitor.mapping import Row, load_mapping
 
 PAGE = Path(__file__).parents[3] / "docs" / "replay.md"
@@ -22,8 +21,7 @@ def block(language: str) -> str:
 def test_the_documented_mapping_maps_the_documented_row(tmp_path: Path) -> None:
     file = tmp_path / "map.yaml"
     file.write_text(block("yaml"))
-    mapped = load_mapping(file).events(Row(1, json.loads(block("json"))), None)
-    prediction, label = (native.decode(one.raw) for one in mapped)
+    prediction, label = load_mapping(file).events(Row(1, json.loads(block("json"))))
     assert isinstance(prediction, Prediction)
     assert isinstance(label, Label)
     assert prediction.request_id == label.request_id == "a/7"

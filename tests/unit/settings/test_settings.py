@@ -190,3 +190,38 @@ def test_a_reference_spans_enough_windows_to_know_how_they_differ(window: int, s
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().metrics_port = 1
+
+
+def test_topics_have_a_format_and_its_options(write_file: Callable[[str], Path]) -> None:
+    write_file("""
+[ingest.topics."kserve-logs"]
+format = "kserve"
+task = "captioning"
+slices = {tenant = "X-Tenant"}
+[ingest.topics."snellen.predictions"]
+format = "native"
+""")
+    topics = load().ingest.topics
+    assert (topics["kserve-logs"].format, topics["kserve-logs"].slices) == ("kserve", {"tenant": "X-Tenant"})
+    assert topics["snellen.predictions"].format == "native"
+
+
+def test_faults_of_topics_are_told_with_their_place(write_file: Callable[[str], Path]) -> None:
+    write_file("""
+[ingest.topics.a]
+format = "kserv"
+[ingest.topics.b]
+format = "mapping"
+[ingest.topics.c]
+mapping = "map.yaml"
+[ingest.topics.d]
+taks = "vqa"
+""")
+    first, second, third, fourth = faults()
+    assert first.startswith("ingest.topics.a ")
+    assert "no format 'kserv'; there are auto, native, kserve" in first
+    assert second.startswith("ingest.topics.b ")
+    assert third.startswith("ingest.topics.c ")
+    assert "belong together" in second
+    assert "belong together" in third
+    assert fourth.startswith("ingest.topics.d.taks ")

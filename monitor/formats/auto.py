@@ -1,0 +1,79 @@
+"""Which format a record has, told record by record: cheaply, and only where it is certain.
+
+Native records come first and cost nothing more: they are decoded at once, and only what is none is looked at further.
+A format asks for what only its own records have (headers, the first bytes, the names that its specification demands).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from monitor.domain.events import Rejection
+from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
+from monitor.formats import kserve, native, oip, openai_chat, openinference, otlp, seldon
+from monitor.formats.decoder import Decoded, Decoder, Format
+from monitor.formats.options import FormatOptions
+
+NATIVE_MARK: Final = b'"schema"'
+RECOGNISED: Final[dict[str, tuple[Callable[[Record], bool], Format]]] = {
+    "kserve": (kserve.recognises, kserve.decoder),
+    "seldon": (seldon.recognises, seldon.decoder),
+    "otlp": (otlp.recognises, otlp.decoder),
+    "openinference": (openinference.recognises, openinference.decoder),
+    "openai_chat": (openai_chat.recognises, openai_chat.decoder),
+    "oip": (oip.recognises, oip.decoder),
+}
+"""In this order: what headers say comes before what bodies look like."""
+_ADVICE: Final = (
+    f"no format recognises this record (looked for native, {', '.join(RECOGNISED)}): give the topic a `format`, or "
+    "write a mapping file for it"
+)
+
+
+def decoder(options: FormatOptions) -> Decoder:
+    """Hands the options on to whichever format a record has."""
+    decoders = [(recognises, make(options)) for recognises, make in RECOGNISED.values()]
+
+    def decode(record: Record) -> Sequence[Decoded]:
+        if NATIVE_MARK in record.value:
+            try:
+                return (native.decode(record.value),)
+            except InvalidEvent as error:
+                if not _may_be_another(error):
+                    raise
+        for recognises, decode_as in decoders:
+            if recognises(record):
+                return decode_as(record)
+        raise _unrecognised(record)
+
+    return decode
+
+
+def detected(record: Record) -> str | None:
+    """The name of the record's format; None when nobody recognises it."""
+    if NATIVE_MARK in record.value:
+        try:
+            native.decode(record.value)
+        except InvalidEvent as error:
+            if not _may_be_another(error):
+                return "native"
+        else:
+            return "native"
+    return next((name for name, (recognises, _) in RECOGNISED.items() if recognises(record)), None)
+
+
+def _may_be_another(error: InvalidEvent) -> bool:
+    """Native records name their schema: whatever names another, or is no JSON, may still be of another format."""
+    return error.reason in (Rejection.UNKNOWN_SCHEMA, Rejection.UNREADABLE)
+
+
+def _unrecognised(record: Record) -> InvalidEvent:
+    if not record.value:
+        return InvalidEvent(Rejection.UNREADABLE, "the record is empty")
+    try:
+        native.decode(record.value)
+    except InvalidEvent as error:
+        return InvalidEvent(error.reason, f"{error}; {_ADVICE}")
+    raise AssertionError("a native record without its mark")

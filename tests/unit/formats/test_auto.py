@@ -1,0 +1,87 @@
+"""The format of each record is told by what only its own records have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain.events import Prediction, Rejection, encode
+from monitor.domain.records import Partition, Record
+from monitor.errors import InvalidEvent
+from monitor.formats import FORMATS, FormatOptions, auto, native
+
+PARTITION = Partition("cluster", "t", "id", 0)
+SAMPLES = Path(__file__).parent / "samples"
+NATIVE = (
+    b'{"schema": "prediction/v1", "request_id": "r", "ts": "2026-11-21T10:00:00Z", "model": {"name": "m"}, '
+    b'"task": "vqa", "status": "ok"}'
+)
+DETECTED = sorted(
+    f"{file.parent.name}/{file.stem}" for file in SAMPLES.glob("*/*.json") if file.parent.name in auto.RECOGNISED
+)
+
+
+def record(value: bytes) -> Record:
+    return Record(PARTITION, 0, -1, value)
+
+
+@pytest.mark.parametrize("name", DETECTED)
+def test_a_sample_of_each_format_is_told_and_read_as_that_format(sample: Callable[[str], Record], name: str) -> None:
+    one = sample(name)
+    form = name.partition("/")[0]
+    assert auto.detected(one) == form
+
+    def outcome(format_name: str) -> object:
+        try:
+            found = FORMATS[format_name](FormatOptions())(one)
+        except InvalidEvent as error:
+            return error.reason, str(error)
+        return [str(event) if isinstance(event, InvalidEvent) else event for event in found]
+
+    assert outcome("auto") == outcome(form)
+
+
+def test_each_format_that_can_be_told_has_samples() -> None:
+    assert {name.partition("/")[0] for name in DETECTED} == set(auto.RECOGNISED)
+
+
+def test_native_records_are_read_as_such() -> None:
+    one = record(NATIVE)
+    assert auto.detected(one) == "native"
+    assert auto.decoder(FormatOptions())(one) == (native.decode(NATIVE),)
+
+
+def test_a_faulty_native_record_is_refused_as_one() -> None:
+    one = record(NATIVE.replace(b'"ok"', b'"fine"'))
+    assert auto.detected(one) == "native"
+    with pytest.raises(InvalidEvent, match=r"prediction/v1: .*\$.status"):
+        auto.decoder(FormatOptions())(one)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "message"),
+    [
+        (b'{"question": "what?"}', Rejection.UNKNOWN_SCHEMA, "schema is None"),
+        (b'{"schema": "prediction/v9"}', Rejection.UNKNOWN_SCHEMA, "prediction/v9"),
+        (b"plain text", Rejection.UNREADABLE, "not a JSON record"),
+        (b"", Rejection.UNREADABLE, "the record is empty"),
+    ],
+)
+def test_what_nobody_recognises_is_refused_with_advice(value: bytes, reason: Rejection, message: str) -> None:
+    with pytest.raises(InvalidEvent, match=message) as caught:
+        auto.decoder(FormatOptions())(record(value))
+    assert caught.value.reason == reason
+    assert not value or "give the topic a `format`, or write a mapping file" in str(caught.value)
+    assert auto.detected(record(value)) is None
+
+
+@given(st.binary(max_size=100) | st.text(max_size=50).map(lambda text: b'{"schema": "' + text.encode() + b'"}'))
+def test_any_bytes_are_read_or_refused(value: bytes) -> None:
+    with suppress(InvalidEvent):
+        events = auto.decoder(FormatOptions())(record(value))
+        assert all(encode(one) for one in events if isinstance(one, Prediction))
