@@ -120,7 +120,9 @@ def _copy_ids() -> None:
         connection.execute(
             sa.text("""
                 INSERT INTO arrivals (request_id, content_hash, ts) SELECT request_id, content_hash, ts
-                FROM request_ids WHERE request_id > :up_to AND request_id <= :last ON CONFLICT DO NOTHING
+                FROM request_ids WHERE request_id > :up_to AND request_id <= :last
+                ORDER BY request_id COLLATE "C"  -- as collectors do: so none of us deadlocks
+                ON CONFLICT DO NOTHING
             """),
             {"up_to": up_to, "last": chunk.last},
         )
