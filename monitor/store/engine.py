@@ -21,6 +21,9 @@ from monitor.errors import SettingsError, StoreError, StoreUnavailable, Unstorab
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_EXCEEDED = "54"
 """Class of SQLSTATE: a value is too large for an index, a statement too complex; psycopg has them among the passing."""
+_TIMED_OUT = frozenset({"25P03", "25P04"})
+"""The server ended the session, whose transaction was idle or open too long; psycopg has them among other faults."""
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError)
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 30, 1.0
 MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
 
@@ -81,10 +84,11 @@ def translated() -> Iterator[None]:
 
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) or ""
     kind = StoreError
-    if isinstance(cause, psycopg.DataError) or (getattr(cause, "sqlstate", None) or "").startswith(_LIMIT_EXCEEDED):
+    if isinstance(cause, psycopg.DataError) or state.startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
-    elif isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) or _lacks_partition(cause):
+    elif isinstance(cause, _PASSING) or state in _TIMED_OUT or _lacks_partition(cause):
         kind = StoreUnavailable
     return kind(f"PostgreSQL: {type(cause).__name__}: {cause}")
 
@@ -176,7 +180,7 @@ def _patiently(connection: Connection, step: Callable[[], None]) -> None:
         try:
             return step()
         except OperationalError as error:
-            if not isinstance(error.orig, psycopg.errors.LockNotAvailable):
+            if not isinstance(error.orig, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
                 raise
             connection.rollback()
             time.sleep(LOCK_PAUSE_S)

@@ -15,6 +15,9 @@ _ADVANCE = text("""
     WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
       AND next_offset = :expected
 """)
+_STAY_AWAKE = text("""
+    SELECT set_config('idle_in_transaction_session_timeout', :idle, true), set_config('statement_timeout', :busy, true)
+""")
 _REGISTER = text("""
     INSERT INTO stream_offsets (consumer_group, cluster_id, topic_id, partition, topic, next_offset, updated_at)
     VALUES (:group, :cluster, :topic_id, :partition, :topic, :next, :now)
@@ -39,13 +42,20 @@ _SEEN_END = text("""
     WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
 """)
 
+IDLE_LIMIT, BUSY_LIMIT = "30s", "120s"
+"""How long a collector may do nothing, and one of its statements may take, while it holds the row of a partition."""
+
 
 def advance(connection: Connection, group: str, batch: Batch, now: datetime) -> None:
     """Move every partition of the batch from its expected to its following offset, in key order (no deadlocks).
 
+    From here to the end of the transaction the next owner of the partition would wait for us. So PostgreSQL ends the
+    transaction of a collector that was frozen, or whose machine is gone.
+
     Raises:
         Fenced: a partition stands elsewhere, so another consumer owns it; roll back and drop the batch.
     """
+    connection.execute(_STAY_AWAKE, {"idle": IDLE_LIMIT, "busy": BUSY_LIMIT})
     for partition in sorted(batch.following):
         expected, following = batch.expected[partition], batch.following[partition]
         found = connection.execute(
