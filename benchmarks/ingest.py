@@ -175,6 +175,7 @@ def watch(count: Any, records: int, process: psutil.Process) -> tuple[float, int
         peak = max(peak, process.memory_info().rss)
         if done and first is None:
             first = (now, done)
+        assert process.is_running() and process.status() != psutil.STATUS_ZOMBIE, "the process has ended"
         if done >= records:
             assert first is not None
             assert now > first[0], "too few records to time"

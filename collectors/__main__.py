@@ -7,18 +7,44 @@ import logging
 import signal
 import sys
 import threading
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from collectors.consumer import Consumer
+from collectors.consumer import Consumer, Handler
+from collectors.sizing import Sizing
+from collectors.watchdog import Watchdog
+from collectors.worker import Worker
 from monitor import bootstrap, settings
 from monitor.broker import Source
+from monitor.domain.records import Batch, Partition
 from monitor.errors import SnellenError
 from monitor.services.embed import EmbedService
-from monitor.services.ingest import IngestService
 from monitor.services.positions import Positions
 from monitor.store.engine import require_migrated
 from monitor.telemetry import configure_logging, serve_metrics
 
 log = logging.getLogger("collectors")
+
+SMALLEST, TARGET_S = 100, 1.0
+"""The fewest records of a transaction however slow PostgreSQL is, and how long one should take."""
+ANSWER_S = 3.0
+"""How long to wait for PostgreSQL to say where to read on, before Kafka is listened to again."""
+PATIENCE_S = 60.0
+"""How long nothing may be read though there is something."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedding:
+    """The embed group reads its batches when they are written: encoding takes all the time."""
+
+    service: EmbedService
+
+    def read(self, batch: Batch, now: datetime) -> None:
+        """Nothing."""
+
+    def write(self, batch: Batch, now: datetime, read: None) -> object:
+        return self.service.write(batch, now)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,27 +72,38 @@ def run(group: str, config: settings.Settings) -> None:
     store = bootstrap.open_store(config, application=f"snellen-{group}")
     require_migrated(store.engine)
     serve_metrics(config.metrics_port)
-    handler: IngestService | EmbedService = (
-        bootstrap.make_ingest(config, store) if group == "ingest" else bootstrap.make_embed(config, store)
-    )
-    positions = Positions(store.engine, f"{config.kafka.group}-{group}", bootstrap.now)
+    worker = Worker()
+    positions = Positions(store.engine, bootstrap.group(config, group), bootstrap.now)
+    limits = config.ingest
+    handler: Handler[Any]
+    if group == "ingest":
+        topics: tuple[str, ...] = bootstrap.topics(config)
+        handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
+    else:
+        topics = (config.kafka.predictions_topic,)
+        # Encoding is slow: a full ingest batch would outlast the time that Kafka waits between two polls.
+        records = min(limits.batch_records, 4 * config.embedder.batch_size)
+        handler, sizing = _Embedding(bootstrap.make_embed(config, store)), Sizing(records, records, TARGET_S)
+
+    def position(partition: Partition, beginning: int, *, beyond_end: bool) -> int:
+        return worker.call(lambda: positions.start(partition, beginning, beyond_end=beyond_end), ANSWER_S)
+
     source = Source(
         bootstrap.client_config(config),
-        f"{config.kafka.group}-{group}",
-        bootstrap.topics(config) if group == "ingest" else [config.kafka.predictions_topic],
-        positions.start,
+        bootstrap.group(config, group),
+        topics,
+        position,
         session_timeout_ms=config.kafka.session_timeout_ms,
     )
-    limits = config.ingest
-    # Encoding is slow: a full ingest batch would outlast the time that Kafka waits between two polls.
-    records = limits.batch_records if group == "ingest" else min(limits.batch_records, 4 * config.embedder.batch_size)
     try:
-        Consumer(
+        Consumer[Any](
             source,
             handler,
             positions,
+            worker,
             bootstrap.now,
-            max_records=records,
+            sizing=sizing,
+            watchdog=Watchdog(source, PATIENCE_S),
             max_bytes=limits.batch_bytes,
             linger_ms=limits.linger_ms,
         ).run(stop)

@@ -10,6 +10,7 @@ SnellenError
 │   ├── UnstorableValue  PostgreSQL refused a value: the same again will fail
 │   └── Fenced           another consumer owns the partition: the batch was rolled back and must be dropped
 ├── BrokerError          Kafka is unreachable or refused a request
+│   └── BrokerRefused    Kafka refused our credentials, certificate or rights: the same again will fail
 ├── RuntimeFailure       an embedded or supervised process did not start, stop or answer
 ├── ImageRefused         an image reference outside the allowed places, or too large
 └── NotificationError    a channel could not deliver; `permanent` stops retries
@@ -69,6 +70,10 @@ class Fenced(StoreError):
 
 class BrokerError(SnellenError):
     """Kafka is unreachable or refused a request."""
+
+
+class BrokerRefused(BrokerError):
+    """Kafka refused our credentials, certificate or rights; the same again will fail."""
 
 
 class RuntimeFailure(SnellenError):

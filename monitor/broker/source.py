@@ -32,7 +32,8 @@ class Position(Protocol):
 EMPTY = Batch((), {}, {}, {})
 BEGINNINGS_TIMEOUT_MS = CLOSE_TIMEOUT_MS = 3000
 POLL_RECORDS = 32
-"""Taken from the client at once. Their sizes are not known before: compressed ones can be a thousand times larger."""
+"""Taken from the client at once, at most; fewer where the last ones were large. Sizes are not known before: compressed
+records can be a thousand times larger than what was fetched."""
 LOGS_CHECKED_S = 2.0
 """How often, while nothing comes, the topics are asked whether they are still the same."""
 
@@ -67,6 +68,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._unsettled: set[TopicPartition] = set()
         self._cut: set[TopicPartition] = set()
         self._reading: dict[TopicPartition, _Reading] = {}
+        self._record_bytes = 1
+        """Mean size of the records that came last."""
         self._topics = Topics(config)
         with translated("connecting", self._servers):
             self._logs = self._current_logs()
@@ -145,6 +148,29 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """Are all partitions of the batch still ours?"""
         return set(batch.following) <= {reading.partition for reading in list(self._reading.values())}
 
+    def behind(self) -> dict[Partition, int]:
+        """Records that the broker says it has beyond what was read, of partitions that are read now and have any.
+
+        Raises:
+            BrokerError: no answer.
+        """
+        with translated("asking for log ends", self._servers):
+            ends = self._consumer.end_offsets(list(self._reading), timeout_ms=BEGINNINGS_TIMEOUT_MS)
+            return {
+                reading.partition: ends[one] - position
+                for one, reading in list(self._reading.items())
+                if one in ends and (position := self._position_of(one, reading)) < ends[one]
+            }
+
+    def renew(self) -> None:
+        """Begin as a new member of the group, with a new client.
+
+        Raises:
+            BrokerError: no answer.
+        """
+        with translated("joining the group anew", self._servers):
+            self._rejoin(self._current_logs())
+
     def close(self) -> None:
         self._leave()
         self._topics.close()
@@ -156,6 +182,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         if fetched or time.monotonic() - self._logs_checked > LOGS_CHECKED_S:
             logs = self._current_logs()
             if any(self._logs.get(name) != partitions for name, partitions in logs.items()):
+                log.info("topics have changed, joining the group anew", extra={"topics": sorted(logs)})
                 self._rejoin(logs)  # what was fetched may come from either log
                 return EMPTY
         return self._batch(fetched)
@@ -178,9 +205,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         return consumer
 
     def _rejoin(self, logs: dict[str, list[Partition]]) -> None:
-        """Begin as a new member, for a topic was made, made anew or enlarged: client and embedded broker cling to what
-        they knew of it, and may assign nothing for ever."""
-        log.info("topics have changed, joining the group anew", extra={"topics": sorted(logs)})
+        """Begin as a new member. Where a topic was made, made anew or enlarged, client and embedded broker cling to
+        what they knew of it, and may assign nothing for ever."""
         fresh = self._make_consumer()
         try:
             self._leave()
@@ -235,11 +261,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             left_ms = int((deadline - time.monotonic()) * 1000)
             if left_ms <= 0:
                 break
-            wanted = min(POLL_RECORDS, max_records - records)
-            for one, some in self._consumer.poll(timeout_ms=left_ms, max_records=wanted).items():
+            fitting = max((max_bytes - size) // self._record_bytes, 1)
+            polled = self._consumer.poll(
+                timeout_ms=left_ms, max_records=min(POLL_RECORDS, max_records - records, fitting)
+            )
+            count, total = _add_up(polled)
+            for one, some in polled.items():
                 fetched.setdefault(one, []).extend(some)
-                records += len(some)
-                size += sum(len(record.value or b"") for record in some)
+            records, size = records + count, size + total
+            self._record_bytes = max(total // count, 1) if count else self._record_bytes
         return fetched
 
     def _batch(self, fetched: dict[TopicPartition, list[Any]]) -> Batch:
@@ -275,6 +305,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def _beginning(self, one: TopicPartition) -> int:
         return int(self._consumer.beginning_offsets([one], timeout_ms=BEGINNINGS_TIMEOUT_MS)[one])
 
+    def _position_of(self, one: TopicPartition, reading: _Reading) -> int:
+        """Beyond what was handed out also where only marks of transactions followed, which are never handed out."""
+        with suppress(KafkaError, AssertionError):
+            return max(reading.next, self._consumer.position(one, timeout_ms=BEGINNINGS_TIMEOUT_MS) or 0)
+        return reading.next
+
     def _highwater(self, one: TopicPartition) -> int:
         """The log's end as last told; 0 when nobody told, or the partition was taken away."""
         with suppress(KafkaError):
@@ -293,6 +329,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._consumer.pause(one)
             return True
         return False
+
+
+def _add_up(polled: dict[TopicPartition, list[Any]]) -> tuple[int, int]:
+    """(records, bytes)."""
+    sizes = [len(record.value or b"") for some in polled.values() for record in some]
+    return len(sizes), sum(sizes)
 
 
 def _record(partition: Partition, raw: Any) -> Record:

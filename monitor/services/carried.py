@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,11 @@ from sqlalchemy import Engine
 
 from monitor.domain.events import HALF_MAX, MAX_DIMENSION, Embedding, Prediction
 from monitor.errors import FingerprintMismatch
-from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id
+from monitor.store.embeddings import EmbeddedPrediction, Halves, embedder_id
 from monitor.store.engine import transaction
+
+_WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
+"""Of a half (IEEE 754 binary16)."""
 
 
 @dataclass(slots=True)
@@ -42,20 +44,20 @@ class CarriedEmbeddings:
             StoreError: PostgreSQL refused or does not answer.
         """
         carried = Carried()
-        found: dict[tuple[str, int], list[tuple[Prediction, Embedding]]] = defaultdict(list)
+        found: dict[tuple[str, str, int], list[tuple[Prediction, Embedding]]] = defaultdict(list)
         for event in events:
             for one in event.embeddings:
-                fault = self._register(one)
-                if fault:
-                    carried.faults[event.request_id] = f"{one.kind} embedding: {fault}"
-                else:
-                    found[one.dtype, _dimension(one)].append((event, one))
-        vectors: dict[tuple[str, str], tuple[Prediction, dict[str, Vector]]] = {}
-        for (dtype, dimension), several in found.items():
-            matrix, usable = _read(several, dtype, dimension)
-            for index, (event, one) in enumerate(several):
-                if usable[index]:
-                    vectors.setdefault((event.request_id, one.embedder), (event, {}))[1][one.kind] = matrix[index]
+                found[one.embedder, one.dtype, len(one.data)].append((event, one))
+        vectors: dict[tuple[str, str], tuple[Prediction, dict[str, Halves]]] = {}
+        for (embedder, dtype, size), several in found.items():
+            fault = self._register(embedder, dtype, size)
+            if fault:
+                carried.faults |= {event.request_id: f"{one.kind} embedding: {fault}" for event, one in several}
+                continue
+            matrix, usable = _read([one.data for _, one in several], dtype)
+            for row, is_usable, (event, one) in zip(matrix, usable.tolist(), several, strict=True):
+                if is_usable:
+                    vectors.setdefault((event.request_id, embedder), (event, {}))[1][one.kind] = row
                 else:
                     carried.faults[event.request_id] = (
                         f"{one.kind} embedding: values must be finite, not all zero, and below {HALF_MAX:.0f}"
@@ -66,12 +68,12 @@ class CarriedEmbeddings:
                 carried.rows.append(EmbeddedPrediction.of(event, number, fingerprint, by_kind))
         return carried
 
-    def _register(self, one: Embedding) -> str | None:
-        """What is wrong with the vector's length, if anything."""
-        size, rest = divmod(len(one.data), _item_size(one))
-        if rest or not 0 < size <= MAX_DIMENSION:
-            return f"{len(one.data)} bytes are not 1 to {MAX_DIMENSION} whole {one.dtype} numbers"
-        key = (one.embedder, size)
+    def _register(self, embedder: str, dtype: str, size: int) -> str | None:
+        """What is wrong with vectors of this many bytes, if anything."""
+        dimension, rest = divmod(size, int(dtype[1]))
+        if rest or not 0 < dimension <= MAX_DIMENSION:
+            return f"{size} bytes are not 1 to {MAX_DIMENSION} whole {dtype} numbers"
+        key = (embedder, dimension)
         if key not in self._ids:
             try:
                 with transaction(self._engine) as connection:
@@ -81,19 +83,13 @@ class CarriedEmbeddings:
         return None
 
 
-def _read(
-    several: Sequence[tuple[Prediction, Embedding]], dtype: str, dimension: int
-) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Vectors [n, d] at half precision, and which of them can be used [n]."""
-    given = np.frombuffer(b"".join(one.data for _, one in several), "<" + dtype).reshape(len(several), dimension)
+def _read(rows: list[bytes], dtype: str) -> tuple[Halves, NDArray[np.bool_]]:
+    """Vectors [n, d] as halves, and which of them can be used [n]: all finite, not all zero.
+
+    On their bits: without the sign, halves are ordered like whole numbers, and those from infinity on are not finite.
+    """
+    given = np.frombuffer(b"".join(rows), "<" + dtype).reshape(len(rows), -1)
     with np.errstate(over="ignore"):
-        matrix = given.astype(np.float16).astype(np.float32)
-    return matrix, np.isfinite(matrix).all(axis=1) & (matrix != 0).any(axis=1)
-
-
-def _item_size(embedding: Embedding) -> int:
-    return int(embedding.dtype[1])
-
-
-def _dimension(embedding: Embedding) -> int:
-    return len(embedding.data) // _item_size(embedding)
+        halves = given.astype(np.float16, copy=False)
+    largest = (halves.view(np.uint16) & _WITHOUT_SIGN).max(axis=1)
+    return halves, (largest > 0) & (largest < _INFINITY)

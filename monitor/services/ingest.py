@@ -66,38 +66,45 @@ class IngestService:
         self._pairing = Pairing(engine, options.group, options.pair_patience)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
 
-    def write(self, batch: Batch, now: datetime) -> Counter[tuple[str, str]]:
+    def read(self, batch: Batch, now: datetime) -> Triage:
+        """Decode and check the batch's records: all that can be done while the batch before is being stored."""
+        return self._triage(batch.records, now)
+
+    def write(self, batch: Batch, now: datetime, read: Triage | None = None) -> Counter[tuple[str, str]]:
         """Store the batch; returns the count of records per (topic, outcome).
+
+        Args:
+            read: what `read` made of it, used up by this call also when it fails; None: it is read here.
 
         Raises:
             Fenced: another consumer owns a partition; nothing was stored.
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
         try:
-            outcomes = self._store(batch, batch.records, [], now)
+            outcomes = self._store(batch, read or self.read(batch, now), now)
         except UnstorableValue:
             poison = self._find_poison(self._units(batch.records, now), now)
             lost = {id(one.record) for one in poison}
-            outcomes = self._store(batch, [one for one in batch.records if id(one) not in lost], poison, now)
+            rest = self._triage([one for one in batch.records if id(one) not in lost], now)
+            rest.rejected.extend(poison)
+            outcomes = self._store(batch, rest, now)
         for (topic, outcome), records in outcomes.items():
             RECORDS.labels(topic, outcome).inc(records)
         return outcomes
 
-    def _store(
-        self, batch: Batch, records: Sequence[Record], poison: list[Rejected], now: datetime
-    ) -> Counter[tuple[str, str]]:
-        prepared = self._prepare(records, now)
-        prepared.sorted_out.rejected.extend(poison)
+    def _store(self, batch: Batch, sorted_out: Triage, now: datetime) -> Counter[tuple[str, str]]:
+        prepared = self._prepare(sorted_out)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             outcomes = self._insert(connection, prepared, now)
-            refused = {id(one.record) for one in prepared.sorted_out.rejected}
-            resolve_dead_letters(connection, [one for one in records if id(one) not in refused], now)
+            resolve_dead_letters(connection, _taken(batch, sorted_out), now)
         return outcomes
 
-    def _prepare(self, records: Sequence[Record], now: datetime) -> Prepared:
+    def _triage(self, records: Sequence[Record], now: datetime) -> Triage:
+        return triage(records, self._options.decoders, self._options.limits, now)
+
+    def _prepare(self, sorted_out: Triage) -> Prepared:
         """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
-        sorted_out = triage(records, self._options.decoders, self._options.limits, now)
         meeting = self._pairing.meet(sorted_out)
         carried = self._carried.read(one.arrival.event for one in sorted_out.predictions.values())
         sorted_out.refuse(carried.faults)
@@ -170,7 +177,7 @@ class IngestService:
 
     def _units(self, records: Sequence[Record], now: datetime) -> list[list[Record]]:
         """The records, those of one call together: what is wrong with it may show only when it is whole."""
-        sorted_out = triage(records, self._options.decoders, self._options.limits, now)
+        sorted_out = self._triage(records, now)
         pairs = {id(one.record): pair for pair, sides in sorted_out.halves.items() for one in sides.values()}
         units: dict[str | int, list[Record]] = {}
         for record in records:
@@ -179,12 +186,17 @@ class IngestService:
 
     def _fault(self, records: Sequence[Record], now: datetime) -> str | None:
         try:
-            prepared = self._prepare(records, now)
+            prepared = self._prepare(self._triage(records, now))
             with trial(self._engine) as connection:
                 self._insert(connection, prepared, now)
         except UnstorableValue as error:
             return str(error)
         return None
+
+
+def _taken(batch: Batch, sorted_out: Triage) -> list[Record]:
+    refused = {id(one.record) for one in sorted_out.rejected}
+    return [one for one in batch.records if id(one) not in refused]
 
 
 def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:

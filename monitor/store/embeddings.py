@@ -18,6 +18,8 @@ from monitor.errors import FingerprintMismatch
 from monitor.store.copy import copy_rows, raw, stage
 
 Vector = NDArray[np.float32]
+Halves = NDArray[np.float16]
+"""Vectors as they are stored."""
 Key = tuple[datetime, str, int, str]
 """Event time, request id, embedder, kind: the primary key."""
 
@@ -26,11 +28,12 @@ _COLUMNS = (
     ("vector", "bytea"),  # psycopg sends the bytes as they are, and the server reads them as a binary halfvec
 )  # fmt: skip
 _KEY = "ts, request_id, embedder_id, kind"
+_HEADER = struct.Struct(">HH")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedPrediction:
-    """What one embedder made of one prediction: float32 vectors [d] by kind (image, prompt, answer)."""
+    """What one embedder made of one prediction: vectors [d] by kind (image, prompt, answer)."""
 
     ts: datetime
     request_id: str
@@ -41,11 +44,16 @@ class EmbeddedPrediction:
     slices: Mapping[str, str]
     embedder_id: int
     fingerprint: str
-    vectors: Mapping[str, Vector]
+    given: Mapping[str, Vector | Halves]
+
+    @property
+    def vectors(self) -> Mapping[str, Vector]:
+        """In single precision, to calculate with."""
+        return {kind: vector.astype(np.float32, copy=False) for kind, vector in self.given.items()}
 
     @classmethod
     def of(
-        cls, event: Prediction, embedder_id: int, fingerprint: str, vectors: Mapping[str, Vector]
+        cls, event: Prediction, embedder_id: int, fingerprint: str, vectors: Mapping[str, Vector | Halves]
     ) -> EmbeddedPrediction:
         return cls(
             ts=event.ts,
@@ -57,7 +65,7 @@ class EmbeddedPrediction:
             slices=event.slices,
             embedder_id=embedder_id,
             fingerprint=fingerprint,
-            vectors=vectors,
+            given=vectors,
         )
 
 
@@ -115,8 +123,8 @@ def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]
             f"ON CONFLICT DO NOTHING RETURNING {_KEY}"
         )
     )
-    stored = (replace(row, vectors=_new_vectors(row, inserted)) for row in rows)
-    return [row for row in stored if row.vectors]
+    stored = (replace(row, given=_new_vectors(row, inserted)) for row in rows)
+    return [row for row in stored if row.given]
 
 
 def _find_embedder(connection: Connection, fingerprint: str) -> tuple[int, int] | None:
@@ -126,21 +134,22 @@ def _find_embedder(connection: Connection, fingerprint: str) -> tuple[int, int] 
 
 def _records(rows: Sequence[EmbeddedPrediction]) -> Iterator[tuple[object, ...]]:
     for row in rows:
-        for kind, vector in row.vectors.items():
+        for kind, vector in row.given.items():
             yield row.ts, row.request_id, row.embedder_id, kind, _halfvec(vector)
 
 
-def _halfvec(vector: Vector) -> bytes:
+def _halfvec(vector: Vector | Halves) -> bytes:
     """pgvector's binary form: dimension and a reserved number of 16 bits each, then the halves, all big-endian."""
-    return struct.pack(">HH", len(vector), 0) + vector.astype(">f2").tobytes()
+    halves = vector.astype(np.float16, copy=False)
+    return _HEADER.pack(len(halves), 0) + halves.byteswap().tobytes()
 
 
-def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, Vector]:
+def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, Halves]:
     """The row's vectors that were inserted. Each key is given out once, to the first row that has it."""
     new = {}
-    for kind, vector in row.vectors.items():
+    for kind, vector in row.given.items():
         key = (row.ts, row.request_id, row.embedder_id, kind)
         if key in inserted:
             inserted.remove(key)
-            new[kind] = vector.astype(np.float16).astype(np.float32)
+            new[kind] = vector.astype(np.float16, copy=False)
     return new

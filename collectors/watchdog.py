@@ -1,0 +1,64 @@
+"""Notices a consumer that reads nothing though there is something to read: clients of Kafka have had such bugs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from monitor.domain.records import Partition
+from monitor.errors import RuntimeFailure
+
+log = logging.getLogger(__name__)
+
+
+class Watched(Protocol):
+    """What the watchdog asks of a source."""
+
+    def behind(self) -> Mapping[Partition, int]:
+        """Records that the broker has beyond what was read, for each partition of ours that has any."""
+
+    def renew(self) -> None:
+        """Begin as a new member of the group."""
+
+
+class Watchdog:
+    """After `patience_s` without progress, though the logs go on: a new consumer, once; after that again, the end."""
+
+    def __init__(self, source: Watched, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source, self._patience_s, self._clock = source, patience_s, clock
+        self._since = clock()
+        self._renewed = False
+
+    def progress(self) -> None:
+        """Records came."""
+        self._renewed = False
+        self.rest()
+
+    def rest(self) -> None:
+        """Reading was not to be expected until now: PostgreSQL or the broker was away."""
+        self._since = self._clock()
+
+    def idle(self) -> None:
+        """Nothing came.
+
+        Raises:
+            RuntimeFailure: nothing comes, though there is something, also to a new consumer.
+            BrokerError: the broker does not answer.
+        """
+        if self._clock() - self._since < self._patience_s:
+            return
+        behind = self._source.behind()
+        self.rest()
+        if not behind:
+            return
+        places = ", ".join(f"{one.topic}/{one.number} ({records} records)" for one, records in sorted(behind.items()))
+        if self._renewed:
+            raise RuntimeFailure(
+                f"a new consumer has read nothing for {self._patience_s:g} s either, though there is more in {places}: "
+                "ending, so that a supervisor starts this collector anew; if that does not help, see the broker's log"
+            )
+        log.warning("nothing was read though there is more: starting over", extra={"behind": places})
+        self._source.renew()
+        self._renewed = True
