@@ -120,9 +120,10 @@ class LabelSeries:
 
     def as_of(self, minute: int, since: int) -> KnownLabels:
         """What was known when `minute` began, of the predictions in the minutes [since, minute)."""
-        start = int(self.predicted_at[0] // 60) if self.predicted_at.size else minute
+        known = self.known_at <= minute * 60
+        start = int(self.predicted_at[known.argmax()] // 60) if known.any() else minute
         first, last = self.predicted_at.searchsorted((since * 60, minute * 60))
-        known = self.known_at[first:last] <= minute * 60
+        known = known[first:last]
         return KnownLabels(start, self.predicted_at[first:last][known], self.bad[first:last][known])
 
 
@@ -131,7 +132,7 @@ class KnownLabels:
     """The labels that had come by some moment, ordered by prediction time."""
 
     start: int
-    """Minute of the first labelled prediction there ever was."""
+    """Minute of the first labelled prediction that was known; no label that came later tells of a longer history."""
     predicted_at: Floats
     bad: NDArray[np.bool_]
 

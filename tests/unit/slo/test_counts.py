@@ -93,9 +93,10 @@ def test_labels_count_by_prediction_time_once_they_are_known(
     assert known.latest(count, start, minute) == (sum(bad for _, _, bad in latest), len(latest))
 
 
-def test_the_history_of_labels_starts_with_the_first_prediction_even_before_the_window() -> None:
+def test_the_history_of_labels_starts_with_the_first_known_prediction_even_before_the_window() -> None:
     of = LabelSeries.of_labels([600, 60, 6000], [700, 9000, 6100], [True, False, False])
-    assert of.as_of(120, since=50).start == 1
+    assert of.as_of(120, since=50).start == 10
+    assert of.as_of(150, since=50).start == 1
     assert LabelSeries.of_labels([], [], []).as_of(120, since=50).start == 120
 
 

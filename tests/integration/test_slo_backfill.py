@@ -1,0 +1,175 @@
+"""Past ticks: evaluated as they would have been then, once, marked, and told to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS
+from monitor.domain.window import HOUR, MINUTE
+from monitor.notify import CHANNELS
+from monitor.services import backfill as backfill_module
+from monitor.services.backfill import backfill
+from monitor.services.evaluate_drift import DriftOptions
+from monitor.services.evaluate_slos import evaluate_slos
+from monitor.services.evaluation import Evaluation
+from monitor.services.references import ReferenceOptions
+from monitor.sli import SLIS
+from monitor.slo.objective import Objective
+from monitor.slo.openslo import parse_objectives
+
+START = datetime(2026, 11, 10, tzinfo=UTC)
+MINUTES = 300
+POLICY = """
+apiVersion: openslo/v1
+kind: AlertNotificationTarget
+metadata: {name: to-log}
+spec: {target: log}
+---
+apiVersion: openslo/v1
+kind: AlertCondition
+metadata: {name: fast, annotations: {snellen.dev/tiers: default}}
+spec:
+  severity: page
+  condition: {kind: burnrate, op: gt, threshold: 13.44, lookbackWindow: 1h, alertAfter: 1m}
+---
+apiVersion: openslo/v1
+kind: AlertPolicy
+metadata: {name: page}
+spec:
+  alertWhenBreaching: true
+  alertWhenResolved: true
+  alertWhenNoData: false
+  conditions: [{conditionRef: fast}]
+  notificationTargets: [{targetRef: to-log}]
+"""
+SLO = """---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: %s%s}
+spec:
+  service: m
+  budgetingMethod: Occurrences
+  timeWindow: [{duration: 7d, isRolling: true}]
+  indicator:
+    metadata: {name: of-%s}
+    spec:
+      ratioMetric:
+        counter: true
+        good: {metricSource: {spec: {series: %s, filter: {%s}}}}
+        total: {metricSource: {spec: {series: %s}}}
+  objectives: [{displayName: Good, target: %s}]
+  alertPolicies: [{alertPolicyRef: page}]
+"""
+DOCUMENTS = (
+    POLICY
+    + SLO % ("availability", "", "requests", "valid_requests", "status: ok", "valid_requests", 0.99)
+    + SLO
+    % (
+        "accuracy", ", annotations: {snellen.dev/label-delay: 10m}", "labels",
+        "sampled_labels", "verdict: correct", "sampled_labels", 0.85,
+    )
+)  # fmt: skip
+Rows = Callable[..., list[Any]]
+EVALUATIONS = (
+    "SELECT slo, tick, state, bad, total, budget_remaining, burn, tiers, detail FROM slo_evaluations ORDER BY 1, 2"
+)
+HISTORY = (
+    "SELECT a.slo, t.tick, t.kind, t.reason FROM alert_transitions t JOIN alerts a ON a.id = t.alert_id ORDER BY 1, 2"
+)
+
+
+@pytest.fixture(scope="module")
+def objectives() -> tuple[Objective, ...]:
+    return tuple(parse_objectives({"slos.yaml": DOCUMENTS.encode()}, SLIS, CHANNELS))
+
+
+@pytest.fixture
+def evaluation(engine: Engine, objectives: tuple[Objective, ...]) -> Evaluation:
+    reference = ReferenceOptions(3 * HOUR, rows=100, span=48 * HOUR, slice_dimensions=(), max_slice_values=1)
+    return Evaluation(engine, objectives, DriftOptions(reference, alpha=0.01))
+
+
+class Service:
+    """Five hours of requests with an outage in the third, and labels that come up to half an hour later."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(5)
+        bad_hour = np.repeat([False, False, True, False, False], 60)
+        self.bad = np.where(bad_hour, rng.integers(3, 9, MINUTES), rng.random(MINUTES) < 0.02)
+        self.correct = rng.random(MINUTES) < np.where(bad_hour, 0.1, 0.95)
+        self.delay = rng.integers(0, 30, MINUTES)
+
+    def happen(self, connection: Connection, first: int, last: int) -> None:
+        """What becomes known from minute `first` (included) to `last` (excluded)."""
+        for minute in range(first, last):
+            self._requests(connection, minute)
+        for minute in np.flatnonzero(
+            (np.arange(MINUTES) + self.delay >= first) & (np.arange(MINUTES) + self.delay < last)
+        ):
+            self._label(connection, int(minute))
+
+    def _requests(self, connection: Connection, minute: int) -> None:
+        connection.execute(
+            text(
+                "INSERT INTO rollups_minute (minute, model, version, variant, task, dimension, value, ok, error, "
+                "timeout, rejected, latency, confidence, cost_usd) VALUES (:minute, 'm', 'v', 'stable', 'vqa', '', '', "
+                f":ok, :error, 0, 0, array_fill(0, ARRAY[{LATENCY_BINS}]), array_fill(0, ARRAY[{CONFIDENCE_BINS}]), 0)"
+            ),
+            {"minute": START + minute * MINUTE, "ok": 10 - int(self.bad[minute]), "error": int(self.bad[minute])},
+        )
+
+    def _label(self, connection: Connection, minute: int) -> None:
+        predicted = START + minute * MINUTE
+        connection.execute(
+            text(
+                "INSERT INTO verdicts (request_id, ts, labelled_at, model, version, variant, task, correct, "
+                "inclusion_probability, scorer, slices) VALUES (:id, :ts, :labelled, 'm', 'v', 'stable', 'vqa', "
+                ":correct, 0.1, 'label', '{}')"
+            ),
+            {
+                "id": f"r{minute}", "ts": predicted, "correct": bool(self.correct[minute]),
+                "labelled": predicted + int(self.delay[minute]) * MINUTE + MINUTE / 2,
+            },
+        )  # fmt: skip
+
+
+def ticks(first: int, last: int) -> list[datetime]:
+    return [START + minute * MINUTE for minute in range(first, last)]
+
+
+def live(engine: Engine, objectives: tuple[Objective, ...]) -> None:
+    """Each tick is evaluated when no more is known than was then."""
+    service = Service()
+    for minute in range(MINUTES):
+        with engine.begin() as connection:
+            service.happen(connection, minute, minute + 1)
+        evaluate_slos(engine, objectives, ticks(minute + 1, minute + 2), backfilled=False)
+
+
+def test_a_backfill_finds_what_live_evaluation_would_have_found(
+    engine: Engine,
+    evaluation: Evaluation,
+    objectives: tuple[Objective, ...],
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live(engine, objectives)
+    evaluations, history = rows(EVALUATIONS), rows(HISTORY)
+    assert {one[2] for one in evaluations if one[0] == "availability"} >= {"firing"}
+    assert len(history) >= 2
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE slo_evaluations, alerts, alert_transitions, notifications"))
+    monkeypatch.setattr(backfill_module, "CHUNK", 70)
+    assert backfill(evaluation, START, START + MINUTES * MINUTE) == MINUTES
+    assert rows(EVALUATIONS) == evaluations
+    assert rows(HISTORY) == history
+    assert rows("SELECT DISTINCT backfilled FROM slo_evaluations") == [True]
+    assert rows("SELECT count(*) FROM notifications") == [0]
+    assert backfill(evaluation, START, START + MINUTES * MINUTE) == MINUTES
+    assert rows(HISTORY) == history
