@@ -1,4 +1,4 @@
-"""The documents in slos/."""
+"""The documents in slos/, and those in examples/slos/ for what the demo does not have."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
 from monitor.slo.policy import Severity
 
-FOLDER = Path(__file__).parents[3] / "slos"
-OBJECTIVES = parse_objectives({path.name: path.read_bytes() for path in FOLDER.glob("*.yaml")}, SLIS, CHANNELS)
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = [*ROOT.glob("slos/*.yaml"), *ROOT.glob("examples/slos/*.yaml")]
+OBJECTIVES = parse_objectives({path.name: path.read_bytes() for path in DOCUMENTS}, SLIS, CHANNELS)
 EVERY = pytest.mark.parametrize("slo", OBJECTIVES, ids=lambda slo: slo.name)
 
 
