@@ -161,7 +161,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
     options = IngestOptions(
         group=group(settings, "ingest"),
         decoders=decoders(settings),
-        limits=_limits(settings),
+        limits=limits(settings),
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
         label_rate=settings.labels.sample_rate,
@@ -175,7 +175,7 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
     options = EmbedOptions(
         group=group(settings, "embed"),
         decoders=decoders(settings),
-        limits=_limits(settings),
+        limits=limits(settings),
         sample_rate=settings.embedder.sample_rate,
         pair_patience=settings.ingest.pair_patience,
     )
@@ -253,7 +253,8 @@ def make_delivery(settings: Settings, store: Store | Evaluation) -> Delivery:
     return Delivery(store.engine, channels, settings.alerts.link_base)
 
 
-def _limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> Limits:
+    """What a record may be."""
     ingest = settings.ingest
     return Limits(ingest.max_record_bytes, ingest.max_future, ingest.max_age)
 

@@ -1,0 +1,81 @@
+"""The report of `snellen ingest check` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monitor.services.check_format import FieldCount, Refusal, Report
+
+LABEL_WIDTH = 14
+
+
+def lines(report: Report, source: str, form: str) -> Iterator[str]:
+    yield f"{source}: {report.records:,} records read as {form}"
+    yield from _summary(report)
+    for schema, fields in report.fields.items():
+        yield ""
+        yield from _table(schema, fields)
+    for side, fields in report.unpaired.items():
+        yield ""
+        yield from _table(f"{side}s, unpaired", fields)
+    yield from _section("never found, and what that costs", report.missing)
+    yield from _refusals("refused", report.refused)
+    yield from _refusals(
+        "readable, but collectors would refuse the time now (`snellen replay` takes old ones)", report.late
+    )
+    if report.keys and not report.decoded:
+        keys = {name: f"{count:,}" for name, count in report.keys.items()}
+        yield from _section("fields of these JSON objects, for a mapping file (docs/replay.md)", keys)
+
+
+def _summary(report: Report) -> Iterator[str]:
+    facts: dict[str, str] = {}
+    if report.detected:
+        facts["detected"] = _counts(report.detected)
+    facts["events"] = _counts({schema: count for schema, count in report.events.items() if count}) or "none"
+    halves = report.halves
+    if halves.requests or halves.responses:
+        facts["halves"] = f"{halves.requests:,} requests, {halves.responses:,} responses; {halves.met:,} pairs met"
+    for name, count in (("duplicates", report.duplicates), ("passed over", report.passed_over)):
+        if count:
+            facts[name] = f"{count:,}"
+    refused = sum(one.count for one in report.refused)
+    if refused:
+        facts["refused"] = f"{refused:,}"
+    yield from (f"  {name:<{LABEL_WIDTH}}{value}" for name, value in facts.items())
+
+
+def _table(schema: str, fields: list[FieldCount]) -> Iterator[str]:
+    width = max(len(schema), *(len(one.name) for one in fields))
+    yield f"{schema:<{width + 2}}  {'found':>7}  share  example"
+    for one in fields:
+        if one.found:
+            yield f"  {one.name:<{width}}  {one.found:>7,}  {_percent(one.share):>5}  {one.example}"
+        else:
+            yield f"  {one.name:<{width}}  {'-':>7}"
+
+
+def _section(title: str, facts: Mapping[str, str]) -> Iterator[str]:
+    if facts:
+        width = max(map(len, facts))
+        yield ""
+        yield title
+        yield from (f"  {name:<{width}}  {value}" for name, value in facts.items())
+
+
+def _refusals(title: str, refusals: list[Refusal]) -> Iterator[str]:
+    if refusals:
+        yield ""
+        yield title
+    for one in refusals:
+        yield f"  {one.reason} {one.count:,}"
+        yield from (f"    {place}: {message}" for place, message in one.examples)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _percent(share: float) -> str:
+    """Never 0% of something, nor 100% of not all."""
+    return "<1%" if share < 0.01 else ">99%" if 0.99 < share < 1 else f"{share:.0%}"

@@ -1,0 +1,159 @@
+"""Records out of files, to be looked at before a topic is read.
+
+- `.jsonl`, `.ndjson`, also `.gz`: the value of one record per line, or lines of `kcat -J`, with headers and times.
+- `.json`: the value of one record, a list of values, or a sample: `{"headers": {...}, "value": text}` (`value_base64`).
+- anything else: one record as it is, or several behind each other, each after its length: four bytes, big-endian (the
+  file exporter of the OpenTelemetry Collector), or a varint (delimited Protocol Buffers).
+- a folder: each of its files.
+
+Records without a time of their own get that of their file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from monitor.domain.records import Partition, Record
+from monitor.errors import SettingsError
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of a line, and of a file that is read whole."""
+_VARINT_BYTES = 5
+
+
+class Sample(NamedTuple):
+    place: str
+    """Where it stands, for people."""
+    record: Record
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Everything in a file or folder, in order.
+
+    Raises:
+        SettingsError: it cannot be read, or is too large.
+    """
+    try:
+        if path.is_dir():
+            for file in sorted(one for one in path.iterdir() if one.is_file()):
+                yield from _file(file, f"{file.name}: ")
+        else:
+            yield from _file(path, "")
+    except (OSError, EOFError, zlib.error) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+
+
+def _file(path: Path, prefix: str) -> Iterator[Sample]:
+    kind = Path(path.name.removesuffix(".gz")).suffix
+    read = {".jsonl": _lines, ".ndjson": _lines, ".json": _document}.get(kind, _dump)
+    written_ms = int(path.stat().st_mtime * 1000)
+    with _open(path) as stream:
+        for place, record in read(stream, path.name):
+            dated = record if record.timestamp_ms >= 0 else replace(record, timestamp_ms=written_ms)
+            yield Sample(f"{prefix}{place}", dated)
+
+
+def _open(path: Path) -> Any:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _lines(stream: IO[bytes], name: str) -> Iterator[Sample]:
+    for number, line in enumerate(iter(lambda: stream.readline(MAX_BYTES), b""), start=1):
+        if line.strip():
+            yield Sample(f"line {number}", _of_kcat(line, name) or _record(line.rstrip(b"\r\n"), name, number))
+
+
+def _document(stream: IO[bytes], name: str) -> Iterator[Sample]:
+    whole = _whole(stream, name)
+    try:
+        content = msgspec.json.decode(whole)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content = None  # a record like any other: the format says what is wrong with it
+    values = content if isinstance(content, list) else [content]
+    for number, value in enumerate(values, start=1):
+        as_sample = _of_sample(value, name) if isinstance(value, dict) else None
+        raw = msgspec.json.encode(value) if isinstance(content, list) else whole
+        yield Sample(f"record {number}", as_sample or _record(raw, name, number))
+
+
+def _dump(stream: IO[bytes], name: str) -> Iterator[Sample]:
+    whole = _whole(stream, name)
+    pieces = _behind_lengths(whole, _four_bytes) or _behind_lengths(whole, _varint) or [whole]
+    for number, piece in enumerate(pieces, start=1):
+        yield Sample(f"record {number}", _record(piece, name, number))
+
+
+def _whole(stream: IO[bytes], name: str) -> bytes:
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise SettingsError(f"{name}: larger than {MAX_BYTES} bytes; a part of it is enough, or one record per line")
+    return content
+
+
+def _of_sample(content: dict[str, Any], name: str) -> Record | None:
+    """A record written down with its headers; None when this is a record itself."""
+    text, encoded, headers = content.get("value"), content.get("value_base64"), content.get("headers")
+    if not isinstance(headers, dict) or not isinstance(text if encoded is None else encoded, str):
+        return None
+    try:
+        value = str(text).encode() if encoded is None else base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise SettingsError(f"{name}: value_base64 is no base64: {error}") from None
+    pairs = tuple((str(key), str(one).encode()) for key, one in headers.items())
+    return Record(Partition("file", name, "file", 0), 0, -1, value, pairs)
+
+
+def _of_kcat(line: bytes, name: str) -> Record | None:
+    """A line of `kcat -J`: topic, partition, offset, ts, headers as one flat list, payload as text."""
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    match row:
+        case {"topic": str(), "partition": int(number), "offset": int(offset), "payload": payload}:
+            headers = [str(one).encode() for one in row.get("headers") or ()]
+            pairs = tuple((key.decode(), one) for key, one in zip(headers[::2], headers[1::2], strict=False))
+            stamp = row.get("ts")
+            value = payload.encode() if isinstance(payload, str) else msgspec.json.encode(payload)
+            partition = Partition("file", name, "file", number)
+            return Record(partition, offset, stamp if isinstance(stamp, int) else -1, value, pairs)
+    return None
+
+
+def _record(value: bytes, name: str, number: int) -> Record:
+    return Record(Partition("file", name, "file", 0), number, -1, value)
+
+
+def _behind_lengths(whole: bytes, length: Any) -> list[bytes] | None:
+    """The pieces, if lengths and pieces make up the whole exactly."""
+    pieces: list[bytes] = []
+    place = 0
+    while place < len(whole):
+        size, start = length(whole, place)
+        if size <= 0 or start + size > len(whole):
+            return None
+        pieces.append(whole[start : start + size])
+        place = start + size
+    return pieces or None
+
+
+def _four_bytes(whole: bytes, place: int) -> tuple[int, int]:
+    return int.from_bytes(whole[place : place + 4], "big"), place + 4
+
+
+def _varint(whole: bytes, place: int) -> tuple[int, int]:
+    found = 0
+    for index, byte in enumerate(whole[place : place + _VARINT_BYTES]):
+        found |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return found, place + index + 1
+    return 0, place

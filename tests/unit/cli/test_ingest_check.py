@@ -1,0 +1,88 @@
+"""`snellen ingest check` on files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from monitor.cli.main import app
+
+SAMPLES = Path(__file__).parents[1] / "formats" / "samples"
+MAPPING = Path(__file__).parents[3] / "examples" / "mappings" / "kafka_topic.yaml"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["ingest", "check", *map(str, arguments)])
+
+
+def test_a_sample_is_told_and_its_fields_are_counted() -> None:
+    done = run(SAMPLES / "otlp" / "openinference_image.json")
+    assert done.exit_code == 0
+    assert "1 records read as auto" in done.output
+    assert "detected      1 otlp" in done.output
+    assert "events        1 prediction/v1, 2 label/v1" in done.output
+    row = next(line for line in done.output.splitlines() if "output.confidence" in line)
+    assert row.split() == ["output.confidence", "1", "100%", "0.91"]
+
+
+def test_a_mapping_is_tried_on_a_record() -> None:
+    done = run(SAMPLES / "mapping" / "answer_with_its_record.json", "--mapping", MAPPING, "--json")
+    assert done.exit_code == 0
+    report = json.loads(done.output)
+    assert report["events"] == {"prediction/v1": 1, "label/v1": 1, "deployment/v1": 0}
+    assert report["refused"] == []
+
+
+def test_when_nothing_is_read_the_fields_for_a_mapping_are_shown() -> None:
+    done = run(SAMPLES / "mapping" / "answer_with_its_record.json")
+    assert done.exit_code == 1
+    assert "no format recognises this record" in done.output
+    assert "for a mapping file" in done.output
+    assert "asked_at" in done.output
+
+
+def test_values_are_hidden_on_demand() -> None:
+    done = run(SAMPLES / "otlp" / "openinference_image.json", "--hide-values")
+    assert "What objects do you see" not in done.output
+    assert "text of 38 characters" in done.output
+
+
+def test_slices_and_settings_of_a_topic_are_used(tmp_path: Path) -> None:
+    done = run(
+        SAMPLES / "otlp" / "openinference_image.json",
+        "--slice",
+        "env=deployment.environment.name",
+        "--task",
+        "counting",
+    )
+    assert "slices.env" in done.output
+    assert "counting" in done.output
+
+
+def test_only_so_many_records_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("{}\n" * 50)
+    assert "20 records read" in run("a.jsonl", "--limit", 20).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.jsonl"], "there is no file absent.jsonl"),
+        (["absent"], "there is no file absent; for a topic, set"),
+        ([".", "--format", "otpl"], "there is no format 'otpl'"),
+        ([".", "--format", "mapping"], "belong together"),
+        ([".", "--slice", "env"], "'env': write what it is called"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments: list[str], message: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.replace("│", "").split())
