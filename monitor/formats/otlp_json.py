@@ -199,6 +199,10 @@ def _plain(value: Any, levels: int) -> Any:
         case {"kvlistValue": {"values": list(values)}}:
             pairs = (one for one in values if isinstance(one, dict))
             return {str(one.get("key")): _plain(one.get("value"), levels - 1) for one in pairs}
+        case {"arrayValue": {}}:  # empty lists are left out
+            return []
+        case {"kvlistValue": {}}:
+            return {}
     return _scalar(value)
 
 
