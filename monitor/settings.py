@@ -19,6 +19,8 @@ from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 from monitor.embedded.state import read_state
 from monitor.errors import SettingsError
 from monitor.formats import FORMATS
+from monitor.privacy import Subjects
+from monitor.privacy.patterns import compile_patterns
 
 CONFIG_VARIABLE = "SNELLEN_CONFIG"
 """Environment variable that names the settings file, if it is not `snellen.toml` in the working folder."""
@@ -179,6 +181,53 @@ class Embedder(Strict, frozen=True):
     """At once, per entry of image_hosts and image_buckets."""
 
 
+def _safe_patterns(expressions: dict[str, str]) -> dict[str, str]:
+    try:
+        compile_patterns(expressions)
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+    return expressions
+
+
+def _subject_paths(paths: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return Subjects(paths).paths
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
+Handling = Literal["keep", "redact", "hide"]
+
+
+class Privacy(Strict, frozen=True):
+    prompts: Handling = "redact"
+    """`keep` prompts as they come, `redact` personal data in them, or `hide` them whole; see privacy.md."""
+    contexts: Handling = "redact"
+    """The same for `input.context`."""
+    answers: Handling = "redact"
+    """The same for answers and candidates of predictions, and acceptable answers of labels."""
+    comments: Handling = "redact"
+    """The same for comments and corrections of labels, and notes of deployments."""
+    extra: Handling = "redact"
+    """The same for `extra`; hidden, nothing of it is kept."""
+    pictures: Literal["keep", "drop"] = "keep"
+    """Pictures inside the record (`data:` references): `keep` them, or `drop` them once they are embedded."""
+    dead_letters: Literal["keep", "redact", "drop"] = "redact"
+    """The bytes of refused records: `keep`, `redact`, or `drop` all but reason and place."""
+    find: tuple[Literal["email", "phone", "card"], ...] = ("email", "phone", "card")
+    """What counts as personal data, besides `privacy.patterns`."""
+    patterns: Annotated[dict[str, str], AfterValidator(_safe_patterns)] = {}
+    """Name -> regular expression of what else is removed, such as `{"employee_number": "E-\\d{6}"}`."""
+    subject: Annotated[tuple[str, ...], AfterValidator(_subject_paths)] = (
+        "extra.subject",
+        "extra.user_id",
+        "extra.user.id",
+    )
+    """Where a record names the person it is about, for `snellen erase --subject`; the first that is there counts."""
+    keys: tuple[Annotated[SecretStr, Field(min_length=16, max_length=64)], ...] = ()
+    """Keys of the hash of that person's id: the first for new rows, all for finding. None: an unkeyed hash."""
+
+
 class Labels(Strict, frozen=True):
     sample_rate: Rate = 0.1
     """Share of predictions drawn for labelling. Set 1 when all are labelled, or when you draw them at random."""
@@ -280,6 +329,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     ingest: Ingest = Ingest()
     embedder: Embedder = Embedder()
+    privacy: Privacy = Privacy()
     labels: Labels = Labels()
     drift: Drift = Drift()
     retention: Retention = Retention()
@@ -292,6 +342,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "retention.embeddings, .predictions and .arrivals must be at least ingest.max_age: what is accepted "
                 "must be kept, and known again when it comes twice"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_slice_per_person(self) -> Self:
+        people = {f"slices.{name}" for name in self.ingest.slice_dimensions} & set(self.privacy.subject)
+        if people:
+            raise ValueError(
+                f"privacy.subject names {', '.join(sorted(people))}, which is in ingest.slice_dimensions: counts per "
+                "person outlive their erasure"
             )
         return self
 
@@ -355,8 +415,8 @@ def _is_secret(path: list[str]) -> bool:
     kind: Any = Settings
     for name in path:
         field = kind.model_fields.get(name) if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-        if field is None:
-            return False
+        if field is None:  # an entry of a list
+            break
         kind = field.annotation
     return SecretStr in _kinds_in(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
 

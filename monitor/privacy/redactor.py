@@ -1,0 +1,201 @@
+"""What leaves an event before it is stored. Where nothing is found, the event itself comes back, not a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from monitor.domain.events import Candidate, Deployment, Event, Image, Input, Label, Output, Prediction
+from monitor.privacy.options import Handling, PrivacyOptions
+from monitor.privacy.patterns import compile_patterns
+from monitor.privacy.scan import is_card
+from monitor.privacy.texts import TextRedactor, hidden
+
+Change = Callable[[str], str]
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+_CARD_FROM: Final = 10**12
+"""The smallest number of 13 digits: JSON may hold a card as a number."""
+_encode = msgspec.json.Encoder().encode
+
+
+class Redactor:
+    """Applies one set of options. Stateless, so any number of threads may share it."""
+
+    def __init__(self, options: PrivacyOptions) -> None:
+        """
+        Raises:
+            SettingsError: a pattern is no regular expression, or explodes.
+        """
+        find = TextRedactor(options.find, compile_patterns(options.patterns))
+        names = TextRedactor([kind for kind in options.find if kind != "phone"], compile_patterns(options.patterns))
+
+        def change(handling: Handling) -> Change | None:
+            return {"keep": None, "redact": find, "hide": hidden}[handling]
+
+        self._find = find
+        self._prompt, self._context = change(options.prompts), change(options.contexts)
+        self._answer, self._comment = change(options.answers), change(options.comments)
+        self._extra = change(options.extra)
+        self._name = names if "redact" in options.handlings or "hide" in options.handlings else None
+        self._without_pictures = options.pictures == "drop"
+        self._dead_letters = options.dead_letters
+        self._hides = "hide" in options.handlings
+        self._idle = self._name is None and not self._without_pictures
+
+    # ---- events -----------------------------------------------------------------------------------------------------
+
+    def event(self, event: Event) -> Event:
+        """Any event of the contract."""
+        if isinstance(event, Prediction):
+            return self.prediction(event)
+        return self.label(event) if isinstance(event, Label) else self.deployment(event)
+
+    def prediction(self, event: Prediction) -> Prediction:
+        """Prompt, context, answers, extra; slices by what cannot be a camera's number; pictures inside the record."""
+        if self._idle:
+            return event
+        given, output = self._input(event.input), self._output(event.output)
+        slices = _tree(event.slices, self._name) if event.slices else event.slices
+        extra = self._of_extra(event.extra) if event.extra else event.extra
+        if given is event.input and output is event.output and slices is event.slices and extra is event.extra:
+            return event
+        return replace(event, input=given, output=output, slices=slices, extra=extra)
+
+    def label(self, event: Label) -> Label:
+        """Acceptable answers, correction, comment and extra."""
+        if self._idle:
+            return event
+        return _changed(
+            event,
+            answers=_several(event.answers, self._answer),
+            correction=_text(event.correction, self._comment),
+            comment=_text(event.comment, self._comment),
+            extra=self._of_extra(event.extra) if event.extra else event.extra,
+        )
+
+    def deployment(self, event: Deployment) -> Deployment:
+        """Note and extra."""
+        if self._idle:
+            return event
+        extra = self._of_extra(event.extra) if event.extra else event.extra
+        return _changed(event, note=_text(event.note, self._comment), extra=extra)
+
+    def fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """One side of a call (`Half.fields`): parts of a prediction as plain values, of whatever shape they came."""
+        if self._idle:
+            return fields
+        changed = dict(fields)
+        given, output = fields.get("input"), fields.get("output")
+        if isinstance(given, dict):
+            changed["input"] = given | _trees(given, {"prompt": self._prompt, "context": self._context})
+            if isinstance(given.get("image"), dict):
+                changed["input"]["image"] = given["image"] | _trees(given["image"], {"ref": self._reference})
+        if isinstance(output, dict):
+            changed["output"] = output | _trees(output, {"answer": self._answer})
+            if isinstance(output.get("candidates"), list | tuple):
+                changed["output"]["candidates"] = [
+                    one | _trees(one, {"answer": self._answer}) if isinstance(one, dict) else one
+                    for one in output["candidates"]
+                ]
+        if "extra" in fields:
+            changed["extra"] = self._of_extra(fields["extra"])
+        return changed | _trees(fields, {"slices": self._name})
+
+    # ---- other things that are stored -------------------------------------------------------------------------------
+
+    def text(self, text: str) -> str:
+        """A message that may quote what it refused."""
+        return text if self._name is None else self._find(text)
+
+    def dead_letter(self, content: bytes) -> bytes:
+        """What is kept of a record that was refused: everything, what is left after redaction, or nothing.
+
+        Any text of it may be one that is to be hidden, so with a `hide` among the options nothing is kept.
+        """
+        if self._dead_letters == "keep":
+            return content
+        if self._dead_letters == "drop" or self._hides:
+            return b""
+        try:
+            value = msgspec.json.decode(content)
+            changed = _tree(value, self._find)
+            return content if changed is value else _encode(changed)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._find.masked(content)
+
+    # ---- parts ------------------------------------------------------------------------------------------------------
+
+    def _input(self, given: Input) -> Input:
+        prompt, context = _text(given.prompt, self._prompt), _text(given.context, self._context)
+        image = self._image(given.image) if given.image and self._without_pictures else given.image
+        if prompt is given.prompt and context is given.context and image is given.image:
+            return given
+        return replace(given, prompt=prompt, context=context, image=image)
+
+    def _image(self, image: Image) -> Image:
+        ref = _text(image.ref, self._reference)
+        return image if ref is image.ref else replace(image, ref=ref)
+
+    def _output(self, output: Output) -> Output:
+        change = self._answer
+        answer = _text(output.answer, change)
+        candidates = output.candidates
+        if candidates and change is not None:
+            texts = tuple(one.answer for one in candidates)
+            changed = _several(texts, change)
+            if changed is not texts:
+                candidates = tuple(Candidate(text, one.score) for text, one in zip(changed, candidates, strict=True))
+        if answer is output.answer and candidates is output.candidates:
+            return output
+        return replace(output, answer=answer, candidates=candidates)
+
+    def _of_extra(self, extra: Any) -> Any:
+        return {} if self._extra is hidden else _tree(extra, self._extra)
+
+    def _reference(self, ref: str) -> str:
+        return hidden(ref) if self._without_pictures and ref[:5].lower() == "data:" else ref
+
+
+def _text(text: str | None, change: Change | None) -> str | None:
+    return text if text is None or change is None else change(text)
+
+
+def _several(texts: tuple[str, ...], change: Change | None) -> tuple[str, ...]:
+    if change is None or not texts:
+        return texts
+    changed = tuple(map(change, texts))
+    return texts if changed == texts else changed
+
+
+def _changed(struct: _Struct, **values: Any) -> _Struct:
+    new = {name: value for name, value in values.items() if value is not getattr(struct, name)}
+    return replace(struct, **new) if new else struct
+
+
+def _trees(fields: dict[str, Any], changes: dict[str, Change | None]) -> dict[str, Any]:
+    return {name: _tree(fields[name], change) for name, change in changes.items() if name in fields}
+
+
+def _tree(value: Any, change: Change | None) -> Any:
+    """A value of JSON (arrays as lists or tuples) with all its texts changed, names too; itself where none is."""
+    if change is None:
+        return value
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        changed = {change(name): _tree(one, change) for name, one in value.items()}
+        same = len(changed) == len(value) and all(changed.get(name) is one for name, one in value.items())
+        return value if same else changed
+    if isinstance(value, list | tuple):
+        items = [_tree(one, change) for one in value]
+        return value if all(map(_is, items, value)) else type(value)(items)
+    if type(value) is int and value >= _CARD_FROM and is_card(str(value)):
+        return change(str(value))
+    return value
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other

@@ -1,0 +1,73 @@
+"""Whose data a record is: a keyed hash of the person's id, by which everything of theirs can be found and erased.
+
+It is taken before redaction, so that it also finds those whose id is an e-mail address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+from monitor.domain.events import Label, Prediction
+from monitor.errors import SettingsError
+
+NOBODY: Final = b""
+"""Stored where a record names nobody; NULL stands in rows that were stored before anybody looked."""
+DIGEST_BYTES: Final = 16
+ROOTS: Final = ("extra", "slices")
+_PERSON: Final = b"snellen.subject"
+
+
+class Subjects:
+    """Knows where a subject's id stands, and the keys of its hash: the first for writing, all for finding."""
+
+    def __init__(self, paths: Iterable[str], keys: Iterable[bytes] = ()) -> None:
+        """
+        Args:
+            paths: `extra.NAME` or `slices.NAME`, the first that is there counts. A NAME with dots is looked for as it
+                is, then level by level.
+            keys: 16 to 64 bytes each; none: the hash has no key, and whoever guesses an id can check the guess.
+
+        Raises:
+            SettingsError: a path of another form.
+        """
+        self.paths = tuple(paths)
+        wrong = [path for path in self.paths if path.partition(".")[0] not in ROOTS or not path.partition(".")[2]]
+        if wrong:
+            raise SettingsError([f"privacy.subject: {path!r} must be extra.NAME or slices.NAME" for path in wrong])
+        self._split = [tuple(path.split(".", 1)) for path in self.paths]
+        self._keys = tuple(keys) or (b"",)
+
+    def digest_of(self, event: Prediction | Label) -> bytes:
+        """16 bytes, or `NOBODY`."""
+        for root, name in self._split:
+            fields = getattr(event, root, None)
+            if fields:
+                found = _look_up(fields, name)
+                if found is not None:
+                    return _digest(found, self._keys[0])
+        return NOBODY
+
+    def digests(self, subject: str) -> list[bytes]:
+        """Every hash under which records of this subject may be stored, the newest key's first."""
+        return [_digest(subject, key) for key in self._keys]
+
+
+def _digest(subject: str, key: bytes) -> bytes:
+    content = subject.encode("utf-8", "surrogatepass")
+    return blake2b(content, digest_size=DIGEST_BYTES, key=key, person=_PERSON).digest()
+
+
+def _look_up(fields: Mapping[str, Any], name: str) -> str | None:
+    if name in fields:
+        return _as_id(fields[name])
+    first, _, rest = name.partition(".")
+    below = fields.get(first) if rest else None
+    return _look_up(below, rest) if isinstance(below, dict) else None
+
+
+def _as_id(value: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
