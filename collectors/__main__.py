@@ -80,7 +80,7 @@ def run(group: str, config: settings.Settings) -> None:
         topics: tuple[str, ...] = bootstrap.topics(config)
         handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
     else:
-        topics = (config.kafka.predictions_topic,)
+        topics = bootstrap.embed_topics(config)
         # Encoding is slow: a full ingest batch would outlast the time that Kafka waits between two polls.
         records = min(limits.batch_records, 4 * config.embedder.batch_size)
         handler, sizing = _Embedding(bootstrap.make_embed(config, store)), Sizing(records, records, TARGET_S)

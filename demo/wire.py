@@ -51,7 +51,7 @@ class Wire:
 
     def mark(self) -> dict[Partition, int]:
         """Where the logs end now."""
-        return topic_ends(bootstrap.client_config(self._config), bootstrap.topics(self._config))
+        return topic_ends(bootstrap.client_config(self._config), bootstrap.own_topics(self._config))
 
     def close(self) -> None:
         """Let go of the broker."""
@@ -72,7 +72,7 @@ class Stored:
 
     def __init__(self, config: Settings, engine: Engine) -> None:
         self._engine = engine
-        everything, predictions = bootstrap.topics(config), (config.kafka.predictions_topic,)
+        everything, predictions = bootstrap.own_topics(config), (config.kafka.predictions_topic,)
         self._groups = {bootstrap.group(config, "ingest"): everything, bootstrap.group(config, "embed"): predictions}
 
     def has(self, mark: Mapping[Partition, int]) -> bool:

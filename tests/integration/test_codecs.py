@@ -27,7 +27,7 @@ PREDICTION = {
 
 
 def with_confluent(servers: str, topic: str, codec: str, values: list[bytes]) -> None:
-    producer = Producer({"bootstrap.servers": servers, "compression.codec": codec, "linger.ms": 50})
+    producer = Producer({"bootstrap.servers": servers, "compression.codec": codec, "linger.ms": 50, "log_level": 0})
     for value in values:
         producer.produce(topic, value, headers=[("codec", codec.encode())])
     assert producer.flush(30) == 0
