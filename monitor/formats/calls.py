@@ -107,7 +107,7 @@ class Calls:
         failure = call.outcome or {}
         status = {"status": failure["status"]} if failure else {}
         rows = [over(asked, failure, said, status) for asked, said in _matched(request.rows, response.rows)]
-        call_id = call.id or request.id or response.id
+        call_id = call.id or request.id or response.id or response.answer_id
         return [_prediction(over(base, row), one, ts) for one, row in with_ids(call_id, rows, "id")]
 
     def _request(self, call: Call) -> Read | None:

@@ -2,13 +2,11 @@
 
 Kafka Protocol Binding for CloudEvents 1.0.2, section 3, and JSON Event Format 1.0.2, sections 2 to 4
 (https://github.com/cloudevents/spec). Attributes are record headers `ce_NAME`; HTTP's spelling `ce-NAME` is read too,
-because bridges pass it on.
+because bridges pass it on. The content type need not tell structured mode: the Python SDK writes that of the data.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +18,7 @@ from monitor.domain.events import Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.limits import refuse_nul, storable
+from monitor.formats.payloads.values import bytes_of
 
 STRUCTURED = "application/cloudevents"
 BATCH = "application/cloudevents-batch"
@@ -44,15 +43,17 @@ _read_batch = msgspec.json.Decoder(list[Raw]).decode
 
 
 def cloud_events(record: Record) -> Sequence[CloudEvent]:
-    """The events of a record: one, or all of a batch. Without an attribute anywhere it is one event without a type.
+    """The events of a record: one, or all of a batch.
 
     Raises:
-        InvalidEvent: structured mode, and not the JSON that it should be.
+        InvalidEvent: an event has no type, or structured mode is not the JSON that it should be.
     """
     event = _binary(record)
     kind = event.content_type.lower()
-    if not kind.startswith(STRUCTURED):
+    if event["type"]:
         return (event,)
+    if not kind.startswith(STRUCTURED) and b'"specversion"' not in record.value:
+        raise InvalidEvent(Rejection.INVALID, "ce_type: no CloudEvent, neither in the headers nor in the value")
     refuse_nul(record.value)
     try:
         parts = _read_batch(record.value) if kind.startswith(BATCH) else (record.value,)
@@ -76,6 +77,8 @@ def _structured(raw: bytes | Raw) -> CloudEvent:
     members = _read_members(raw)
     data = _data(members.pop("data", None), members.pop("data_base64", None))
     attributes = {name.lower(): _text(value) for name, value in members.items()}
+    if not attributes.get("type"):
+        raise InvalidEvent(Rejection.INVALID, "type: the CloudEvent has none")
     return CloudEvent(attributes, attributes.get("datacontenttype", "application/json"), data)
 
 
@@ -89,7 +92,4 @@ def _data(data: Raw | None, data_base64: Raw | None) -> bytes:
     if data_base64 is None:
         content = bytes(data or b"")
         return _read_text(content).encode() if content.startswith(b'"') else content
-    try:
-        return base64.b64decode(_read_text(data_base64), validate=True)
-    except binascii.Error as error:
-        raise InvalidEvent(Rejection.UNREADABLE, f"data_base64 is no base64: {error}") from None
+    return bytes_of(_read_text(data_base64), "data_base64")

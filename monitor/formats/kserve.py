@@ -14,7 +14,7 @@ import msgspec
 
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Record
-from monitor.formats.cloudevents import STRUCTURED, CloudEvent, cloud_events
+from monitor.formats.cloudevents import CloudEvent, cloud_events
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import has_prefix
 from monitor.formats.moments import moment, record_time
@@ -40,8 +40,7 @@ def recognises(record: Record) -> bool:
     """A CloudEvent of KServe's types, in binary or structured mode."""
     if has_prefix(record, _TYPE_HEADERS, _TYPES):
         return True
-    structured = has_prefix(record, ("content-type",), (STRUCTURED.encode(),))
-    return structured and any(kind in record.value for kind in _TYPES)
+    return b'"specversion"' in record.value and any(kind in record.value for kind in _TYPES)
 
 
 def decoder(options: FormatOptions) -> Decoder:

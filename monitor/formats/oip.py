@@ -9,7 +9,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from monitor.domain.events import Rejection
 from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
 from monitor.formats.calls import Call, Calls, Envelope, bare, from_envelope
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import headers_of
@@ -18,10 +20,12 @@ from monitor.formats.payloads.framing import decoded, demand_content, refusing
 
 
 class TensorLog(Envelope, gc=False):
-    """The envelope, and the members by which the bare body of a request is known."""
+    """The envelope, and the members by which bare bodies are known."""
 
     inputs: Raw | UnsetType = UNSET
     instances: Raw | UnsetType = UNSET
+    outputs: Raw | UnsetType = UNSET
+    predictions: Raw | UnsetType = UNSET
 
 
 _to_log = msgspec.json.Decoder(TensorLog).decode
@@ -54,4 +58,8 @@ def _call(record: Record) -> Call:
     if log.request is not UNSET or log.response is not UNSET:
         return from_envelope(log, headers_of(record))
     asked = log.inputs is not UNSET or log.instances is not UNSET
+    if not asked and log.outputs is UNSET and log.predictions is UNSET and log.error is None:
+        raise InvalidEvent(
+            Rejection.INVALID, "no request, response, inputs, instances, outputs, predictions or error in the record"
+        )
     return bare("request" if asked else "response", record)

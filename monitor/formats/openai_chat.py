@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from monitor.domain.events import Rejection
 from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
 from monitor.formats.calls import Call, Calls, Envelope, bare, body_of, from_envelope
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import headers_of
@@ -81,6 +83,8 @@ def _call(record: Record) -> Call:
         return from_envelope(log, headers)
     if log.startTime is not None or log.response is not UNSET:
         return _from_litellm(log)
+    if log.messages is UNSET and log.choices is UNSET and log.error is None:
+        raise InvalidEvent(Rejection.INVALID, "no request, response, messages, choices or error in the record")
     return bare("request" if log.messages is not UNSET else "response", record)
 
 

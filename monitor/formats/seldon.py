@@ -68,7 +68,9 @@ def decoder(options: FormatOptions) -> Decoder:
 
     def decode(record: Record) -> Sequence[Decoded]:
         headers = _headers(record)
-        kind = headers.get("type", "")
+        kind = headers.get("type")
+        if not kind:
+            raise InvalidEvent(Rejection.INVALID, "type: the record has no such header")
         ts = moment(headers["time"], "ce_time") if "time" in headers else record_time(record, "ce_time")
         if kind == FEEDBACK:
             return _labels(record.value, headers, ts, roles)

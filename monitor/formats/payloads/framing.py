@@ -28,7 +28,9 @@ class Read:
 
     rows: list[Fields]
     id: str = ""
-    """Of the call, as the body has it."""
+    """Of the call, as the bodies of both sides have it."""
+    answer_id: str = ""
+    """Of the answer alone: chat completions give one, but requests do not know it."""
     model: str = ""
     version: str = ""
     created: Any = None

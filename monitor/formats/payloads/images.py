@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from hashlib import sha256
 from typing import Any
 
@@ -52,7 +51,7 @@ def in_words(image: dict[str, Any]) -> dict[str, Any]:
         return {"ref": ref}
     try:
         content = base64.b64decode(ref.partition(_BASE64)[2], validate=True)
-    except binascii.Error:
+    except ValueError:
         return {"bytes": image.get("bytes", len(ref))}
     return {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
 

@@ -53,14 +53,14 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     if chat_stream.is_stream(body):
         refuse_nul(body)
         fields, streamed = chat_stream.from_stream(body)
-        return Read([fields], streamed.id, streamed.model, created=streamed.created)
+        return Read([fields], answer_id=streamed.id, model=streamed.model, created=streamed.created)
     if not body.startswith(b"{"):
         refuse_nul(body)
         return Read(_predictions(body, roles))
     response, head, tail = decoded(_body.decode, body)
     if response.choices or response.object in _CHAT:
         fields = chat_response.from_response(response)
-        return Read([fields], word(response.id), response.model, created=response.created)
+        return Read([fields], answer_id=word(response.id), model=response.model, created=response.created)
     if response.error is not None:
         return Read([from_error(response.error)], word(response.id))
     return _other(response, head, tail, roles, embedder)
@@ -71,7 +71,9 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
         version = word(response.model_version)
         vectors = f"{embedder}@{version}" if version else embedder
         rows = oip.response_rows(_tensors.decode(response.outputs), tail, roles, vectors)
-        return Read([over(_OK, row) for row in rows], word(response.id), word(response.model_name), version)
+        return Read(
+            [over(_OK, row) for row in rows], word(response.id), model=word(response.model_name), version=version
+        )
     if response.predictions is not UNSET:
         return Read(_predictions(response.predictions, roles))
     if _is_seldon(response):

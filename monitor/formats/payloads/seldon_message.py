@@ -5,8 +5,6 @@ Seldon Core, "SeldonMessage" (https://github.com/SeldonIO/seldon-core/blob/v1.18
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from typing import Any
 
@@ -19,7 +17,7 @@ from monitor.formats.payloads.answers import are_probabilities, candidates
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields
-from monitor.formats.payloads.values import short
+from monitor.formats.payloads.values import bytes_of, short
 
 
 class DenseTensor(Struct, gc=False):
@@ -124,7 +122,7 @@ def _items(message: SeldonMessage) -> tuple[list[str], list[Any]]:
     if message.jsonData is not None:
         return [], message.jsonData if isinstance(message.jsonData, list) else [message.jsonData]
     if message.binData is not None:
-        return [], [_decoded(message.binData)]
+        return [], [bytes_of(message.binData, "binData")]
     data = message.data
     if data is None:
         return [], [[]]
@@ -142,13 +140,6 @@ def _rows_of(tensor: DenseTensor) -> list[Any]:
         return tensor.values
     size = len(tensor.values) // shape[0]
     return [tensor.values[start : start + size] for start in range(0, len(tensor.values), size)]
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise InvalidEvent(Rejection.UNREADABLE, f"binData is no base64: {error}") from None
 
 
 def _only(item: Any) -> Any:

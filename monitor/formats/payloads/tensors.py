@@ -7,8 +7,6 @@ major, BYTES elements each behind a 4-byte length. BF16 is the upper half of a 3
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from typing import Any, Final
 
@@ -18,6 +16,7 @@ from msgspec import Raw, Struct
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats.payloads.values import bytes_of
 
 MAX_ELEMENTS = 4_000_000
 _LENGTH = 4
@@ -126,8 +125,5 @@ def _texts(tensor: Tensor, raw: bytes) -> list[bytes]:
 def _plain(tensor: Tensor, element: Any) -> Any:
     """MLServer's content type `base64` says that a text of JSON holds bytes."""
     if isinstance(element, str) and (tensor.parameters or {}).get("content_type") == "base64":
-        try:
-            return base64.b64decode(element, validate=True)
-        except binascii.Error as error:
-            raise tensor.fault(f"an element is no base64: {error}") from None
+        return bytes_of(element, f"tensor {tensor.name[:64]!r}: an element")
     return element

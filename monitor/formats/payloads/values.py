@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from monitor.domain.events import Rejection
@@ -30,6 +31,18 @@ def text_of(value: Any) -> str | None:
         case [first, *_] if not isinstance(first, list):
             return text_of(first)
     return None
+
+
+def bytes_of(base64_text: str, name: str) -> bytes:
+    """What a text in base64 holds.
+
+    Raises:
+        InvalidEvent: it is no base64; `name` says where it stood.
+    """
+    try:
+        return base64.b64decode(base64_text, validate=True)
+    except ValueError as error:
+        raise InvalidEvent(Rejection.UNREADABLE, f"{name} is no base64: {error}") from None
 
 
 def short(value: Any) -> str | float | None:

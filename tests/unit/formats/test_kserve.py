@@ -27,6 +27,7 @@ REQUEST = {
     "ce_time": "2025-11-21T10:00:00Z",
     "ce_inferenceservicename": "llava",
 }
+STRUCTURED = {"content-type": "application/cloudevents+json"}
 RESPONSE = {**REQUEST, "ce_type": "org.kubeflow.serving.inference.response", "ce_time": "2025-11-21T10:00:01.5Z"}
 
 
@@ -119,7 +120,7 @@ def test_a_batch_of_events_is_read_one_by_one(sample: Sample) -> None:
 @pytest.mark.parametrize("content", ['{"predictions": ["red"]}', 'data: {"choices": []}\n\n'])
 def test_structured_data_may_be_a_text_that_holds_the_body(content: str) -> None:
     event = {name[3:]: value for name, value in RESPONSE.items()} | {"data": content}
-    one = record(event, {"content-type": "application/cloudevents+json"})
+    one = record(event, STRUCTURED)
     (half,) = halves(one)
     assert half.fields["status"] == ("ok" if content.startswith("{") else "error")
 
@@ -145,7 +146,14 @@ def test_a_trace_is_known_by_the_id_in_its_parent() -> None:
 
 def test_events_of_other_types_say_nothing() -> None:
     assert halves(record({}, {**REQUEST, "ce_type": "io.argoproj.workflow"})) == []
-    assert halves(record(b"", {})) == []
+
+
+@pytest.mark.parametrize("name", ["kserve/sdk_binary", "kserve/sdk_structured"])
+def test_what_the_cloudevents_sdk_writes_is_read(sample: Sample, name: str) -> None:
+    """Its structured records are labelled with the content type of their data."""
+    (half,) = halves(sample(name), FormatOptions(slices={"region": "x-region"}))
+    assert (half.pair_id, half.fields["input"]["prompt"]) == ("k-1", "What is this?")
+    assert (half.fields["slices"], half.fields["model"]["name"]) == ({"region": "eu"}, "llava")
 
 
 def test_without_ce_time_the_records_own_time_counts() -> None:
@@ -173,6 +181,8 @@ def test_an_answer_that_is_an_error_counts_as_one() -> None:
     ("value", "headers", "reason", "word"),
     [
         (b"", REQUEST, Rejection.UNREADABLE, "empty"),
+        (b'{"instances": [1]}', {}, Rejection.INVALID, "ce_type"),
+        (b'{"specversion": "1.0", "data": {}}', {}, Rejection.INVALID, "type"),
         (b"\x00\x01", REQUEST, Rejection.UNREADABLE, "request"),
         (b'{"instances": ["a\\u0000b"]}', REQUEST, Rejection.UNSTORABLE, "NUL"),
         (b'{"messages": [{"content": 5}]}', REQUEST, Rejection.INVALID, "messages"),
@@ -182,7 +192,7 @@ def test_an_answer_that_is_an_error_counts_as_one() -> None:
         (b'{"instances": ' + b"[" * 100_000, REQUEST, Rejection.UNREADABLE, "request"),
         (json.dumps({"instances": [1] * 1025}).encode(), REQUEST, Rejection.INVALID, "1025"),
         (b"[1", {"content-type": "application/cloudevents-batch+json"}, Rejection.UNREADABLE, "CloudEvent"),
-        (b'{"data_base64": "?"}', {"content-type": "application/cloudevents+json"}, Rejection.UNREADABLE, "base64"),
+        (b'{"type": "t", "data_base64": "?"}', STRUCTURED, Rejection.UNREADABLE, "base64"),
     ],
 )
 def test_what_cannot_be_accepted_is_refused_with_its_reason(
@@ -218,7 +228,7 @@ def test_what_a_chat_says_comes_out_as_it_went_in(prompt: str, answer: str, stru
         if structured:
             event = {name[3:]: value for name, value in headers.items()}
             event["data_base64"] = base64.b64encode(one.value).decode()
-            one = record(event, {"content-type": "application/cloudevents+json"})
+            one = record(event, STRUCTURED)
         pair.extend(halves(one))
     prediction = join(*pair)
     assert (prediction.input.prompt, prediction.output.answer) == (prompt, answer)
