@@ -12,9 +12,11 @@ from monitor.domain.events import SCHEMAS, Event, Extra, Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.decoder import Decoder
-from monitor.formats.limits import demand_shallow, refuse_nul
+from monitor.formats.limits import MAX_DEPTH, demand_shallow, refuse_nul
 from monitor.formats.options import FormatOptions
 
+OWN_DEPTH = 8
+"""Levels of the contract itself, at most."""
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
@@ -49,6 +51,7 @@ def _decode_with_extra(raw: bytes) -> Event:
     """The slow path: move what the contract does not know into `extra`, keyed by its dotted path."""
     record = _parse(raw)
     schema = _schema_of(record)
+    demand_shallow(record, MAX_DEPTH + OWN_DEPTH)
     extra: Extra = {}
     known = _keep_known(record, SCHEMAS[schema], "", extra)
     known["schema"] = schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,10 @@ from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
 from monitor.store.predictions import Arrival
+
+log = logging.getLogger(__name__)
+
+OUR_FAULT = "a fault of Snellen's, please report it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +133,21 @@ class Triage:
 
 
 def triage(records: Iterable[Record], decoders: Mapping[str, Decoder], limits: Limits, now: datetime) -> Triage:
-    """Decode every record with its topic's decoder; whatever cannot be accepted is refused with its reason."""
+    """Decode every record with its topic's decoder; whatever cannot be accepted is refused with its reason.
+
+    That includes what a decoder lets out that it should not: a fault of ours is logged and costs one record, where it
+    would stop the partition for good.
+    """
     sorted_out = Triage()
     for record in records:
         try:
             said = _read(record, decoders[record.partition.topic], limits)
+            _sort(said, record, sorted_out, limits, now)
         except InvalidEvent as error:
             sorted_out.rejected.append(Rejected(record, error.reason, str(error)))
-        else:
-            _sort(said, record, sorted_out, limits, now)
+        except Exception as error:
+            log.exception("a record could not be read, by a fault of ours", extra={"offset": record.offset})
+            sorted_out.rejected.append(Rejected(record, Rejection.UNREADABLE, f"{OUR_FAULT}: {error!r}"))
     return sorted_out
 
 
