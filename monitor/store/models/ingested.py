@@ -38,7 +38,12 @@ class Arrival(Base):
 
 class Prediction(Base):
     __tablename__ = "predictions"
-    __table_args__ = (Index("ix_predictions_replayed", "ts", postgresql_where=text("replay IS NOT NULL")), BY_DAY)
+    __table_args__ = (
+        Index("ix_predictions_replayed", "ts", postgresql_where=text("replay IS NOT NULL")),
+        Index("ix_predictions_subject_hash", "subject_hash", postgresql_where=text("subject_hash <> ''::bytea")),
+        Index("ix_predictions_unread", "ts", postgresql_where=text("subject_hash IS NULL")),
+        BY_DAY,
+    )
 
     ts: Mapped[datetime] = mapped_column(primary_key=True)
     request_id: Mapped[str] = mapped_column(primary_key=True)
@@ -62,6 +67,8 @@ class Prediction(Base):
     candidates: Mapped[list[Any] | None]
     detail: Mapped[dict[str, Any] | None]
     """The rest of the event as it came: image size and hash, template, context, tokens, trace, extra."""
+    subject_hash: Mapped[bytes | None]
+    """Of the person it is about, see `monitor.privacy.subject`; empty: nobody; NULL: nobody looked."""
 
 
 class Embedder(Base):

@@ -20,8 +20,8 @@ class LabelTask(Base):
 
     __tablename__ = "label_tasks"
 
+    ts: Mapped[datetime] = mapped_column(primary_key=True)
     request_id: Mapped[str] = mapped_column(primary_key=True)
-    ts: Mapped[datetime] = mapped_column(index=True)
     stratum: Mapped[str]
     inclusion_probability: Mapped[float]
 
@@ -33,6 +33,7 @@ class Label(Base):
     __table_args__ = (
         Index("ix_labels_request_id", "request_id"),
         Index("ix_labels_ts", "ts"),
+        Index("ix_labels_subject_hash", "subject_hash", postgresql_where=text("subject_hash <> ''::bytea")),
         Index("ix_labels_unscored", "request_id", postgresql_where=text("NOT scored")),
     )
 
@@ -50,6 +51,8 @@ class Label(Base):
     extra: Mapped[dict[str, Any] | None]
     replay: Mapped[str | None]
     scored: Mapped[bool] = mapped_column(server_default=text("false"))
+    subject_hash: Mapped[bytes | None]
+    """As that of predictions."""
 
 
 class Verdict(Base):

@@ -66,6 +66,8 @@ class DeadLetter(Base):
     reason: Mapped[str]
     detail: Mapped[str]
     raw: Mapped[bytes]
+    digest: Mapped[bytes | None]
+    """SHA-256 of the bytes as they came, where `raw` holds others or none."""
     key: Mapped[bytes | None]
     headers: Mapped[bytes | None]
     """JSON of [name, base64] pairs: their names may hold characters that jsonb does not."""
