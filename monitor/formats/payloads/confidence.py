@@ -49,7 +49,7 @@ def confidence(tokens: Sequence[Token]) -> float | None:
         if token.logprob <= UNKNOWN:
             return None
         total += token.logprob
-    return min(1.0, math.exp(total / len(tokens)))
+    return math.exp(min(0.0, total / len(tokens)))
 
 
 def alternatives(token: Token) -> list[dict[str, str | float]]:
@@ -58,7 +58,7 @@ def alternatives(token: Token) -> list[dict[str, str | float]]:
     for top in token.top_logprobs or ():
         text = top.token.strip()
         if top.logprob > UNKNOWN and not _is_empty(text):
-            best[text] = max(best.get(text, 0.0), min(1.0, math.exp(top.logprob)))
+            best[text] = max(best.get(text, 0.0), math.exp(min(0.0, top.logprob)))
     ordered = sorted(best.items(), key=lambda one: -one[1])
     return [{"answer": answer, "score": score} for answer, score in ordered]
 

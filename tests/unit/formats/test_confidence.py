@@ -44,6 +44,11 @@ def test_nothing_is_said_without_tokens_or_with_an_unknown_one() -> None:
     assert confidence(tokens(("a", -1), ("mug", -9999.0))) is None
 
 
+def test_more_than_certain_is_certain() -> None:
+    assert confidence(tokens(("mug", 4261.0))) == 1.0
+    assert alternatives(Token("mug", 0, [TopToken("mug", 1e300)])) == [{"answer": "mug", "score": 1.0}]
+
+
 def test_alternatives_are_distinct_texts_the_likeliest_first() -> None:
     top = [
         TopToken("no", -2.0),
