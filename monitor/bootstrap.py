@@ -193,6 +193,7 @@ def make_embedder(settings: Settings) -> Embedder:
         embedder.model,
         embedder.pretrained,
         device=embedder.device,
+        precision=embedder.precision,
         batch_size=embedder.batch_size,
         threads=embedder.threads,
     )

@@ -155,6 +155,9 @@ class Embedder(Strict, frozen=True):
     """An open_clip tag such as `laion2b_s34b_b79k`, or a checkpoint file; none for `local-dir:`."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: CUDA where there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the model computes in. `auto`: bfloat16 where the processor multiplies it, else float32. Name it where
+    workers differ: vectors of two precisions are never compared."""
     batch_size: Positive = 64
     """Pictures or texts encoded at once."""
     threads: Positive = 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import PIL.Image
 
 from monitor.domain.events import Image, Prediction
+from monitor.embedding.ahead import ahead
 from monitor.embedding.recent import RecentVectors, Vector
 from monitor.embedding.refusals import RefusedImage
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:  # torch takes seconds and 300 MB: a collector that only inges
 log = logging.getLogger(__name__)
 
 OpenImage = Callable[[Image], PIL.Image.Image]
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Embedder:
 
     Args:
         open_image: raises RefusedImage for what it does not open.
-        threads: that decode pictures while others are encoded.
+        threads: that open and decode pictures while others are encoded.
         remembered: vectors that are kept from batch to batch.
     """
 
@@ -75,28 +75,40 @@ class Embedder:
         )
 
     def _encode_images(self, images: Mapping[str, Image]) -> tuple[dict[str, Vector], dict[str, str]]:
-        """Vectors of those that could be opened, and the reasons of the others."""
-        opened: list[str] = []
+        """Vectors of those that could be opened, and the reasons of the others. Equal pixels are encoded once."""
+        content: dict[str, str] = {}
+        found: dict[str, Vector] = {}
         refused: dict[str, str] = {}
+        new: dict[str, None] = {}
 
         def prepared() -> Iterator[torch.Tensor]:
-            ahead = 2 * self._threads
-            for key, result in zip(images, _ahead(self._pool, self._prepare, images.values(), ahead), strict=True):
+            depth = self.encoder.batch_size + 2 * self._threads  # the next batch is ready when the last one is done
+            for key, result in zip(images, ahead(self._pool, self._prepare, images.values(), depth), strict=True):
                 if isinstance(result, RefusedImage):
                     refused[key] = result.reason
                     self._report(result)
-                else:
-                    opened.append(key)
-                    yield result
+                    continue
+                content[key], pixels = digest, _ = result
+                if (known := self._recent.get(digest)) is not None:
+                    found[digest] = known
+                elif digest not in new:
+                    new[digest] = None
+                    yield pixels
 
         matrix = self.encoder.encode_prepared(prepared())
-        return dict(zip(opened, matrix, strict=True)), refused
+        encoded = dict(zip(new, matrix, strict=True))
+        for digest, vector in encoded.items():
+            self._recent.put(digest, vector)
+        found |= encoded
+        return {key: found[digest] for key, digest in content.items()}, refused
 
-    def _prepare(self, image: Image) -> torch.Tensor | RefusedImage:
+    def _prepare(self, image: Image) -> tuple[str, torch.Tensor] | RefusedImage:
+        """A name for its pixels, and these: two files of one picture differ in their metadata at times."""
         try:
-            return self.encoder.prepare(self._open_image(image))
+            pixels = self.encoder.prepare(self._open_image(image))
         except RefusedImage as refusal:
             return refusal
+        return f"pixels {blake2b(pixels.numpy().data, digest_size=16).hexdigest()}", pixels
 
     def _remember(self, sides: Mapping[str, Image | str], vectors: Mapping[str, Vector]) -> None:
         for key, side in sides.items():
@@ -133,14 +145,3 @@ def _key(side: Image | str) -> str:
 def _lasting(side: Image | str) -> bool:
     """Does the key hold beyond the batch? A file may be overwritten under the same name: a camera's last frame."""
     return isinstance(side, str) or side.sha256 is not None or (side.ref or "").startswith("data:")
-
-
-def _ahead(pool: Executor, function: Callable[[A], B], items: Iterable[A], ahead: int) -> Iterator[B]:
-    """The results in order, computed up to `ahead` items before they are asked for: memory stays bounded."""
-    waiting: deque[Future[B]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -1,6 +1,7 @@
 """Which encoder made a vector: two of the same fingerprint may be compared, others never.
 
-The path and the device are no part of it: a copy elsewhere, or a run on a GPU, makes the same vectors.
+The path and the device are no part of it: a copy elsewhere, or a run on a GPU, makes the same vectors. The precision
+is, where it is not float32.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ PROBE = "Wie viele rote Würfel? 有几个红色的方块? How many RED cubes, 3
 """Tokenised to tell vocabularies and clean-up rules apart."""
 
 
-def describe(loaded: LoadedModel, context_length: int) -> dict[str, Any]:
-    """Everything that shapes a vector, as plain JSON values."""
-    description = {
+def describe(loaded: LoadedModel, context_length: int, dtype: torch.dtype) -> dict[str, Any]:
+    """Everything that shapes a vector, as plain JSON values; `loaded` as it was loaded, `dtype` what it computes in."""
+    description: dict[str, Any] = {
         "name": loaded.name,
         "architecture": loaded.architecture,
         "weights": weights_hash(loaded.model),
@@ -34,6 +35,8 @@ def describe(loaded: LoadedModel, context_length: int) -> dict[str, Any]:
         },
         "preparation": PREPARATION,
     }
+    if dtype != torch.float32:  # fingerprints of float32 are older than this entry
+        description["precision"] = str(dtype).removeprefix("torch.")
     plain: dict[str, Any] = json.loads(json.dumps(description))  # tuples become lists
     return plain
 

@@ -126,6 +126,27 @@ def test_a_file_is_opened_anew_in_each_batch_since_it_may_have_been_overwritten(
     assert first @ second < 0.999
 
 
+def test_equal_pictures_are_encoded_once_whatever_they_are_called(
+    encoder: CountingEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    def counted(pixels: Iterable[Any]) -> Any:
+        pixels = list(pixels)
+        encoded.append(len(pixels))
+        return Encoder.encode_prepared(encoder, pixels)
+
+    monkeypatch.setattr(encoder, "encode_prepared", counted)
+    embedder = Embedder(encoder, colour)
+    first = embedder.embed([prediction("red"), prediction("#ff0000"), prediction("blue")]).vectors
+    second = embedder.embed([prediction("#f00"), prediction("#00f"), prediction("lime")]).vectors
+    assert encoded == [2, 1]
+    for one, other in ((first[0], first[1]), (first[0], second[0]), (first[2], second[1])):
+        np.testing.assert_array_equal(one["image"], other["image"])
+    lime = Embedder(encoder, colour).embed([prediction("lime")]).vectors[0]["image"]
+    np.testing.assert_allclose(second[2]["image"], lime, atol=1e-6)
+
+
 def test_a_refused_picture_is_counted_and_costs_no_other_vector(
     encoder: CountingEncoder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -178,7 +199,7 @@ def test_only_a_few_pictures_are_decoded_ahead(encoder: CountingEncoder, monkeyp
     monkeypatch.setattr(encoder, "encode_prepared", encode)
     Embedder(encoder, note, threads=2).embed([prediction(f"#{shade:06x}") for shade in range(200)])
     assert len(opened) == 200
-    assert opened_at_first[0] <= 2 * 2 + 1
+    assert opened_at_first[0] <= encoder.batch_size + 2 * 2 + 1
 
 
 def test_the_vector_that_was_not_asked_for_the_longest_is_forgotten_first() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import open_clip
@@ -10,8 +12,13 @@ from PIL import Image
 
 from monitor.embedding import encoder as encoder_module
 from monitor.embedding.encoder import Encoder
+from monitor.embedding.precision import multiplies_bfloat16
 from monitor.errors import SettingsError
 
+Write = Callable[..., str]
+needs_bfloat16 = pytest.mark.skipif(
+    not multiplies_bfloat16(torch.device("cpu")), reason="this processor does not multiply bfloat16"
+)
 RNG = np.random.default_rng(7)
 PICTURES = [Image.fromarray(RNG.integers(0, 256, (30 + 5 * i, 60, 3), dtype=np.uint8)) for i in range(7)]
 TEXTS = ["a red cube", "Wie viele Würfel?", "", "几个", "one two three " * 40, "x" * 50, "a red  cube"]
@@ -55,20 +62,43 @@ def test_nothing_in_nothing_out(encoder: Encoder) -> None:
     assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, 16)
 
 
-def test_pictures_may_come_lazily_and_are_read_batch_by_batch(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events: list[str] = []
+@pytest.mark.parametrize("changes", [{}, {"resize_mode": "longest"}, {"resize_mode": "squash"}])
+def test_preparing_in_two_steps_is_what_open_clip_does_in_one(write_model: Write, changes: dict[str, str]) -> None:
+    model = write_model(preprocess=changes)
+    _, _, preprocess = open_clip.create_model_and_transforms(model)
+    encoder = Encoder(model)
+    pixels = torch.stack([encoder.prepare(one) for one in PICTURES])
+    assert pixels.dtype == torch.uint8
+    expected = torch.stack([preprocess(one) for one in PICTURES])
+    assert torch.equal(encoder._preparation.normalised(pixels), expected)
 
-    def pictures() -> object:
-        for one in PICTURES[:4]:
-            events.append("read")
-            yield one
 
-    encode = encoder._model.encode_image
-    monkeypatch.setattr(encoder._model, "encode_image", lambda batch: (events.append("encode"), encode(batch))[1])
-    encoder.encode_images(pictures())
-    assert events == ["read", "read", "read", "encode", "read", "encode"]
+def test_of_pictures_that_come_lazily_only_a_few_batches_are_held(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(tiny, batch_size=4, threads=2)
+    read = encoded = most = 0
+    lock = threading.Lock()
+
+    def pictures() -> Iterator[Image.Image]:
+        nonlocal read, most
+        for number in range(60):
+            with lock:
+                read += 1
+                most = max(most, read - encoded)
+            yield PICTURES[number % 7]
+
+    features = encoder._image_features
+
+    def counted(pixels: list[torch.Tensor]) -> torch.Tensor:
+        nonlocal encoded
+        time.sleep(0.01)
+        result = features(pixels)
+        with lock:
+            encoded += len(pixels)
+        return result
+
+    monkeypatch.setattr(encoder, "_image_features", counted)
+    assert encoder.encode_images(pictures()).shape == (60, 16)
+    assert 4 <= most <= 2 * 4
 
 
 def test_a_word_of_a_hundred_thousand_letters_takes_no_longer_than_its_beginning(encoder: Encoder) -> None:
@@ -92,15 +122,39 @@ def test_the_tokeniser_forgets_words_but_not_its_special_tokens(tiny: str, monke
     np.testing.assert_array_equal(encoder.encode_texts([special]), before)
 
 
-def test_it_uses_as_many_threads_as_it_is_given(tiny: str) -> None:
-    threads = torch.get_num_threads()
-    try:
-        Encoder(tiny, threads=2)
-        assert torch.get_num_threads() == 2
-        Encoder(tiny, threads=1)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(threads)
+def test_as_many_batches_are_encoded_at_once_as_it_has_threads(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(tiny, batch_size=4, threads=2)
+    expected = encoder.encode_images(PICTURES[:4])
+    meeting = threading.Barrier(2)
+    features = encoder._image_features
+    monkeypatch.setattr(encoder, "_image_features", lambda pixels: (meeting.wait(10), features(pixels))[1])
+    np.testing.assert_array_equal(encoder.encode_images(PICTURES[:4]), expected)
+
+
+@needs_bfloat16
+def test_bfloat16_is_close_to_float32_and_another_embedder(tiny: str, encoder: Encoder) -> None:
+    half = Encoder(tiny, precision="bfloat16")
+    assert half.fingerprint != encoder.fingerprint
+    assert half.detail == encoder.detail | {"precision": "bfloat16"}
+    images, texts = half.encode_images(PICTURES), half.encode_texts(TEXTS)
+    assert images.dtype == texts.dtype == np.float32
+    assert (images * encoder.encode_images(PICTURES)).sum(axis=1).min() > 0.999
+    assert (texts * encoder.encode_texts(TEXTS)).sum(axis=1).min() > 0.999
+    assert not np.array_equal(images, encoder.encode_images(PICTURES))
+
+
+@needs_bfloat16
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(tiny: str) -> None:
+    assert Encoder(tiny, precision="auto").detail["precision"] == "bfloat16"
+
+
+def test_without_such_a_processor_auto_is_float32_and_bfloat16_a_settings_fault(
+    tiny: str, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": False})
+    assert Encoder(tiny, device="cpu", precision="auto").fingerprint == encoder.fingerprint
+    with pytest.raises(SettingsError, match=r"embedder\.precision: this cpu does not multiply bfloat16 .* say float32"):
+        Encoder(tiny, device="cpu", precision="bfloat16")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
