@@ -16,6 +16,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.errors import KafkaError
 
 from monitor.broker.client import ClientConfig, translated
+from monitor.broker.headers import read_any_header_names
 from monitor.broker.topics import Topics
 from monitor.domain.records import Batch, Partition, Record
 
@@ -71,6 +72,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._record_bytes = 1
         """Mean size of the records that came last."""
         self._topics = Topics(config)
+        read_any_header_names()
         with translated("connecting", self._servers):
             self._logs = self._current_logs()
             self._consumer = self._make_consumer()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from monitor.broker import ClientConfig, ensure_topics
@@ -56,6 +57,22 @@ class Servers:
 
     def kill_postgres(self) -> None:
         _kill(self.postgres.process)
+
+    def freeze_postgres(self) -> None:
+        """It accepts connections and never answers, as on a machine that swaps or a disk that hangs."""
+        self._signal_postgres(signal.SIGSTOP)
+
+    def thaw_postgres(self) -> None:
+        self._signal_postgres(signal.SIGCONT)
+
+    def _signal_postgres(self, number: signal.Signals) -> None:
+        identity = self.postgres.process.id
+        assert identity is not None
+        leader = psutil.Process(identity.pid)
+        leader.send_signal(number)  # first, so that it starts no more of the others
+        for process in leader.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def rows(self, query: str, *values: object) -> list[Any]:
         """Rows of a query; a single column comes as plain values."""

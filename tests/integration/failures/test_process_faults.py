@@ -1,0 +1,226 @@
+"""Collectors as processes, while what they depend on hangs, is replaced, or goes back in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from kafka.admin import KafkaAdminClient
+from typer.testing import CliRunner
+
+from monitor.broker import ClientConfig, Sink, ensure_topics
+from monitor.cli import app
+from monitor.embedded.probes import to_libpq
+from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, servers_in, wait_for
+
+pytestmark = pytest.mark.integration
+NOW = datetime.now(UTC) - timedelta(minutes=5)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    yield from servers_in(tmp_path)
+
+
+@pytest.fixture
+def fleet(servers: Servers, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    made: list[Fleet] = []
+
+    def make(**settings: str) -> Fleet:
+        logs = tmp_path / f"fleet{len(made)}"
+        logs.mkdir()
+        made.append(Fleet(servers, logs, settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()
+
+
+def event(index: int, **changes: Any) -> bytes:
+    return msgspec.json.encode(
+        {
+            "schema": "prediction/v1",
+            "request_id": f"r{index}",
+            "ts": NOW.isoformat(),
+            "model": {"name": "m"},
+            "task": "vqa",
+            "status": "ok",
+            **changes,
+        }
+    )
+
+
+def produce(servers: Servers, messages: list[bytes]) -> None:
+    sink = Sink(ClientConfig(servers.broker.bootstrap_servers))
+    for index, one in enumerate(messages):
+        sink.send(servers.topics["predictions"], one, key=str(index))
+    sink.flush()
+    sink.close()
+
+
+def stored(servers: Servers) -> int:
+    return int(servers.rows("SELECT count(*) FROM predictions")[0])
+
+
+def assert_each_once(servers: Servers, count: int) -> None:
+    assert sorted(servers.rows("SELECT request_id FROM predictions")) == sorted(f"r{index}" for index in range(count))
+    assert servers.rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [count]
+
+
+def test_a_postgresql_that_hangs_and_goes_on_costs_nothing(servers: Servers, fleet: Callable[..., Fleet]) -> None:
+    running = fleet()
+    running.start("ingest")
+    produce(servers, [event(index) for index in range(500)])
+    wait_for(lambda: stored(servers) > 0, 30, "something is stored")
+    servers.freeze_postgres()
+    try:
+        produce(servers, [event(index) for index in range(500, 1500)])
+        time.sleep(4)
+    finally:
+        servers.thaw_postgres()
+    wait_for(lambda: stored(servers) == 1500, 30, "all is stored")
+    assert_each_once(servers, 1500)
+    running.leave(running.running[0])
+    assert running.crashes() == []
+
+
+def test_a_collector_stops_in_time_while_postgresql_hangs_and_nothing_is_in_doubt(
+    servers: Servers, fleet: Callable[..., Fleet]
+) -> None:
+    running = fleet()
+    running.start("ingest")
+    produce(servers, [event(index) for index in range(300)])
+    wait_for(lambda: stored(servers) == 300, 30, "something is stored")
+    servers.freeze_postgres()
+    try:
+        produce(servers, [event(index) for index in range(300, 600)])
+        time.sleep(1)
+        began = time.monotonic()
+        running.leave(running.running[0])
+        assert time.monotonic() - began < GRACE_S
+    finally:
+        servers.thaw_postgres()
+    running.start("ingest")
+    wait_for(lambda: stored(servers) == 600, 30, "all is stored")
+    assert_each_once(servers, 600)
+
+
+def test_a_topic_that_is_deleted_made_anew_and_grown_past_the_old_offset_loses_no_record(
+    servers: Servers, fleet: Callable[..., Fleet]
+) -> None:
+    """The trap: the old offset lies inside of the new log, and reading on there would skip what comes before it."""
+    running = fleet()
+    running.start("ingest")
+    produce(servers, [event(index) for index in range(200)])
+    wait_for(lambda: stored(servers) == 200, 30, "the old log is stored")
+    running.leave(running.running[0])
+    config = ClientConfig(servers.broker.bootstrap_servers)
+    admin = KafkaAdminClient(**config.options())
+    admin.delete_topics([servers.topics["predictions"]])
+    admin.close()
+    ensure_topics(config, [servers.topics["predictions"]], 4)
+    produce(servers, [event(index) for index in range(100, 900)])
+    running.start("ingest")
+    wait_for(lambda: stored(servers) == 900, 30, "the new log is stored")
+    assert_each_once(servers, 900)
+    gaps = servers.rows("SELECT reason, resumed_offset FROM stream_gaps WHERE consumer_group = 't-ingest'")
+    assert gaps
+    assert set(gaps) == {("topic was made anew", 0)}
+
+
+def test_a_broker_whose_log_is_gone_and_has_grown_past_the_old_offset_loses_no_record(
+    servers: Servers, fleet: Callable[..., Fleet]
+) -> None:
+    """The collector runs on throughout."""
+    running = fleet()
+    running.start("ingest")
+    produce(servers, [event(index) for index in range(200)])
+    wait_for(lambda: stored(servers) == 200, 30, "the old log is stored")
+    servers.kill_broker()
+    servers.start_broker()
+    produce(servers, [event(index) for index in range(100, 900)])
+    wait_for(lambda: stored(servers) == 900, 60, "the new log is stored")
+    assert_each_once(servers, 900)
+    running.leave(running.running[0])
+    assert running.crashes() == []
+
+
+def test_a_database_restored_from_yesterday_reads_again_what_it_lacks_and_counts_it_once(
+    servers: Servers, fleet: Callable[..., Fleet]
+) -> None:
+    """The offsets are part of the backup, so they go back with the rows."""
+    running = fleet()
+    running.start("ingest")
+    produce(servers, [event(index) for index in range(300)])
+    wait_for(lambda: stored(servers) == 300, 30, "the first part is stored")
+    running.leave(running.running[0])
+    as_admin(servers, "CREATE DATABASE backup OWNER snellen TEMPLATE snellen")
+    running.start("ingest")
+    produce(servers, [event(index) for index in range(300, 700)] + [b"garbage"])
+    wait_for(lambda: stored(servers) == 700, 30, "the second part is stored")
+    running.leave(running.running[0])
+    as_admin(servers, "DROP DATABASE snellen WITH (FORCE)")
+    as_admin(servers, "ALTER DATABASE backup RENAME TO snellen")
+    assert stored(servers) == 300
+    running.start("ingest")
+    wait_for(lambda: stored(servers) == 700, 30, "the second part is stored again")
+    wait_for(lambda: servers.rows("SELECT count(*) FROM dead_letters") == [1], 10, "its garbage is, too")
+    assert_each_once(servers, 700)
+    assert servers.rows("SELECT count(*) FROM stream_gaps") == [0]
+
+
+def test_a_dead_letter_that_is_sent_again_after_the_settings_were_mended_is_accepted_once(
+    servers: Servers, fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", servers.postgres.url)
+    monkeypatch.setenv("SNELLEN_KAFKA__BOOTSTRAP_SERVERS", servers.broker.bootstrap_servers)
+    strict = fleet(SNELLEN_INGEST__MAX_RECORD_BYTES="1000")
+    strict.start("ingest")
+    produce(servers, [event(0), event(1, input={"prompt": "x" * 2000}), b"garbage"])
+    letters = "SELECT reason, resolved_at IS NOT NULL FROM dead_letters ORDER BY id"
+    wait_for(lambda: len(servers.rows(letters)) == 2, 30, "two are refused")
+    strict.leave(strict.running[0])
+    fleet().start("ingest")
+    for again in ((), (), ("--again",)):
+        done = CliRunner().invoke(app, ["dlq", "replay", "--since", "2001-01-01T00:00:00Z", *again])
+        assert done.exit_code == 0, done.output
+    wait_for(lambda: stored(servers) == 2, 30, "the large one is stored")
+    wait_for(lambda: ("oversized", True) in servers.rows(letters), 10, "it is resolved")
+    wait_for(lambda: len(servers.rows(letters)) >= 3, 10, "the garbage is refused again")
+    assert_each_once(servers, 2)
+    assert servers.rows("SELECT replay_of FROM dead_letters WHERE reason = 'oversized'") == [None]
+    first, *others = servers.rows("SELECT replay_of FROM dead_letters WHERE reason = 'unreadable' ORDER BY id")
+    assert first is None
+    assert set(others) == set(servers.rows("SELECT min(id) FROM dead_letters WHERE reason = 'unreadable'"))
+
+
+class NoText(str):
+    """A header's name as another client may write it: Kafka does not check that it is UTF-8."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xff\xfe"
+
+
+def test_a_header_whose_name_is_no_text_stops_nothing(servers: Servers, fleet: Callable[..., Fleet]) -> None:
+    sink = Sink(ClientConfig(servers.broker.bootstrap_servers))
+    topic = servers.topics["predictions"]
+    sink.send(topic, event(0), key="k")
+    sink._queue(topic, event(1), key=b"k", headers=[(NoText("x"), b"\xff")])
+    sink.send(topic, event(2), key="k")
+    sink.flush()
+    sink.close()
+    fleet().start("ingest")
+    wait_for(lambda: stored(servers) == 3, 20, "all is stored")
+    assert_each_once(servers, 3)
+
+
+def as_admin(servers: Servers, statement: str) -> None:
+    with psycopg.connect(to_libpq(servers.postgres.admin_url), autocommit=True) as admin:
+        admin.execute(statement.encode())
