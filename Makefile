@@ -5,11 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check fmt bench soak constraints clean
+.PHONY: help install demo test check fmt bench soak constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+install: $(READY) ## build the environment in .venv
 
 demo: $(READY) ## run Snellen here with a simulated service; prints the address to open
 	@exec $(BIN)/python -m demo
