@@ -40,13 +40,13 @@ class Envelope(Struct, gc=False):
 
     id: Any = None
     request_id: Any = None
-    ts: Any = None
-    timestamp: Any = None
-    created: Any = None
+    ts: str | float | None = None
+    timestamp: str | float | None = None
+    created: str | float | None = None
     request: Raw | UnsetType = UNSET
     response: Raw | UnsetType = UNSET
-    latency_ms: Any = None
-    cost_usd: Any = None
+    latency_ms: float | None = None
+    cost_usd: float | None = None
     status_code: Any = None
     error: Any = None
     model: Any = None
@@ -106,9 +106,9 @@ class Calls:
         base["model"] = self._model(call, request, response)
         failure = call.outcome or {}
         status = {"status": failure["status"]} if failure else {}
-        rows = [over(asked, failure, said, status) for asked, said in _matched(request.rows, response.rows)]
+        rows = [over(base, asked, failure, said, status) for asked, said in _matched(request.rows, response.rows)]
         call_id = call.id or request.id or response.id or response.answer_id
-        return [_prediction(over(base, row), one, ts) for one, row in with_ids(call_id, rows, "id")]
+        return [_prediction(row, one, ts) for one, row in with_ids(call_id, rows, "id")]
 
     def _request(self, call: Call) -> Read | None:
         if call.request is None:
@@ -142,19 +142,20 @@ def from_envelope(envelope: Envelope, headers: Mapping[str, str]) -> Call:
     Raises:
         InvalidEvent: its time is no time.
     """
-    given = next((one for one in (envelope.ts, envelope.timestamp, envelope.created) if one is not None), None)
+    given = envelope.ts or envelope.timestamp or envelope.created
     metadata = envelope.metadata if isinstance(envelope.metadata, dict) else {}
     fields: Fields = {}
-    for name in ("latency_ms", "cost_usd"):
-        if isinstance(value := getattr(envelope, name), int | float):
-            fields[name] = value
+    if envelope.latency_ms is not None:
+        fields["latency_ms"] = envelope.latency_ms
+    if envelope.cost_usd is not None:
+        fields["cost_usd"] = envelope.cost_usd
     if trace_id := word(envelope.trace_id):
         fields["trace_id"] = trace_id
     if extra := {name: kept for name, value in metadata.items() if (kept := short(value)) is not None}:
         fields["extra"] = {"metadata": extra}
     return Call(
         word(envelope.id) or word(envelope.request_id) or id_of(headers),
-        moment(given, "ts") if isinstance(given, str | int | float) else None,
+        moment(given, "ts") if given else None,
         body_of(envelope.request),
         body_of(envelope.response),
         word(envelope.model),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -27,13 +28,19 @@ _PREFIXES = ("ce_", "ce-")
 
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
-    attributes: Mapping[str, str]
-    """Context attributes and extensions by their (lower-case) name, without prefix."""
+    attributes: Mapping[str, bytes]
+    """Context attributes and extensions by their (lower-case) name, without prefix, in UTF-8."""
     content_type: str
+    """Of the record. That of the data is not asked: it may be the request's."""
     data: bytes
 
     def __getitem__(self, name: str) -> str:
-        return self.attributes.get(name, "")
+        """Text of an attribute; empty if there is none.
+
+        Raises:
+            InvalidEvent: it has the NUL character.
+        """
+        return storable(self.attributes.get(name, b"").decode("utf-8", "replace"))
 
 
 _read_members = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -63,28 +70,35 @@ def cloud_events(record: Record) -> Sequence[CloudEvent]:
 
 
 def _binary(record: Record) -> CloudEvent:
-    attributes: dict[str, str] = {}
+    attributes: dict[str, bytes] = {}
     content_type = ""
     for name, content in record.headers:
-        if name[:3].lower() in _PREFIXES:
-            attributes[name[3:].lower()] = storable(content.decode("utf-8", "replace"))
+        attribute = _attribute(name)
+        if attribute is not None:
+            attributes[attribute] = content
         elif name.lower() == "content-type":
             content_type = content.decode("utf-8", "replace")
     return CloudEvent(attributes, content_type, record.value)
 
 
+@lru_cache(maxsize=256)
+def _attribute(header: str) -> str | None:
+    """The attribute that a header of this name holds; a topic's records all have the same few names."""
+    return header[3:].lower() if header[:3].lower() in _PREFIXES else None
+
+
 def _structured(raw: bytes | Raw) -> CloudEvent:
     members = _read_members(raw)
     data = _data(members.pop("data", None), members.pop("data_base64", None))
-    attributes = {name.lower(): _text(value) for name, value in members.items()}
-    if not attributes.get("type"):
+    event = CloudEvent({name.lower(): _text(value) for name, value in members.items()}, STRUCTURED, data)
+    if not event["type"]:
         raise InvalidEvent(Rejection.INVALID, "type: the CloudEvent has none")
-    return CloudEvent(attributes, attributes.get("datacontenttype", "application/json"), data)
+    return event
 
 
-def _text(raw: Raw) -> str:
+def _text(raw: Raw) -> bytes:
     value: Any = _read_value(raw)
-    return value if isinstance(value, str) else "" if value is None else bytes(raw).decode()
+    return value.encode() if isinstance(value, str) else b"" if value is None else bytes(raw)
 
 
 def _data(data: Raw | None, data_base64: Raw | None) -> bytes:

@@ -69,7 +69,8 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOpti
     else:
         read = read_response(event.data, roles, options.max_record_bytes, name)
         base = {}
-    ts = moment(event["time"], "ce_time") if event["time"] else record_time(record, "ce_time")
+    time = event["time"]
+    ts = moment(time, "ce_time") if time else record_time(record, "ce_time")
     base["model"] = _model(event, name, read)
     for pair_id, row in with_ids(event["id"], read.rows, "ce_id"):
         yield Half(pair_id, side, ts, over(base, row))
@@ -86,7 +87,7 @@ def _model(event: CloudEvent, name: str, read: Read) -> Fields:
 def _envelope(event: CloudEvent, read: Read, options: FormatOptions) -> Fields:
     """What goes with the request; the event of the response repeats it."""
     fields: Fields = {}
-    if extra := {key: event[key] for key in _KEPT if event[key]}:
+    if extra := {key: text for key in _KEPT if (text := event[key])}:
         fields["extra"] = extra
     if options.slices and (slices := slices_of(options.slices, _logged_headers(event), read.metadata)):
         fields["slices"] = slices

@@ -23,7 +23,7 @@ _SYSTEM = ("system", "developer")
 
 
 class ImageUrl(Struct, gc=False):
-    url: str = ""
+    url: str | None = None
 
 
 class Part(Struct, gc=False):
@@ -40,7 +40,7 @@ class Message(Struct, gc=False):
 class ChatRequest(Struct, gc=False):
     """What is read of a request; everything else (tools, formats, penalties) is passed over."""
 
-    model: str = ""
+    model: Any = None
     messages: list[Message] | None = None
     prompt: Any = None
     metadata: Any = None
@@ -100,7 +100,7 @@ def from_request(request: ChatRequest) -> Fields:
 def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
     for name in _PARAMETERS:
         value = getattr(request, name)
-        if isinstance(value, bool | int | float):
+        if value is not None and isinstance(value, int | float):
             extra[name] = value
     fields: Fields = {"input": said}
     if extra:
@@ -112,11 +112,20 @@ def _system(messages: Sequence[Message]) -> list[Message]:
     return [one for one in messages if one.role in _SYSTEM]
 
 
-def _text(message: Message) -> str | None:
-    if not isinstance(message.content, list):
-        return message.content
-    texts = [part.text for part in _parts(message.content) if part.text is not None]
+def text_in(content: str | list[Part] | None) -> str | None:
+    """The text of a message, whose parts are joined by line feeds; None without any.
+
+    Raises:
+        InvalidEvent: there are more parts than allowed.
+    """
+    if not isinstance(content, list):
+        return content
+    texts = [part.text for part in _parts(content) if part.text is not None]
     return "\n".join(texts) if texts else None
+
+
+def _text(message: Message) -> str | None:
+    return text_in(message.content)
 
 
 def _images(message: Message) -> Iterator[str]:

@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats.payloads.chat_request import Part, text_in
 from monitor.formats.payloads.confidence import Token, alternatives, answer_tokens, confidence
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.rows import Fields
@@ -25,7 +26,8 @@ MAX_TOOL_CALLS = 64
 
 class Function(Struct, gc=False):
     name: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
+    """A text that holds JSON; some servers write the object itself."""
 
 
 class ToolCall(Struct, gc=False):
@@ -36,7 +38,8 @@ class ToolCall(Struct, gc=False):
 class Answer(Struct, gc=False):
     """`message` of a choice, or `delta` of a chunk's."""
 
-    content: str | None = None
+    content: str | list[Part] | None = None
+    """Some servers answer in parts, as requests ask."""
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
 
@@ -71,8 +74,8 @@ class Usage(Struct, gc=False):
 
 
 class ChatResponse(Struct, gc=False):
-    id: str = ""
-    model: str = ""
+    id: Any = None
+    model: Any = None
     created: Any = None
     choices: list[Choice] = []
     usage: Usage | None = None
@@ -118,9 +121,9 @@ def from_response(response: ChatResponse) -> Fields:
 
 
 def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:
-    said = first.message or Answer(content=first.text)
+    said = first.message or Answer()
     output: Fields = {}
-    answer = said.content if said.content is not None else said.refusal
+    answer = _answer_of(first)
     if answer is not None:
         output["answer"] = answer
     if said.refusal or first.finish_reason == "content_filter":
@@ -144,7 +147,7 @@ def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:
 
 def _candidates(choices: Sequence[Choice]) -> list[Fields]:
     """The distinct answers, each with its confidence; where log-probabilities are missing, its share of the choices."""
-    answers = [one.message.content if one.message else one.text for one in choices]
+    answers = [_answer_of(one) for one in choices]
     sure = [confidence(_answer_tokens(one)) for one in choices]
     given = [(answer, score) for answer, score in zip(answers, sure, strict=True) if answer is not None]
     scores: dict[str, float] = {}
@@ -156,6 +159,13 @@ def _candidates(choices: Sequence[Choice]) -> list[Fields]:
         scores = {answer: count / len(given) for answer, count in counts.items()}
     ordered = sorted(scores.items(), key=lambda one: -one[1])
     return [{"answer": answer, "score": score} for answer, score in ordered]
+
+
+def _answer_of(choice: Choice) -> str | None:
+    if choice.message is None:
+        return choice.text
+    content = text_in(choice.message.content)
+    return content if content is not None else choice.message.refusal
 
 
 def _answer_tokens(choice: Choice) -> Sequence[Token]:
@@ -176,7 +186,13 @@ def _categories(choice: Choice) -> list[str]:
 
 def _called(call: ToolCall) -> Fields:
     function = call.function or Function()
-    return {"name": function.name, "arguments": function.arguments}
+    return {"name": function.name, "arguments": text_of_arguments(function)}
+
+
+def text_of_arguments(function: Function) -> str | None:
+    """Arguments of a call as the JSON text that the API has."""
+    given = function.arguments
+    return given if given is None or isinstance(given, str) else msgspec.json.encode(given).decode()
 
 
 def _tokens(usage: Usage) -> Fields:

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats.payloads.chat_request import text_in
 from monitor.formats.payloads.chat_response import (
     MAX_CHOICES,
     MAX_TOOL_CALLS,
@@ -24,6 +25,7 @@ from monitor.formats.payloads.chat_response import (
     Logprobs,
     ToolCall,
     from_response,
+    text_of_arguments,
 )
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.rows import Fields
@@ -111,8 +113,8 @@ class _Growing:
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.filters = piece.content_filter_results or self.filters
         delta = piece.delta or piece.message or Answer(content=piece.text)
-        if delta.content:
-            self.content.append(delta.content)
+        if content := text_in(delta.content):
+            self.content.append(content)
         if delta.refusal:
             self.refusal.append(delta.refusal)
         for call in delta.tool_calls or ():
@@ -124,7 +126,7 @@ class _Growing:
     def _call(self, index: int, function: Function) -> None:
         """The first piece of a call names its function, the following ones bring its arguments."""
         if index in self.calls or len(self.calls) < MAX_TOOL_CALLS:
-            self.calls.setdefault(index, (function.name, []))[1].append(function.arguments or "")
+            self.calls.setdefault(index, (function.name, []))[1].append(text_of_arguments(function) or "")
 
     def choice(self, index: int) -> Choice:
         calls = [ToolCall(Function(name, "".join(arguments))) for name, arguments in self.calls.values()]

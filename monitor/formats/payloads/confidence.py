@@ -20,13 +20,13 @@ _SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>|<eos>|<end_of_turn>|\[EOS\]|<｜[^｜]
 
 
 class TopToken(Struct, gc=False):
-    token: str
-    logprob: float
+    token: str = ""
+    logprob: float | None = None
 
 
 class Token(Struct, gc=False):
-    token: str
-    logprob: float
+    token: str = ""
+    logprob: float | None = None
     top_logprobs: list[TopToken] | None = None
 
 
@@ -46,7 +46,7 @@ def confidence(tokens: Sequence[Token]) -> float | None:
         return None
     total = 0.0
     for token in tokens:
-        if token.logprob <= UNKNOWN:
+        if token.logprob is None or token.logprob <= UNKNOWN:
             return None
         total += token.logprob
     return math.exp(min(0.0, total / len(tokens)))
@@ -57,7 +57,7 @@ def alternatives(token: Token) -> list[dict[str, str | float]]:
     best: dict[str, float] = {}
     for top in token.top_logprobs or ():
         text = top.token.strip()
-        if top.logprob > UNKNOWN and not _is_empty(text):
+        if top.logprob is not None and top.logprob > UNKNOWN and not _is_empty(text):
             best[text] = max(best.get(text, 0.0), math.exp(min(0.0, top.logprob)))
     ordered = sorted(best.items(), key=lambda one: -one[1])
     return [{"answer": answer, "score": score} for answer, score in ordered]

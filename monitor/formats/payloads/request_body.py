@@ -52,7 +52,7 @@ def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
     request, head, tail = decoded(_body.decode, body)
     if request.messages is not None or (isinstance(request.prompt, str) and request.model):
         metadata = request.metadata if isinstance(request.metadata, dict) else {}
-        return Read([chat_request.from_request(request)], model=request.model, metadata=metadata)
+        return Read([chat_request.from_request(request)], model=word(request.model), metadata=metadata)
     return _other(request, head, tail, roles)
 
 

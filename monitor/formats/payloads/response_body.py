@@ -24,7 +24,6 @@ _CHAT = ("chat.completion", "text_completion", "error")
 class ResponseBody(chat_response.ChatResponse, gc=False):
     """A chat response is read at once; of the others only the member by which they are known, raw."""
 
-    id: Any = None
     model_name: Any = None
     model_version: Any = None
     predictions: Raw | UnsetType = UNSET
@@ -53,14 +52,14 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     if chat_stream.is_stream(body):
         refuse_nul(body)
         fields, streamed = chat_stream.from_stream(body)
-        return Read([fields], answer_id=streamed.id, model=streamed.model, created=streamed.created)
+        return Read([fields], answer_id=word(streamed.id), model=word(streamed.model), created=streamed.created)
     if not body.startswith(b"{"):
         refuse_nul(body)
         return Read(_predictions(body, roles))
     response, head, tail = decoded(_body.decode, body)
     if response.choices or response.object in _CHAT:
         fields = chat_response.from_response(response)
-        return Read([fields], answer_id=word(response.id), model=response.model, created=response.created)
+        return Read([fields], answer_id=word(response.id), model=word(response.model), created=response.created)
     if response.error is not None:
         return Read([from_error(response.error)], word(response.id))
     return _other(response, head, tail, roles, embedder)

@@ -225,6 +225,17 @@ def test_tool_calls_are_kept_beside_the_answer() -> None:
     assert (prediction.output.answer, prediction.extra["finish_reason"]) == (None, "tool_calls")
 
 
+def test_servers_that_leave_the_api_in_small_things_are_read() -> None:
+    """Answers in parts, arguments as an object, numbers without a value."""
+    parts = [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a mug"}]
+    calls = [{"function": {"name": "zoom", "arguments": {"x": 1}}}]
+    logprobs = {"content": [{"token": "a", "logprob": None}]}
+    choice = {"index": 0, "message": {"content": parts, "tool_calls": calls}, "logprobs": logprobs}
+    prediction = answered(choice, usage={"prompt_tokens": None}, model=None)
+    assert (prediction.output.answer, prediction.output.confidence) == ("a mug", None)
+    assert prediction.extra["tool_calls"] == [{"name": "zoom", "arguments": '{"x":1}'}]
+
+
 def test_image_tokens_are_counted_where_they_are_given() -> None:
     usage = {"prompt_tokens": 600, "completion_tokens": 3, "prompt_tokens_details": {"image_tokens": 576}}
     prediction = answered(ANSWER["choices"][0], usage=usage)
