@@ -18,8 +18,10 @@ from monitor.errors import SettingsError
 from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
+from monitor.privacy import Subjects
 from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
+from monitor.services.erase import EraseService
 from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
 from monitor.services.expire_halves import ExpiryOptions
@@ -168,6 +170,11 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         pair_patience=ingest.pair_patience,
     )
     return IngestService(store.engine, options, _sketches(settings, store).update)
+
+
+def make_eraser(settings: Settings, store: Store) -> EraseService:
+    keys = [key.get_secret_value().encode() for key in settings.privacy.keys]
+    return EraseService(store.engine, Subjects(settings.privacy.subject, keys), _sketches(settings, store))
 
 
 def make_embed(settings: Settings, store: Store) -> EmbedService:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import dlq, ingest
+from monitor.cli import dlq, ingest, privacy
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(dlq.app)
 app.add_typer(ingest.app)
+app.command()(privacy.erase)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 
 

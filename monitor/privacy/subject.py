@@ -5,7 +5,7 @@ It is taken before redaction, so that it also finds those whose id is an e-mail 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -53,6 +53,19 @@ class Subjects:
         """Every hash under which records of this subject may be stored, the newest key's first."""
         return [_digest(subject, key) for key in self._keys]
 
+    def places(self) -> list[tuple[str, ...]]:
+        """Where the paths may lead: a name with dots is one name, or several inside each other."""
+        return [(root, *names) for root, name in self._split for names in _levels(name)]
+
+
+def _levels(name: str) -> Iterator[tuple[str, ...]]:
+    """`user.id` is `("user.id",)` or `("user", "id")`."""
+    parts = name.split(".")
+    for cut in range(1, len(parts)):
+        for rest in _levels(".".join(parts[cut:])):
+            yield (".".join(parts[:cut]), *rest)
+    yield (name,)
+
 
 def _digest(subject: str, key: bytes) -> bytes:
     content = subject.encode("utf-8", "surrogatepass")
@@ -62,9 +75,14 @@ def _digest(subject: str, key: bytes) -> bytes:
 def _look_up(fields: Mapping[str, Any], name: str) -> str | None:
     if name in fields:
         return _as_id(fields[name])
-    first, _, rest = name.partition(".")
-    below = fields.get(first) if rest else None
-    return _look_up(below, rest) if isinstance(below, dict) else None
+    first, dot, rest = name.partition(".")
+    while dot:
+        below = fields.get(first)
+        if isinstance(below, dict) and (found := _look_up(below, rest)) is not None:
+            return found
+        level, dot, rest = rest.partition(".")
+        first = f"{first}.{level}"
+    return None
 
 
 def _as_id(value: object) -> str | None:

@@ -1,0 +1,66 @@
+"""`snellen erase`: remove what is stored of requests or of a person."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from monitor.services.erase import Erasure
+
+NOTHING_FOUND = 3
+
+
+def erase(
+    request_id: Annotated[list[str] | None, typer.Option(help="Id of a request; may be given again.")] = None,
+    ids_from: Annotated[Path | None, typer.Option(help="File with one request id per line.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Id of the person, as records name it (setting `privacy.subject`).")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who asks for it, for the audit log; default: the user here.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    everywhere: Annotated[
+        bool,
+        typer.Option("--everywhere", help="With --subject: read every row, if `privacy.subject` or its keys changed."),
+    ] = False,
+) -> None:
+    """Remove all that is stored of these requests, or of a person, and note in the audit log that it was done.
+
+    Exit status 0: it is gone, or was before. 3: nothing is known of it. Kafka keeps its own copy for a while.
+    """
+    from monitor import bootstrap, settings
+
+    request_ids = [*(request_id or []), *(_lines(ids_from) if ids_from else [])]
+    if bool(request_ids) == (subject is not None) or subject == "":
+        raise typer.BadParameter("give request ids (--request-id, --ids-from), or one --subject")
+    config = settings.load()
+    service = bootstrap.make_eraser(config, bootstrap.open_store(config, application="snellen-erase"))
+    actor, now = by or getpass.getuser(), bootstrap.now()
+    if subject is None:
+        done = service.requests(request_ids, actor, now, dry_run=dry_run)
+    else:
+        done = service.subject(subject, actor, now, dry_run=dry_run, everywhere=everywhere)
+    _report(done, dry_run=dry_run)
+    if not config.privacy.keys:
+        typer.echo("the audit log holds unkeyed hashes, against which a guessed id can be checked: see privacy.keys")
+    if not done.found and not done.known_before:
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file}: {error}") from None
+
+
+def _report(done: Erasure, *, dry_run: bool) -> None:
+    if not done.found:
+        typer.echo("erased before, nothing is left" if done.known_before else "nothing is stored of it")
+        return
+    typer.echo(f"{'would erase' if dry_run else 'erased'} {done.requests} requests:")
+    for table, rows in sorted(done.rows.items()):
+        typer.echo(f"  {table:<20} {rows:>10}")

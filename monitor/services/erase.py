@@ -1,0 +1,141 @@
+"""Remove all that is stored of some requests, or of a person, and account for it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from monitor.privacy import Subjects
+from monitor.services.sketches import SketchService
+from monitor.store import audit, erasure, predictions, references
+from monitor.store.engine import transaction, trial
+from monitor.store.erasure import Key, Person
+
+ACTION = "erase"
+CHUNK = 1000
+"""Requests whose vectors are in memory at once."""
+PLAIN_FROM = 8
+"""Ids of so many characters are looked for anywhere in raw bytes; shorter ones only as a whole JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was found and removed, or would be."""
+
+    requests: int
+    rows: Counter[str]
+    """Rows by table; `embedding_sketches` counts hourly sums that were corrected."""
+    known_before: bool
+    """It was erased earlier, and so may well be gone already."""
+
+    @property
+    def found(self) -> bool:
+        return bool(self.requests or self.rows.total())
+
+
+class EraseService:
+    """Erases in one transaction each: all of it goes, or nothing."""
+
+    def __init__(self, engine: Engine, subjects: Subjects, sketches: SketchService) -> None:
+        self._engine = engine
+        self._subjects = subjects
+        self._sketches = sketches
+
+    def requests(self, request_ids: Sequence[str], by: str, now: datetime, *, dry_run: bool) -> Erasure:
+        """Erase everything of these requests; ids that are unknown are remembered as erased too.
+
+        Raises:
+            StoreError: nothing was erased.
+        """
+        with self._attempt(dry_run=dry_run) as connection:
+            before = erasure.erased(connection, request_ids)
+            rows = self._remove(connection, request_ids, [], request_ids, now)
+            requests = len({one.request_id for one in predictions.find(connection, request_ids)} - before)
+            hashes = sorted(self._subjects.digests(one)[0].hex() for one in request_ids)
+            detail = {"request_ids": hashes, "requests": requests, "rows": dict(rows)}
+            audit.record(connection, audit.Entry(now, by, ACTION, detail))
+        return Erasure(requests, rows, bool(before))
+
+    def subject(self, subject: str, by: str, now: datetime, *, dry_run: bool, everywhere: bool = False) -> Erasure:
+        """Erase everything of a person: all requests and labels that name them, and what refused records hold.
+
+        Args:
+            everywhere: read every row, also those whose hash names another person or nobody.
+
+        Raises:
+            StoreError: nothing was erased.
+        """
+        digests = self._subjects.digests(subject)
+        person = Person(subject, digests, self._subjects.places(), everywhere)
+        with self._attempt(dry_run=dry_run) as connection:
+            before = erasure.known_subject(connection, [one.hex() for one in digests])
+            request_ids = erasure.requests_of(connection, person)
+            labels = erasure.labels_of(connection, person)
+            rows = self._remove(connection, request_ids, labels, [*request_ids, subject], now)
+            detail = {"subject": digests[0].hex(), "requests": len(request_ids), "rows": dict(rows)}
+            audit.record(connection, audit.Entry(now, by, ACTION, detail))
+        return Erasure(len(request_ids), rows, before)
+
+    def _attempt(self, *, dry_run: bool) -> AbstractContextManager[Connection]:
+        """A dry run does all of it, and rolls back."""
+        return trial(self._engine) if dry_run else transaction(self._engine)
+
+    def _remove(
+        self,
+        connection: Connection,
+        request_ids: Sequence[str],
+        labels: Sequence[bytes],
+        texts: Iterable[str],
+        now: datetime,
+    ) -> Counter[str]:
+        rows: Counter[str] = Counter()
+        keys = [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
+        for start in range(0, len(keys), CHUNK):
+            rows["embedding_sketches"] += self._withdraw(connection, keys[start : start + CHUNK])
+        for table in ("embeddings", "predictions"):
+            rows[table] = erasure.delete_by_key(connection, table, keys)
+        for table in ("label_tasks", "verdicts"):
+            rows[table] = erasure.delete_by_id(connection, table, request_ids)
+        gone = erasure.delete_labels(connection, request_ids, labels)
+        rows["labels"] = len(gone)
+        rows["waiting_halves"] = erasure.delete_by_id(connection, "waiting_halves", request_ids, "pair_id")
+        searched = [needle for text in texts for needle in needles(text)]
+        rows["waiting_halves"] += erasure.delete_halves_with(connection, searched)
+        rows["dead_letters"] = erasure.blank_dead_letters(connection, searched)
+        erasure.bury(connection, {*map(erasure.tombstone, request_ids), *gone}, now)
+        return +rows
+
+    def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:
+        """Take the vectors' share out of the hourly sums of every active reference."""
+        embedded = erasure.embedded(connection, keys)
+        if not embedded:
+            return 0
+        references.share_epoch(connection)
+        self._sketches.admit(embedded)
+        return sum(
+            erasure.withdraw_sketches(connection, reference.id, self._sketches.sketch(reference, embedded))
+            for reference in references.active_references(connection)
+        )
+
+
+def needles(text: str) -> list[bytes]:
+    """The forms in which raw bytes may hold a text: as it is, escaped in JSON, inside base64."""
+    escaped = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    if len(text) < PLAIN_FROM:
+        return sorted(f'"{one}"'.encode("utf-8", "surrogatepass") for one in escaped)
+    plain = {one.encode("utf-8", "surrogatepass") for one in escaped}
+    return sorted(plain | {form for one in plain for form in _in_base64(one)})
+
+
+def _in_base64(content: bytes) -> Iterator[bytes]:
+    """What base64 makes of it at each of the three alignments, without the characters that depend on its neighbours."""
+    for before in range(3):
+        whole = (before + len(content)) // 3 * 4
+        yield b64encode(b"\0" * before + content)[(before * 8 + 5) // 6 : whole]

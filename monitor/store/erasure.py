@@ -1,0 +1,204 @@
+"""Finding and removing all rows of some requests or of a person, and remembering that they are gone.
+
+The arrivals stay: they say that an id is known, so that its record, read again, is a duplicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from monitor.domain.slices import Slice
+from monitor.drift.sketch import Sketch
+from monitor.store.copy import raw
+from monitor.store.embeddings import EmbeddedPrediction
+
+Key = tuple[str, datetime]
+"""Request id and event time."""
+Place = tuple[str, ...]
+"""Names from a JSON column inwards; the first is the column, `extra` or `slices`."""
+_TOMBSTONE = b"snellen.request"
+_KEYS = "unnest(%s::text[], %s::timestamptz[]) AS gone (request_id, ts)"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """How the rows of a person are recognised."""
+
+    subject: str
+    digests: Sequence[bytes]
+    """Under every key that is known."""
+    places: Sequence[Place]
+    """Where the id stands in rows that carry no hash."""
+    everywhere: bool = False
+    """Read all rows, not only those that were stored before hashes were kept."""
+
+
+def tombstone(request_id: str) -> bytes:
+    """What remains of an erased id: 16 bytes."""
+    return blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=16, person=_TOMBSTONE).digest()
+
+
+def erased(connection: Connection, request_ids: Collection[str]) -> set[str]:
+    """Those of the ids that were erased: nothing about them may be stored again."""
+    digests = {tombstone(one): one for one in request_ids}
+    return {digests[one] for one in _known(connection, digests)}
+
+
+def erased_labels(connection: Connection, content_hashes: Collection[bytes]) -> set[bytes]:
+    """Those of the labels' content hashes that were erased."""
+    return _known(connection, content_hashes)
+
+
+def _known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
+    found = raw(connection).execute("SELECT digest FROM erased WHERE digest = ANY(%s)", (list(digests),))
+    return {bytes(row[0]) for row in found}
+
+
+def bury(connection: Connection, digests: Collection[bytes], now: datetime) -> None:
+    """Remember that these are erased."""
+    raw(connection).execute(
+        "INSERT INTO erased (digest, erased_at) SELECT digest, %s FROM unnest(%s::bytea[]) AS digest "
+        "ORDER BY digest ON CONFLICT DO NOTHING",
+        (now, list(digests)),
+    )
+
+
+# ---- finding --------------------------------------------------------------------------------------------------------
+
+
+def requests_of(connection: Connection, person: Person) -> list[str]:
+    """Ids of the predictions that name the person."""
+    condition, values = _names(person, ("extra", "slices"), {"extra": "detail -> 'extra'", "slices": "slices"})
+    found = raw(connection).execute(f"SELECT DISTINCT request_id FROM predictions WHERE {condition}", values)
+    return sorted(row[0] for row in found)
+
+
+def labels_of(connection: Connection, person: Person) -> list[bytes]:
+    """Content hashes of the labels that name the person."""
+    condition, values = _names(person, ("extra",), {"extra": "extra"})
+    found = raw(connection).execute(f"SELECT content_hash FROM labels WHERE {condition}", values)
+    return sorted(bytes(row[0]) for row in found)
+
+
+def _names(person: Person, roots: Collection[str], columns: dict[str, str]) -> tuple[str, list[object]]:
+    """SQL: the row's hash is the person's, or it has none and one of the places holds the id."""
+    values: list[object] = [list(person.digests)]
+    places = [place for place in person.places if place[0] in roots]
+    held = []
+    for root, *names in places:
+        held.append(f"({columns[root]}) #>> %s::text[] = %s")
+        values += [names, person.subject]
+    unread = "true" if person.everywhere else "subject_hash IS NULL"
+    by_reading = f"({unread} AND ({' OR '.join(held)}))" if held else "false"
+    return f"(subject_hash <> ''::bytea AND subject_hash = ANY(%s)) OR {by_reading}", values
+
+
+def embedded(connection: Connection, keys: Sequence[Key]) -> list[EmbeddedPrediction]:
+    """The stored vectors of these predictions, one entry per prediction and embedder."""
+    rows = (
+        raw(connection)
+        .cursor(binary=True)
+        .execute(
+            "SELECT e.ts, e.request_id, p.model, p.version, p.variant, p.task, p.slices, e.embedder_id, d.fingerprint, "
+            f"e.kind, e.vector FROM {_KEYS} JOIN embeddings e ON e.ts = gone.ts AND e.request_id = gone.request_id "
+            "JOIN predictions p ON p.ts = e.ts AND p.request_id = e.request_id "
+            "JOIN embedders d ON d.id = e.embedder_id",
+            _columns(keys),
+        )
+    )
+    found: dict[tuple[datetime, str, int], EmbeddedPrediction] = {}
+    for ts, request_id, model, version, variant, task, slices, number, fingerprint, kind, vector in rows:
+        vectors: dict[str, NDArray[np.float32]] = {kind: np.frombuffer(vector, ">f2", offset=4).astype(np.float32)}
+        key = (ts, request_id, number)
+        if key in found:
+            vectors |= found[key].vectors
+        found[key] = EmbeddedPrediction(
+            ts, request_id, model, version, variant, task, slices, number, fingerprint, vectors
+        )
+    return list(found.values())
+
+
+# ---- removing: each returns how many rows -------------------------------------------------------------------------
+
+
+def delete_by_key(connection: Connection, table: str, keys: Sequence[Key]) -> int:
+    """Of a table that is partitioned by day."""
+    statement = f"DELETE FROM {table} USING {_KEYS} WHERE {table}.ts = gone.ts AND {table}.request_id = gone.request_id"
+    return raw(connection).execute(statement, _columns(keys)).rowcount
+
+
+def delete_by_id(connection: Connection, table: str, request_ids: Sequence[str], column: str = "request_id") -> int:
+    statement = f"DELETE FROM {table} WHERE {column} = ANY(%s)"
+    return raw(connection).execute(statement, (list(request_ids),)).rowcount
+
+
+def delete_labels(connection: Connection, request_ids: Sequence[str], content_hashes: Sequence[bytes]) -> list[bytes]:
+    """Labels of these requests, and these labels; returns the content hashes of all of them."""
+    found = raw(connection).execute(
+        "DELETE FROM labels WHERE request_id = ANY(%s) OR content_hash = ANY(%s) RETURNING content_hash",
+        (list(request_ids), list(content_hashes)),
+    )
+    return [bytes(row[0]) for row in found]
+
+
+def delete_halves_with(connection: Connection, needles: Sequence[bytes]) -> int:
+    """Waiting sides of calls whose fields hold one of the texts."""
+    holds = "EXISTS (SELECT FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN fields) > 0)"
+    return raw(connection).execute(f"DELETE FROM waiting_halves WHERE {holds}", (list(needles),)).rowcount
+
+
+def blank_dead_letters(connection: Connection, needles: Sequence[bytes]) -> int:
+    """Refused records that hold one of the texts keep their place, reason and hash, and lose their content.
+
+    The row stays, so that the record is not taken up again when its offset is read once more.
+    """
+    found = raw(connection).execute(
+        "UPDATE dead_letters SET raw = '', key = NULL, headers = NULL, detail = 'erased', "
+        "digest = coalesce(digest, sha256(raw)) "
+        "WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN raw) > 0 "
+        "OR position(needle IN coalesce(key, '')) > 0 OR position(needle IN coalesce(headers, '')) > 0 "
+        "OR position(needle IN convert_to(detail, 'UTF8')) > 0)",
+        (list(needles),),
+    )
+    return found.rowcount
+
+
+def withdraw_sketches(
+    connection: Connection, reference_id: int, sketches: Mapping[tuple[Slice, datetime], Sketch]
+) -> int:
+    """Subtract from hourly sums that are still kept, exactly: they are integers. In key order, as writers lock them."""
+    changed = 0
+    for (part, hour), one in sorted(sketches.items(), key=_cell_key):
+        found = raw(connection).execute(
+            "UPDATE embedding_sketches SET n = n - %s, sums = ARRAY(SELECT a - b FROM unnest(sums, %s::int8[]) "
+            "WITH ORDINALITY AS t(a, b, i) ORDER BY i) "
+            "WHERE reference_id = %s AND dimension = %s AND value = %s AND hour = %s AND n >= %s",
+            (one.n, one.sums.tolist(), reference_id, part.dimension, part.value, hour, one.n),
+        )
+        changed += found.rowcount
+    return changed
+
+
+def known_subject(connection: Connection, digests: Collection[str]) -> bool:
+    """Was a subject of one of these hashes (hex) erased before?"""
+    found = connection.execute(
+        text("SELECT true FROM audit_log WHERE action = 'erase' AND detail ->> 'subject' = ANY(:digests) LIMIT 1"),
+        {"digests": list(digests)},
+    )
+    return found.first() is not None
+
+
+def _columns(keys: Sequence[Key]) -> tuple[list[str], list[datetime]]:
+    return [request_id for request_id, _ in keys], [ts for _, ts in keys]
+
+
+def _cell_key(cell: tuple[tuple[Slice, datetime], Sketch]) -> tuple[str, str, datetime]:
+    (part, hour), _ = cell
+    return part.dimension, part.value, hour
