@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FUZZ ?= -max_total_time=60
 
-.PHONY: help install demo test check fmt bench soak constraints clean
+.PHONY: help install demo test check fmt bench soak fuzz constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -35,6 +36,10 @@ bench: $(READY) ## benchmarks; each prints JSON
 
 soak: $(READY) ## the long tests
 	$(BIN)/pytest -m soak --timeout 3600
+
+fuzz: $(READY) ## look for bytes that break a decoder; FUZZ=-max_total_time=600 says how long, in seconds
+	-$(BIN)/pip install --quiet --constraint constraints.txt --group fuzz
+	$(BIN)/python -m tests.fuzz.formats $(FUZZ)
 
 constraints: ## pin the versions that the newest packages resolve to
 	$(PYTHON) -m venv .constraints && .constraints/bin/pip install -q --upgrade pip
