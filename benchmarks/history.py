@@ -1,9 +1,9 @@
 """Does what an insert costs grow with history? An empty store beside one that holds many rows in older partitions.
 
-    python -m benchmarks.history [--rows N] [--rounds R]
+    python -m benchmarks.history [--rows N] [--days D] [--rounds R] [--shared-buffers S]
 
 Two databases of one server (settings of `snellen up`, durable) take the same batches in turn through the shipped path,
-`IngestService.write`. One of them holds N arrivals over the last 30 days, N/10 predictions there, and N/10 label tasks.
+`IngestService.write`. One of them holds N arrivals over the last D days, N/10 predictions there, and N/10 label tasks.
 `claims` times the entering of ids alone; `one_key` does the same on the design that this one replaced, one key over
 all ids in eight hash partitions, with N/4 ids. The filled rows are cheap: narrow, made by the server, indexed at once.
 """
@@ -31,7 +31,7 @@ from monitor import bootstrap
 from monitor.domain.events import Model, Prediction
 from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import DAY, floor
-from monitor.embedded.postgres import Postgres
+from monitor.embedded.postgres import SETTINGS, Postgres
 from monitor.embedded.probes import to_libpq
 from monitor.settings import Settings
 from monitor.store.copy import raw, stage
@@ -39,7 +39,7 @@ from monitor.store.engine import make_engine, migrate, transaction
 from monitor.store.partitions import attach, ensure_days, partition
 from monitor.store.predictions import Arrival, claim
 
-BATCH, DAYS, BATCHES_A_ROUND = 4000, 30, 3
+BATCH, BATCHES_A_ROUND = 4000, 3
 LOG = Partition("bench", "snellen.predictions", "11111111-1111-1111-1111-111111111111", 0)
 IDS = (("request_id", "text"), ("content_hash", "bytea"), ("ts", "timestamptz"))
 OTHERS = """'m' AS model, 'v1' AS version, 'stable' AS variant, 'vqa' AS task, 'ok' AS status, false AS refused,
@@ -61,23 +61,25 @@ class Side:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--shared-buffers", default=SETTINGS["shared_buffers"], help="of the server; default: ours")
     options = parser.parse_args()
-    print(json.dumps(measure(options.rows, options.rounds), indent=2))
+    print(json.dumps(measure(options.rows, options.days, options.rounds, options.shared_buffers), indent=2))
 
 
-def measure(rows: int, rounds: int) -> dict[str, Any]:
+def measure(rows: int, days: int, rounds: int, shared_buffers: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="snellen-bench-") as home:
-        server = Postgres(Path(home))
+        server = Postgres(Path(home), settings={"shared_buffers": shared_buffers})
         try:
             server.start()
             empty, full = (database(server, name) for name in ("empty_store", "full_store"))
             began = time.monotonic()
-            index_mb = fill(full, rows)
+            index_mb = fill(full, rows, days)
             filled_s = time.monotonic() - began
             result = {
-                "rows": rows, "days": DAYS, "index_mb": index_mb, "filled_s": round(filled_s), "cores": os.cpu_count(),
-                "load_at_start": round(os.getloadavg()[0], 2),
+                "rows": rows, "days": days, "shared_buffers": shared_buffers, "index_mb": index_mb,
+                "filled_s": round(filled_s), "cores": os.cpu_count(), "load_at_start": round(os.getloadavg()[0], 2),
                 "ingest": compare(server, writer(empty), writer(full), rounds),
                 "claims": compare(server, claimer(empty), claimer(full), rounds),
                 "one_key": compare(server, old_claimer(empty, 0), old_claimer(full, rows // 4), rounds),
@@ -99,22 +101,22 @@ def database(server: Postgres, name: str) -> Engine:
     return make_engine(url)
 
 
-def fill(engine: Engine, rows: int) -> int:
+def fill(engine: Engine, rows: int, days: int) -> int:
     """History; returns the size of its indexes in MB."""
     today = floor(datetime.now(UTC), DAY)
-    for number in range(1, DAYS + 1):
+    for number in range(1, days + 1):
         day = today - number * DAY
         ids = f"md5('{number}-' || n) AS request_id, timestamptz '{day.isoformat()}' + n * interval '1 ms' AS ts"
-        fill_day(engine, day, "arrivals", "request_id", f"{ids}, '\\x{'0' * 32}'::bytea AS content_hash", rows // DAYS)
-        fill_day(engine, day, "predictions", "ts, request_id", f"{ids}, {OTHERS}", rows // DAYS // 10)
-        print(f"{number} of {DAYS} days", file=sys.stderr)
+        fill_day(engine, day, "arrivals", "request_id", f"{ids}, '\\x{'0' * 32}'::bytea AS content_hash", rows // days)
+        fill_day(engine, day, "predictions", "ts, request_id", f"{ids}, {OTHERS}", rows // days // 10)
+        print(f"{number} of {days} days", file=sys.stderr)
     with engine.begin() as connection:
         run = connection.exec_driver_sql
         run("SET LOCAL maintenance_work_mem = '1GB'")
         run("TRUNCATE label_tasks")  # so that the log of the transaction is skipped
         run("ALTER TABLE label_tasks DROP CONSTRAINT pk_label_tasks")
         run(f"INSERT INTO label_tasks SELECT md5(n::text), now(), 'all', 0.1 FROM generate_series(1, {rows // 10}) n")
-        run("ALTER TABLE label_tasks ADD CONSTRAINT pk_label_tasks PRIMARY KEY (request_id)")
+        run("ALTER TABLE label_tasks ADD CONSTRAINT pk_label_tasks PRIMARY KEY (ts, request_id)")
         size = run("SELECT sum(pg_indexes_size(oid)) / 1e6 FROM pg_class WHERE relkind = 'r'").scalar_one()
     return round(size)
 
@@ -230,7 +232,7 @@ def compare(server: Postgres, empty: Side, full: Side, rounds: int) -> dict[str,
         "empty_per_s": round(statistics.median(one for one, _ in pairs)),
         "full_per_s": round(statistics.median(one for _, one in pairs)),
         "ratio": round(statistics.median(ratios), 3),
-        "ratios": [round(one, 3) for one in ratios],
+        "quartiles": [round(one, 3) for one in statistics.quantiles(ratios)],
     }
 
 

@@ -99,6 +99,7 @@ def upgrade() -> None:
         for name, (table, column) in INDEXES.items():
             _make_index(name, f"{table} ({column})")
         _index_replayed()
+        _key_tasks_by_time()
 
 
 def _copy_ids() -> None:
@@ -130,7 +131,7 @@ def _copy_ids() -> None:
         up_to = chunk.last
 
 
-def _make_index(name: str, on: str) -> None:
+def _make_index(name: str, on: str, *, unique: bool = False) -> None:
     """Concurrently: that may wait for long readers, but no writer waits for it."""
     connection = op.get_bind()
     patience = connection.scalar(sa.text("SELECT current_setting('lock_timeout')"))
@@ -138,7 +139,7 @@ def _make_index(name: str, on: str) -> None:
     broken = sa.text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid")
     if connection.execute(broken, {"name": name}).rowcount:  # an earlier try was interrupted
         op.execute(f"DROP INDEX CONCURRENTLY {name}")
-    op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
+    op.execute(f"CREATE {'UNIQUE ' if unique else ''}INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
     op.execute(f"SET lock_timeout = '{patience}'")
 
 
@@ -157,6 +158,18 @@ def _index_replayed() -> None:
             op.execute(f"ALTER INDEX {index} ATTACH PARTITION {partition}_replayed")
 
 
+def _key_tasks_by_time() -> None:
+    """A key over ids alone was the other one that each insert hit at random, in an index that grew with history."""
+    key = sa.text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'pk_label_tasks'")
+    if op.get_bind().scalar(key) == "PRIMARY KEY (request_id)":
+        _make_index("label_tasks_by_time", "label_tasks (ts, request_id)", unique=True)
+        op.execute(
+            "ALTER TABLE label_tasks DROP CONSTRAINT pk_label_tasks, "
+            "ADD CONSTRAINT pk_label_tasks PRIMARY KEY USING INDEX label_tasks_by_time"
+        )
+    op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_label_tasks_ts")
+
+
 def _partitions(table: str) -> list[str]:
     children = sa.text(
         "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
@@ -168,6 +181,10 @@ def _partitions(table: str) -> list[str]:
 def downgrade() -> None:
     for name in (*INDEXES, "ix_predictions_replayed"):
         op.drop_index(name)
+    op.create_index("ix_label_tasks_ts", "label_tasks", ["ts"])
+    op.execute("ALTER TABLE label_tasks DROP CONSTRAINT pk_label_tasks")
+    op.execute("DELETE FROM label_tasks a USING label_tasks b WHERE a.request_id = b.request_id AND a.ts > b.ts")
+    op.execute("ALTER TABLE label_tasks ADD CONSTRAINT pk_label_tasks PRIMARY KEY (request_id)")
     op.execute("DROP TRIGGER enter_arrival ON request_ids")
     op.execute(
         "INSERT INTO request_ids SELECT request_id, content_hash, ts FROM arrivals ORDER BY ts ON CONFLICT DO NOTHING"

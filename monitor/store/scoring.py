@@ -27,10 +27,13 @@ _WAITING = text("""
     ) AS arrival CROSS JOIN LATERAL (
         SELECT request_id, ts, model, version, variant, task, answer, candidates, confidence, slices, replay
         FROM predictions WHERE predictions.ts = arrival.ts AND predictions.request_id = l.request_id LIMIT 1
-    ) AS p LEFT JOIN label_tasks t ON t.request_id = l.request_id
+    ) AS p LEFT JOIN LATERAL (
+        SELECT inclusion_probability FROM label_tasks
+        WHERE label_tasks.ts = p.ts AND label_tasks.request_id = l.request_id LIMIT 1
+    ) AS t ON true
     WHERE NOT l.scored ORDER BY l.request_id, p.ts DESC LIMIT :limit
 """)
-# The limits keep both lookups row by row, in the index of each day: labels are few, predictions are not.
+# The limits keep the lookups row by row, in the index of each day: labels are few, predictions are not.
 _LABELS = text("""
     UPDATE labels l SET scored = true
     FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts)
