@@ -6,6 +6,7 @@ semantic conventions 1.36, and the flattened ones of OpenLLMetry (https://github
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -115,6 +116,8 @@ def ranked(documents: Iterable[tuple[Any, Any]]) -> Fields:
     if not found:
         return {}
     scored = all(isinstance(score, int | float) for _, score in found)
+    if scored and not all(math.isfinite(score) for _, score in found):
+        raise InvalidEvent(Rejection.INVALID, "the score of a document is no finite number")
     candidates = [{"answer": name, "score": score} for name, score in found] if scored else []
     return {"answer": found[0][0], "candidates": candidates}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from monitor.domain.events import Label, Prediction, Rejection, encode
+from monitor.domain.events import Event, Label, Prediction, Rejection, encode
 from monitor.errors import InvalidEvent
 from monitor.formats.limits import demand_shallow, refuse_nul
 from monitor.formats.options import FormatOptions
@@ -26,6 +26,7 @@ MAX_SHARED = 256
 """Characters of a resource's attribute that every span of a record repeats; longer ones are left out."""
 
 Written = TypeVar("Written", Prediction, Label)
+_read_back: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def request_id(span: Span) -> str:
@@ -78,13 +79,14 @@ def written(fields: Fields, kind: type[Written], place: str) -> Written:
     """
     try:
         demand_shallow(fields.get("extra", {}))
-        event = msgspec.convert(fields, kind)
-        refuse_nul(encode(event))
+        raw = encode(msgspec.convert(fields, kind))
+        refuse_nul(raw)
+        event: Any = _read_back.decode(raw)  # protobuf has NaN and infinities, the contract has not
     except InvalidEvent as error:
         raise InvalidEvent(error.reason, f"{place}: {error}") from None
     except (msgspec.ValidationError, UnicodeError, OverflowError) as error:
         raise InvalidEvent(Rejection.INVALID, f"{place}: {error}") from None
-    return event
+    return cast("Written", event)
 
 
 def _outcome(span: Span) -> Fields:

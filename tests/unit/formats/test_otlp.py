@@ -290,6 +290,17 @@ def test_one_bad_span_does_not_cost_the_others() -> None:
     assert "startTimeUnixNano is 'soon'" in str(third)
 
 
+@pytest.mark.parametrize("score", ["NaN", "Infinity"])
+def test_scores_that_are_no_numbers_are_refused(score: str) -> None:
+    kind = {"openinference.span.kind": "RETRIEVER", "retrieval.documents.0.document.id": "a"}
+    value = in_json({"attributes": kind | {"retrieval.documents.0.document.score": 0.5, "snellen.confidence": 0.5}})
+    assert isinstance(decode(value, model="m")[0], Prediction)
+    for name in (b"document.score", b"confidence"):
+        place = value.index(b"0.5", value.index(name))
+        (found,) = decode(value[:place] + f'"{score}"'.encode() + value[place + 3 :], model="m")
+        assert isinstance(found, InvalidEvent)
+
+
 def test_many_bad_spans_are_told_once() -> None:
     bad = {"attributes": CHAT | {"snellen.confidence": 7.0}}
     found = decode(in_json(*[bad] * 1000))
