@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -20,21 +19,17 @@ from monitor.errors import InvalidEvent
 from monitor.formats import evaluations
 from monitor.formats.chats import REDACTED, Message, answered, asked, read_json, read_messages
 from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.exported_spans import looks_exported, read_exported
 from monitor.formats.genai import ranked
-from monitor.formats.moments import moment
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.rows import Fields, with_ids
 from monitor.formats.predictions import call_fields, prediction
-from monitor.formats.spans import Attributes, Span, SpanEvent, with_attributes
+from monitor.formats.spans import OPENINFERENCE_KIND, Attributes, Span, with_attributes
 from monitor.formats.trees import at, children, tree
 
-KIND: Final = "openinference.span.kind"
 _KEPT = ("session.id", "user.id", "tag.tags", "metadata", "llm.provider", "llm.system")
-_LOOKED_AT = 4096
 MAX_GROWTH = 4
 """Size of all predictions of one record, as a multiple of what a record may have: they repeat what they share."""
-MAX_LEVELS = 16
-"""Of nested attributes; the conventions need ten."""
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -42,7 +37,7 @@ def decoder(options: FormatOptions) -> Decoder:
 
     def decode(record: Record) -> Sequence[Decoded]:
         try:
-            return list(decoded(_exported(record.value), options))
+            return list(decoded(read_exported(record.value), options))
         except RecursionError:
             raise InvalidEvent(Rejection.INVALID, "the span's attributes are nested too deep") from None
 
@@ -51,9 +46,7 @@ def decoder(options: FormatOptions) -> Decoder:
 
 def recognises(record: Record) -> bool:
     """Does this look like an exported span?"""
-    start = record.value[:_LOOKED_AT]
-    spelled = b'"context.span_id"' in start or (b'"context"' in start and b'"span_id"' in start)
-    return spelled and start.lstrip().startswith(b"{")
+    return looks_exported(record.value)
 
 
 def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
@@ -65,13 +58,13 @@ def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
     rows = list(_rows(span, options))
     if len(rows) > 1 and len(rows) * len(msgspec.json.encode(rows[0])) > MAX_GROWTH * options.max_record_bytes:
         raise InvalidEvent(Rejection.OVERSIZED, f"{span.place}: what its {len(rows)} answers share is too large")
-    for suffix, fields in with_ids("x", rows, KIND) if rows else ():
+    for suffix, fields in with_ids("x", rows, OPENINFERENCE_KIND) if rows else ():
         yield prediction(span, fields, suffix.removeprefix("x"))
     yield from evaluations.of_span(span)
 
 
 def _rows(span: Span, options: FormatOptions) -> Iterator[Fields]:
-    read = _READERS.get(str(span.attributes.get(KIND, "")).upper())
+    read = _READERS.get(str(span.attributes.get(OPENINFERENCE_KIND, "")).upper())
     if read is None:
         return
     metadata = read_json(span.attributes.get("metadata"))
@@ -217,76 +210,3 @@ def _float32(vector: list[Any]) -> bytes:
         raise InvalidEvent(
             Rejection.INVALID, "embedding.vector: not all of it are numbers of single precision"
         ) from None
-
-
-def _exported(raw: bytes) -> Span:
-    """The span of one exported row.
-
-    Raises:
-        InvalidEvent: it is no exported span.
-    """
-    row = _row(raw)
-    context = row.get("context")
-    context = context if isinstance(context, dict) else {}
-    kind = row.get("span_kind")
-    named = {name.removeprefix("attributes."): value for name, value in row.items() if name.startswith("attributes.")}
-    given = row.get("attributes")
-    attributes = {**_flat(given if isinstance(given, dict) else {}), **_flat(named)}
-    attributes = {name: value for name, value in attributes.items() if value is not None}
-    if isinstance(kind, str):
-        attributes.setdefault(KIND, kind)
-    return Span(
-        trace_id=_text(context.get("trace_id", row.get("context.trace_id"))),
-        span_id=_text(context.get("span_id", row.get("context.span_id"))),
-        start_ns=_nanoseconds(row.get("start_time"), "start_time"),
-        end_ns=_nanoseconds(row.get("end_time"), "end_time"),
-        attributes=attributes,
-        resource={},
-        failed=row.get("status_code") == "ERROR",
-        message=_text(row.get("status_message")),
-        events=_events(row.get("events")),
-    )
-
-
-def _row(raw: bytes) -> Fields:
-    try:
-        row = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(Rejection.UNREADABLE, f"not a span in JSON: {error}") from None
-    if not isinstance(row, dict) or not (isinstance(row.get("context"), dict) or "context.span_id" in row):
-        raise InvalidEvent(Rejection.UNREADABLE, "no exported span: `context` (or `context.span_id`) is missing")
-    return row
-
-
-def _flat(attributes: Mapping[str, Any], prefix: str = "", levels: int = MAX_LEVELS) -> dict[str, Any]:
-    """Nested objects (`{"llm": {"model_name": ...}}`) under dotted names; lists and `metadata` as they are."""
-    found: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if isinstance(value, dict) and f"{prefix}{name}" != "metadata" and levels:
-            found |= _flat(value, f"{prefix}{name}.", levels - 1)
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
-
-
-def _events(value: Any) -> tuple[SpanEvent, ...]:
-    rows = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    return tuple(
-        SpanEvent(
-            _text(one.get("name")),
-            _nanoseconds(one.get("timestamp"), "events.timestamp"),
-            _flat(one["attributes"]) if isinstance(one.get("attributes"), dict) else {},
-        )
-        for one in rows
-    )
-
-
-def _nanoseconds(value: Any, name: str) -> int:
-    if not isinstance(value, str | int | float):
-        return 0
-    ts: datetime = moment(value, name)
-    return round(ts.timestamp() * 1_000_000) * 1000
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

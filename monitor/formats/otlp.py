@@ -16,7 +16,7 @@ from monitor.formats import evaluations, genai, openinference, otlp_json, otlp_p
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.options import FormatOptions
 from monitor.formats.predictions import prediction
-from monitor.formats.spans import LogEvent, Said, Span
+from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span
 
 MAX_REFUSED = 8
 """Parts of one record that are refused one by one: each dead letter keeps the whole record."""
@@ -52,7 +52,7 @@ def decoded(said: Said, options: FormatOptions) -> Iterator[Decoded]:
         yield said
     elif isinstance(said, LogEvent):
         yield from _of_event(said, options)
-    elif openinference.KIND in said.attributes:
+    elif OPENINFERENCE_KIND in said.attributes:
         yield from openinference.decoded(said, options)
     else:
         yield from _of_span(said, options)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.domain.halves import Half, Side
-from monitor.formats import evaluations, genai, openinference, otlp
+from monitor.formats import evaluations, genai, otlp
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.options import FormatOptions
 from monitor.formats.predictions import request_id
-from monitor.formats.spans import LogEvent, Said, Span, moment_of
+from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span, moment_of
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -29,7 +29,7 @@ def recognises(record: object) -> bool:
 
 
 def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
-    if isinstance(said, Span) and openinference.KIND not in said.attributes:
+    if isinstance(said, Span) and OPENINFERENCE_KIND not in said.attributes:
         yield from _half(said, "request", options)
         yield from evaluations.of_span(said)
     elif isinstance(said, LogEvent) and said.name == genai.DETAILS:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
@@ -14,6 +14,8 @@ from monitor.errors import InvalidEvent
 Attributes = Mapping[str, Any]
 """Name -> text, truth value, number, or lists and objects of them; bytes stand as base64 text."""
 
+OPENINFERENCE_KIND: Final = "openinference.span.kind"
+"""The attribute that every span of OpenInference has."""
 MAX_NESTING = 32
 """Levels inside one attribute; the conventions need five."""
 MARKS = ("gen_ai.", "openinference.", "llm.", "annotations.", "evaluations.")
