@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
 from monitor.broker.client import ClientConfig, translated
+from monitor.broker.headers import read_any_header_names
+from monitor.broker.source import record_of
 from monitor.broker.topics import topic_ends
 from monitor.domain.records import Partition, Record
 from monitor.errors import BrokerError
@@ -25,6 +26,7 @@ def peek(config: ClientConfig, topic: str, limit: int) -> Iterator[Record]:
     Raises:
         BrokerError: no answer, or no such topic; the message names those that there are.
     """
+    read_any_header_names()
     with translated("reading", config.bootstrap_servers):
         consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options())
         with closing(consumer):
@@ -46,15 +48,10 @@ def _newest(consumer: KafkaConsumer, ends: dict[Partition, int], limit: int) -> 
     while waiting and limit and time.monotonic() < deadline:
         for place, some in consumer.poll(timeout_ms=POLL_MS, max_records=limit).items():
             deadline = time.monotonic() + PATIENCE_S
-            yield from (_record(partitions[place], raw) for raw in some)
+            yield from (record_of(partitions[place], raw) for raw in some)
             limit -= len(some)
             if some[-1].offset + 1 >= ends[partitions[place]]:
                 waiting.discard(place)
-
-
-def _record(partition: Partition, raw: Any) -> Record:
-    headers = tuple((name, content or b"") for name, content in raw.headers)
-    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers, raw.key)
 
 
 def _demand(topic: str, names: set[str], servers: str) -> None:

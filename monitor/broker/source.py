@@ -284,7 +284,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             if reading is None or not self._continues(one, reading.next, some[0].offset):
                 continue
             partition, after = reading.partition, some[-1].offset + 1
-            records.extend(_record(partition, raw) for raw in some)
+            records.extend(record_of(partition, raw) for raw in some)
             expected[partition], following[partition] = reading.next, after
             ends[partition] = max(self._highwater(one), after)
             self._reading[one] = _Reading(partition, after)
@@ -339,6 +339,7 @@ def _add_up(polled: dict[TopicPartition, list[Any]]) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
-def _record(partition: Partition, raw: Any) -> Record:
+def record_of(partition: Partition, raw: Any) -> Record:
+    """What the client read, as our services see it."""
     headers = tuple((name, content or b"") for name, content in raw.headers)
     return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers, raw.key)
