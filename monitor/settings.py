@@ -81,6 +81,15 @@ class Kafka(Strict, frozen=True):
     """With one of the SASL protocols; better in the environment than in a file."""
     ssl_cafile: Path | None = None
     """Certificates of the authorities to trust (PEM), instead of the system's."""
+    ssl_certfile: Path | None = None
+    """Our own certificate with its chain (PEM), where the brokers demand one."""
+    ssl_keyfile: Path | None = None
+    """Its key (PEM), unless it stands in `ssl_certfile`."""
+    ssl_key_password: SecretStr | None = None
+    """Of an encrypted key."""
+    ssl_check_hostname: bool = True
+    """Whether the brokers' certificates must be of the hosts that we connect to. Without it, whoever has any
+    certificate of the same authority can pose as a broker."""
     session_timeout_ms: Positive = 6000
     """The embedded broker's group join waits about half of it."""
 
@@ -90,6 +99,19 @@ class Kafka(Strict, frozen=True):
         missing = [name for name in names if getattr(self, name) is None]
         if self.security_protocol.startswith("SASL") and missing:
             raise ValueError(f"{self.security_protocol} also needs {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _secured_as_meant(self) -> Self:
+        """Credentials that would not be used are a sign that the connection is less secure than was meant."""
+        unused = []
+        if not self.security_protocol.startswith("SASL"):
+            unused += ["sasl_mechanism", "sasl_username", "sasl_password"]
+        if not self.security_protocol.endswith("SSL"):
+            unused += ["ssl_cafile", "ssl_certfile", "ssl_keyfile"]
+        given = [name for name in unused if getattr(self, name) is not None]
+        if given:
+            raise ValueError(f"security_protocol {self.security_protocol} makes no use of {', '.join(given)}")
         return self
 
 
@@ -288,6 +310,8 @@ class Retention(Strict, frozen=True):
     """Records that could not be read any more."""
     ingest_counters: Keep = timedelta(days=400)
     """Minute counts of what became of records."""
+    audit_log: Keep = timedelta(days=400)
+    """Who erased what, and when; what was erased is remembered for ever, so that it does not come back."""
 
     @model_validator(mode="after")
     def _arrivals_outlive_predictions(self) -> Self:

@@ -43,6 +43,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "dead_letters": (Rule("dead_letters", "created_at"),),
     "stream_gaps": (Rule("stream_gaps", "noticed_at"),),
     "ingest_counters": (Rule("ingest_counters", "minute"),),
+    "audit_log": (Rule("audit_log", "at"),),
 }
 """Setting of the section `retention` -> what it rules, besides the tables that are kept by day."""
 

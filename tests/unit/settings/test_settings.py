@@ -132,7 +132,12 @@ def test_no_fault_shows_a_secret(write_file: Callable[[str], Path], content: str
 
 def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNELLEN_DATABASE_URL", URL)
+    monkeypatch.setenv("SNELLEN_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_MECHANISM", "PLAIN")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_USERNAME", "user")
     monkeypatch.setenv("SNELLEN_KAFKA__SASL_PASSWORD", SECRET)
+    monkeypatch.setenv("SNELLEN_KAFKA__SSL_KEY_PASSWORD", SECRET)
+    monkeypatch.setenv("SNELLEN_PRIVACY__KEYS", f'["{SECRET}-of-16-characters"]')
     monkeypatch.setenv("SNELLEN_ALERTS__WEBHOOK__SECRET", SECRET)
     found = load()
     assert SECRET not in f"{found!r} {found} {found.model_dump()} {found.model_dump_json()}"
@@ -225,3 +230,35 @@ taks = "vqa"
     assert "belong together" in second
     assert "belong together" in third
     assert fourth.startswith("ingest.topics.d.taks ")
+
+
+@pytest.mark.parametrize(
+    ("section", "fault"),
+    [
+        ("[retention]\npredictions = 'P60D'\narrivals = 'P50D'", "embeddings <= predictions <= arrivals"),
+        ("[retention]\nembeddings = 'P7D'", "at least ingest.max_age"),
+        ("[ingest]\nmax_age = 'P60D'", "at least ingest.max_age"),
+        ("[retention]\nrollups = 'PT1H'", "at least a day"),
+    ],
+)
+def test_retention_keeps_what_something_else_needs(write_file: Callable[[str], Path], section: str, fault: str) -> None:
+    write_file(section)
+    with pytest.raises(SettingsError, match=fault):
+        load()
+
+
+def test_retention_can_be_shorter_where_old_events_are_refused(write_file: Callable[[str], Path]) -> None:
+    write_file("[ingest]\nmax_age = 'P7D'\n[retention]\nembeddings = 'P7D'\npredictions = 'P7D'\narrivals = 'P9D'")
+    assert load().retention.arrivals == timedelta(days=9)
+
+
+def test_credentials_that_would_not_be_used_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names an authority or a password means a connection that is secured."""
+    monkeypatch.setenv("SNELLEN_KAFKA__SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_MECHANISM", "PLAIN")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_USERNAME", "user")
+    monkeypatch.setenv("SNELLEN_KAFKA__SASL_PASSWORD", SECRET)
+    monkeypatch.setenv("SNELLEN_KAFKA__SSL_CAFILE", "ca.pem")
+    [fault] = faults()
+    assert "SASL_PLAINTEXT makes no use of ssl_cafile" in fault
+    assert SECRET not in fault
