@@ -132,7 +132,7 @@ class Calls:
     def _model(self, call: Call, request: Read, response: Read) -> Fields:
         name = call.model or request.model or response.model or self._options.model or ""
         model: Fields = {"name": name, **_said_variant(call)}
-        version = response.version or _version(name, response.model)
+        version = response.version or served_version(name, response.model)
         return model if not version or "version" in model else {**model, "version": version}
 
 
@@ -224,7 +224,7 @@ def _said_variant(call: Call) -> Fields:
     return said
 
 
-def _version(asked: str, served: str) -> str:
+def served_version(asked: str, served: str) -> str:
     """gpt-4o answered by gpt-4o-2024-08-06 is version 2024-08-06; another name is a version by itself."""
     return "" if served == asked else served.removeprefix(f"{asked}-")
 

@@ -46,8 +46,8 @@ def asked(messages: Iterable[Message], instructions: Iterable[str] = ()) -> Fiel
     if prompt := next((one.texts for one in reversed(users) if one.texts), []):
         found["prompt"] = "\n".join(prompt)
     if context:
-        found["context"] = "\n".join(context)
-    if picture := next((one.pictures[-1] for one in reversed(users) if one.pictures), ""):
+        found["context"] = "\n\n".join(context)
+    if picture := next((one.pictures[0] for one in reversed(users) if one.pictures), ""):
         found["image"] = images.from_address(picture)
     return found
 

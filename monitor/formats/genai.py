@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats.calls import served_version
 from monitor.formats.chats import Message, answered, asked, read_json, read_messages, texts_of
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.rows import Fields
@@ -123,10 +124,10 @@ def ranked(documents: Iterable[tuple[Any, Any]]) -> Fields:
 
 
 def _model(attributes: Attributes) -> Fields:
-    """What was asked for is the name; what answered, where it is called otherwise, the version."""
+    """What was asked for is the name; what answered, where it is called otherwise, says the version."""
     asked_for, answering = attributes.get("gen_ai.request.model"), attributes.get("gen_ai.response.model")
     name = asked_for or answering or attributes.get("gen_ai.data_source.id")
-    return {"name": name, "version": answering if answering != name else None}
+    return {"name": name, "version": served_version(str(name), str(answering)) if answering else None}
 
 
 def _tokens(attributes: Attributes) -> Fields | None:
