@@ -91,7 +91,7 @@ def replay(
             done = dead_letters.replay(engine, sink, choice, bootstrap.now(), again=again)
         finally:
             sink.close()
-    typer.echo(f"sent {done.sent}, passed over {done.passed_over} (resolved or sent before)")
+    typer.echo(f"sent {done.sent}, passed over {done.passed_over} (resolved, sent before, or empty)")
 
 
 @app.command()

@@ -40,7 +40,7 @@ class Replayed:
 
     sent: int
     passed_over: int
-    """Chosen, but resolved or sent before."""
+    """Chosen, but resolved, sent before, or empty."""
 
 
 def find(engine: Engine, choice: Choice, limit: int, preview: int = PREVIEW_BYTES) -> list[Letter]:

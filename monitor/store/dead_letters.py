@@ -18,8 +18,8 @@ from monitor.store.copy import raw, stage
 
 _PLACE = (("topic", "text"), ("topic_id", "text"), ("partition", "int4"), ("record_offset", "int8"))
 _COLUMNS = (
-    *_PLACE, ("record_ts", "timestamptz"), ("reason", "text"), ("detail", "text"), ("raw", "bytea"), ("key", "bytea"),
-    ("headers", "bytea"), ("replay", "text"), ("replay_of", "int8"),
+    *_PLACE, ("record_ts", "timestamptz"), ("reason", "text"), ("detail", "text"), ("raw", "bytea"),
+    ("digest", "bytea"), ("key", "bytea"), ("headers", "bytea"), ("replay", "text"), ("replay_of", "int8"),
 )  # fmt: skip
 _FIRST = """
     SELECT coalesce(known.replay_of, known.id) FROM dead_letters known
@@ -36,7 +36,8 @@ _RESOLVE = f"""
           FROM unnest(%s::int8[], %s::text[], %s::bytea[]) AS given(replay_of, topic, raw)) AS first
     WHERE resolved_at IS NULL AND (dead_letters.id = first.id OR dead_letters.replay_of = first.id)
 """
-_UNSETTLED = "(resolved_at IS NULL AND (replayed_at IS NULL OR :again))"
+_UNSETTLED = "(resolved_at IS NULL AND (replayed_at IS NULL OR :again) AND length(raw) > 0)"
+"""An empty record, also one whose content was erased, would fail for ever."""
 MAX_DETAIL = 1000
 """Characters of a reason; a validation message can quote what it refused."""
 _headers = msgspec.json.Decoder(list[tuple[str, bytes]])
@@ -74,6 +75,8 @@ class Rejected:
     record: Record
     reason: str
     detail: str
+    digest: bytes | None = None
+    """SHA-256 of the bytes as they came, where the record holds others or none."""
 
 
 def insert_dead_letters(connection: Connection, rejected: Sequence[Rejected]) -> None:
@@ -158,8 +161,8 @@ def _row(rejected: Rejected) -> tuple[object, ...]:
     record, where = rejected.record, rejected.record.partition
     return (
         where.topic, where.topic_id, where.number, record.offset, _stamp(record.timestamp_ms), str(rejected.reason),
-        _storable(rejected.detail[:MAX_DETAIL]), record.value, record.key, encode_headers(record.headers),
-        record.replay, record.dead_letter,
+        _storable(rejected.detail[:MAX_DETAIL]), record.value, rejected.digest, record.key,
+        encode_headers(record.headers), record.replay, record.dead_letter,
     )  # fmt: skip
 
 

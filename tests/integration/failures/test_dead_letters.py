@@ -177,6 +177,14 @@ def test_a_choice_is_by_number_reason_topic_and_time(
     assert find(engine, ALL, 9) == []
 
 
+def test_what_is_empty_or_was_erased_is_passed_over(
+    ingest: IngestService, engine: Engine, send: Send, topic: Topic
+) -> None:
+    ingest.write(send(b"", b"garbage"), NOW)
+    assert send_again(engine, topic) == (1, 1)
+    assert [one.value for one in topic.sent] == [b"garbage"]
+
+
 def test_many_are_sent_in_their_order(ingest: IngestService, engine: Engine, send: Send, topic: Topic) -> None:
     values = [b"garbage %d" % one for one in range(40)]
     ingest.write(send(*values), NOW)
