@@ -23,9 +23,9 @@ def lines(report: Report, source: str, form: str) -> Iterator[str]:
     yield from _refusals(
         "readable, but collectors would refuse the time now (`snellen replay` takes old ones)", report.late
     )
-    if report.keys and not report.decoded:
-        keys = {name: f"{count:,}" for name, count in report.keys.items()}
-        yield from _section("fields of these JSON objects, for a mapping file (docs/replay.md)", keys)
+    if report.paths and not report.decoded:
+        yield ""
+        yield from _table("paths for a mapping file (docs/replay.md)", report.paths)
 
 
 def _summary(report: Report) -> Iterator[str]:

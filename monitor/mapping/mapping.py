@@ -25,6 +25,7 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Of one encoded event; brokers refuse far smaller ones by default, and collectors larger than `max_record_bytes`."""
 _WORDS = ("verdict", "answers", "rating", "safety_violation", "correction")
 """A label that says none of these says nothing, and is not sent."""
+_NO_TEXT = ("Expected `str`, got `int`", "Expected `str`, got `float`", "Expected `str`, got `bool`")
 _SPECIAL_TIMES = (Synthesized, AfterPrediction)
 Sent = TypeVar("Sent", Prediction, Label)
 _read_back: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -165,7 +166,8 @@ def _event(fields: dict[str, Any], kind: type[Sent]) -> Sent:
         raw = encode(msgspec.convert(fields, kind))
         event: Any = _read_back.decode(raw)
     except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
-        raise RowFault(f"{section}: {error}") from None
+        hint = "; {transform: string, of: ...} makes a text of it" if str(error).startswith(_NO_TEXT) else ""
+        raise RowFault(f"{section}: {error}{hint}") from None
     if len(raw) > MAX_EVENT_BYTES:
         raise RowFault(f"{section}: {len(raw)} bytes, {MAX_EVENT_BYTES} can be sent")
     return cast("Sent", event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,14 +17,14 @@ from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
 from monitor.formats import Decoder
-from monitor.services.found_fields import EXAMPLE_CHARACTERS, leaves, names, short, size
+from monitor.services.found_fields import leaves, names, paths, short, size
 from monitor.services.samples import Sample
 from monitor.services.triage import Limits
 
 EXAMPLES: Final = 3
 """Kept of each reason that records are refused for."""
-KEYS: Final = 40
-"""Names of refused objects' fields, at most."""
+PATHS: Final = 40
+"""Into refused objects, at most."""
 WITHOUT: Final = {
     "model.version": "releases cannot be told apart",
     "input.image.ref": "no image drift, unless image embeddings come along; no picture for labellers",
@@ -83,8 +84,8 @@ class Report:
     """Events that can be read, but whose time collectors would refuse now."""
     missing: dict[str, str]
     """Field of predictions that is never found -> what that costs."""
-    keys: dict[str, int]
-    """Of refused records that are JSON objects: field -> records; what a mapping could take."""
+    paths: list[FieldCount]
+    """Into refused records that are JSON objects: what a mapping could take. Shares are of those records."""
 
     @property
     def decoded(self) -> bool:
@@ -128,7 +129,9 @@ class _Tally:
     detected: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     sides: Counter[str] = field(default_factory=Counter)
-    keys: Counter[str] = field(default_factory=Counter)
+    objects: int = 0
+    paths: dict[str, list[Any]] = field(default_factory=dict)
+    """Path -> [count, example]."""
     waiting: dict[str, Half] = field(default_factory=dict)
     hashes: dict[str, bytes] = field(default_factory=dict)
     found: dict[str, dict[str, list[Any]]] = field(
@@ -149,7 +152,7 @@ class _Tally:
             parts = decode(record)
         except InvalidEvent as error:
             self._refuse(place, error)
-            self._note_keys(record.value)
+            self._note_paths(record.value)
             return
         self.passed_over += not parts
         for part in parts:
@@ -177,7 +180,9 @@ class _Tally:
             refused=sorted(self.refused.values(), key=lambda one: -one.count),
             late=sorted(self.late.values(), key=lambda one: -one.count),
             missing={name: cost for name, cost in WITHOUT.items() if name in never},
-            keys=dict(self.keys.most_common(KEYS)),
+            paths=[
+                FieldCount(name, count, count / self.objects, example) for name, (count, example) in self.paths.items()
+            ],
         )
 
     def _refuse(self, place: str, error: InvalidEvent) -> None:
@@ -240,13 +245,17 @@ class _Tally:
                 found.setdefault(name, [0, self._shown(value)])[0] += 1
         return [FieldCount(name, count, count / len(halves), example) for name, (count, example) in found.items()]
 
-    def _note_keys(self, value: bytes) -> None:
+    def _note_paths(self, raw: bytes) -> None:
         try:
-            content = msgspec.json.decode(value)
+            content = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
-        if isinstance(content, dict) and len(self.keys) < 10 * KEYS:
-            self.keys.update(name[:EXAMPLE_CHARACTERS] for name in list(content)[:KEYS])
+        if not isinstance(content, dict):
+            return
+        self.objects += 1
+        for path, value in itertools.islice(paths(content), PATHS):
+            if path in self.paths or len(self.paths) < PATHS:
+                self.paths.setdefault(path, [0, self._shown(value)])[0] += 1
 
     def _shown(self, value: Any) -> str:
         return short(value) if self.show_values else size(value)

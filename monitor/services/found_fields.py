@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, get_args, get_type_hints
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 EXAMPLE_CHARACTERS: Final = 48
+_PLAIN_KEY = re.compile(r"[^.\[\]'\s]{1,64}")
 
 
 def leaves(value: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -18,6 +20,21 @@ def leaves(value: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from leaves(inner, f"{prefix}{name}.")
         elif inner not in (None, "", [], {}):
             yield f"{prefix}{name}", inner
+
+
+def paths(value: Any, path: str = "$", levels: int = 3) -> Iterator[tuple[str, Any]]:
+    """Paths of a mapping file into a JSON value, and what stands there; of lists the first element."""
+    match value:
+        case dict() if levels:
+            for name, inner in value.items():
+                step = f".{name}" if _PLAIN_KEY.fullmatch(name) else f"['{name}']"
+                yield from paths(inner, f"{path}{step}", levels - 1)
+        case [dict() as first, *_] if levels:
+            yield from paths(first, f"{path}[0]", levels)
+        case None | "" | [] | {}:
+            return
+        case _:
+            yield path, value
 
 
 def names(kind: type[Struct], prefix: str) -> Iterator[str]:

@@ -58,7 +58,11 @@ def test_every_field_of_the_contract_is_counted_found_or_not() -> None:
 
 def test_refusals_are_told_by_reason_with_their_place_and_each_message_once() -> None:
     report = check(
-        b"nonsense", event("a", status="fine"), *[event("b", status="fine")] * 5, {"question": "?"}, b" " * 20_000
+        b"nonsense",
+        event("a", status="fine"),
+        *[event("b", status="fine")] * 5,
+        {"question": {"text": "?", "to whom": [{"name": "x"}]}},
+        b" " * 20_000,
     )
     assert not report.decoded
     assert {one.reason: one.count for one in report.refused} == {
@@ -67,7 +71,10 @@ def test_refusals_are_told_by_reason_with_their_place_and_each_message_once() ->
     invalid = report.refused[0]
     assert [place for place, _ in invalid.examples] == ["line 2"]
     assert "$.status" in invalid.examples[0][1]
-    assert report.keys["question"] == 1
+    assert [(one.name, one.found, one.share) for one in report.paths if "question" in one.name] == [
+        ("$.question.text", 1, 1 / 7),
+        ("$.question['to whom'][0].name", 1, 1 / 7),
+    ]
 
 
 def test_the_same_id_twice_is_a_duplicate_or_a_contradiction() -> None:
