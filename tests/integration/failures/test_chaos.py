@@ -48,6 +48,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     yield from servers_in(tmp_path)
 
 
+@pytest.mark.timeout(600)
 def test_twenty_kills_lose_nothing_and_double_nothing(servers: Servers, tmp_path: Path) -> None:
     Chaos(servers, tmp_path, kills=int(os.environ.get("SNELLEN_CHAOS_KILLS", "20"))).run()
 
