@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 
 from sqlalchemy import Engine
 
@@ -18,7 +19,7 @@ from monitor.errors import SettingsError
 from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
-from monitor.privacy import Subjects
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.erase import EraseService
@@ -26,6 +27,7 @@ from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
 from monitor.services.expire_halves import ExpiryOptions
 from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
 from monitor.services.ship import Wire
 from monitor.services.sketches import SketchService
@@ -35,6 +37,7 @@ from monitor.sli import SLIS
 from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
 from monitor.store.engine import make_engine
+from monitor.store.transport import weakness
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,15 @@ def open_store(settings: Settings | None = None, application: str = "snellen") -
         SettingsError: none is named and no embedded one runs.
     """
     settings = settings or settings_module.load()
-    return Store(make_engine(database_url(settings), application=application))
+    engine = make_engine(database_url(settings), application=application)
+    _warn_once(weakness(engine.url))
+    return Store(engine)
+
+
+@cache
+def _warn_once(message: str | None) -> None:
+    if message is not None:
+        log.warning("%s", message)
 
 
 def database_url(settings: Settings) -> str:
@@ -84,6 +95,10 @@ def client_config(settings: Settings) -> ClientConfig:
         sasl_username=kafka.sasl_username,
         sasl_password=kafka.sasl_password.get_secret_value() if kafka.sasl_password else None,
         ssl_cafile=str(kafka.ssl_cafile) if kafka.ssl_cafile else None,
+        ssl_certfile=str(kafka.ssl_certfile) if kafka.ssl_certfile else None,
+        ssl_keyfile=str(kafka.ssl_keyfile) if kafka.ssl_keyfile else None,
+        ssl_key_password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
+        ssl_check_hostname=kafka.ssl_check_hostname,
     )
 
 
@@ -168,13 +183,25 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         max_slice_values=ingest.max_slice_values,
         label_rate=settings.labels.sample_rate,
         pair_patience=ingest.pair_patience,
+        privacy=make_privacy(settings),
     )
     return IngestService(store.engine, options, _sketches(settings, store).update)
 
 
 def make_eraser(settings: Settings, store: Store) -> EraseService:
+    return EraseService(store.engine, _subjects(settings), _sketches(settings, store))
+
+
+def make_privacy(settings: Settings) -> Privacy:
+    """Raises SettingsError when a pattern is no regular expression, or explodes."""
+    privacy = settings.privacy
+    options = PrivacyOptions(**{one.name: getattr(privacy, one.name) for one in fields(PrivacyOptions)})
+    return Privacy(Redactor(options), _subjects(settings))
+
+
+def _subjects(settings: Settings) -> Subjects:
     keys = [key.get_secret_value().encode() for key in settings.privacy.keys]
-    return EraseService(store.engine, Subjects(settings.privacy.subject, keys), _sketches(settings, store))
+    return Subjects(settings.privacy.subject, keys)
 
 
 def make_embed(settings: Settings, store: Store) -> EmbedService:
@@ -185,6 +212,7 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
         limits=limits(settings),
         sample_rate=settings.embedder.sample_rate,
         pair_patience=settings.ingest.pair_patience,
+        privacy=make_privacy(settings),
     )
     return EmbedService(store.engine, make_embedder(settings), options, _sketches(settings, store).update)
 

@@ -14,6 +14,7 @@ from monitor.embedding.embedder import Embedder
 from monitor.formats import Decoder
 from monitor.sampling import selected
 from monitor.services.pairing import Pairing
+from monitor.services.protect import Privacy
 from monitor.services.triage import Limits, triage
 from monitor.store import offsets
 from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, insert_embeddings
@@ -37,6 +38,8 @@ class EmbedOptions:
     sample_rate: float
     pair_patience: timedelta
     """How long one side of a call that is logged in two records waits for the other."""
+    privacy: Privacy
+    """Vectors are made of what came; their slices, and halves that wait, are redacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class EmbedService:
         self._options = options
         self._sketch = sketch
         self._days = DayPartitions(engine)
-        self._pairing = Pairing(engine, options.group, options.pair_patience)
+        self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
 
     def write(self, batch: Batch, now: datetime) -> EmbedOutcome:
         """Embed and store; the encoding, which is slow, happens before the transaction begins.
@@ -97,10 +100,10 @@ class EmbedService:
     ) -> list[EmbeddedPrediction]:
         """Insert and sketch the vectors of predictions that do not contradict a known one; returns what was new."""
         known = known_hashes(connection, {one.event.request_id: one.event.ts for one in chosen})
-        encoder = self._embedder.encoder
+        encoder, redacted = self._embedder.encoder, self._options.privacy.redactor.prediction
         number = embedder_id(connection, encoder.fingerprint, encoder.dimension, encoder.detail)
         rows = [
-            EmbeddedPrediction.of(one.event, number, encoder.fingerprint, by_kind)
+            EmbeddedPrediction.of(redacted(one.event), number, encoder.fingerprint, by_kind)
             for one, by_kind in zip(chosen, vectors, strict=True)
             if known.get(one.event.request_id, one.content_hash) == one.content_hash
         ]

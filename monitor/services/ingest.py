@@ -16,6 +16,7 @@ from monitor.formats import Decoder
 from monitor.sampling import selected
 from monitor.services.carried import CarriedEmbeddings
 from monitor.services.pairing import Meeting, Pairing, count_met
+from monitor.services.protect import Privacy, protect
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
@@ -43,6 +44,7 @@ class IngestOptions:
     label_rate: float
     pair_patience: timedelta
     """How long one side of a call that is logged in two records waits for the other, before it counts as lost."""
+    privacy: Privacy
 
 
 @dataclass(slots=True)
@@ -63,7 +65,7 @@ class IngestService:
         self._sketch = sketch
         self._days = DayPartitions(engine)
         self._carried = CarriedEmbeddings(engine)
-        self._pairing = Pairing(engine, options.group, options.pair_patience)
+        self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
 
     def read(self, batch: Batch, now: datetime) -> Triage:
@@ -106,6 +108,7 @@ class IngestService:
     def _prepare(self, sorted_out: Triage) -> Prepared:
         """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
         meeting = self._pairing.meet(sorted_out)
+        protect(sorted_out, self._options.privacy)
         carried = self._carried.read(one.arrival.event for one in sorted_out.predictions.values())
         sorted_out.refuse(carried.faults)
         events = [one.arrival.event for one in sorted_out.predictions.values()]
@@ -124,7 +127,7 @@ class IngestService:
             first_seen = [row for row in prepared.carried if row.request_id in sorted_out.predictions]
             copy_embeddings(connection, first_seen)
             self._sketch(connection, first_seen)
-        insert_dead_letters(connection, sorted_out.rejected)
+        insert_dead_letters(connection, [self._options.privacy.rejected(one) for one in sorted_out.rejected])
         outcomes = _outcomes(prepared, new)
         count_outcomes(connection, outcomes, now)
         return outcomes

@@ -8,7 +8,7 @@ steps; where two collectors bring both sides at the same moment, the later one s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -41,10 +41,13 @@ class Meeting:
 class Pairing:
     """The joins of one consumer group."""
 
-    def __init__(self, engine: Engine, group: str, patience: timedelta) -> None:
+    def __init__(
+        self, engine: Engine, group: str, patience: timedelta, redacted: Callable[[HalfArrival], HalfArrival]
+    ) -> None:
         self._engine = engine
         self._group = group
         self._patience = patience
+        self._redacted = redacted
 
     def meet(self, sorted_out: Triage) -> Meeting:
         """Turn the halves of a batch into predictions where both sides are known; nothing is written.
@@ -74,7 +77,7 @@ class Pairing:
             StoreUnavailable: another collector was quicker; roll back and `meet` again.
         """
         halves.take(connection, self._group, meeting.taken)
-        halves.wait(connection, self._group, meeting.alone, now + self._patience)
+        halves.wait(connection, self._group, list(map(self._redacted, meeting.alone)), now + self._patience)
 
 
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:

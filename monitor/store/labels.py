@@ -15,6 +15,7 @@ _LABEL_COLUMNS = (
     ("content_hash", "bytea"), ("request_id", "text"), ("ts", "timestamptz"), ("annotator_id", "text"),
     ("annotator_kind", "text"), ("verdict", "text"), ("answers", "jsonb"), ("rating", "float4"),
     ("safety_violation", "bool"), ("correction", "text"), ("comment", "text"), ("extra", "jsonb"), ("replay", "text"),
+    ("subject_hash", "bytea"),
 )  # fmt: skip
 _TASK_COLUMNS = (
     ("request_id", "text"), ("ts", "timestamptz"), ("stratum", "text"), ("inclusion_probability", "float8"),
@@ -27,6 +28,7 @@ class LabelArrival:
     event: Label
     content_hash: bytes
     replay: str | None
+    subject_hash: bytes = b""
 
 
 def insert_labels(connection: Connection, arrivals: Sequence[LabelArrival]) -> set[bytes]:
@@ -80,5 +82,5 @@ def _label_row(arrival: LabelArrival) -> tuple[object, ...]:
         arrival.content_hash, event.request_id, event.ts, event.annotator.id,
         event.annotator.kind, event.verdict, Json(list(event.answers)), event.rating,
         event.safety_violation, event.correction, event.comment,
-        Json(event.extra) if event.extra else None, arrival.replay,
+        Json(event.extra) if event.extra else None, arrival.replay, arrival.subject_hash,
     )  # fmt: skip

@@ -21,7 +21,7 @@ _COLUMNS = (
     ("confidence", "float4"), ("image_ref", "text"), ("prompt", "text"), ("answer", "text"), ("refused", "bool"),
     ("safety_flagged", "bool"), ("replay", "text"),
     # psycopg sends bytes as they are, and the server reads them as binary jsonb: no detour over Python objects.
-    ("slices", "bytea"), ("candidates", "bytea"), ("detail", "bytea"),
+    ("slices", "bytea"), ("candidates", "bytea"), ("detail", "bytea"), ("subject_hash", "bytea"),
 )  # fmt: skip
 _ID_COLUMNS = (("request_id", "text"), ("content_hash", "bytea"), ("ts", "timestamptz"))
 
@@ -33,6 +33,8 @@ class Arrival:
     event: Prediction
     content_hash: bytes
     replay: str | None
+    subject_hash: bytes = b""
+    """Of the person it is about, see `monitor.privacy.subject`; empty: nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _row(arrival: Arrival) -> tuple[object, ...]:
         event.task, event.status, event.error_code, event.latency_ms, event.cost_usd,
         output.confidence, given.image.ref if given.image else None, given.prompt, output.answer, output.refused,
         output.safety is not None and output.safety.flagged, arrival.replay, _json(event.slices),
-        _json(output.candidates) if output.candidates else None, _detail(event),
+        _json(output.candidates) if output.candidates else None, _detail(event), arrival.subject_hash,
     )  # fmt: skip
 
 

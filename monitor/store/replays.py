@@ -16,7 +16,8 @@ _REGISTER = text("""
 _START = text("SELECT start_ts FROM replays WHERE id = :id")
 _LABELS = text("SELECT content_hash FROM labels WHERE content_hash = ANY(:hashes)")
 _REFUSED = text("""
-    SELECT DISTINCT digest FROM (SELECT sha256(raw) AS digest FROM dead_letters WHERE replay = :id) AS refused
+    SELECT DISTINCT digest
+    FROM (SELECT coalesce(digest, sha256(raw)) AS digest FROM dead_letters WHERE replay = :id) AS refused
     WHERE digest = ANY(:digests)
 """)
 _REASONS = text("SELECT reason, count(*) AS events FROM dead_letters WHERE replay = :id GROUP BY reason")

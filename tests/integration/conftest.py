@@ -12,7 +12,9 @@ from sqlalchemy import Engine, text
 
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition, Record
 from monitor.formats import FormatOptions, native
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
 from monitor.store.engine import make_engine
 
@@ -42,6 +44,7 @@ def make_service(engine: Engine) -> IngestService:
         max_slice_values=3,
         label_rate=0.5,
         pair_patience=timedelta(minutes=5),
+        privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )
     return IngestService(engine, options, _no_sketch)
 

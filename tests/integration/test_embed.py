@@ -25,9 +25,11 @@ from monitor.embedding.encoder import Encoder
 from monitor.embedding.images import ImageOpener
 from monitor.errors import Fenced, FingerprintMismatch, StoreError
 from monitor.formats import FormatOptions, native
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.sampling import selected
 from monitor.services.embed import EMBED_KEY, EmbedOptions, EmbedOutcome, EmbedService
 from monitor.services.ingest import IngestService
+from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id, insert_embeddings
 from monitor.store.partitions import ensure_days
@@ -68,6 +70,7 @@ def make(engine: Engine, encoder: Encoder, tmp_path: Path, sketched: list[Embedd
             limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
             sample_rate=1.0,
             pair_patience=timedelta(minutes=5),
+            privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
         )
         options = replace(options, **changes)
         return EmbedService(
@@ -265,7 +268,7 @@ def test_refused_pictures_are_counted_and_the_texts_stored(
     ]
     outcome = make().write(send(*events), NOW)
     assert outcome.refused_images == {
-        "malformed_reference": 1, "outside_roots": 1, "unsupported_scheme": 1, "missing": 1, "unreadable": 1,
+        "malformed_reference": 1, "outside_roots": 1, "host_not_allowed": 1, "missing": 1, "unreadable": 1,
         "too_large": 1, "other_content": 1,
     }  # fmt: skip
     assert outcome.embedded == 8

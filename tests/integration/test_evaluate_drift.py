@@ -18,8 +18,10 @@ from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, Window
 from monitor.drift.sketch import sketch
 from monitor.formats import FormatOptions, native
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
@@ -68,6 +70,7 @@ class Traffic:
             max_slice_values=10,
             label_rate=0.0,
             pair_patience=timedelta(minutes=5),
+            privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
         )
         self.service = IngestService(engine, options, SketchService(engine, ("device",), 10).update)
         self.rng = np.random.default_rng(7)

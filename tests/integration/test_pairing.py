@@ -19,8 +19,10 @@ from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import Window
 from monitor.errors import StoreUnavailable
 from monitor.formats import Decoded
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
 from monitor.sli import SLIS
 from monitor.slo.objective import Selector
@@ -62,6 +64,7 @@ def make(engine: Engine) -> IngestService:
         max_slice_values=3,
         label_rate=0.0,
         pair_patience=PATIENCE,
+        privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )
     return IngestService(engine, options, lambda *_: None)
 
