@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
-from monitor.domain.window import DAY, floor
+from monitor.domain.window import DAY, Window, floor
 from monitor.store.copy import copy_rows, raw, stage
 
 _encode = msgspec.json.Encoder().encode
@@ -23,6 +23,9 @@ _COLUMNS = (
     # psycopg sends bytes as they are, and the server reads them as binary jsonb: no detour over Python objects.
     ("slices", "bytea"), ("candidates", "bytea"), ("detail", "bytea"), ("subject_hash", "bytea"),
 )  # fmt: skip
+AROUND_MIDNIGHT = timedelta(hours=2)
+"""So near the end of a day its neighbour is looked at too. To look always would cost a tenth of all inserts, for the
+index of another day is not in the nearest memory; and producers that repeat an id with a new time do so soon."""
 _ID_COLUMNS = (("request_id", "text"), ("content_hash", "bytea"), ("ts", "timestamptz"))
 
 
@@ -47,9 +50,9 @@ class Known:
 
 
 def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
-    """Enter the ids into `arrivals`; returns those that were known neither on their day nor on the days beside it.
+    """Enter the ids into `arrivals`; returns those that were not known: on their day, nor, near midnight, on the next.
 
-    A producer's retry carries its first event time, and so meets its own day. Further away an id counts as new. In id
+    A producer's retry carries its first event time, and so meets its own day. Elsewhere an id counts as new. In id
     order, so that two collectors that bring the same ids wait for each other instead of deadlocking; two that bring
     an id under two different days at the same instant do not see each other, and both keep it.
     """
@@ -68,18 +71,24 @@ def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
 
 
 def _beside(staging: str, day: datetime) -> str:
-    """SQL: the staged ids of a day that are known on the day before it or after it.
+    """SQL: the staged ids of a day's first and last hours that are known on the day before it or after it.
 
     The ids go as one array, whose length the planner cannot see: so it walks the two indexes and never reads a day.
     """
-    before, after = (
-        f"ts >= '{one.isoformat()}' AND ts < '{(one + DAY).isoformat()}'" for one in (day - DAY, day + DAY)
+    next_day = day + DAY
+    looks = (
+        (Window(day, day + AROUND_MIDNIGHT), Window(day - DAY, day)),
+        (Window(next_day - AROUND_MIDNIGHT, next_day), Window(next_day, next_day + DAY)),
     )
-    own = f"ts >= '{day.isoformat()}' AND ts < '{(day + DAY).isoformat()}'"
-    ids = f"ARRAY(SELECT request_id FROM {staging} WHERE {own})"
     return " UNION ALL ".join(
-        f"SELECT request_id FROM arrivals WHERE request_id = ANY ({ids}) AND {bounds}" for bounds in (before, after)
+        f"SELECT request_id FROM arrivals WHERE {_within(other)} AND request_id = ANY "
+        f"(ARRAY(SELECT request_id FROM {staging} WHERE {_within(own)}))"
+        for own, other in looks
     )
+
+
+def _within(window: Window) -> str:
+    return f"ts >= '{window.start.isoformat()}' AND ts < '{window.end.isoformat()}'"
 
 
 def known_hashes(connection: Connection, times: Mapping[str, datetime]) -> dict[str, bytes]:
