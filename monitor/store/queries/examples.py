@@ -50,7 +50,7 @@ def examples(connection: Connection, measure: Measure, window: Window, limit: in
     query = text(f"""
         WITH chosen AS (
             SELECT p.ts, p.request_id, v.correct FROM predictions AS p
-            {"" if measure.sampled else "LEFT "}JOIN verdicts AS v ON v.request_id = p.request_id
+            {"" if measure.sampled else "LEFT "}JOIN verdicts AS v ON v.request_id = p.request_id AND v.ts = p.ts
             WHERE p.ts >= :start AND p.ts < :end AND {_BAD[measure.sli]}{conditions}
             ORDER BY md5(p.request_id) LIMIT :limit
         )
