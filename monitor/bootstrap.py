@@ -182,6 +182,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
         label_rate=settings.labels.sample_rate,
+        store_rate=ingest.store_rate,
         pair_patience=ingest.pair_patience,
         privacy=make_privacy(settings),
     )

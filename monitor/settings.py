@@ -165,6 +165,9 @@ class Ingest(Strict, frozen=True):
     logging loss. A side that comes later still joins, and the loss is taken back."""
     pair_keep: timedelta = timedelta(days=1)
     """How long a side that counts as lost still waits, before it becomes a dead letter."""
+    store_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of live predictions that are stored in full, with their vectors, beside those drawn for labelling. All of
+    them count in minute rollups and sketches. Replays are stored whole."""
     max_waiting: Positive = 1_000_000
     """Sides that wait at once; beyond it the oldest become dead letters."""
 

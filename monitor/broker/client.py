@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
-from monitor.errors import BrokerError
+from monitor.errors import BrokerError, BrokerRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +25,16 @@ class ClientConfig:
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
-    sasl_password: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
     ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_key_password: str | None = field(default=None, repr=False)
+    ssl_check_hostname: bool = True
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.security_protocol.endswith("SSL")
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments common to all clients of kafka-python."""
@@ -36,8 +49,14 @@ class ClientConfig:
                 "sasl_plain_username": self.sasl_username,
                 "sasl_plain_password": self.sasl_password,
             }
-        if self.ssl_cafile:
-            options["ssl_cafile"] = self.ssl_cafile
+        if self.uses_tls:
+            options |= {
+                "ssl_cafile": self.ssl_cafile,
+                "ssl_certfile": self.ssl_certfile,
+                "ssl_keyfile": self.ssl_keyfile,
+                "ssl_password": self.ssl_key_password,
+                "ssl_check_hostname": self.ssl_check_hostname,
+            }
         return options
 
 
@@ -46,9 +65,16 @@ def translated(what: str, servers: str) -> Iterator[None]:
     """Turn the client's errors into ours at this door.
 
     Raises:
+        BrokerRefused: our credentials or rights do not suffice: the same again will fail.
         BrokerError: naming what was tried and where.
     """
     try:
         yield
+    except (SaslAuthenticationFailedError, UnsupportedSaslMechanismError) as error:
+        raise BrokerRefused(
+            f"{what} at {servers} failed: {error}; check kafka.sasl_mechanism, sasl_username and sasl_password"
+        ) from error
+    except AuthorizationError as error:
+        raise BrokerRefused(f"{what} at {servers} failed: {error}; this user lacks the right to it") from error
     except (KafkaError, OSError) as error:
         raise BrokerError(f"{what} at {servers} failed: {type(error).__name__} {error}") from error

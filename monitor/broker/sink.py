@@ -8,6 +8,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from monitor.broker.client import ClientConfig, translated
+from monitor.broker.handshake import admitted
 from monitor.domain.records import REPLAY_HEADER, Record
 from monitor.errors import BrokerError
 
@@ -18,7 +19,7 @@ class Sink:
     def __init__(self, config: ClientConfig, *, linger_ms: int = 20) -> None:
         self._servers = config.bootstrap_servers
         self._failure: KafkaError | None = None
-        with translated("connecting", self._servers):
+        with admitted(config):
             self._producer = KafkaProducer(
                 acks="all",
                 linger_ms=linger_ms,

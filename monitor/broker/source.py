@@ -16,9 +16,11 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.errors import KafkaError
 
 from monitor.broker.client import ClientConfig, translated
+from monitor.broker.handshake import admitted, demand_access
 from monitor.broker.headers import read_any_header_names
 from monitor.broker.topics import Topics
 from monitor.domain.records import Batch, Partition, Record
+from monitor.errors import BrokerError
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         *,
         session_timeout_ms: int = 6000,
     ) -> None:
-        self._servers = config.bootstrap_servers
+        self._config, self._servers = config, config.bootstrap_servers
         self._options = config.options() | {
             "group_id": group,
             "session_timeout_ms": session_timeout_ms,
@@ -73,7 +75,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """Mean size of the records that came last."""
         self._topics = Topics(config)
         read_any_header_names()
-        with translated("connecting", self._servers):
+        with admitted(config):
             self._logs = self._current_logs()
             self._consumer = self._make_consumer()
         missing = sorted(set(self._topic_names) - set(self._logs))
@@ -98,11 +100,16 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """The next records, as many as fit; empty when none came within `linger_ms`.
 
         Raises:
+            BrokerRefused: our password or certificate is no longer accepted.
             BrokerError: no answer.
         """
         try:
             with translated("polling", self._servers):
                 return self._next_batch(max_records, max_bytes, linger_ms)
+        except BrokerError:
+            self.reposition()
+            demand_access(self._config)  # or the client would try a password that was changed for ever
+            raise
         except Exception:
             self.reposition()  # the client takes for read whatever it handed out
             raise

@@ -10,6 +10,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
 from monitor.broker.client import ClientConfig, translated
+from monitor.broker.handshake import admitted
 from monitor.domain.records import Partition
 
 ENDS_TIMEOUT_S = 10.0
@@ -24,7 +25,7 @@ class Topics:
 
     def __init__(self, config: ClientConfig) -> None:
         self._servers = config.bootstrap_servers
-        with translated("connecting", self._servers):
+        with admitted(config):
             self._admin = KafkaAdminClient(request_timeout_ms=REQUEST_TIMEOUT_MS, **config.options())
             self._cluster_id = str(self._admin.describe_cluster().get("cluster_id") or "none")
 
