@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from monitor import bootstrap, settings
 from monitor.domain.events import Image
 from monitor.domain.window import Window, floor
+from monitor.embedding.images import ImageOpener
 from monitor.errors import ImageRefused, NotEnoughData, StoreError
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
@@ -158,15 +159,19 @@ def waiting_sides() -> calls.WaitingSides:
     return _waiting_sides(bootstrap.group(_settings(), "ingest"))
 
 
+@st.cache_resource(show_spinner=False)
+def _image_opener() -> ImageOpener:
+    return bootstrap.make_image_opener(_settings())
+
+
 @st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=100, show_spinner=False)
 def thumbnail(reference: str, sha256: str | None) -> bytes | str:
     """A small PNG of a request's picture, or why there is none.
 
-    Opened as the embedder opens it: only below the folders of `embedder.image_roots`, within its limits, never over a
-    network.
+    Opened as the embedder opens it: below the folders and from the hosts that the settings allow, within their limits.
     """
     try:
-        picture = bootstrap.make_image_opener(_settings())(Image(ref=reference, sha256=sha256))
+        picture = _image_opener()(Image(ref=reference, sha256=sha256))
     except ImageRefused as refused:
         return str(refused)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -178,6 +178,25 @@ def test_every_sli_has_example_requests(seeded: Engine) -> None:
             examples(connection, Measure(name, sli.sampled, Selector(), threshold), TODAY)
 
 
+def test_a_coverage_incident_is_broken_down_by_the_columns_that_halves_know(seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO pair_counts (minute, model, version, variant, task, joined, lost) VALUES "
+                "(:minute, 'm', '', 'canary', 'vqa', 10, 5), (:minute, 'm', '', 'stable', 'vqa', 90, 1)"
+            ),
+            {"minute": TODAY.start},
+        )
+        found = slice_shifts(
+            connection, Measure("coverage", False, Selector(model="m")), TODAY, Window.before(TODAY.start, DAY)
+        )
+    assert [(one.dimension and one.dimension.name, one.value, one.bad.now) for one in found] == [
+        (None, "", Proportion(6, 106)),
+        ("variant", "canary", Proportion(5, 15)),
+        ("variant", "stable", Proportion(1, 91)),
+    ]
+
+
 def test_examples_are_bad_ones_of_the_selected_traffic(seeded: Engine) -> None:
     measure = Measure("label_accuracy", sampled=True, selector=Selector(model="exam"))
     with seeded.connect() as connection:

@@ -14,12 +14,13 @@ from monitor.store.queries.accuracy import COUNTS
 from monitor.store.queries.selection import bounds, selected
 
 EXAMPLES: Final = 6
-_BAD: Final = {
+_BAD: Final[dict[str, str | None]] = {
     "availability": "p.status IN ('error', 'timeout')",
     "latency": "p.status = 'ok' AND p.latency_ms > :threshold",
     "label_accuracy": f"NOT v.correct AND v.{COUNTS.replace(' AND ', ' AND v.')}",
+    "coverage": None,
 }
-"""SQL: one bad event of an SLI; the counts themselves come from the SLI."""
+"""SQL: one bad event of an SLI; the counts themselves come from the SLI. None: its bad events are those not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,15 @@ class Example:
 
 def examples(connection: Connection, measure: Measure, window: Window, limit: int = EXAMPLES) -> list[Example]:
     """Some of the bad events of a window, drawn by a hash of their id: the same ones at every look."""
+    bad = _BAD[measure.sli]
+    if bad is None:
+        return []
     conditions, parameters = selected(measure.selector, "p.")
     query = text(f"""
         WITH chosen AS (
             SELECT p.ts, p.request_id, v.correct FROM predictions AS p
             {"" if measure.sampled else "LEFT "}JOIN verdicts AS v ON v.request_id = p.request_id AND v.ts = p.ts
-            WHERE p.ts >= :start AND p.ts < :end AND {_BAD[measure.sli]}{conditions}
+            WHERE p.ts >= :start AND p.ts < :end AND {bad}{conditions}
             ORDER BY md5(p.request_id) LIMIT :limit
         )
         SELECT p.request_id, p.ts, p.version, p.variant, p.status, p.error_code, p.latency_ms, p.prompt, p.answer,

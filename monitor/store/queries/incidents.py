@@ -26,6 +26,8 @@ from monitor.store.queries.slices import Dimension
 PARTS: Final = ("version", "variant", "model", "task")
 """Columns that a breakdown looks at besides the slices."""
 MOST_SLICES: Final = 60
+CALLS: Final = "coverage"
+"""The SLI whose events are calls in two records: of those that are lost there is no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ _COUNT_BOTH = ", ".join(
 
 
 def _requests(connection: Connection, measure: Measure, incident: Window, before: Window) -> list[SliceShift]:
-    now, earlier = (_rollups(connection, measure, window) for window in (incident, before))
+    counted = _calls if measure.sli == CALLS else _rollups
+    now, earlier = (counted(connection, measure, window) for window in (incident, before))
     nothing = Proportion(0, 0)
     return [
         SliceShift(*key, Change(now.get(key, nothing), earlier.get(key, nothing)))
@@ -128,6 +131,21 @@ def _rollups(
         for key in _keys(row, chosen.slice.dimension):
             known = added.get(key, Proportion(0, 0))
             added[key] = Proportion(known.count + count.count, known.n + count.n)
+    return added
+
+
+def _calls(connection: Connection, measure: Measure, window: Window) -> dict[tuple[Dimension | None, str], Proportion]:
+    """Lost and all calls that are logged in two records, by column; by slice they are not known."""
+    conditions, parameters = selected(measure.selector)
+    query = text(f"""
+        SELECT {", ".join(PARTS)}, sum(lost)::bigint AS lost, sum(joined + lost)::bigint AS calls, '' AS dimension
+        FROM pair_counts WHERE minute >= :start AND minute < :end{conditions} GROUP BY {", ".join(PARTS)}
+    """)
+    added: dict[tuple[Dimension | None, str], Proportion] = {}
+    for row in connection.execute(query, {**bounds(window), **parameters}):
+        for key in _keys(row, ""):
+            known = added.get(key, Proportion(0, 0))
+            added[key] = Proportion(known.count + row.lost, known.n + row.calls)
     return added
 
 
