@@ -10,8 +10,7 @@ import numpy as np
 
 from demo.traffic import Case
 from monitor.domain.events import Annotator, Label, Prediction
-from monitor.sampling import selected
-from monitor.services.ingest import LABEL_KEY
+from monitor.sampling import LABEL_KEY, selected
 
 PEOPLE: Final = ("amara", "bo", "chidi")
 MEAN_DELAY: Final = timedelta(hours=1)

@@ -20,6 +20,7 @@ from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.sampling import StoredShare
 from monitor.services.deliver import Delivery
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.erase import EraseService
@@ -212,6 +213,7 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
         decoders=decoders(settings),
         limits=limits(settings),
         sample_rate=settings.embedder.sample_rate,
+        share=StoredShare(settings.ingest.store_rate, settings.labels.sample_rate),
         pair_patience=settings.ingest.pair_patience,
         privacy=make_privacy(settings),
     )

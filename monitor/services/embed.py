@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from monitor.domain.records import Batch
 from monitor.embedding.embedder import Embedder
 from monitor.formats import Decoder
-from monitor.sampling import selected
+from monitor.sampling import EVERYTHING, StoredShare, selected
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits, triage
@@ -40,6 +40,8 @@ class EmbedOptions:
     """How long one side of a call that is logged in two records waits for the other."""
     privacy: Privacy
     """Vectors are made of what came; their slices, and halves that wait, are redacted."""
+    share: StoredShare = EVERYTHING
+    """What the ingest group stores: vectors of anything else would belong to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class EmbedService:
         meeting = self._pairing.meet(sorted_out)
         arrived = [one.arrival for one in sorted_out.predictions.values()]
         plain = [arrival for arrival in arrived if not arrival.event.embeddings]
-        chosen = [one for one in plain if selected(one.event.request_id, self._options.sample_rate, EMBED_KEY)]
+        chosen = [one for one in plain if self._is_chosen(one)]
         embedded = self._embedder.embed([one.event for one in chosen])
         self._days.ensure(one.event.ts for one in chosen)
         with transaction(self._engine) as connection:
@@ -94,6 +96,12 @@ class EmbedService:
         )
         _count(outcome)
         return outcome
+
+    def _is_chosen(self, arrival: Arrival) -> bool:
+        """Is it drawn for embedding, and stored?"""
+        request_id = arrival.event.request_id
+        is_stored = arrival.replay is not None or self._options.share.holds(request_id)
+        return is_stored and selected(request_id, self._options.sample_rate, EMBED_KEY)
 
     def _store(
         self, connection: Connection, chosen: list[Arrival], vectors: list[dict[str, Vector]]

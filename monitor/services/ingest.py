@@ -13,7 +13,7 @@ from monitor.domain.events import Rejection
 from monitor.domain.records import Batch, Record
 from monitor.errors import UnstorableValue
 from monitor.formats import Decoder
-from monitor.sampling import selected
+from monitor.sampling import LABEL_KEY, StoredShare, selected
 from monitor.services.carried import CarriedEmbeddings
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
@@ -28,8 +28,6 @@ from monitor.store.predictions import Arrival
 from monitor.store.slice_values import SliceValues
 from monitor.telemetry import RECORDS
 
-LABEL_KEY = "label"
-"""Key of the label sampler's hash; another key draws another, independent sample."""
 Sketch = Callable[[Connection, list[EmbeddedPrediction]], None]
 
 
@@ -45,6 +43,8 @@ class IngestOptions:
     pair_patience: timedelta
     """How long one side of a call that is logged in two records waits for the other, before it counts as lost."""
     privacy: Privacy
+    store_rate: float = 1.0
+    """Share of live predictions that are stored in full; all of them count."""
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class IngestService:
         self._carried = CarriedEmbeddings(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
+        self._share = StoredShare(options.store_rate, options.label_rate)
 
     def read(self, batch: Batch, now: datetime) -> Triage:
         """Decode and check the batch's records: all that can be done while the batch before is being stored."""
@@ -123,9 +124,9 @@ class IngestService:
         new = insert_labels(connection, [arrival for arrival, _ in sorted_out.labels])
         new |= insert_deployments(connection, [(event, digest) for event, digest, _ in sorted_out.deployments])
         if arrivals:
-            self._insert_predictions(connection, arrivals)
+            stored = self._insert_predictions(connection, arrivals)
             first_seen = [row for row in prepared.carried if row.request_id in sorted_out.predictions]
-            copy_embeddings(connection, first_seen)
+            copy_embeddings(connection, [row for row in first_seen if row.request_id in stored])
             self._sketch(connection, first_seen)
         insert_dead_letters(connection, [self._options.privacy.rejected(one) for one in sorted_out.rejected])
         outcomes = _outcomes(prepared, new)
@@ -156,17 +157,19 @@ class IngestService:
             sorted_out.settle_known(new_ids, predictions.known_hashes(connection, old))
         return [one.arrival for one in sorted_out.predictions.values()]
 
-    def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> None:
-        events = [arrival.event for arrival in arrivals]
-        predictions.insert(connection, arrivals)
-        rollups.add(connection, events, lambda event: self._slices.of(event.slices))
+    def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> set[str]:
+        """All of them count; returns the ids of those that were stored."""
+        rollups.add(connection, (one.event for one in arrivals), lambda event: self._slices.of(event.slices))
+        stored = [one for one in arrivals if one.replay is not None or self._share.holds(one.event.request_id)]
+        predictions.insert(connection, stored, self._share.inclusion_probability)
         rate = self._options.label_rate
         drawn = [
             one.event
-            for one in arrivals
+            for one in stored
             if one.replay is None and one.event.status == "ok" and selected(one.event.request_id, rate, LABEL_KEY)
         ]
         insert_tasks(connection, drawn, stratum="all", probability=rate)
+        return {one.event.request_id for one in stored}
 
     def _find_poison(self, units: Sequence[Sequence[Record]], now: datetime) -> list[Rejected]:
         """The records that PostgreSQL refuses, found by halving in transactions that are rolled back."""

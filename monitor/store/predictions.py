@@ -22,6 +22,7 @@ _COLUMNS = (
     ("safety_flagged", "bool"), ("replay", "text"),
     # psycopg sends bytes as they are, and the server reads them as binary jsonb: no detour over Python objects.
     ("slices", "bytea"), ("candidates", "bytea"), ("detail", "bytea"), ("subject_hash", "bytea"),
+    ("inclusion_probability", "float8"),
 )  # fmt: skip
 AROUND_MIDNIGHT = timedelta(hours=2)
 """So near the end of a day its neighbour is looked at too. To look always would cost a tenth of all inserts, for the
@@ -129,12 +130,16 @@ def _near(given: str, times: Collection[datetime]) -> str:
     )
 
 
-def insert(connection: Connection, arrivals: Iterable[Arrival]) -> None:
-    """Store the rows of first-seen predictions; their day partitions exist."""
-    copy_rows(connection, "predictions", _COLUMNS, map(_row, arrivals))
+def insert(connection: Connection, arrivals: Iterable[Arrival], inclusion_probability: float | None = None) -> None:
+    """Store the rows of first-seen predictions; their day partitions exist.
+
+    Args:
+        inclusion_probability: with which the live ones among them were chosen; None: nothing was left out.
+    """
+    copy_rows(connection, "predictions", _COLUMNS, (_row(one, inclusion_probability) for one in arrivals))
 
 
-def _row(arrival: Arrival) -> tuple[object, ...]:
+def _row(arrival: Arrival, inclusion_probability: float | None) -> tuple[object, ...]:
     event = arrival.event
     given, output = event.input, event.output
     return (
@@ -143,6 +148,7 @@ def _row(arrival: Arrival) -> tuple[object, ...]:
         output.confidence, given.image.ref if given.image else None, given.prompt, output.answer, output.refused,
         output.safety is not None and output.safety.flagged, arrival.replay, _json(event.slices),
         _json(output.candidates) if output.candidates else None, _detail(event), arrival.subject_hash,
+        inclusion_probability if arrival.replay is None else None,
     )  # fmt: skip
 
 

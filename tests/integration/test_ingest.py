@@ -16,8 +16,8 @@ from sqlalchemy import Engine, text
 
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition
 from monitor.errors import Fenced
-from monitor.sampling import selected
-from monitor.services.ingest import LABEL_KEY, IngestService
+from monitor.sampling import LABEL_KEY, selected
+from monitor.services.ingest import IngestService
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from monitor.domain.records import Batch
-from monitor.sampling import selected
-from monitor.services.ingest import LABEL_KEY, IngestService
+from monitor.sampling import LABEL_KEY, selected
+from monitor.services.ingest import IngestService
 from monitor.services.score_labels import score_labels
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

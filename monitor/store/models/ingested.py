@@ -69,6 +69,8 @@ class Prediction(Base):
     """The rest of the event as it came: image size and hash, template, context, tokens, trace, extra."""
     subject_hash: Mapped[bytes | None]
     """Of the person it is about, see `monitor.privacy.subject`; empty: nobody; NULL: nobody looked."""
+    inclusion_probability: Mapped[float | None]
+    """With which it was stored, see `monitor.sampling.stored_share`; NULL: all were."""
 
 
 class Embedder(Base):

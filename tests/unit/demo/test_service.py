@@ -24,8 +24,7 @@ from demo.traffic import Case, Traffic
 from monitor.domain.events import Prediction, encode
 from monitor.domain.window import Window
 from monitor.formats.native import decode
-from monitor.sampling import selected
-from monitor.services.ingest import LABEL_KEY
+from monitor.sampling import LABEL_KEY, selected
 
 START = datetime(2026, 11, 14, 12, tzinfo=UTC)
 HOURS = timedelta(hours=2)
