@@ -235,7 +235,9 @@ def make_embedder(settings: Settings) -> Embedder:
         batch_size=embedder.batch_size,
         threads=embedder.threads,
     )
-    return Embedder(encoder, make_image_opener(settings), threads=embedder.threads)
+    fetches = bool(embedder.image_hosts or embedder.image_buckets)  # and waits for others, not for our cores
+    openers = max(embedder.threads, embedder.image_requests) if fetches else embedder.threads
+    return Embedder(encoder, make_image_opener(settings), threads=openers)
 
 
 def make_image_opener(settings: Settings) -> ImageOpener:
