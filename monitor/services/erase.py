@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.privacy import Subjects
 from monitor.services.sketches import SketchService
-from monitor.store import audit, erasure, predictions, references
+from monitor.store import audit, erasure, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
 from monitor.store.erasure import Key, Person
 
@@ -55,7 +55,7 @@ class EraseService:
             StoreError: nothing was erased.
         """
         with self._attempt(dry_run=dry_run) as connection:
-            before = erasure.erased(connection, request_ids)
+            before = tombstones.erased(connection, request_ids)
             rows = self._remove(connection, request_ids, [], request_ids, now)
             requests = len({one.request_id for one in predictions.find(connection, request_ids)} - before)
             hashes = sorted(self._subjects.digests(one)[0].hex() for one in request_ids)
@@ -109,7 +109,7 @@ class EraseService:
         searched = [needle for text in texts for needle in needles(text)]
         rows["waiting_halves"] += erasure.delete_halves_with(connection, searched)
         rows["dead_letters"] = erasure.blank_dead_letters(connection, searched)
-        erasure.bury(connection, {*map(erasure.tombstone, request_ids), *gone}, now)
+        tombstones.bury(connection, {*map(tombstones.tombstone, request_ids), *gone}, now)
         return +rows
 
     def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:

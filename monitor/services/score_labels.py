@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Engine
 
 from monitor.domain.results import Answer, Candidate, Label, Verdict
+from monitor.privacy import holds_marker
 from monitor.store.engine import transaction
 from monitor.store.scoring import (
     LabelRow,
@@ -73,12 +74,20 @@ def _age(label: LabelRow) -> tuple[object, ...]:
 
 
 def _score(prediction: PredictionRow, row: LabelRow) -> Verdict:
-    label = Label(verdict=row.verdict, answers=tuple(row.answers), rating=row.rating)  # type: ignore[arg-type]
+    candidates = tuple(Candidate(one["answer"], one["score"]) for one in prediction.candidates or ())
+    answer = Answer(prediction.answer, candidates)
+    answers = () if _redacted(answer, row.answers) else tuple(row.answers)
+    label = Label(verdict=row.verdict, answers=answers, rating=row.rating)  # type: ignore[arg-type]
     task: Task | None = TASKS.get(prediction.task)
     if task is None:
         return spoken_verdict(label) or unscored(NO_TASK)
-    candidates = tuple(Candidate(one["answer"], one["score"]) for one in prediction.candidates or ())
-    return task.score(Answer(prediction.answer, candidates), label)
+    return task.score(answer, label)
+
+
+def _redacted(answer: Answer, accepted: Sequence[str]) -> bool:
+    """Was something removed from one of the texts? Comparing what is left would call different numbers the same."""
+    texts = (answer.answer or "", *(one.answer for one in answer.candidates), *accepted)
+    return any(map(holds_marker, texts))
 
 
 def _majority(verdicts: Iterable[Verdict]) -> Verdict:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from monitor.domain.events import Prediction
 from monitor.errors import FingerprintMismatch
 from monitor.store.copy import copy_rows, raw, stage
+from monitor.store.tombstones import erased
 
 Vector = NDArray[np.float32]
 Halves = NDArray[np.float16]
@@ -106,7 +107,7 @@ def copy_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) 
 
 
 def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
-    """Store the vectors that are not there yet; what is there stays as it is.
+    """Store the vectors that are not there yet; what is there stays as it is, and what was erased stays away.
 
     Their day partitions exist. Inserted in key order, so that two writers of the same keys wait instead of deadlocking.
 
@@ -114,6 +115,8 @@ def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]
         The rows with only the vectors that were new, at the half precision at which they are stored: sums over them
         equal sums over what is read back. Rows of which nothing was new are left out.
     """
+    gone = erased(connection, {row.request_id for row in rows})
+    rows = [row for row in rows if row.request_id not in gone]
     if not rows:
         return []
     staging = stage(connection, "embeddings", _COLUMNS, _records(rows))

@@ -1,4 +1,4 @@
-"""Finding and removing all rows of some requests or of a person, and remembering that they are gone.
+"""Finding and removing all rows of some requests or of a person.
 
 The arrivals stay: they say that an id is known, so that its record, read again, is a duplicate.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ Key = tuple[str, datetime]
 """Request id and event time."""
 Place = tuple[str, ...]
 """Names from a JSON column inwards; the first is the column, `extra` or `slices`."""
-_TOMBSTONE = b"snellen.request"
 _KEYS = "unnest(%s::text[], %s::timestamptz[]) AS gone (request_id, ts)"
 
 
@@ -38,36 +36,6 @@ class Person:
     """Where the id stands in rows that carry no hash."""
     everywhere: bool = False
     """Read all rows, not only those that were stored before hashes were kept."""
-
-
-def tombstone(request_id: str) -> bytes:
-    """What remains of an erased id: 16 bytes."""
-    return blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=16, person=_TOMBSTONE).digest()
-
-
-def erased(connection: Connection, request_ids: Collection[str]) -> set[str]:
-    """Those of the ids that were erased: nothing about them may be stored again."""
-    digests = {tombstone(one): one for one in request_ids}
-    return {digests[one] for one in _known(connection, digests)}
-
-
-def erased_labels(connection: Connection, content_hashes: Collection[bytes]) -> set[bytes]:
-    """Those of the labels' content hashes that were erased."""
-    return _known(connection, content_hashes)
-
-
-def _known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
-    found = raw(connection).execute("SELECT digest FROM erased WHERE digest = ANY(%s)", (list(digests),))
-    return {bytes(row[0]) for row in found}
-
-
-def bury(connection: Connection, digests: Collection[bytes], now: datetime) -> None:
-    """Remember that these are erased."""
-    raw(connection).execute(
-        "INSERT INTO erased (digest, erased_at) SELECT digest, %s FROM unnest(%s::bytea[]) AS digest "
-        "ORDER BY digest ON CONFLICT DO NOTHING",
-        (now, list(digests)),
-    )
 
 
 # ---- finding --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from monitor.domain.halves import Half
 from monitor.domain.records import Partition, Record
 from monitor.errors import StoreUnavailable
 from monitor.store.copy import raw, stage
+from monitor.store.tombstones import erased
 
 _COLUMNS = (
     ("consumer_group", "text"), ("pair_id", "text"), ("side", "text"), ("ts", "timestamptz"), ("digest", "bytea"),
@@ -61,11 +62,14 @@ def waiting(connection: Connection, group: str, pair_ids: Collection[str]) -> di
 
 
 def wait(connection: Connection, group: str, arrivals: Sequence[HalfArrival], due_at: datetime) -> None:
-    """Let these sides wait; in the order of their ids, so that two writers queue instead of deadlocking.
+    """Let these sides wait, but for those of erased requests; in the order of their ids, so that two writers queue
+    instead of deadlocking.
 
     Raises:
         StoreUnavailable: a side of one of these pairs came in the meantime; look again.
     """
+    gone = erased(connection, {one.half.pair_id for one in arrivals})
+    arrivals = [one for one in arrivals if one.half.pair_id not in gone]
     if not arrivals:
         return
     rows = (_row(group, one, due_at) for one in sorted(arrivals, key=lambda one: one.half.pair_id))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.events import Deployment, Label, Prediction
 from monitor.store.copy import raw, stage
+from monitor.store.tombstones import erased, erased_labels
 
 _LABEL_COLUMNS = (
     ("content_hash", "bytea"), ("request_id", "text"), ("ts", "timestamptz"), ("annotator_id", "text"),
@@ -32,9 +33,15 @@ class LabelArrival:
 
 
 def insert_labels(connection: Connection, arrivals: Sequence[LabelArrival]) -> set[bytes]:
-    """Append labels, whether their predictions are known or not; returns the hashes of those that were new."""
+    """Append labels, whether their predictions are known or not; returns the hashes of those that were new.
+
+    What was erased, or speaks of a request that was, is not.
+    """
     if not arrivals:
         return set()
+    gone = erased(connection, {one.event.request_id for one in arrivals})
+    hashes = erased_labels(connection, {one.content_hash for one in arrivals})
+    arrivals = [one for one in arrivals if one.event.request_id not in gone and one.content_hash not in hashes]
     names = ", ".join(name for name, _ in _LABEL_COLUMNS)
     staging = stage(connection, "labels", _LABEL_COLUMNS, map(_label_row, arrivals))
     found = raw(connection).execute(

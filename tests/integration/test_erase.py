@@ -8,6 +8,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from monitor.domain.halves import Half
+from monitor.domain.records import Partition, Record
 from monitor.domain.window import Window
 from monitor.drift.fit import Fit, learn
 from monitor.embedded.probes import to_libpq
@@ -30,7 +33,8 @@ from monitor.services.ingest import IngestService
 from monitor.services.score_labels import score_labels
 from monitor.services.sketches import SketchService
 from monitor.store import audit, erasure, references
-from monitor.store.embeddings import embedder_id
+from monitor.store.embeddings import embedder_id, insert_embeddings
+from monitor.store.halves import HalfArrival, wait
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -42,6 +46,13 @@ ANN, BOB = "person-ann-4711", "person-bob-0815"
 @pytest.fixture
 def service(engine: Engine) -> EraseService:
     return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+
+
+@pytest.fixture
+def ingest(ingest: IngestService) -> IngestService:
+    """That of the other tests, with the subjects of these."""
+    ingest._options = replace(ingest._options, privacy=replace(ingest._options.privacy, subjects=SUBJECTS))
+    return ingest
 
 
 @pytest.fixture
@@ -108,6 +119,19 @@ def test_everything_of_a_person_goes_and_nothing_else(
     ]
 
 
+def test_rows_of_the_last_release_are_read_one_by_one(
+    service: EraseService, engine: Engine, stored: list[Any], rows: Callable[..., list[Any]]
+) -> None:
+    """They have no hash; what their JSON names is looked up at every place that the settings mean."""
+    del stored
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE predictions SET subject_hash = NULL"))
+        connection.execute(text("UPDATE labels SET subject_hash = NULL"))
+    done = service.subject(ANN, "ops", NOW, dry_run=False)
+    assert (done.requests, done.rows["labels"]) == (3, 2)
+    assert rows("SELECT request_id FROM predictions") == ["bob-request-1"]
+
+
 def test_rows_with_a_hash_are_found_by_it_alone(
     service: EraseService, engine: Engine, stored: list[Any], rows: Callable[..., list[Any]]
 ) -> None:
@@ -164,17 +188,29 @@ def test_doing_it_again_finds_nothing_and_says_that_it_was_done(service: EraseSe
 
 
 def test_the_same_records_read_again_are_duplicates(
-    service: EraseService, stored: list[Any], ingest: Any, send: Callable[..., Any], engine: Engine,
-    rows: Callable[..., list[Any]],
+    service: EraseService, stored: list[Any], ingest: Any, send: Callable[..., Any], label: Callable[..., Any],
+    engine: Engine, rows: Callable[..., list[Any]],
 ) -> None:  # fmt: skip
-    service.subject(ANN, "ops", NOW, dry_run=False)
-    outcomes = ingest.write(send(*stored[:3]), NOW)
-    assert outcomes == {("t", "duplicate"): 3}
-    assert rows("SELECT request_id FROM predictions") == ["bob-request-1"]
+    before = everything(engine)
     with engine.connect() as connection:
-        assert erasure.erased(connection, ["ann-request-1", "bob-request-1"]) == {"ann-request-1"}
-        hashes = connection.execute(text("SELECT content_hash FROM labels")).scalars().all()
-        assert erasure.erased_labels(connection, [bytes(one) for one in hashes]) == set()
+        vectors = erasure.embedded(connection, [("ann-request-1", datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC))])
+    assert len(vectors) == 1
+    service.subject(ANN, "ops", NOW, dry_run=False)
+    gone = everything(engine)
+    again = [*stored[:3], *stored[4:7], label("ann-request-2", comment="said later")]
+    assert ingest.write(send(*again), NOW) == {("t", "duplicate"): 7}
+    half = HalfArrival(
+        Half("ann-request-1", "request", NOW, {"x": ANN}), b"", Record(Partition("c", "t", "i", 0), 0, -1, b""), None
+    )
+    with engine.begin() as connection:
+        assert insert_embeddings(connection, vectors) == []
+        wait(connection, "g", [half], NOW)
+    assert rows("SELECT request_id FROM predictions") == ["bob-request-1"]
+    assert rows("SELECT comment FROM labels") == ["bob is fine"]
+    assert rows("SELECT count(*) FROM embeddings") == [1]
+    assert rows("SELECT count(*) FROM waiting_halves") == [0]
+    assert ANN in before
+    assert ANN not in gone
 
 
 def test_the_audit_log_tells_who_when_and_how_much_but_not_whom(

@@ -29,5 +29,5 @@ class Erased(Base):
     __tablename__ = "erased"
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    """Of a request id (`monitor.store.erasure.tombstone`), or the content hash of a label."""
+    """Of a request id (`monitor.store.tombstones.tombstone`), or the content hash of a label."""
     erased_at: Mapped[datetime]

@@ -1,0 +1,43 @@
+"""What was erased, so that its records, read again, do not bring it back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from hashlib import blake2b
+
+from sqlalchemy import Connection
+
+from monitor.store.copy import raw
+
+_PERSON = b"snellen.request"
+
+
+def tombstone(request_id: str) -> bytes:
+    """What remains of an erased id: 16 bytes."""
+    return blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=16, person=_PERSON).digest()
+
+
+def erased(connection: Connection, request_ids: Collection[str]) -> set[str]:
+    """Those of the ids that were erased: nothing about them may be stored again."""
+    digests = {tombstone(one): one for one in request_ids}
+    return {digests[one] for one in _known(connection, digests)}
+
+
+def erased_labels(connection: Connection, content_hashes: Collection[bytes]) -> set[bytes]:
+    """Those of the labels' content hashes that were erased."""
+    return _known(connection, content_hashes)
+
+
+def _known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
+    found = raw(connection).execute("SELECT digest FROM erased WHERE digest = ANY(%s)", (list(digests),))
+    return {bytes(row[0]) for row in found}
+
+
+def bury(connection: Connection, digests: Collection[bytes], now: datetime) -> None:
+    """Remember that these are erased."""
+    raw(connection).execute(
+        "INSERT INTO erased (digest, erased_at) SELECT digest, %s FROM unnest(%s::bytea[]) AS digest "
+        "ORDER BY digest ON CONFLICT DO NOTHING",
+        (now, list(digests)),
+    )
