@@ -33,6 +33,7 @@ fmt: $(READY) ## format and mend what can be mended
 bench: $(READY) ## benchmarks; each prints JSON
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.logger
+	$(BIN)/python -m benchmarks.privacy
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift
 
 soak: $(READY) ## the long tests

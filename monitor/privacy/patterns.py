@@ -41,6 +41,17 @@ class Pattern:
     name: str
     expression: regex.Pattern[str]
 
+    def is_in(self, text: str) -> bool:
+        """Does it match anywhere?
+
+        Raises:
+            TooSlow: as `find`.
+        """
+        try:
+            return self.expression.search(text, timeout=BUDGET_S) is not None
+        except TimeoutError:
+            raise TooSlow(self.name) from None
+
     def find(self, text: str) -> Iterator[Span]:
         """Every match that is not empty.
 

@@ -41,8 +41,10 @@ class Redactor:
         self._extra = change(options.extra)
         self._name = names if "redact" in options.handlings or "hide" in options.handlings else None
         self._without_pictures = options.pictures == "drop"
-        self._dead_letters = options.dead_letters
-        self._hides = "hide" in options.handlings
+        self._keeps_dead_letters = options.dead_letters == "keep"
+        hides = options.dead_letters == "redact" and "hide" in options.handlings
+        self.drops_dead_letters = options.dead_letters == "drop" or hides
+        """Nothing is kept of refused records: any text of theirs may be one that is to be hidden."""
         self._idle = self._name is None and not self._without_pictures
 
     # ---- events -----------------------------------------------------------------------------------------------------
@@ -111,13 +113,10 @@ class Redactor:
         return text if self._name is None else self._find(text)
 
     def dead_letter(self, content: bytes) -> bytes:
-        """What is kept of a record that was refused: everything, what is left after redaction, or nothing.
-
-        Any text of it may be one that is to be hidden, so with a `hide` among the options nothing is kept.
-        """
-        if self._dead_letters == "keep":
+        """What is kept of a record that was refused: everything, what is left after redaction, or nothing."""
+        if self._keeps_dead_letters:
             return content
-        if self._dead_letters == "drop" or self._hides:
+        if self.drops_dead_letters:
             return b""
         try:
             value = msgspec.json.decode(content)

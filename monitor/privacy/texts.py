@@ -34,7 +34,8 @@ class TextRedactor:
             return text
         try:
             for pattern in self._patterns:
-                text = self._outside_markers(text, pattern)
+                if pattern.is_in(text):
+                    text = self._outside_markers(text, pattern)
         except TooSlow:
             log.warning("a pattern took too long, the text is hidden", extra={"pattern": pattern.name})
             return hidden(text)

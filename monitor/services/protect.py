@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
+from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER
 from monitor.privacy import Redactor, Subjects
 from monitor.privacy.subject import NOBODY
 from monitor.services.triage import Triage
@@ -44,10 +45,12 @@ class Privacy:
         """A dead letter as it is kept; the digest of its bytes as they came tells it apart all the same."""
         raw = rejected.record.value
         kept, detail = self.redactor.dead_letter(raw), self.redactor.text(rejected.detail)
-        if kept is raw:
-            return replace(rejected, detail=detail)
-        digest = hashlib.sha256(raw).digest()
-        return Rejected(replace(rejected.record, value=kept), rejected.reason, detail, digest)
+        record = replace(rejected.record, value=kept)
+        if self.redactor.drops_dead_letters:
+            ours = tuple(one for one in record.headers if one[0] in (REPLAY_HEADER, DEAD_LETTER_HEADER))
+            record = replace(record, key=None, headers=ours)
+        digest = None if kept is raw else hashlib.sha256(raw).digest()
+        return Rejected(record, rejected.reason, detail, digest)
 
 
 def protect(sorted_out: Triage, privacy: Privacy) -> None:

@@ -1,0 +1,39 @@
+"""What is kept of a record that was refused."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from monitor.domain.records import REPLAY_HEADER, Partition, Record
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.protect import Privacy
+from monitor.store.dead_letters import Rejected
+
+RAW = b'{"prompt": "mail a@b.co"}'
+HEADERS = (("ce_subject", b"a@b.co"), (REPLAY_HEADER, b"replay-1"))
+RECORD = Record(Partition("c", "t", "i", 0), 7, -1, RAW, HEADERS, key=b"user-1")
+
+
+def rejected(options: PrivacyOptions) -> Rejected:
+    return Privacy(Redactor(options), Subjects(())).rejected(Rejected(RECORD, "invalid", "mail was 'a@b.co'"))
+
+
+def test_by_default_the_texts_are_redacted_and_the_digest_is_of_what_came() -> None:
+    kept = rejected(PrivacyOptions())
+    assert kept.record.value == b'{"prompt":"mail [email removed]"}'
+    assert kept.detail == "mail was '[email removed]'"
+    assert kept.digest == hashlib.sha256(RAW).digest()
+
+
+@pytest.mark.parametrize("options", [PrivacyOptions(dead_letters="drop"), PrivacyOptions(answers="hide")])
+def test_dropped_nothing_stays_but_reason_place_and_what_is_ours(options: PrivacyOptions) -> None:
+    kept = rejected(options)
+    assert (kept.record.value, kept.record.key, kept.record.headers) == (b"", None, HEADERS[1:])
+    assert (kept.record.offset, kept.reason) == (7, "invalid")
+    assert kept.digest == hashlib.sha256(RAW).digest()
+
+
+def test_kept_it_is_what_came() -> None:
+    assert rejected(PrivacyOptions(dead_letters="keep")).record == RECORD
