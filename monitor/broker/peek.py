@@ -12,6 +12,7 @@ from monitor.broker.client import ClientConfig, translated
 from monitor.broker.headers import read_any_header_names
 from monitor.broker.source import record_of
 from monitor.broker.topics import topic_ends
+from monitor.broker.unpacking import unpack_in_bounds
 from monitor.domain.records import Partition, Record
 from monitor.errors import BrokerError
 
@@ -27,6 +28,7 @@ def peek(config: ClientConfig, topic: str, limit: int) -> Iterator[Record]:
         BrokerError: no answer, or no such topic; the message names those that there are.
     """
     read_any_header_names()
+    unpack_in_bounds()
     with translated("reading", config.bootstrap_servers):
         consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options())
         with closing(consumer):

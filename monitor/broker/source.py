@@ -19,6 +19,7 @@ from monitor.broker.client import ClientConfig, translated
 from monitor.broker.handshake import admitted, demand_access
 from monitor.broker.headers import read_any_header_names
 from monitor.broker.topics import Topics
+from monitor.broker.unpacking import fault_of, unpack_in_bounds
 from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import BrokerError
 
@@ -75,6 +76,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """Mean size of the records that came last."""
         self._topics = Topics(config)
         read_any_header_names()
+        unpack_in_bounds()
         with admitted(config):
             self._logs = self._current_logs()
             self._consumer = self._make_consumer()
@@ -349,4 +351,4 @@ def _add_up(polled: dict[TopicPartition, list[Any]]) -> tuple[int, int]:
 def record_of(partition: Partition, raw: Any) -> Record:
     """What the client read, as our services see it."""
     headers = tuple((name, content or b"") for name, content in raw.headers)
-    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers, raw.key)
+    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers, raw.key, fault_of(raw.value))

@@ -31,6 +31,8 @@ class Record:
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
     key: bytes | None = None
+    fault: str | None = None
+    """Why the client could not read it, and which records it stands for; None: it could."""
 
     @property
     def replay(self) -> str | None:

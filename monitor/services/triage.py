@@ -156,6 +156,8 @@ def half_contradiction(half: Half) -> str:
 
 
 def _read(record: Record, decode: Decoder, limits: Limits) -> Sequence[Decoded]:
+    if record.fault is not None:
+        raise InvalidEvent(Rejection.UNREADABLE, record.fault)
     if len(record.value) > limits.max_record_bytes:
         raise InvalidEvent(
             Rejection.OVERSIZED, f"{len(record.value)} bytes, {limits.max_record_bytes} are allowed (max_record_bytes)"

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from kafka import KafkaProducer
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from monitor.broker import ClientConfig, Source, ensure_topics
 from monitor.broker.peek import peek
+from monitor.broker.unpacking import MAX_UNPACKED
 from monitor.cli.main import app
 from monitor.domain.records import Partition, Record
 from monitor.errors import BrokerError
+from monitor.formats import native
+from monitor.formats.options import FormatOptions
+from monitor.services.ingest import IngestService
+from monitor.services.positions import Positions
+from tests.integration.conftest import make_service
 
 pytestmark = pytest.mark.integration
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 EACH = 20
+NOW = datetime(2026, 11, 21, 10, 5, tzinfo=UTC)
 PREDICTION = {
     "schema": "prediction/v1", "ts": "2026-11-21T10:00:00Z", "model": {"name": "m"}, "task": "vqa", "status": "ok"
 }  # fmt: skip
@@ -75,6 +86,42 @@ def test_every_codec_of_either_client_is_read(broker: str, filled: str) -> None:
     finally:
         source.close()
     assert sorted(one.value for one in got) == expected
+
+
+@pytest.mark.parametrize("codec", [one for one in CODECS if one != "none"])
+def test_a_bomb_costs_one_dead_letter_and_stalls_nothing(
+    broker: str, topic: str, codec: str, engine: Engine, rows: Callable[..., list[Any]]
+) -> None:
+    values = values_of("any", codec)
+    ensure_topics(ClientConfig(broker), [topic], 1)
+    with_kafka_python(broker, topic, codec, values[:1])
+    bomb = KafkaProducer(bootstrap_servers=broker, compression_type=codec, max_request_size=2 * MAX_UNPACKED)
+    assert bomb.send(topic, bytes(MAX_UNPACKED + 1)).get(60).offset == 1
+    bomb.close()
+    with_kafka_python(broker, topic, codec, values[1:])
+
+    options = replace(make_service(engine)._options, decoders={topic: native.decoder(FormatOptions())})
+    ingest = IngestService(engine, options, lambda *_: None)
+    start = Positions(engine, options.group, lambda: NOW).start
+    source = Source(ClientConfig(broker), options.group, [topic], start, session_timeout_ms=1500)
+    try:
+        seen = 0
+        for _ in range(100):
+            batch = source.poll(1000, 10**7, 200)
+            if batch.records:
+                ingest.write(batch, NOW)
+            seen += len(batch.records)
+            if seen == EACH + 1:
+                break
+        assert source.behind() == {}
+    finally:
+        source.close()
+    assert rows("SELECT count(*) FROM predictions WHERE request_id LIKE :one", one=f"any-{codec}-%") == [EACH]
+    [letter] = rows("SELECT record_offset, reason, detail, length(raw) FROM dead_letters WHERE topic = :t", t=topic)
+    offset, reason, detail, kept = letter
+    assert (offset, reason, kept) == (1, "unreadable", 0)
+    assert f"from offset 1 to 1 cannot be read: ValueError: unpacked it is larger than {MAX_UNPACKED}" in detail
+    assert f"compression {codec}" in detail
 
 
 def test_peeking_takes_the_newest_of_each_partition_and_leaves_no_trace(broker: str, filled: str) -> None:
