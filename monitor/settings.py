@@ -6,6 +6,7 @@ every field; a test compares the two.
 
 from __future__ import annotations
 
+import difflib
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -413,7 +414,9 @@ def load(**overrides: object) -> Settings:
     except ValidationError as error:
         raise SettingsError([_fault(one) for one in error.errors()]) from None
     except UnreadableVariable as error:
-        raise SettingsError(f'{error}: lists and sections in variables are JSON, such as ["device"]') from None
+        raise SettingsError(
+            f'{_section_of(error)}: lists and tables in variables are JSON, such as ["device"]'
+        ) from None
     except (ValueError, OSError) as error:  # a broken TOML file
         raise SettingsError(f"{_file()}: {error}") from None
     return _with_runtime(settings)
@@ -434,10 +437,37 @@ def _file() -> Path:
 def _fault(error: ErrorDetails) -> str:
     path = [str(part) for part in error["loc"]]
     variable = "SNELLEN_" + "__".join(path).upper()
+    place = ".".join(path) + (f" (or {variable})" if variable.isidentifier() else "")
     unknown = error["type"] == "extra_forbidden"
-    hint = "no setting of this name; see docs/settings.md" if unknown else error["msg"]
     shown = isinstance(error["input"], str | int | float) and not unknown and not _is_secret(path)
-    return f"{'.'.join(path)} (or {variable}): {hint}" + (f"; got {error['input']!r}" if shown else "")
+    return f"{place}: {_unknown(path) if unknown else _hint(error)}" + (f"; got {error['input']!r}" if shown else "")
+
+
+def _hint(error: ErrorDetails) -> str:
+    if error["type"] in ("time_delta_type", "time_delta_parsing"):
+        return "no duration: write PT5M, PT3H or P30D (ISO 8601), or seconds"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _unknown(path: list[str]) -> str:
+    """With the name that was probably meant."""
+    kind: Any = Settings
+    for name in path[:-1]:
+        field = kind.model_fields.get(name)
+        kind = next((one for one in _kinds_in(field.annotation if field else kind) if _is_section(one)), kind)
+    meant = difflib.get_close_matches(path[-1], kind.model_fields, n=1)
+    return f"no setting of this name{f', is {meant[0]!r} meant' if meant else ''}; see docs/settings.md"
+
+
+def _section_of(error: UnreadableVariable) -> str:
+    """pydantic-settings tells only the first word of the setting's name, in quotes."""
+    _, field, _ = str(error).split('"', 2)
+    begin = f"SNELLEN_{field.upper()}"
+    return ", ".join(sorted(name for name in os.environ if name.upper().startswith(begin)))  # noqa: TID251
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _is_secret(path: list[str]) -> bool:
@@ -448,7 +478,7 @@ def _is_secret(path: list[str]) -> bool:
         if field is None:  # an entry of a list
             break
         kind = field.annotation
-    return SecretStr in _kinds_in(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel))
+    return SecretStr in _kinds_in(kind) or _is_section(kind)
 
 
 def _kinds_in(hint: Any) -> set[Any]:

@@ -130,6 +130,22 @@ def test_no_fault_shows_a_secret(write_file: Callable[[str], Path], content: str
     assert "424242" not in "\n".join(faults())
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ('[ingest]\nslice_dimension = ["a"]', "of this name, is 'slice_dimensions' meant; see docs/settings.md"),
+        ('[alerts.webhook]\nulr = "x"', "is 'url' meant"),
+        ('[ingest.topics.t]\nmappin = "x"', "is 'mapping' meant"),
+        ('[ingest]\nmax_age = "soon"', "no duration: write PT5M, PT3H or P30D (ISO 8601), or seconds; got 'soon'"),
+        ('[ingest.topics."a-b"]\nformat = "x"', 'ingest.topics.a-b: there is no format'),
+    ],
+)  # fmt: skip
+def test_a_fault_says_what_to_write_instead(write_file: Callable[[str], Path], content: str, fault: str) -> None:
+    write_file(content)
+    [told] = faults()
+    assert fault in told
+
+
 def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNELLEN_DATABASE_URL", URL)
     monkeypatch.setenv("SNELLEN_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
@@ -148,6 +164,7 @@ def test_settings_do_not_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_section_that_is_no_json_is_told_as_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNELLEN_INGEST__SLICE_DIMENSIONS", "device,site")
     [fault] = faults()
+    assert fault.startswith("SNELLEN_INGEST__SLICE_DIMENSIONS: ")
     assert "JSON" in fault
     assert "snellen.toml" not in fault
 
