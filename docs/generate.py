@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from pydantic import BaseModel
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from monitor import cli, settings
@@ -102,17 +102,26 @@ def command_section(name: str, command: TyperCommand) -> str:
     """Usage, what it does, and its options."""
     usage = f"snellen {name}"
     for parameter in command.params:
-        word = (
-            f"{parameter.opts[0]} {parameter.name.upper()}"
-            if parameter.param_type_name == "option"
-            else parameter.name.upper()
-        )
-        usage += f" {word}" if parameter.required else f" [{word}]"
-    helps = [(one.opts[0], one.help) for one in command.params if getattr(one, "help", None)]
+        usage += f" {_word(parameter)}" if parameter.required else f" [{_word(parameter)}]"
+    helps = [(_names(one)[0], one.help) for one in command.params if getattr(one, "help", None)]
     options = "".join(f"- `{option}`: {text}\n" for option, text in helps)
     return f"## `snellen {name}`\n\n    {usage}\n\n{inspect.cleandoc(command.help or '')}\n" + (
         f"\n{options}" if options else ""
     )
+
+
+def _word(parameter: TyperArgument | TyperOption) -> str:
+    """As it is typed: `--dry-run`, `--limit LIMIT`, `FILE`."""
+    option, value = _names(parameter)
+    if parameter.param_type_name == "argument":
+        return value + ("..." if parameter.nargs == -1 else "")
+    return option if parameter.is_flag else f"{option} {value}" + (" ..." if parameter.multiple else "")
+
+
+def _names(parameter: TyperArgument | TyperOption) -> tuple[str, str]:
+    """Of the option or argument, and of its value."""
+    value = parameter.metavar or parameter.opts[0].lstrip("-").replace("-", "_").upper()
+    return (value, value) if parameter.param_type_name == "argument" else (parameter.opts[0], value)
 
 
 def main(arguments: list[str]) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from monitor.cli.terminal import cut, folded
+from monitor.domain.events import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +20,13 @@ if TYPE_CHECKING:
     from monitor.store.queries.dead_letters import Letter
 
 app = typer.Typer(name="dlq", help="Records that were refused: list, show, send again, forget.", no_args_is_help=True)
-Reason = Annotated[str | None, typer.Option(help="Only those refused for this reason; see docs/failures.md.")]
+Reason = Annotated[
+    Rejection | None, typer.Option(metavar="REASON", help="Only those refused for this reason; see docs/events.md.")
+]
 Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
 Since = Annotated[datetime | None, typer.Option(help="Only those refused since, RFC 3339 with a zone.")]
 Until = Annotated[datetime | None, typer.Option(help="Only those refused before, RFC 3339 with a zone.")]
 HEX_BYTES, HEX_WIDTH = 512, 16
-DETAIL_WIDTH = 80
 
 
 @app.command("list")
@@ -42,7 +46,11 @@ def list_(
     with _database() as engine:
         found = find(engine, choice, limit, preview=0)
     for letter in found:
-        typer.echo(json.dumps(_summary(letter)) if as_json else _line(letter))
+        typer.echo(json.dumps(_summary(letter)) if as_json else _lines(letter))
+    if not found:
+        typer.echo("no dead letter" + (" is of this choice" if choice != Choice() else ""), err=True)
+    elif len(found) == limit:
+        typer.echo(f"the newest {limit:,}; there may be more: --limit", err=True)
 
 
 @app.command()
@@ -56,16 +64,15 @@ def show(number: Annotated[int, typer.Argument(metavar="ID", help="As `snellen d
     if not found:
         raise typer.BadParameter(f"there is no dead letter {number}; `snellen dlq list` shows those that there are")
     [letter] = found
-    for name, value in _facts(letter):
-        typer.echo(f"{name:<11} {value}")
-    typer.echo(f"{'to do':<11} {ADVICE.get(letter.reason, 'See docs/failures.md.')}")
+    for name, value in [*_facts(letter), ("to do", ADVICE[letter.reason])]:
+        typer.echo(folded(value, f"{name:<11} "))
     typer.echo("")
-    typer.echo(readable(letter.raw, letter.size))
+    typer.echo(readable(letter.raw, letter.size) or "(its bytes are not kept)")
 
 
 @app.command()
 def replay(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Of the records to send.")] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID", help="Of the records to send.")] = None,
     reason: Reason = None,
     topic: Topic = None,
     since: Since = None,
@@ -84,14 +91,17 @@ def replay(
     with _database() as engine:
         if dry_run:
             chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
-            typer.echo(f"would send {len(chosen)}, pass over {passed_over}{_named(chosen)}")
+            typer.echo(f"would send {len(chosen)}{_named(chosen)}{_passed_over(passed_over)}")
             return
         sink = bootstrap.make_sink(settings.load())
         try:
             done = dead_letters.replay(engine, sink, choice, bootstrap.now(), again=again)
         finally:
             sink.close()
-    typer.echo(f"sent {done.sent}, passed over {done.passed_over} (resolved, sent before, or empty)")
+    if done.sent or done.passed_over:
+        typer.echo(f"sent {done.sent}{_passed_over(done.passed_over)}")
+    else:
+        typer.echo("no dead letter is of this choice", err=True)
 
 
 @app.command()
@@ -157,11 +167,11 @@ def _as_text(raw: bytes, *, cut: bool) -> str | None:
     return None
 
 
-def _line(letter: Letter) -> str:
-    detail = escaped(letter.detail)
-    detail = detail if len(detail) <= DETAIL_WIDTH else f"{detail[: DETAIL_WIDTH - 1]}…"
+def _lines(letter: Letter) -> str:
+    """Two: which it is, and why it was refused, as much of it as the terminal is wide."""
     place = f"{escaped(letter.topic)}/{letter.partition}@{letter.offset}"
-    return f"{letter.id:>8}  {_time(letter.created_at)}  {place}  {letter.reason}  {letter.state}  {detail}"
+    detail = cut(f"{'':>8}  {escaped(letter.detail)}")
+    return f"{letter.id:>8}  {_time(letter.created_at)}  {letter.reason:<14}  {letter.state:<12}  {place}\n{detail}"
 
 
 def _facts(letter: Letter) -> list[tuple[str, str]]:
@@ -201,12 +211,16 @@ def _summary(letter: Letter) -> dict[str, object]:
 
 
 def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _named(numbers: list[int]) -> str:
     shown = ", ".join(map(str, numbers[:20]))
-    return f": {shown}{' ...' if numbers[20:] else ''}" if numbers else ""
+    return f" ({shown}{' ...' if numbers[20:] else ''})" if numbers else ""
+
+
+def _passed_over(count: int) -> str:
+    return f", passed over {count} (resolved, empty, or sent before: see --again)" if count else ""
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from monitor.cli.terminal import folded
 from monitor.services.check_format import FieldCount, Refusal, Report
 
 LABEL_WIDTH = 14
+PLACE_INDENT = 6
 
 
 def lines(report: Report, source: str, form: str) -> Iterator[str]:
     yield f"{source}: {report.records:,} records read as {form}"
+    if not report.records:
+        yield "  There is nothing in it. Does the service write here? Does Kafka keep it?"
+        return
     yield from _summary(report)
     for schema, fields in report.fields.items():
         yield ""
@@ -46,13 +51,14 @@ def _summary(report: Report) -> Iterator[str]:
 
 
 def _table(schema: str, fields: list[FieldCount]) -> Iterator[str]:
-    width = max(len(schema), *(len(one.name) for one in fields))
+    width = max(len(schema), *(len(one.name) for one in fields if one.found))
     yield f"{schema:<{width + 2}}  {'found':>7}  share  example"
     for one in fields:
         if one.found:
             yield f"  {one.name:<{width}}  {one.found:>7,}  {_percent(one.share):>5}  {one.example}"
-        else:
-            yield f"  {one.name:<{width}}  {'-':>7}"
+    absent = [one.name for one in fields if not one.found]
+    if absent:
+        yield folded(", ".join(absent), "  not found: ")
 
 
 def _section(title: str, facts: Mapping[str, str]) -> Iterator[str]:
@@ -60,7 +66,7 @@ def _section(title: str, facts: Mapping[str, str]) -> Iterator[str]:
         width = max(map(len, facts))
         yield ""
         yield title
-        yield from (f"  {name:<{width}}  {value}" for name, value in facts.items())
+        yield from (folded(value, f"  {name:<{width}}  ") for name, value in facts.items())
 
 
 def _refusals(title: str, refusals: list[Refusal]) -> Iterator[str]:
@@ -69,7 +75,7 @@ def _refusals(title: str, refusals: list[Refusal]) -> Iterator[str]:
         yield title
     for one in refusals:
         yield f"  {one.reason} {one.count:,}"
-        yield from (f"    {place}: {message}" for place, message in one.examples)
+        yield from (folded(f"{place}: {message}", "    ", PLACE_INDENT) for place, message in one.examples)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -30,11 +30,13 @@ def check(
     mapping: Annotated[Path | None, typer.Option(help="Mapping file, for the format mapping.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of records that name none.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of records that name none.")] = None,
-    slices: Annotated[list[str] | None, typer.Option("--slice", help="DIMENSION=NAME, may be repeated.")] = None,
-    fields: Annotated[list[str] | None, typer.Option("--field", help="FIELD=NAME, may be repeated.")] = None,
+    slices: Annotated[list[str] | None, typer.Option("--slice", help="DIMENSION=NAME; may be given again.")] = None,
+    fields: Annotated[list[str] | None, typer.Option("--field", help="FIELD=NAME; may be given again.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Records to look at; the newest of a topic.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    hide_values: Annotated[bool, typer.Option(help="Show type and size of what was found, not the text.")] = False,
+    hide_values: Annotated[
+        bool, typer.Option("--hide-values", help="Show type and size of what was found, not the text.")
+    ] = False,
 ) -> None:
     """Decode a sample and tell, per field, how often it is found, and what fails and why. Stores and commits nothing.
 
@@ -77,7 +79,9 @@ def _samples(source: str, config: Settings, limit: int) -> Iterable[Sample]:
     if "/" in source or Path(source).suffix in (".json", ".jsonl", ".ndjson", ".gz"):
         raise typer.BadParameter(f"there is no file {source}")
     if not config.kafka.bootstrap_servers:
-        raise typer.BadParameter(f"there is no file {source}; for a topic, set kafka.bootstrap_servers")
+        raise typer.BadParameter(
+            f"there is no file {source}; for a topic, set kafka.bootstrap_servers or start a broker with `snellen up`"
+        )
     records = peek(bootstrap.client_config(config), source, limit)
     return (Sample(f"partition {one.partition.number}, offset {one.offset}", one) for one in records)
 

@@ -75,5 +75,5 @@ def _unrecognised(record: Record) -> InvalidEvent:
     try:
         native.decode(record.value)
     except InvalidEvent as error:
-        return InvalidEvent(error.reason, f"{error}; {_ADVICE}")
+        return InvalidEvent(error.reason, f"{_ADVICE}; as native: {error}")
     raise AssertionError("a native record without its mark")

@@ -71,7 +71,8 @@ def _schema_of(record: Any) -> str:
         raise InvalidEvent(Rejection.UNREADABLE, f"a JSON object was expected, not {type(record).__name__}")
     schema = record.get("schema")
     if not isinstance(schema, str) or schema not in SCHEMAS:
-        raise InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"schema is {schema!r}; this version reads {', '.join(SCHEMAS)}")
+        said = "it has no `schema`" if schema is None else f"schema is {schema!r}"
+        raise InvalidEvent(Rejection.UNKNOWN_SCHEMA, f"{said}; this version reads {', '.join(SCHEMAS)}")
     return schema
 
 

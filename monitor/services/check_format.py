@@ -32,7 +32,7 @@ WITHOUT: Final = {
     "output.answer": "nothing to score",
     "output.confidence": "no calibration; uncertain answers are not labelled first",
     "latency_ms": "no latency SLI",
-    "slices": "no slices: numbers cannot be broken down",
+    "slices": "numbers cannot be broken down; option `slices` of the topic names what to take",
 }
 """Field of a prediction -> what its absence costs."""
 _PREDICTION, _LABEL, _DEPLOYMENT = SCHEMAS

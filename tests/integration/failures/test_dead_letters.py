@@ -216,8 +216,8 @@ def test_list_and_show_tell_where_it_stood_why_and_what_to_do(
     ingest.write(with_record(send(raw), headers=HEADERS, key=b"\x1bk"), NOW)
     number = str(one_letter(engine).id)
     code, listed = snellen("list")
-    assert (code, listed.count("\n")) == (0, 1)
-    assert "t/0@0  unreadable  open" in listed
+    assert (code, listed.count("\n")) == (0, 2)
+    assert listed.split()[2:6] == ["unreadable", "open", "t/0@0", "not"]
     code, shown = snellen("show", number)
     assert code == 0
     for part in ("partition 0, offset 0", "unreadable", "mend the producer", "\\x1bk", "ce_id", "bytes not shown"):
@@ -226,7 +226,8 @@ def test_list_and_show_tell_where_it_stood_why_and_what_to_do(
     assert "\u202e" not in shown
     code, listed = snellen("list", "--json", "--reason", "unreadable")
     assert json.loads(listed)["bytes"] == len(raw)
-    assert snellen("list", "--reason", "invalid") == (0, "")
+    assert snellen("list", "--reason", "invalid") == (0, "no dead letter is of this choice\n")
+    assert snellen("list", "--reason", "none")[0] == 2
     assert snellen("show", "999999")[0] != 0
 
 
@@ -236,7 +237,8 @@ def test_replay_wants_a_choice_and_a_dry_run_sends_nothing(
     ingest.write(send(b"garbage"), NOW)
     number = one_letter(engine).id
     assert snellen("replay")[0] != 0
-    assert snellen("replay", "--reason", "unreadable", "--dry-run") == (0, f"would send 1, pass over 0: {number}\n")
+    assert snellen("replay", "--reason", "unreadable", "--dry-run") == (0, f"would send 1 ({number})\n")
+    assert snellen("replay", str(number + 1)) == (0, "no dead letter is of this choice\n")
     assert one_letter(engine).state == State.OPEN
     assert snellen("purge", "--before", "2001-01-01T00:00:00Z") == (0, "deleted 0\n")
     code, told = snellen("purge", "--before", "2001-01-01T00:00:00")

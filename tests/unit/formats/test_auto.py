@@ -66,7 +66,7 @@ def test_a_faulty_native_record_is_refused_as_one() -> None:
 @pytest.mark.parametrize(
     ("value", "reason", "message"),
     [
-        (b'{"question": "what?"}', Rejection.UNKNOWN_SCHEMA, "schema is None"),
+        (b'{"question": "what?"}', Rejection.UNKNOWN_SCHEMA, "it has no `schema`"),
         (b'{"schema": "prediction/v9"}', Rejection.UNKNOWN_SCHEMA, "prediction/v9"),
         (b"plain text", Rejection.UNREADABLE, "not a JSON record"),
         (b"", Rejection.UNREADABLE, "the record is empty"),

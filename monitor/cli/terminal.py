@@ -1,0 +1,29 @@
+"""Text for a terminal of any width. What goes into a file or a pipe is not folded, so that it can be searched."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import Final
+
+NARROWEST: Final = 60
+ENDLESS: Final = 10_000
+
+
+def width() -> int:
+    """Columns of the terminal."""
+    return max(shutil.get_terminal_size((ENDLESS, 24)).columns, NARROWEST)
+
+
+def folded(text: str, before: str, indent: int | None = None) -> str:
+    """A text behind what stands before it; further lines begin below its first word, or after `indent` spaces."""
+    margin = " " * (len(before) if indent is None else indent)
+    lines = textwrap.wrap(
+        text, width(), initial_indent=before, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines) or before.rstrip()
+
+
+def cut(line: str) -> str:
+    """As much of a line as the terminal is wide."""
+    return line if len(line) <= width() else f"{line[: width() - 1]}…"
