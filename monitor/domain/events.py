@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
+MAX_NAME = 128
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Timestamp = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone; the time of the event itself")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Measure = Annotated[float, Meta(ge=0, le=1e15)]

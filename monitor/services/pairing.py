@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from monitor.domain.events import Prediction, Rejection
+from monitor.domain.events import MAX_NAME, Prediction, Rejection
 from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
@@ -34,6 +34,8 @@ class Meeting:
     """To wait for their other side."""
     taken: dict[str, HalfArrival] = field(default_factory=dict)
     """Sides that waited until now, by pair."""
+    lost: set[str] = field(default_factory=set)
+    """Pairs of them that had been counted as lost when they were taken."""
     joined: set[str] = field(default_factory=set)
     """Request ids of calls that are complete."""
 
@@ -76,27 +78,31 @@ class Pairing:
         Raises:
             StoreUnavailable: another collector was quicker; roll back and `meet` again.
         """
-        halves.take(connection, self._group, meeting.taken)
+        meeting.lost = halves.take(connection, self._group, meeting.taken)
         halves.wait(connection, self._group, list(map(self._redacted, meeting.alone)), now + self._patience)
 
 
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:
     """Count the calls that met and are stored for the first time; losses that were counted too early are taken back."""
     joined = Counter(_key_of(one) for one in stored if one.request_id in meeting.joined)
-    found = Counter(lost_key(one.half) for one in meeting.taken.values() if one.lost)
+    found = Counter(lost_key(meeting.taken[pair_id].half) for pair_id in meeting.lost)
     halves.count_calls(connection, joined, Counter({key: -number for key, number in found.items()}))
 
 
 def lost_key(half: Half) -> CallKey:
-    """Under what the call of a half is counted whose other side never came."""
+    """Under what the call of a half is counted whose other side never came.
+
+    One side alone was never held against the contract: of a longer name its beginning counts, as an index could not
+    hold the whole.
+    """
     model = half.fields.get("model", {})
-    return CallKey(
-        floor(half.ts, MINUTE),
-        str(model.get("name", "")),
-        str(model.get("version", "")),
-        str(model.get("variant", "stable")),
-        str(half.fields.get("task", "")),
+    names = (
+        model.get("name", ""),
+        model.get("version", ""),
+        model.get("variant", "stable"),
+        half.fields.get("task", ""),
     )
+    return CallKey(floor(half.ts, MINUTE), *(str(one)[:MAX_NAME] for one in names))
 
 
 def _key_of(event: Prediction) -> CallKey:

@@ -81,15 +81,18 @@ def wait(connection: Connection, group: str, arrivals: Sequence[HalfArrival], du
     _demand_all(done.rowcount, len(arrivals))
 
 
-def take(connection: Connection, group: str, pair_ids: Collection[str]) -> None:
-    """These pairs are complete: their waiting sides go.
+def take(connection: Connection, group: str, pair_ids: Collection[str]) -> set[str]:
+    """These pairs are complete: their waiting sides go. Returns those that had been counted as lost by now.
 
     Raises:
         StoreUnavailable: one of them is gone already; look again.
     """
-    if pair_ids:
-        query = "DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s)"
-        _demand_all(raw(connection).execute(query, (group, sorted(pair_ids))).rowcount, len(pair_ids))
+    if not pair_ids:
+        return set()
+    query = "DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s) RETURNING pair_id, lost"
+    gone = raw(connection).execute(query, (group, sorted(pair_ids))).fetchall()
+    _demand_all(len(gone), len(pair_ids))
+    return {pair_id for pair_id, lost in gone if lost}
 
 
 def overdue(connection: Connection, group: str, now: datetime, limit: int) -> list[HalfArrival]:

@@ -21,9 +21,9 @@ from monitor.errors import StoreUnavailable
 from monitor.formats import Decoded
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
-from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.ingest import IngestOptions, IngestService, Prepared
 from monitor.services.protect import Privacy
-from monitor.services.triage import Limits
+from monitor.services.triage import Limits, Triage
 from monitor.sli import SLIS
 from monitor.slo.objective import Selector
 from monitor.store import indicators
@@ -165,6 +165,36 @@ def test_a_side_that_comes_late_joins_and_takes_the_loss_back(
     assert rows(COUNTS) == [(0, 1)]
     assert paired.write(send(request("a")), NOW + 3 * PATIENCE) == {("t", "accepted"): 1}
     assert rows(COUNTS) == [(1, 0)]
+
+
+class Late(IngestService):
+    """One whose transaction begins only after losses were counted."""
+
+    def _prepare(self, sorted_out: Triage) -> Prepared:
+        prepared = super()._prepare(sorted_out)
+        expire_halves(self._engine, EXPIRY, NOW + 2 * PATIENCE)
+        return prepared
+
+
+def test_a_loss_that_is_counted_while_the_sides_meet_is_taken_back(
+    engine: Engine, paired: IngestService, send: Send, rows: Rows
+) -> None:
+    paired.write(send(response("a")), NOW)
+    late = Late(engine, paired._options, lambda *_: None)
+    assert late.write(send(request("a")), NOW + 2 * PATIENCE) == {("t", "accepted"): 1}
+    assert rows(COUNTS) == [(1, 0)]
+
+
+def test_a_name_too_long_for_an_index_keeps_no_loss_from_being_counted(
+    engine: Engine, paired: IngestService, send: Send, rows: Rows
+) -> None:
+    bad = request("a")
+    bad["fields"]["model"]["name"] = "".join(random.Random(1).choices("abcdefghijklmnop", k=9000))
+    paired.write(send(bad, request("b")), NOW)
+    assert expire_halves(engine, EXPIRY, NOW + 2 * PATIENCE) == 2
+    assert rows(COUNTS) == [(0, 2)]
+    assert paired.write(send(response("a")), NOW + 3 * PATIENCE) == {("t", "invalid"): 2}
+    assert rows(COUNTS) == [(0, 1)]
 
 
 def test_a_duplicate_side_left_behind_is_no_loss(engine: Engine, send: Send, rows: Rows) -> None:
