@@ -258,7 +258,10 @@ def read_objectives(settings: Settings) -> list[Objective]:
     folder = settings.alerts.slo_dir
     files = sorted(folder.glob("*.y*ml"))
     if not files:
-        raise SettingsError(f"alerts.slo_dir (or SNELLEN_ALERTS__SLO_DIR): no YAML file in {folder}")
+        raise SettingsError(
+            f"alerts.slo_dir (or SNELLEN_ALERTS__SLO_DIR): no YAML file in {folder.absolute()}; "
+            "copy `slos/` of the checkout there, or name the folder that holds yours"
+        )
     return list(parse_objectives({file.name: file.read_bytes() for file in files}, SLIS, CHANNELS))
 
 

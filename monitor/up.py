@@ -9,11 +9,28 @@ from monitor.broker import ensure_topics
 from monitor.embedded.ports import free_port
 from monitor.embedded.runtime import ServiceSpec
 from monitor.embedded.state import Addresses
+from monitor.errors import SettingsError
 from monitor.services.retain import make_partitions_ahead
 from monitor.settings import Settings
 from monitor.store.engine import ROOT, migrate
 
 LOOPBACK = "127.0.0.1"
+
+
+def check(settings: Settings) -> None:
+    """Find now what the processes would end with, one after the other and in their logs.
+
+    Raises:
+        SettingsError: with every fault of topics, mapping files and SLO documents.
+    """
+    faults: list[str] = []
+    for read in (bootstrap.decoders, bootstrap.read_objectives):
+        try:
+            read(settings)
+        except SettingsError as error:
+            faults += error.faults
+    if faults:
+        raise SettingsError(faults)
 
 
 def prepare(settings: Settings, addresses: Addresses) -> None:

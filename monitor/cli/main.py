@@ -18,6 +18,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import dlq, ingest, privacy
+from monitor.cli.terminal import folded
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ def up(home: Home = None) -> None:
     """Start PostgreSQL, a broker, collectors, scheduler and dashboard here; Ctrl-C stops them all."""
     from monitor import settings
     from monitor.embedded.runtime import Runtime
-    from monitor.up import prepare, services
+    from monitor.up import check, prepare, services
 
     config = settings.load(**({"home": home} if home else {}))
+    check(config)
     runtime = Runtime(config.home, version=__version__, on_event=_print_component)
     ran = runtime.up(lambda addresses: prepare(config, addresses), lambda addresses: services(config, addresses))
     if not ran:
@@ -126,8 +128,11 @@ def retain(
     config = settings.load()
     engine = bootstrap.open_store(config).engine
     require_migrated(engine)
-    for expired in run(engine, dict(config.retention), bootstrap.now(), dry_run=dry_run):
+    done = run(engine, dict(config.retention), bootstrap.now(), dry_run=dry_run)
+    for expired in done:
         typer.echo(str(expired))
+    if not done:
+        typer.echo("another retention is running: nothing to do here")
 
 
 @app.command()
@@ -218,5 +223,6 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _print_component(component: ComponentStatus) -> None:
-    detail = f"  {component.detail}" if component.detail else ""
-    typer.echo(f"{component.name:<12} {component.state:<11} {component.address or '':<40}{detail}".rstrip())
+    typer.echo(f"{component.name:<12} {component.state:<11} {component.address or ''}".rstrip())
+    if component.detail:
+        typer.echo(folded(component.detail, " " * 13))
