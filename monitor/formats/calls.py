@@ -98,7 +98,9 @@ class Calls:
         fields = self._request_fields(call, read) if side == "request" else over(call.fields, _names(call, read))
         ts = _time(call, None, record)
         call_id = call.id or read.id
-        return [Half(one, side, ts, over(fields, row)) for one, row in with_ids(call_id, read.rows, "id")]
+        rows = [over(fields, row) for row in read.rows]
+        limit = self._options.max_record_bytes
+        return [Half(one, side, ts, row) for one, row in with_ids(call_id, rows, "id", limit)]
 
     def _predictions(self, call: Call, request: Read, response: Read, record: Record) -> list[Decoded]:
         ts = _time(call, response, record)
@@ -108,7 +110,8 @@ class Calls:
         status = {"status": failure["status"]} if failure else {}
         rows = [over(base, asked, failure, said, status) for asked, said in _matched(request.rows, response.rows)]
         call_id = call.id or request.id or response.id or response.answer_id
-        return [_prediction(row, one, ts) for one, row in with_ids(call_id, rows, "id")]
+        limit = self._options.max_record_bytes
+        return [_prediction(row, one, ts) for one, row in with_ids(call_id, rows, "id", limit)]
 
     def _request(self, call: Call) -> Read | None:
         if call.request is None:

@@ -72,8 +72,9 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOpti
     time = event["time"]
     ts = moment(time, "ce_time") if time else record_time(record, "ce_time")
     base["model"] = _model(event, name, read)
-    for pair_id, row in with_ids(event["id"], read.rows, "ce_id"):
-        yield Half(pair_id, side, ts, over(base, row))
+    rows = [over(base, row) for row in read.rows]
+    for pair_id, row in with_ids(event["id"], rows, "ce_id", options.max_record_bytes):
+        yield Half(pair_id, side, ts, row)
 
 
 def _model(event: CloudEvent, name: str, read: Read) -> Fields:

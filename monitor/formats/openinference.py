@@ -11,8 +11,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from monitor.domain.events import Event, Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
@@ -28,8 +26,6 @@ from monitor.formats.spans import OPENINFERENCE_KIND, Attributes, Span, with_att
 from monitor.formats.trees import at, children, tree
 
 _KEPT = ("session.id", "user.id", "tag.tags", "metadata", "llm.provider", "llm.system")
-MAX_GROWTH = 4
-"""Size of all predictions of one record, as a multiple of what a record may have: they repeat what they share."""
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -56,9 +52,7 @@ def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
         InvalidEvent: they do not allow what it says.
     """
     rows = list(_rows(span, options))
-    if len(rows) > 1 and len(rows) * len(msgspec.json.encode(rows[0])) > MAX_GROWTH * options.max_record_bytes:
-        raise InvalidEvent(Rejection.OVERSIZED, f"{span.place}: what its {len(rows)} answers share is too large")
-    for suffix, fields in with_ids("x", rows, OPENINFERENCE_KIND) if rows else ():
+    for suffix, fields in with_ids("x", rows, OPENINFERENCE_KIND, options.max_record_bytes) if rows else ():
         yield prediction(span, fields, suffix.removeprefix("x"))
     yield from evaluations.of_span(span)
 

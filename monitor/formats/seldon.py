@@ -73,7 +73,7 @@ def decoder(options: FormatOptions) -> Decoder:
             raise InvalidEvent(Rejection.INVALID, "type: the record has no such header")
         ts = moment(headers["time"], "ce_time") if "time" in headers else record_time(record, "ce_time")
         if kind == FEEDBACK:
-            return _labels(record.value, headers, ts, roles)
+            return _labels(record.value, headers, ts, roles, options.max_record_bytes)
         side = SIDES.get(kind)
         return [] if side is None else list(_halves(side, record.value, headers, ts, roles, options))
 
@@ -97,8 +97,9 @@ def _halves(
     else:
         read = read_response(body, roles, options.max_record_bytes, name)
     base = _common(side, name, headers, read, options)
-    for pair_id, row in with_ids(_id(headers, read.id), read.rows, "requestid"):
-        yield Half(pair_id, side, ts, over(base, row))
+    rows = [over(base, row) for row in read.rows]
+    for pair_id, row in with_ids(_id(headers, read.id), rows, "requestid", options.max_record_bytes):
+        yield Half(pair_id, side, ts, row)
 
 
 def _common(side: Side, name: str, headers: Mapping[str, str], read: Read, options: FormatOptions) -> Fields:
@@ -123,7 +124,7 @@ def _id(headers: Mapping[str, str], puid: str) -> str:
 
 
 @refusing("feedback")
-def _labels(body: bytes, headers: Mapping[str, str], ts: datetime, roles: Roles) -> list[Label]:
+def _labels(body: bytes, headers: Mapping[str, str], ts: datetime, roles: Roles, max_bytes: int) -> list[Label]:
     """One label for each item of the prediction that the feedback is about.
 
     A truth becomes the acceptable answer, from an annotator of kind `code` (systems send it once the outcome is known).
@@ -144,7 +145,7 @@ def _labels(body: bytes, headers: Mapping[str, str], ts: datetime, roles: Roles)
         msgspec.convert(
             {"schema": "label/v1", "request_id": one, "ts": ts, "annotator": annotator, "extra": extra, **row}, Label
         )
-        for one, row in with_ids(puid, rows, "response.meta.puid")
+        for one, row in with_ids(puid, rows, "response.meta.puid", max_bytes)
     ]
 
 

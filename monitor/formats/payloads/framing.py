@@ -16,7 +16,8 @@ from monitor.errors import InvalidEvent
 from monitor.formats.limits import refuse_nul
 from monitor.formats.payloads.rows import MAX_ROWS, Fields
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
+"""A text that never ends is read to the end once, not again from each of its quotation marks."""
 _any = msgspec.json.Decoder(Any)
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
@@ -11,14 +13,23 @@ from monitor.errors import InvalidEvent
 Fields = dict[str, Any]
 """Part of a `prediction/v1`: plain values, nested and named as in its JSON."""
 MAX_ROWS = 1024
+MAX_GROWTH: Final = 16
+"""Items of one call share what was said once, a prompt say: together they may be so many times `max_record_bytes`."""
 _MAX_ID = 128
+_encode = msgspec.json.Encoder().encode
 
 
-def with_ids(call_id: str, rows: Sequence[Fields], name: str) -> Iterator[tuple[str, Fields]]:
+def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) -> Iterator[tuple[str, Fields]]:
     """One row goes by the id of the call; of several, row k (from 0) by `<id>#k`.
 
+    Args:
+        call_id: as the log has it.
+        rows: whole, with what they share.
+        name: of the place where the id should stand, for messages.
+        max_bytes: of a record; see `MAX_GROWTH`.
+
     Raises:
-        InvalidEvent: the id is missing or too long (`name` says where it should stand), or there are too many rows.
+        InvalidEvent: the id is missing or too long, there are too many rows, or together they are too large.
     """
     if len(rows) > MAX_ROWS:
         raise InvalidEvent(Rejection.INVALID, f"a batch of {len(rows)} items; {MAX_ROWS} are allowed")
@@ -30,7 +41,20 @@ def with_ids(call_id: str, rows: Sequence[Fields], name: str) -> Iterator[tuple[
     if len(rows) == 1:
         yield call_id, rows[0]
     else:
+        _demand_small(rows, MAX_GROWTH * max_bytes, name)
         yield from ((f"{call_id}#{number}", row) for number, row in enumerate(rows))
+
+
+def _demand_small(rows: Sequence[Fields], limit: int, name: str) -> None:
+    size = 0
+    for row in rows:
+        size += len(_encode(row))
+        if size > limit:
+            raise InvalidEvent(
+                Rejection.OVERSIZED,
+                f"{name}: with what its {len(rows)} items share, they are larger than {limit} bytes "
+                f"({MAX_GROWTH} times max_record_bytes)",
+            )
 
 
 def over(base: Fields, *others: Fields) -> Fields:

@@ -19,6 +19,8 @@ from monitor.errors import InvalidEvent
 from monitor.formats.payloads.values import bytes_of
 
 MAX_ELEMENTS = 4_000_000
+MAX_DIMENSIONS = 32
+"""As many as numpy had for long."""
 _LENGTH = 4
 _BF16 = "BF16"
 _DTYPES: Final = {
@@ -58,7 +60,8 @@ class Tensor(Struct, gc=False):
         Raises:
             InvalidEvent: the shape is negative, or of more elements than allowed.
         """
-        if any(size < 0 for size in self.shape) or (total := math.prod(self.shape)) > MAX_ELEMENTS:
+        many = len(self.shape) > MAX_DIMENSIONS  # multiplying them all could take seconds
+        if many or any(size < 0 for size in self.shape) or (total := math.prod(self.shape)) > MAX_ELEMENTS:
             raise self.fault(f"shape {self.shape[:8]} is not one of at most {MAX_ELEMENTS} elements")
         return total
 
