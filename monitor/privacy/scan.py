@@ -144,6 +144,7 @@ _PHONE_FORMS: Final = (
     r"\(?0[1-9]\d{0,4}\)?(?P<gap>[ .-])\d{2,}(?:(?P=gap)\d{2,}){0,4}+",
 )
 PHONE: Final = re.compile("|".join(f"(?:{form}){_ENDS}" for form in _PHONE_FORMS))
+_RUN_START: Final = re.compile(r"[+(]{0,3}+\d")
 _RUN: Final = re.compile(r"[+(]{0,3}+\d(?:\d|[ ()./:-]|[,+](?=\d))*+")
 """Digits and what stands between them, as far as it goes: a number inside a longer one is no telephone number."""
 _NATIONAL_MIN, _NATIONAL_MAX, _MAX = 9, 12, 15
@@ -157,19 +158,25 @@ _CALLED: Final = re.compile(
 )
 
 
-def phones(text: str) -> Iterator[Span]:
-    """Telephone numbers in international form, in common national forms, and any digits that are called one."""
-    for run in _RUN.finditer(text):
-        at, end = run.span()
-        if at and text[at - 1].isalnum():
-            continue
-        while at < end and (number := _phone_at(at, text)) is not None:
-            yield at, number
-            at = number
-            while at < end and text[at] == " ":
-                at += 1
+def called_numbers(text: str) -> Iterator[Span]:
+    """Any 7 to 15 digits that are called a telephone number."""
     for found in _CALLED.finditer(text):
         yield found.span("number")
+
+
+def phones(text: str) -> Iterator[Span]:
+    """Telephone numbers in international form, and in common national forms."""
+    at = after = 0
+    while (found := _RUN_START.search(text, at)) is not None:
+        start = found.start()
+        inside_a_word = start > after and text[start - 1].isalnum()
+        end = None if inside_a_word else _phone_at(start, text)
+        if end is None:
+            run = _RUN.match(text, start)
+            at = run.end() if run else len(text)
+        else:
+            yield start, end
+            at = after = end
 
 
 def _phone_at(start: int, text: str) -> int | None:

@@ -10,12 +10,15 @@ from typing import Final
 from monitor.privacy.options import Kind
 from monitor.privacy.patterns import Pattern, TooSlow
 from monitor.privacy.plain import find
-from monitor.privacy.scan import Span, cards, emails, is_suspect, phones
+from monitor.privacy.scan import Span, called_numbers, cards, emails, is_suspect, phones
 
 log = logging.getLogger(__name__)
 
-_SEARCHES: Final[dict[Kind, Callable[[str], Iterable[Span]]]] = {"email": emails, "card": cards, "phone": phones}
-"""In this order: an address may hold digits, and a card's digits could begin like a telephone number."""
+_SEARCHES: Final[tuple[tuple[Kind, Callable[[str], Iterable[Span]]], ...]] = (
+    ("email", emails), ("card", cards), ("phone", called_numbers), ("phone", phones),
+)  # fmt: skip
+"""One after the other: an address may hold digits, a card's digits could begin like a telephone number, and what is
+gone no longer stands beside a number."""
 _MARKER: Final = re.compile(r"(\[(?:[a-z_]{1,32} removed|hidden \d+ characters)\])")
 _HIDDEN: Final = re.compile(r"\[hidden \d+ characters\]")
 
@@ -24,7 +27,7 @@ class TextRedactor:
     """Replaces what it finds. Doing it again changes nothing: no marker is searched."""
 
     def __init__(self, kinds: Iterable[Kind], patterns: tuple[Pattern, ...]) -> None:
-        self._searches = [(kind, search) for kind, search in _SEARCHES.items() if kind in set(kinds)]
+        self._searches = [(kind, search) for kind, search in _SEARCHES if kind in set(kinds)]
         self._patterns = patterns
 
     def __call__(self, text: str) -> str:
