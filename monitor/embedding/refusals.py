@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from monitor.errors import ImageRefused
@@ -33,6 +34,10 @@ class Refusal(StrEnum):
     UNREADABLE = "unreadable"
 
 
+_SECRET = re.compile(r"(?<=//)[^/?#]*(?=@)|(?<=\?).+", re.DOTALL)
+"""Of an address: user and password, and the query, in which signed addresses (of S3, say) carry their signature."""
+
+
 class RefusedImage(ImageRefused):
     """A refusal with the `reason` to count it by."""
 
@@ -42,6 +47,9 @@ class RefusedImage(ImageRefused):
 
 
 def shortened(reference: str) -> str:
-    """A reference for a message: inline pictures are long, and some are no text (lone surrogates)."""
+    """A reference for a message, which is logged: addresses without what lets whoever has it in; inline pictures are
+    long, and some are no text (lone surrogates)."""
+    if "://" in reference:
+        reference = _SECRET.sub("...", reference)
     short = reference if len(reference) <= 120 else f"{reference[:117]}..."
     return short.encode("utf-8", "backslashreplace").decode()
