@@ -79,7 +79,7 @@ def translated() -> Iterator[None]:
     except PoolExhausted as error:
         raise StoreUnavailable(f"all connections to PostgreSQL are in use: {error}") from error
     except (DBAPIError, psycopg.Error) as error:
-        raise _translated(error) from error
+        raise _translated(error) from None  # its message quotes the row, and tracebacks are logged
 
 
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
@@ -90,7 +90,15 @@ def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
         kind = UnstorableValue
     elif isinstance(cause, _PASSING) or state in _TIMED_OUT or _lacks_partition(cause):
         kind = StoreUnavailable
-    return kind(f"PostgreSQL: {type(cause).__name__}: {cause}")
+    return kind(f"PostgreSQL: {type(cause).__name__}: {_said(cause)}")
+
+
+def _said(cause: BaseException | None) -> str:
+    """What PostgreSQL complains of, without its DETAIL and CONTEXT: those quote whole rows, and errors are logged."""
+    if not isinstance(cause, psycopg.Error) or cause.diag.message_primary is None:
+        return str(cause)  # the driver's own
+    hint = f" ({cause.diag.message_hint})" if cause.diag.message_hint else ""
+    return cause.diag.message_primary + hint
 
 
 def _lacks_partition(cause: BaseException | None) -> bool:

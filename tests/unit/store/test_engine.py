@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+import traceback
 
 import pytest
 from sqlalchemy import Engine, text
 
 from monitor.errors import SettingsError, SnellenError, StoreError, StoreUnavailable, UnstorableValue
 from monitor.store import locks
+from monitor.store.copy import raw
 from monitor.store.engine import make_engine, migrate, require_migrated, transaction, trial
 
 SECRET = "hunter2"  # noqa: S105 (of nobody)
@@ -132,3 +134,35 @@ def test_a_lock_is_held_by_one_and_seen_by_all(engine: Engine) -> None:
 def test_times_are_utc_whatever_the_server_says(engine: Engine) -> None:
     with transaction(engine) as connection:
         assert connection.execute(text("SHOW timezone")).scalar() == "UTC"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO slice_values (dimension) VALUES ('jane@example.com')",
+        "INSERT INTO slice_values VALUES ('jane@example.com', 'b'), ('jane@example.com', 'b')",
+    ],
+    ids=["a row that lacks a value", "a row that is there twice"],
+)
+def test_a_row_that_is_refused_is_not_quoted(engine: Engine, statement: str) -> None:
+    with pytest.raises(StoreError, match="constraint") as raised, transaction(engine) as connection:
+        connection.execute(text(statement))
+    assert "jane@example.com" not in printed(raised.value)
+
+
+def test_a_value_that_cannot_be_copied_is_not_quoted_with_its_line(engine: Engine) -> None:
+    with pytest.raises(UnstorableValue, match="out of range") as raised:
+        _copy(engine, (99999, "jane@example.com"))
+    assert "COPY" not in printed(raised.value).rpartition("UnstorableValue")[2]
+
+
+def _copy(engine: Engine, row: tuple[object, ...]) -> None:
+    with transaction(engine) as connection:
+        raw(connection).execute("CREATE TEMP TABLE given (at int2, who text)")
+        with raw(connection).cursor().copy("COPY given FROM STDIN") as copy:
+            copy.write_row(row)
+
+
+def printed(error: BaseException) -> str:
+    """As a log would have it."""
+    return "".join(traceback.format_exception(error))
