@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.domain.events import Rejection
 from monitor.domain.records import Batch, Record
-from monitor.errors import UnstorableValue
+from monitor.errors import StoreUnavailable, UnstorableValue
 from monitor.formats import Decoder
 from monitor.sampling import LABEL_KEY, StoredShare, selected
 from monitor.services.carried import CarriedEmbeddings
@@ -138,23 +138,25 @@ class IngestService:
         sorted_out, meeting = prepared.sorted_out, prepared.meeting
         if not sorted_out.halves:
             return
-        known = predictions.known_hashes(connection, {one.half.pair_id: one.half.ts for one in meeting.alone})
+        looked_for = {one.half.pair_id: one.half.ts for one in (*meeting.alone, *sorted_out.other_halves)}
+        known = predictions.known_hashes(connection, looked_for)
         meeting.alone = sorted_out.settle_known_halves(meeting.alone, known)
         self._pairing.settle(connection, meeting, now)
         count_met(connection, meeting, (one.arrival.event for one in sorted_out.predictions.values()))
 
     def _first_seen(self, connection: Connection, sorted_out: Triage) -> list[Arrival]:
-        """Claim the ids; what was known already is moved to the duplicates or the rejected."""
-        if not sorted_out.predictions:
-            return []
-        new_ids = predictions.claim(connection, [one.arrival for one in sorted_out.predictions.values()])
-        old = {
-            request_id: one.arrival.event.ts
-            for request_id, one in sorted_out.predictions.items()
-            if request_id not in new_ids
-        }
-        if old:
-            sorted_out.settle_known(new_ids, predictions.known_hashes(connection, old))
+        """Claim the ids; what was known already is moved to the duplicates or the rejected.
+
+        Raises:
+            StoreUnavailable: the day of a known id was retired just now; look again.
+        """
+        arrivals = [one.arrival for one in sorted_out.predictions.values()]
+        new_ids = predictions.claim(connection, arrivals) if arrivals else set()
+        old = {one.event.request_id: one.event.ts for one in arrivals if one.event.request_id not in new_ids}
+        known = predictions.known_hashes(connection, old)
+        if len(known) < len(old):
+            raise StoreUnavailable(f"{len(old) - len(known)} ids were known a moment ago: their day is being retired")
+        sorted_out.settle_known(new_ids, known)
         return [one.arrival for one in sorted_out.predictions.values()]
 
     def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> set[str]:

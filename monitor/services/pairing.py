@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from monitor.domain.events import MAX_NAME, Prediction, Rejection
+from monitor.domain.events import MAX_NAME, Prediction
 from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
-from monitor.services.triage import Accepted, Triage, half_contradiction
+from monitor.services.triage import Accepted, Triage
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected
 from monitor.store.engine import transaction
@@ -113,11 +113,8 @@ def _key_of(event: Prediction) -> CallKey:
 def _prefer(waited: HalfArrival, sides: dict[Side, HalfArrival], sorted_out: Triage) -> None:
     """What waited came first: the same side once more is a duplicate of it, or contradicts it."""
     again = sides.get(waited.half.side)
-    if again is not None and again.digest == waited.digest:
-        sorted_out.duplicates.append(again.record)
-    elif again is not None:
-        reason = half_contradiction(again.half)
-        sorted_out.rejected.append(Rejected(again.record, Rejection.CONTRADICTORY, reason))
+    if again is not None:
+        sorted_out.repeat_half(again, same=again.digest == waited.digest)
     sides[waited.half.side] = waited
 
 
@@ -129,9 +126,9 @@ def _join(sides: dict[Side, HalfArrival], waited: HalfArrival | None, sorted_out
     left = waited.record if waited is not None else None
     try:
         event = join(request.half, response.half)
-        digest = pair_hash(request.digest, response.digest)
-        sorted_out.add_prediction(Accepted(Arrival(event, digest, request.replay or response.replay), came, left))
-        meeting.joined.add(event.request_id)
+        arrival = Arrival(event, pair_hash(request.digest, response.digest), request.replay or response.replay)
+        if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
+            meeting.joined.add(event.request_id)
     except InvalidEvent as error:
         records = (*came, left) if left is not None else came
         sorted_out.rejected.extend(Rejected(record, error.reason, str(error)) for record in records)

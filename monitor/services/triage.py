@@ -41,6 +41,8 @@ class Accepted(NamedTuple):
     """Of this batch; the last one made it whole."""
     waited: Record | None = None
     """The other side of its call, if that came in an earlier batch."""
+    sides: tuple[HalfArrival, ...] = ()
+    """What was joined, of a call that is logged in two records."""
 
     @property
     def sources(self) -> tuple[Record, ...]:
@@ -49,11 +51,18 @@ class Accepted(NamedTuple):
 
 @dataclass(slots=True)
 class Triage:
-    """The records of a batch by what becomes of them. Predictions are keyed by id: the first of a batch wins."""
+    """The records of a batch by what becomes of them.
+
+    Predictions are keyed by id: the first of a batch stands, unless another one is stored already.
+    """
 
     predictions: dict[str, Accepted] = field(default_factory=dict)
     halves: dict[str, dict[Side, HalfArrival]] = field(default_factory=dict)
     """By pair, in the order of their arrival."""
+    others: list[Accepted] = field(default_factory=list)
+    """Predictions whose id came earlier in the batch with other content. One may repeat what is stored."""
+    other_halves: list[HalfArrival] = field(default_factory=list)
+    """Sides that came earlier in the batch with other content."""
     duplicates: list[Record] = field(default_factory=list)
     labels: list[tuple[LabelArrival, Record]] = field(default_factory=list)
     deployments: list[tuple[Deployment, bytes, Record]] = field(default_factory=list)
@@ -65,7 +74,7 @@ class Triage:
         """Sort one thing in that a record says.
 
         Raises:
-            InvalidEvent: the same request_id came earlier in this batch with other content, or it cannot be stored.
+            InvalidEvent: it cannot be stored.
         """
         if isinstance(said, Label):
             self.labels.append((LabelArrival(said, content_hash(said), record.replay), record))
@@ -76,21 +85,16 @@ class Triage:
         else:
             self.add_prediction(Accepted(Arrival(said, content_hash(said), record.replay), (record,)))
 
-    def add_prediction(self, accepted: Accepted) -> None:
-        """Sort a prediction in.
-
-        Raises:
-            InvalidEvent: the same request_id came earlier in this batch with other content.
-        """
-        arrival = accepted.arrival
-        request_id = arrival.event.request_id
-        first = self.predictions.get(request_id)
-        if first is None:
-            self.predictions[request_id] = accepted
-        elif first.arrival.content_hash == arrival.content_hash:
+    def add_prediction(self, accepted: Accepted) -> bool:
+        """Sort a prediction in; says whether it is the first of its id in this batch."""
+        first = self.predictions.setdefault(accepted.arrival.event.request_id, accepted)
+        if first is accepted:
+            return True
+        if first.arrival.content_hash == accepted.arrival.content_hash:
             self.duplicates.extend(accepted.records)
         else:
-            raise InvalidEvent(Rejection.CONTRADICTORY, _contradiction(request_id))
+            self.others.append(accepted)
+        return False
 
     def refuse(self, faults: Mapping[str, str]) -> None:
         """Take out the predictions of these ids: what they carry cannot be read."""
@@ -99,37 +103,64 @@ class Triage:
             self.rejected.extend(Rejected(record, Rejection.INVALID, fault) for record in refused.sources)
 
     def settle_known(self, new_ids: set[str], known: Mapping[str, bytes]) -> None:
-        """Take out predictions whose id was stored before: the same content is a duplicate, other content refused."""
-        for request_id in [one for one in self.predictions if one not in new_ids]:
-            again = self.predictions.pop(request_id)
-            if known[request_id] == again.arrival.content_hash:
-                self.duplicates.extend(again.records)
-            else:
-                fault = _contradiction(request_id)
-                self.rejected.extend(Rejected(record, Rejection.CONTRADICTORY, fault) for record in again.sources)
+        """Take out predictions whose id was stored before: the same content is a duplicate, other content refused.
+
+        Args:
+            known: content hashes of the ids that are not new.
+        """
+        stands = {request_id: one.arrival.content_hash for request_id, one in self.predictions.items()} | dict(known)
+        again = [self.predictions.pop(request_id) for request_id in [*self.predictions] if request_id not in new_ids]
+        for one in (*again, *self.others):
+            self._repeat(one, stands.get(one.arrival.event.request_id, b""))
 
     def settle_known_halves(self, alone: list[HalfArrival], known: Mapping[str, bytes]) -> list[HalfArrival]:
-        """The sides whose call is not stored yet; the others are duplicates of one of its sides, or contradict it."""
+        """The sides whose call is not stored yet; the others are duplicates of one of its sides, or contradict it.
+
+        Args:
+            known: content hashes of the calls of these sides, and of `other_halves`, that are stored by now.
+        """
+        for other in self.other_halves:
+            stored = known.get(other.half.pair_id)
+            first = self.halves[other.half.pair_id][other.half.side]
+            self.repeat_half(other, same=_is_side_of(other, stored) if stored else other.digest == first.digest)
         unknown = []
         for one in alone:
             stored = known.get(one.half.pair_id)
             if stored is None:
                 unknown.append(one)
-            elif is_part_of(one.half.side, one.digest, stored):
-                self.duplicates.append(one.record)
             else:
-                fault = half_contradiction(one.half)
-                self.rejected.append(Rejected(one.record, Rejection.CONTRADICTORY, fault))
+                self.repeat_half(one, same=_is_side_of(one, stored))
         return unknown
+
+    def repeat_half(self, again: HalfArrival, *, same: bool) -> None:
+        """Sort a side in that came before, with the same content or with other."""
+        if same:
+            self.duplicates.append(again.record)
+        else:
+            fault = _half_contradiction(again.half)
+            self.rejected.append(Rejected(again.record, Rejection.CONTRADICTORY, fault))
+
+    def _repeat(self, again: Accepted, stored: bytes) -> None:
+        """Sort a prediction in whose id is known with this content. Of a call, one side may be what it was."""
+        if stored == again.arrival.content_hash:
+            self.duplicates.extend(again.records)
+            return
+        same = {id(one.record) for one in again.sides if _is_side_of(one, stored)}
+        fault = _contradiction(again.arrival.event.request_id)
+        self.duplicates.extend(record for record in again.records if id(record) in same)
+        self.rejected.extend(
+            Rejected(record, Rejection.CONTRADICTORY, fault) for record in again.sources if id(record) not in same
+        )
 
     def _add_half(self, arrival: HalfArrival) -> None:
         sides = self.halves.setdefault(arrival.half.pair_id, {})
         first = sides.setdefault(arrival.half.side, arrival)
         if first is arrival:
             return
-        if first.digest != arrival.digest:
-            raise InvalidEvent(Rejection.CONTRADICTORY, half_contradiction(arrival.half))
-        self.duplicates.append(arrival.record)
+        if first.digest == arrival.digest:
+            self.duplicates.append(arrival.record)
+        else:
+            self.other_halves.append(arrival)
 
 
 def triage(records: Iterable[Record], decoders: Mapping[str, Decoder], limits: Limits, now: datetime) -> Triage:
@@ -151,7 +182,11 @@ def triage(records: Iterable[Record], decoders: Mapping[str, Decoder], limits: L
     return sorted_out
 
 
-def half_contradiction(half: Half) -> str:
+def _is_side_of(one: HalfArrival, content_hash: bytes) -> bool:
+    return is_part_of(one.half.side, one.digest, content_hash)
+
+
+def _half_contradiction(half: Half) -> str:
     return f"the {half.side} of call {half.pair_id!r} is known with other content; the first one stands"
 
 

@@ -124,6 +124,21 @@ def test_a_side_that_says_something_else_is_refused_at_every_stage(
     assert rows("SELECT count(*) FROM dead_letters") == [5]
 
 
+def test_what_is_known_stands_whatever_comes_before_its_repetition_in_a_batch(
+    paired: IngestService, send: Send, rows: Rows
+) -> None:
+    one_of_each = {("t", "contradictory"): 1, ("t", "duplicate"): 1}
+    paired.write(send(request("a")), NOW)
+    assert paired.write(send(request("a", "Who?"), request("a")), NOW) == one_of_each
+    paired.write(send(response("a")), NOW)
+    assert paired.write(send(request("a", "Who?"), request("a")), NOW) == one_of_each
+    assert paired.write(send(request("a", "Who?"), response("a")), NOW) == one_of_each
+    refused = rows("SELECT raw FROM dead_letters")
+    assert len(refused) == 3
+    assert all(b"Who?" in raw for raw in refused)
+    assert rows(COUNTS) == [(1, 0)]
+
+
 def test_what_both_sides_say_together_must_be_a_prediction(paired: IngestService, send: Send, rows: Rows) -> None:
     paired.write(send(request("a")), NOW)
     assert paired.write(send(response("a", answer=7)), NOW) == {("t", "invalid"): 2}
