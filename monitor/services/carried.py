@@ -77,9 +77,10 @@ class CarriedEmbeddings:
         if key not in self._ids:
             try:
                 with transaction(self._engine) as connection:
-                    self._ids[key] = embedder_id(connection, *key, None)
+                    number = embedder_id(connection, *key, None)
             except FingerprintMismatch as error:
                 return str(error)
+            self._ids[key] = number  # only now is it committed
         return None
 
 

@@ -35,6 +35,14 @@ _DAYS = text(r"""
     ORDER BY inhdetachpending DESC NULLS LAST, relname
 """)
 
+_DROP = """
+    DO $$ BEGIN
+        LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE;
+        IF NOT (SELECT relispartition FROM pg_class WHERE oid = '{name}'::regclass) THEN DROP TABLE {name}; END IF;
+    END $$
+"""
+"""Not if ingest attached it again while we looked: then it has new rows. It cannot while we hold the lock."""
+
 
 class State(StrEnum):
     """Where a partition stands on its way out."""
@@ -100,12 +108,12 @@ def drop(connection: Connection, old: DayPartition, patience_ms: int) -> bool:
         if holds_replays(connection, old.day):  # they came after we looked
             attach(connection, old.table, old.day)
             return False
-        connection.execute(text(f"DROP TABLE {old.name}"))
+        connection.execute(text(_DROP.format(name=old.name)))
+        return connection.execute(text("SELECT to_regclass(:name)"), {"name": old.name}).scalar() is None
     except OperationalError as error:
         if isinstance(error.orig, psycopg.errors.LockNotAvailable):
             return False
         raise
-    return True
 
 
 def thin(connection: Connection, old: DayPartition) -> Iterator[int]:

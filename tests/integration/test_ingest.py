@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition
-from monitor.errors import Fenced
+from monitor.errors import Fenced, StoreUnavailable
 from monitor.sampling import LABEL_KEY, selected
 from monitor.services.ingest import IngestService
 
@@ -78,6 +79,23 @@ def test_other_content_under_a_known_id_is_a_dead_letter(
         ingest.write(send(second), NOW)
     assert rows("SELECT reason, record_offset FROM dead_letters") == [("contradictory", 1)]
     assert rows("SELECT status FROM predictions") == ["ok"]
+
+
+def test_what_is_stored_stands_whatever_comes_before_its_repetition_in_a_batch(
+    ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    first, second = prediction("a"), prediction("a", status="timeout")
+    ingest.write(send(first), NOW)
+    outcome = ingest.write(send(second, first, prediction("b"), second), NOW)
+    assert outcome == {("t", "contradictory"): 1, ("t", "duplicate"): 2, ("t", "accepted"): 1}
+    assert rows("SELECT reason, record_offset FROM dead_letters") == [("contradictory", 1)]
+
+
+def test_other_content_beside_a_refused_prediction_is_a_dead_letter(
+    ingest: IngestService, send: Send, prediction: Build
+) -> None:
+    unusable = prediction("a", embeddings=[vector("image", np.zeros(4))])
+    assert ingest.write(send(unusable, prediction("a")), NOW) == {("t", "invalid"): 1, ("t", "contradictory"): 1}
 
 
 BAD = {
@@ -166,6 +184,22 @@ def test_no_measure_can_make_a_sum_infinite(ingest: IngestService, send: Send, p
     )
     assert rows("SELECT cost_usd FROM rollups_minute WHERE dimension = ''") == [2e15]
     assert rows("SELECT reason FROM dead_letters") == ["invalid", "invalid"]
+
+
+def test_an_embedder_counts_as_known_only_when_its_number_is_committed(
+    engine: Engine, ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    batch = send(prediction("a", embeddings=[vector("image", np.ones(4))]))
+
+    def break_off(_: object) -> None:
+        event.remove(engine, "commit", break_off)
+        raise psycopg.OperationalError("the connection was closed")
+
+    event.listen(engine, "commit", break_off)
+    with pytest.raises(StoreUnavailable):
+        ingest.write(batch, NOW)
+    ingest.write(batch, NOW)
+    assert rows("SELECT fingerprint FROM embeddings LEFT JOIN embedders ON id = embedder_id") == ["clip@1"]
 
 
 def test_an_embedder_that_cannot_be_numbered_makes_a_dead_letter_and_stops_nothing(

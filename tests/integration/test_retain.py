@@ -13,14 +13,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from monitor.domain.records import Batch
+from monitor.errors import StoreUnavailable
 from monitor.services.ingest import IngestService
 from monitor.services.retain import Expired, retain
 from monitor.settings import Retention
-from monitor.store import locks
+from monitor.store import locks, predictions, retired_days
 from monitor.store.expiry import RULES
 from monitor.store.models import PARTITIONED_BY_DAY
 from monitor.store.partitions import existing_days
@@ -255,6 +256,60 @@ def test_rows_that_a_replay_sends_while_its_day_goes_are_not_lost(
     assert run(engine)["predictions"].waiting == (OLD,)
     assert run(engine)["predictions"].thinned == (OLD,)
     assert rows("SELECT count(*) FROM predictions") == [20]
+
+
+def test_rows_that_a_replay_sends_at_the_moment_of_the_drop_are_not_lost(
+    engine: Engine, fill: Callable[..., None], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(OLD)
+    looked = retired_days.holds_replays
+
+    def look(connection: Connection, day: date) -> bool:
+        found = looked(connection, day)
+        if "predictions_20261010" not in attached(rows):
+            monkeypatch.undo()
+            fill(OLD, replay="r")
+        return found
+
+    monkeypatch.setattr(retired_days, "holds_replays", look)
+    assert run(engine)["predictions"].waiting == (OLD,)
+    assert run(engine)["predictions"].thinned == (OLD,)
+    assert rows("SELECT count(*) FROM predictions") == rows("SELECT count(*) FROM arrivals") == [20]
+
+
+def attached(rows: Rows) -> list[str]:
+    return rows("SELECT inhrelid::regclass::text FROM pg_inherits")
+
+
+def test_an_id_whose_day_goes_while_it_is_looked_up_is_tried_again(
+    engine: Engine,
+    ingest: IngestService,
+    send: Send,
+    prediction: Build,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ingest.write(send(prediction("a")), NOW)
+    claim, threads = predictions.claim, []
+
+    def detach() -> None:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ALTER TABLE arrivals DETACH PARTITION arrivals_20261120 CONCURRENTLY"))
+
+    def slow(*arguments: Any) -> set[str]:
+        new = claim(*arguments)
+        threads.append(threading.Thread(target=detach))
+        threads[0].start()
+        _wait_for(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending", 1)
+        return new
+
+    batch = send(prediction("a"))
+    monkeypatch.setattr(predictions, "claim", slow)
+    with pytest.raises(StoreUnavailable, match="retired"):
+        ingest.write(batch, NOW)
+    monkeypatch.undo()
+    threads[0].join(20)
+    assert ingest.write(batch, NOW) == {("t", "duplicate"): 1}
 
 
 def test_of_two_runs_one_does_nothing(engine: Engine, fill: Callable[..., None]) -> None:
