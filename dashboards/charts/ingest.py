@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 
 from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, time_axis, when
-from dashboards.charts.palette import BLUE, GREY, ORANGE, PURPLE, SERIES, SKY, VERMILLION
+from dashboards.charts.palette import BLUE, GREY, PURPLE, SERIES, SKY, VERMILLION
 from monitor.domain.window import MINUTE, Window
 from monitor.store.queries.streams import ACCEPTED, DUPLICATE, HALF, IGNORED, OutcomePoint
 
@@ -37,7 +37,7 @@ def refusals(points: Sequence[OutcomePoint], window: Window, step: timedelta) ->
     for one in points:
         counts[one.at, one.outcome] += one.records
     reasons = sorted({one.outcome for one in points})
-    colours = dict(zip(reasons, cycle((VERMILLION, ORANGE, PURPLE, *SERIES)), strict=False))
+    colours = dict(zip(reasons, cycle((VERMILLION, *(one for one in SERIES if one != VERMILLION))), strict=False))
     return _bars(_stacked(counts, reasons, step), colours, "dead letters", ",", window)
 
 

@@ -13,6 +13,7 @@ from dashboards.charts import ingest as charts
 from dashboards.frame import View
 from dashboards.words import NOTHING, count, escaped_bytes, lasting, moment, percent
 from monitor.domain.window import DAY, MINUTE
+from monitor.services.dead_letters import ADVICE
 from monitor.store.queries.proportions import Proportion
 from monitor.store.queries.streams import DUPLICATE, TAKEN, DeadLetter, Gap, OutcomePoint, PartitionLag
 
@@ -41,7 +42,7 @@ def page() -> None:
             "No record was consumed in this range.",
             f"The last one was at {moment(last)} UTC." if last else "None ever was.",
         )
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([2, 1], gap="large")
     with left:
         partitions(lags)
     with right:
@@ -92,13 +93,13 @@ def partitions(lags: Sequence[PartitionLag]) -> None:
     st.subheader("Partitions", anchor=False)
     rows = [
         {
-            "group": one.group, "topic": one.topic, "partition": one.partition, "lag": one.lag,
-            "next offset": one.next_offset, "end offset": one.end_offset, "state": state_of(one),
+            "group": one.group, "topic": one.topic, "partition": one.partition, "state": state_of(one),
+            "lag": one.lag, "next offset": one.next_offset, "end offset": one.end_offset,
             "heard of": f"{lasting(data.now() - one.updated_at)} ago",
         }
         for one in lags
     ]  # fmt: skip
-    parts.table(rows, ("group", "topic", "partition", "lag", "next offset", "end offset", "heard of", "state"))
+    parts.table(rows, ("group", "topic", "partition", "state", "lag", "next offset", "end offset", "heard of"))
     if any(not one.former and data.now() - one.updated_at > SILENT for one in lags):
         st.warning(
             "A partition has not been heard of lately: its lag may be larger. Do the collectors run? `snellen status`"
@@ -183,6 +184,14 @@ def refused(view: View) -> None:
     for one in points:
         reasons[one.outcome] += one.records
     parts.chart(charts.refusals(points, view.window, view.step))
+    parts.table(
+        [
+            {"reason": reason, "records": records, "what to do": ADVICE[reason]}
+            for reason, records in reasons.most_common()
+        ],
+        ("reason", "records", "what to do"),
+        column_config={"reason": {"width": 130}, "records": {"width": 90}},
+    )
     chosen = st.selectbox(
         "Reason",
         [ANY_REASON, *(reason for reason, _ in reasons.most_common())],
@@ -195,6 +204,7 @@ def refused(view: View) -> None:
     parts.table(
         [letter_row(one) for one in letters],
         (
+            "id",
             "refused (UTC)",
             "reason",
             "detail",
@@ -205,15 +215,19 @@ def refused(view: View) -> None:
             "bytes",
             "beginning",
         ),
+        column_config={"id": {"width": 60}, "detail": {"width": 360}},
     )
-    frame.note(f"The newest {count(len(letters))} of {count(total)}. The beginning is escaped and cut after 300 bytes.")
+    frame.note(
+        f"The newest {count(len(letters))} of {count(total)}. The beginning is escaped and cut after 300 bytes. "
+        "`snellen dlq show ID` tells all that is kept of one, `snellen dlq replay` sends it again."
+    )
 
 
 def letter_row(one: DeadLetter) -> dict[str, object]:
     return {
-        "refused (UTC)": moment(one.created_at), "reason": one.reason, "detail": one.detail, "topic": one.topic,
-        "partition": one.partition, "offset": one.record_offset, "record time (UTC)": moment(one.record_ts),
-        "bytes": one.size, "beginning": escaped_bytes(one.raw),
+        "id": one.id, "refused (UTC)": moment(one.created_at), "reason": one.reason, "detail": one.detail,
+        "topic": one.topic, "partition": one.partition, "offset": one.record_offset,
+        "record time (UTC)": moment(one.record_ts), "bytes": one.size, "beginning": escaped_bytes(one.raw),
     }  # fmt: skip
 
 

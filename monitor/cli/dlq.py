@@ -220,7 +220,7 @@ def _named(numbers: list[int]) -> str:
 
 
 def _passed_over(count: int) -> str:
-    return f", passed over {count} (resolved, empty, or sent before: see --again)" if count else ""
+    return f", passed over {count} (resolved, empty, half a call, or sent before: --again)" if count else ""
 
 
 def _aware(moment: datetime | None) -> datetime | None:

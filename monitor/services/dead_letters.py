@@ -22,14 +22,14 @@ SENT_AT_ONCE = 16
 FLUSH_S = 10.0
 ADVICE: dict[str, str] = {
     Rejection.UNREADABLE: "The bytes are not of the topic's format: set the right one, or mend the producer.",
-    Rejection.UNKNOWN_SCHEMA: "Upgrade Snellen if the producer writes a newer schema, or mend its `schema` field.",
+    Rejection.UNKNOWN_SCHEMA: "Set the topic's format or mapping (`snellen ingest check` helps), or upgrade Snellen.",
     Rejection.INVALID: "Mend the field that the reason names, in the producer or in the mapping file.",
     Rejection.OVERSIZED: "Log a reference instead of the picture, or raise ingest.max_record_bytes; then replay it.",
     Rejection.FUTURE_DATED: "Mend the producer's clock, or raise ingest.max_future; a replay succeeds once it is past.",
     Rejection.TOO_OLD: "Raise ingest.max_age and replay it, or use `snellen replay`, which takes any age.",
     Rejection.CONTRADICTORY: "Two records share a request_id. Give each answer an id of its own; the first one stands.",
     Rejection.UNSTORABLE: "PostgreSQL cannot hold a value, such as a NUL character. Mend the producer.",
-    Rejection.UNPAIRED: "Its request or its response was never logged. If both are in the topic now, replay it.",
+    Rejection.UNPAIRED: "The other half of the call came too late or never: mend the logger. A replay passes it over.",
 }
 """What to do about each reason."""
 
@@ -40,7 +40,7 @@ class Replayed:
 
     sent: int
     passed_over: int
-    """Chosen, but resolved, sent before, or empty."""
+    """Chosen, but resolved, sent before, or without a record that could be sent."""
 
 
 def find(engine: Engine, choice: Choice, limit: int, preview: int = PREVIEW_BYTES) -> list[Letter]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
+from monitor.domain.events import Rejection
 from monitor.domain.records import Partition, Record
 from monitor.domain.window import MINUTE, floor
 from monitor.store.copy import raw, stage
@@ -36,8 +37,11 @@ _RESOLVE = f"""
           FROM unnest(%s::int8[], %s::text[], %s::bytea[]) AS given(replay_of, topic, raw)) AS first
     WHERE resolved_at IS NULL AND (dead_letters.id = first.id OR dead_letters.replay_of = first.id)
 """
-_UNSETTLED = "(resolved_at IS NULL AND (replayed_at IS NULL OR :again) AND length(raw) > 0)"
-"""An empty record, also one whose content was erased, would fail for ever."""
+_UNSETTLED = f"""(
+    resolved_at IS NULL AND (replayed_at IS NULL OR :again) AND length(raw) > 0 AND reason <> '{Rejection.UNPAIRED}'
+)"""
+"""An empty record, also one whose content was erased, would fail for ever. Of one side of a call only what was read of
+it is kept, which is no record of its topic's format."""
 MAX_DETAIL = 1000
 """Characters of a reason; a validation message can quote what it refused."""
 _headers = msgspec.json.Decoder(list[tuple[str, bytes]])

@@ -55,6 +55,7 @@ class OutcomePoint:
 class DeadLetter:
     """A record that was refused. `raw` holds its first `PREVIEW_BYTES` bytes out of `size`."""
 
+    id: int
     topic: str
     partition: int
     record_offset: int
@@ -90,7 +91,7 @@ _OUTCOMES = text("""
 """)
 _LAST_MINUTE = text("SELECT max(minute) FROM ingest_counters")
 _DEAD_LETTERS = text(f"""
-    SELECT topic, partition, record_offset, record_ts, reason, detail, substr(raw, 1, {PREVIEW_BYTES}) AS raw,
+    SELECT id, topic, partition, record_offset, record_ts, reason, detail, substr(raw, 1, {PREVIEW_BYTES}) AS raw,
            length(raw) AS size, created_at
     FROM dead_letters WHERE created_at >= :start AND created_at < :end
       AND (CAST(:reason AS text) IS NULL OR reason = :reason)

@@ -19,7 +19,7 @@ from monitor.domain.records import DEAD_LETTER_HEADER, Batch, Partition, Record
 from monitor.errors import BrokerError
 from monitor.services.dead_letters import ADVICE, find, purge, replay, replayable
 from monitor.services.ingest import IngestService
-from monitor.store.dead_letters import Choice
+from monitor.store.dead_letters import Choice, Rejected, insert_dead_letters
 from monitor.store.queries.dead_letters import Letter, State
 
 pytestmark = pytest.mark.integration
@@ -183,6 +183,14 @@ def test_what_is_empty_or_was_erased_is_passed_over(
     ingest.write(send(b"", b"garbage"), NOW)
     assert send_again(engine, topic) == (1, 1)
     assert [one.value for one in topic.sent] == [b"garbage"]
+
+
+def test_half_a_call_is_never_sent_for_its_record_is_not_kept(engine: Engine, topic: Topic) -> None:
+    half = Record(Partition("c", "t", "i", 0), 5, -1, b'{"pair_id": "a", "side": "request", "fields": {}}')
+    with engine.begin() as connection:
+        insert_dead_letters(connection, [Rejected(half, Rejection.UNPAIRED, "call 'a': its response never came")])
+    assert send_again(engine, topic) == (0, 1)
+    assert topic.sent == []
 
 
 def test_many_are_sent_in_their_order(ingest: IngestService, engine: Engine, send: Send, topic: Topic) -> None:
