@@ -19,6 +19,7 @@ from monitor.broker.client import ClientConfig, translated
 from monitor.broker.handshake import admitted, demand_access
 from monitor.broker.headers import read_any_header_names
 from monitor.broker.topics import Topics
+from monitor.broker.turns import Turns
 from monitor.broker.unpacking import fault_of, unpack_in_bounds
 from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import BrokerError
@@ -82,7 +83,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._consumer = self._make_consumer()
         missing = sorted(set(self._topic_names) - set(self._logs))
         if missing:
-            log.warning("topics are missing: make them with `snellen migrate`", extra={"topics": missing})
+            log.warning(
+                "topics are missing: `snellen migrate` makes our own; is the name of the others right?",
+                extra={"topics": missing},
+            )
 
     # ---- called by the client's I/O thread: take note only -------------------------------------------------------
 
@@ -264,23 +268,33 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 self._unsettled.discard(one)
 
     def _fetch(self, max_records: int, max_bytes: int, linger_ms: int) -> dict[TopicPartition, list[Any]]:
-        """Poll until the batch is full or the time is over."""
+        """Poll until the batch is full or the time is over, from all partitions alike.
+
+        The client would read all that it has of one partition before the next. Partitions would drift apart by as much,
+        and what belongs together, such as the two halves of a call, would not meet in one batch.
+        """
         fetched: dict[TopicPartition, list[Any]] = {}
         records = size = 0
+        share = max(max_records // max(len(self._reading), 1), 1)
         deadline = time.monotonic() + linger_ms / 1000
-        while records < max_records and size < max_bytes and not (records and self._unsettled):
-            left_ms = int((deadline - time.monotonic()) * 1000)
-            if left_ms <= 0:
-                break
-            fitting = max((max_bytes - size) // self._record_bytes, 1)
-            polled = self._consumer.poll(
-                timeout_ms=left_ms, max_records=min(POLL_RECORDS, max_records - records, fitting)
-            )
-            count, total = _add_up(polled)
-            for one, some in polled.items():
-                fetched.setdefault(one, []).extend(some)
-            records, size = records + count, size + total
-            self._record_bytes = max(total // count, 1) if count else self._record_bytes
+        with Turns(self._consumer, self._unsettled) as turns:
+            while records < max_records and size < max_bytes and not (records and self._unsettled):
+                left_ms = int((deadline - time.monotonic()) * 1000)
+                if left_ms <= 0:
+                    break
+                fitting = max((max_bytes - size) // self._record_bytes, 1)
+                polled = self._consumer.poll(
+                    timeout_ms=0 if turns.aside else left_ms,
+                    max_records=min(POLL_RECORDS, max_records - records, fitting),
+                )
+                count, total = _add_up(polled)
+                for one, some in polled.items():
+                    fetched.setdefault(one, []).extend(some)
+                    turns.took(one, len(some), share)
+                if not polled:
+                    turns.begin()
+                records, size = records + count, size + total
+                self._record_bytes = max(total // count, 1) if count else self._record_bytes
         return fetched
 
     def _batch(self, fetched: dict[TopicPartition, list[Any]]) -> Batch:
