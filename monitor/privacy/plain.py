@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from monitor.privacy.scan import Span
@@ -16,6 +16,12 @@ _ALIKE: Final = {
     "@": "＠﹫", ".": "．。｡․", "+": "＋﹢", "-": "‐‑‒–—―−－﹣", "(": "（", ")": "）", "/": "／",
     " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
 }  # fmt: skip
+
+
+_UNITS: Final = re.compile(
+    rb"\\u[0-9A-Fa-f]{4}|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+"""Several bytes that may stand for one character: escapes of JSON, and UTF-8 (RFC 3629)."""
 
 
 def _looks() -> dict[int, str]:
@@ -41,3 +47,25 @@ def find(text: str, search: Callable[[str], Iterable[Span]]) -> list[Span]:
     kept = [index for index, character in enumerate(plain) if not _INVISIBLE.match(character)]
     seen = "".join([plain[index] for index in kept])
     return [(kept[start], kept[end - 1] + 1) for start, end in search(seen)]
+
+
+def characters(content: bytes) -> tuple[str, Sequence[int]]:
+    r"""What bytes of no known structure look like, and where each character begins in them; last, where they end.
+
+    >>> characters(rb"a\u0040b")
+    ('a@b', [0, 1, 7, 8])
+    """
+    if content.isascii() and b"\\u" not in content:
+        return content.decode(), range(len(content) + 1)
+    pieces: list[str] = []
+    places: list[int] = []
+    at = 0
+    for unit in _UNITS.finditer(content):
+        pieces += content[at : unit.start()].decode("ascii", "replace"), _character(unit[0])
+        places += range(at, unit.start() + 1)
+        at = unit.end()
+    return "".join(pieces) + content[at:].decode("ascii", "replace"), [*places, *range(at, len(content) + 1)]
+
+
+def _character(unit: bytes) -> str:
+    return chr(int(unit[2:], 16)) if unit.startswith(b"\\") else unit.decode("utf-8", "replace")[0]

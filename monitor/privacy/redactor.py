@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -36,6 +37,7 @@ class Redactor:
             return {"keep": None, "redact": find, "hide": hidden}[handling]
 
         self._find = find
+        self._names = names
         self._prompt, self._context = change(options.prompts), change(options.contexts)
         self._answer, self._comment = change(options.answers), change(options.comments)
         self._extra = change(options.extra)
@@ -121,9 +123,13 @@ class Redactor:
         try:
             value = msgspec.json.decode(content)
             changed = _tree(value, self._find)
-            return content if changed is value else _encode(changed)
+            return content if changed is value and not _repeats_names(content) else _encode(changed)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._find.masked(content)
+
+    def attached(self, content: bytes) -> bytes:
+        """What is kept of the key or a header of such a record: ids that look like telephone numbers are ids."""
+        return content if self._keeps_dead_letters else self._names.masked(content)
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -178,6 +184,21 @@ def _trees(fields: dict[str, Any], changes: dict[str, Change | None]) -> dict[st
     return {name: _tree(fields[name], change) for name, change in changes.items() if name in fields}
 
 
+def _repeats_names(content: bytes) -> bool:
+    """Does a name stand twice in an object of this JSON? Then only the last value was seen, the others still hold
+    what they hold."""
+
+    def demand_unique(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError(pairs)
+
+    try:
+        json.loads(content, object_pairs_hook=demand_unique)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
 def _tree(value: Any, change: Change | None) -> Any:
     """A value of JSON (arrays as lists or tuples) with all its texts changed, names too; itself where none is."""
     if change is None:
@@ -191,8 +212,8 @@ def _tree(value: Any, change: Change | None) -> Any:
     if isinstance(value, list | tuple):
         items = [_tree(one, change) for one in value]
         return value if all(map(_is, items, value)) else type(value)(items)
-    if type(value) is int and value >= _CARD_FROM and is_card(str(value)):
-        return change(str(value))
+    if type(value) in (int, float) and abs(value) >= _CARD_FROM and is_card(f"{abs(value):.0f}"):
+        return change(f"{value:.0f}")
     return value
 
 

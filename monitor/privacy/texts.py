@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor.privacy.options import Kind
 from monitor.privacy.patterns import Pattern, TooSlow
-from monitor.privacy.plain import find
+from monitor.privacy.plain import characters, find
 from monitor.privacy.scan import Span, called_numbers, cards, emails, is_suspect, phones
 
 log = logging.getLogger(__name__)
@@ -49,15 +49,15 @@ class TextRedactor:
 
     def masked(self, content: bytes) -> bytes:
         """Bytes of no known structure, with what was found overwritten by asterisks: every length in it stays true."""
-        text = content.decode("ascii", "replace")  # one character per byte
-        found = [span for _, search in self._searches for span in search(text)]
+        text, places = characters(content)
+        found = [span for _, search in self._searches for span in find(text, search)]
         try:
             found += [span for pattern in self._patterns for span in pattern.find(text)]
         except TooSlow:
             return b""
         result = bytearray(content)
         for start, end in found:
-            result[start:end] = b"*" * (end - start)
+            result[places[start] : places[end]] = b"*" * (places[end] - places[start])
         return bytes(result) if found else content
 
     def _outside_markers(self, text: str, pattern: Pattern) -> str:

@@ -14,6 +14,9 @@ from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
 from monitor.store.predictions import Arrival
 
+OURS = (REPLAY_HEADER, DEAD_LETTER_HEADER)
+"""Headers that hold a number or a name of ours, never a person's data."""
+
 
 @dataclass(frozen=True, slots=True)
 class Privacy:
@@ -47,10 +50,17 @@ class Privacy:
         kept, detail = self.redactor.dead_letter(raw), self.redactor.text(rejected.detail)
         record = replace(rejected.record, value=kept)
         if self.redactor.drops_dead_letters:
-            ours = tuple(one for one in record.headers if one[0] in (REPLAY_HEADER, DEAD_LETTER_HEADER))
+            ours = tuple(one for one in record.headers if one[0] in OURS)
             record = replace(record, key=None, headers=ours)
+        else:
+            key = record.key and self.redactor.attached(record.key)
+            record = replace(record, key=key, headers=tuple(map(self._header, record.headers)))
         digest = None if kept is raw else hashlib.sha256(raw).digest()
         return Rejected(record, rejected.reason, detail, digest)
+
+    def _header(self, header: tuple[str, bytes]) -> tuple[str, bytes]:
+        name, content = header
+        return header if name in OURS else (name, self.redactor.attached(content))
 
 
 def protect(sorted_out: Triage, privacy: Privacy) -> None:

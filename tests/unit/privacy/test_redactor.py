@@ -154,6 +154,34 @@ def test_refused_bytes_of_no_structure_are_masked_in_place() -> None:
     assert Redactor(PrivacyOptions()).dead_letter(raw) == b'\x0a\x06******\xff\x10{"prompt": "' + b"*" * 19
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": "a@b.co", "a": 1}',
+        b'{"a": {"b": 4111111111111111, "b": null}}',
+        b'{"a": 4111111111111111.0}',
+        b'{"a": -4111111111111111}',
+        b'{"a": "a\\u0040b.co", ',
+        b'{"a": "\\u0061\\uff20b.co"',
+        '{"a": "a＠b.co"'.encode(),
+        "{'a': '４１１１ １１１１ １１１１ １１１１'}".encode(),
+        b'{"a": "a@b.co\\',
+    ],
+    ids=ascii,
+)
+def test_no_way_of_writing_it_brings_it_past_redaction(raw: bytes) -> None:
+    kept = Redactor(PrivacyOptions()).dead_letter(raw)
+    for trace in (b"b.co", b"1111", "１１１１".encode()):
+        assert trace not in kept
+
+
+def test_what_is_masked_keeps_its_length_however_it_was_written() -> None:
+    raw = '{"é": "a\\u0040b.co", "日本": "ｃ＠d.co"'.encode()
+    kept = Redactor(PrivacyOptions()).dead_letter(raw)
+    assert len(kept) == len(raw)
+    assert kept.replace(b"*", b"") == '{"é": "", "日本": ""'.encode()
+
+
 @pytest.mark.parametrize("raw", [b"", b"{}", b"\x00\xff", b'{"a": 1.0}', b"[" * 100_000])
 def test_refused_bytes_without_personal_data_stay_as_they_are(raw: bytes) -> None:
     assert Redactor(PrivacyOptions()).dead_letter(raw) is raw

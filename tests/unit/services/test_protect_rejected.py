@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -37,3 +38,17 @@ def test_dropped_nothing_stays_but_reason_place_and_what_is_ours(options: Privac
 
 def test_kept_it_is_what_came() -> None:
     assert rejected(PrivacyOptions(dead_letters="keep")).record == RECORD
+
+
+@pytest.mark.parametrize("name", ["ce_subject", "x-user"])
+def test_key_and_headers_are_redacted_too(name: str) -> None:
+    record = replace(RECORD, key=b"jane@example.com", headers=((name, b"mail jane@example.com"), *HEADERS[1:]))
+    privacy = Privacy(Redactor(PrivacyOptions()), Subjects(()))
+    kept = privacy.rejected(Rejected(record, "invalid", "no")).record
+    assert (kept.key, kept.headers) == (b"*" * 16, ((name, b"mail " + b"*" * 16), *HEADERS[1:]))
+
+
+def test_ids_in_headers_that_could_be_telephone_numbers_stay() -> None:
+    record = replace(RECORD, key=None, headers=(("ce_id", b"0171 1234567"),))
+    privacy = Privacy(Redactor(PrivacyOptions()), Subjects(()))
+    assert privacy.rejected(Rejected(record, "invalid", "no")).record.headers == record.headers
