@@ -99,7 +99,11 @@ def partitions(lags: Sequence[PartitionLag]) -> None:
         }
         for one in lags
     ]  # fmt: skip
-    parts.table(rows, ("group", "topic", "partition", "state", "lag", "next offset", "end offset", "heard of"))
+    parts.table(
+        rows,
+        ("group", "topic", "partition", "state", "lag", "next offset", "end offset", "heard of"),
+        column_config={"partition": {"width": 70}, "state": {"width": 115}, "lag": {"width": 60}},
+    )
     if any(not one.former and data.now() - one.updated_at > SILENT for one in lags):
         st.warning(
             "A partition has not been heard of lately: its lag may be larger. Do the collectors run? `snellen status`"
