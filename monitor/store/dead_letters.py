@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,11 +84,14 @@ class Rejected:
 
 
 def insert_dead_letters(connection: Connection, rejected: Sequence[Rejected]) -> None:
-    """Keep the raw bytes and where they stood. By COPY, one at a time: together they may not fit the memory twice."""
+    """Keep the raw bytes and where they stood. By COPY, one at a time: together they may not fit the memory twice.
+
+    What is refused of one record becomes one: sides of several calls that it brought follow each other, a line each.
+    """
     if rejected:
         *plain, replay_of = (name for name, _ in _COLUMNS)
         names = ", ".join(plain)
-        staging = stage(connection, "dead_letters", _COLUMNS, map(_row, rejected))
+        staging = stage(connection, "dead_letters", _COLUMNS, map(_row, _by_place(rejected)))
         raw(connection).execute(
             f"INSERT INTO dead_letters ({names}, {replay_of}) SELECT {names}, ({_FIRST.format(staging)}) "
             f"FROM {staging} ON CONFLICT DO NOTHING"
@@ -159,6 +162,21 @@ def encode_headers(headers: Sequence[tuple[str, bytes]]) -> bytes | None:
 
 def decode_headers(stored: bytes | None) -> tuple[tuple[str, bytes], ...]:
     return tuple(_headers.decode(stored)) if stored else ()
+
+
+def _by_place(rejected: Iterable[Rejected]) -> Iterator[Rejected]:
+    found: dict[tuple[Partition, int], list[Rejected]] = defaultdict(list)
+    for one in rejected:
+        found[one.record.partition, one.record.offset].append(one)
+    for first, *others in found.values():
+        yield _together([first, *others]) if others else first
+
+
+def _together(several: Sequence[Rejected]) -> Rejected:
+    first = several[0]
+    values = dict.fromkeys(one.record.value for one in several)
+    details = dict.fromkeys(one.detail for one in several)
+    return replace(first, record=replace(first.record, value=b"\n".join(values)), detail="; ".join(details))
 
 
 def _row(rejected: Rejected) -> tuple[object, ...]:

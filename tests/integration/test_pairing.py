@@ -172,6 +172,29 @@ def test_a_side_whose_other_never_comes_is_a_loss_then_a_dead_letter(
     assert rows(COUNTS) == [(1, 1)]
 
 
+def decode_several(record: Record) -> Sequence[Decoded]:
+    """A batch of calls in one record."""
+    said = msgspec.json.decode(record.value)
+    return [Half(one["id"], one["side"], datetime.fromisoformat(one["ts"]), one["fields"]) for one in said["several"]]
+
+
+def test_a_dead_letter_holds_every_side_that_its_record_brought(
+    engine: Engine, paired: IngestService, send: Send, rows: Rows
+) -> None:
+    several = IngestService(engine, replace(paired._options, decoders={"t": decode_several}), lambda *_: None)
+    several.write(send({"several": [request("a", "Who?"), request("b", "Why?")]}), NOW)
+    several.write(send({"several": [response(pair, answer=7) for pair in "ab"]}), NOW)
+    several.write(send({"several": [request("c"), request("d")]}), NOW)
+    expire_halves(engine, EXPIRY, NOW + PATIENCE + KEEP + timedelta(seconds=1))
+    letters = rows("SELECT reason, raw, detail FROM dead_letters ORDER BY record_offset")
+    assert [reason for reason, _, _ in letters] == ["invalid", "invalid", "unpaired"]
+    (_, waited, _), (_, whole, _), (_, lost, detail) = letters
+    assert [msgspec.json.decode(line)["pair_id"] for line in waited.splitlines()] == ["a", "b"]
+    assert list(msgspec.json.decode(whole)) == ["several"]
+    assert [msgspec.json.decode(line)["pair_id"] for line in lost.splitlines()] == ["c", "d"]
+    assert detail == "call 'c': its response never came; call 'd': its response never came"
+
+
 def test_a_side_that_comes_late_joins_and_takes_the_loss_back(
     engine: Engine, paired: IngestService, send: Send, rows: Rows
 ) -> None:
