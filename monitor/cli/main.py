@@ -36,7 +36,6 @@ app = typer.Typer(
 )
 app.add_typer(dlq.app)
 app.add_typer(ingest.app)
-app.command()(privacy.erase)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 
 
@@ -184,6 +183,9 @@ def schema() -> None:
     from monitor.domain.events import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
+
+
+app.command()(privacy.erase)
 
 
 @contextmanager

@@ -44,8 +44,10 @@ def erase(
     else:
         done = service.subject(subject, actor, now, dry_run=dry_run, everywhere=everywhere)
     _report(done, dry_run=dry_run)
-    if not config.privacy.keys:
-        typer.echo("the audit log holds unkeyed hashes, against which a guessed id can be checked: see privacy.keys")
+    if not config.privacy.keys and not dry_run:
+        typer.echo(
+            "set `privacy.keys`: without, a guessed id can be checked against the hashes that are kept", err=True
+        )
     if not done.found and not done.known_before:
         raise typer.Exit(NOTHING_FOUND)
 
@@ -53,14 +55,16 @@ def erase(
 def _lines(file: Path) -> list[str]:
     try:
         return [line.strip() for line in file.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file}: {error}") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file}: no UTF-8 text; write one request id per line") from None
 
 
 def _report(done: Erasure, *, dry_run: bool) -> None:
     if not done.found:
         typer.echo("erased before, nothing is left" if done.known_before else "nothing is stored of it")
         return
-    typer.echo(f"{'would erase' if dry_run else 'erased'} {done.requests} requests:")
+    typer.echo(f"{'would erase' if dry_run else 'erased'} {done.requests:,} request{'s' * (done.requests != 1)}:")
     for table, rows in sorted(done.rows.items()):
-        typer.echo(f"  {table:<20} {rows:>10}")
+        typer.echo(f"  {table:<20} {rows:>10,}")
