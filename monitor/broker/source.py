@@ -275,7 +275,6 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """
         fetched: dict[TopicPartition, list[Any]] = {}
         records = size = 0
-        share = max(max_records // max(len(self._reading), 1), 1)
         deadline = time.monotonic() + linger_ms / 1000
         with Turns(self._consumer, self._unsettled) as turns:
             while records < max_records and size < max_bytes and not (records and self._unsettled):
@@ -283,16 +282,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 if left_ms <= 0:
                     break
                 fitting = max((max_bytes - size) // self._record_bytes, 1)
-                polled = self._consumer.poll(
-                    timeout_ms=0 if turns.aside else left_ms,
-                    max_records=min(POLL_RECORDS, max_records - records, fitting),
-                )
+                polled = turns.poll(left_ms, min(POLL_RECORDS, max_records - records, fitting))
                 count, total = _add_up(polled)
                 for one, some in polled.items():
                     fetched.setdefault(one, []).extend(some)
-                    turns.took(one, len(some), share)
-                if not polled:
-                    turns.begin()
                 records, size = records + count, size + total
                 self._record_bytes = max(total // count, 1) if count else self._record_bytes
         return fetched

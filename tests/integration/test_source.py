@@ -202,6 +202,63 @@ def test_a_client_that_starts_over_is_noticed_and_all_is_read_again(
     assert set(stored.beyond_end) == set(stored.offsets)
 
 
+def test_partitions_are_read_alike_however_much_the_client_has_of_one(
+    member: Callable[..., Source], stored: Stored, topic: str, broker: str
+) -> None:
+    """Halves of a call may lie in any two of them, and meet in memory only within a batch."""
+    ensure_topics(ClientConfig(broker), [topic], 2)
+    sink = Sink(ClientConfig(broker))
+    for number in range(6000):
+        sink.send(topic, b"x" * 20, key=f"r{number}")
+    sink.flush()
+    sink.close()
+    source = member()
+    poll_until(lambda: len(source.ends()) == 2, source)
+    source.reposition()
+    stored.offsets = dict.fromkeys(stored.offsets, 0)
+    shares = []
+    while sum(stored.offsets.values()) < 6000:
+        batch = source.poll(1000, 1 << 20, 200)
+        stored.take(batch)
+        shares.append({one: batch.following[one] - batch.expected[one] for one in batch.expected})
+    full = [one for one in shares if sum(one.values()) == 1000]
+    assert len(full) >= 3
+    assert sum(len(one) == 2 and min(one.values()) > 300 for one in full) >= len(full) - 2
+
+
+def test_a_log_of_one_partition_is_read_as_fast_as_it_comes(
+    member: Callable[..., Source], stored: Stored, topic: str, broker: str
+) -> None:
+    ensure_topics(ClientConfig(broker), [topic], 2)
+    sink = Sink(ClientConfig(broker))
+    for _ in range(6000):
+        sink.send(topic, b"x", key="same")
+    sink.flush()
+    sink.close()
+    source = member()
+    poll_until(lambda: len(source.ends()) == 2, source)
+    source.reposition()
+    stored.offsets = dict.fromkeys(stored.offsets, 0)
+    began = time.monotonic()
+    assert len(read(source, stored, 6000)) == 6000
+    assert time.monotonic() - began < 5
+
+
+def test_a_member_that_stands_still_knows_that_it_is_behind_and_reads_on_when_it_is_made_anew(
+    member: Callable[..., Source], send: Callable[..., None], stored: Stored
+) -> None:
+    source = member()
+    poll_until(lambda: len(source.ends()) == 2, source)
+    assert source.behind() == {}
+    source._consumer.pause(*source._consumer.assignment())  # as a client would be that has forgotten to fetch
+    send(*values(10))
+    assert read(source, stored, 10, seconds=1) == []
+    assert sum(source.behind().values()) > 0
+    source.renew()
+    assert sorted(read(source, stored, 10, seconds=15)) == sorted(values(10))
+    assert source.behind() == {}
+
+
 def test_lag_is_what_was_not_handed_out(
     member: Callable[..., Source], send: Callable[..., None], stored: Stored
 ) -> None:

@@ -1,0 +1,152 @@
+"""Predictions per second of logs as serving systems write them, beside native records that say the same.
+
+    python -m benchmarks.ingest_formats [--predictions N] [--rounds R] [--format F ...]
+
+The same calls (picture by reference, prompt, answer, token log-probabilities or confidence, latency, slices) as native
+events, as one OpenAI chat record with both bodies, and as the pair of CloudEvents that KServe's agent logs of a chat
+completion: two records per prediction, which meet in the collector. None carries vectors. Each format has a topic of
+its own, which names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from math import log
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ingest import event
+from benchmarks.pipeline import TOPIC, Headers, collector, end, fill, servers, watch
+from monitor.store.engine import make_engine
+
+Log = Callable[[dict[str, Any], int], Iterator[tuple[bytes, Headers]]]
+"""The records of one call, of which the native event is given."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--predictions", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--format", action="append", choices=LOGS, dest="formats")
+    options = parser.parse_args()
+    names = ["native", *(one for one in options.formats or LOGS if one != "native")]
+    print(json.dumps(measure(options.predictions, options.rounds, names), indent=2))
+
+
+def measure(predictions: int, rounds: int, names: list[str]) -> dict[str, Any]:
+    """Each format in turn, on fresh servers."""
+    found = [{name: run_once(predictions, name) for name in names} for _ in range(rounds)]
+    return {
+        "predictions": predictions,
+        "cores": os.cpu_count(),
+        "formats": {
+            name: {
+                "bytes_per_record": round(found[0][name][1]),
+                "predictions_per_s": round(statistics.median(one[name][0] for one in found)),
+                "of_native": round(statistics.median(one[name][0] / one["native"][0] for one in found), 3),
+            }
+            for name in names
+        },
+    }
+
+
+def run_once(predictions: int, name: str) -> tuple[float, float]:
+    """(predictions per second, bytes of a record)."""
+    with tempfile.TemporaryDirectory(prefix="snellen-bench-") as home, servers(Path(home)) as at:
+        size = fill(at.bootstrap, TOPIC, calls(predictions, LOGS[name]))
+        slices = {"device": "device", "region": "region"}
+        topics = {TOPIC: {"format": name, "slices": slices if name != "native" else {}}}
+        process = collector(at, INGEST__TOPICS=json.dumps(topics))
+        engine = make_engine(at.database)
+        try:
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                return watch(connection, predictions, process).per_s, size
+        finally:
+            end([process])
+            engine.dispose()
+
+
+def calls(predictions: int, records_of: Log) -> Iterator[tuple[bytes, Headers]]:
+    start = datetime.now(UTC) - timedelta(seconds=predictions / 100)
+    for index in range(predictions):
+        yield from records_of(event(index, start + timedelta(seconds=index / 100)), index)
+
+
+def native(call: dict[str, Any], _index: int) -> Iterator[tuple[bytes, Headers]]:
+    yield json.dumps(call).encode(), ()
+
+
+def openai_chat(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Headers]]:
+    envelope = {
+        "id": call["request_id"],
+        "ts": call["ts"],
+        "latency_ms": call["latency_ms"],
+        "status_code": 200,
+        "request": question(call),
+        "response": answer(call, index),
+        "metadata": {**call["slices"], "version": "v1"},
+    }
+    yield json.dumps(envelope).encode(), ()
+
+
+def kserve(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Headers]]:
+    asked = datetime.fromisoformat(call["ts"])
+    answered = asked + timedelta(milliseconds=call["latency_ms"])
+    for side, moment, body in (("request", asked, question(call)), ("response", answered, answer(call, index))):
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": call["request_id"],
+            "ce_type": f"org.kubeflow.serving.inference.{side}",
+            "ce_source": "http://localhost:9081/",
+            "ce_time": moment.isoformat(),
+            "ce_inferenceservicename": "scene-vqa",
+            "ce_namespace": "default",
+            "ce_component": "predictor",
+            "ce_metadata": json.dumps({name: [value] for name, value in call["slices"].items()}),
+            "content-type": "application/json",
+        }
+        yield json.dumps(body).encode(), tuple((name, text.encode()) for name, text in headers.items())
+
+
+def question(call: dict[str, Any]) -> dict[str, Any]:
+    given = call["input"]
+    content = [
+        {"type": "image_url", "image_url": {"url": given["image"]["ref"]}},
+        {"type": "text", "text": given["prompt"]},
+    ]
+    return {"model": "scene-vqa", "messages": [{"role": "user", "content": content}], "max_tokens": 16}
+
+
+def answer(call: dict[str, Any], index: int) -> dict[str, Any]:
+    logprob = log(call["output"]["confidence"]) / 3
+    tokens: list[dict[str, Any]] = [
+        {"token": one, "logprob": logprob, "bytes": None, "top_logprobs": []} for one in ("a", " red", " mug")
+    ]
+    return {
+        "id": f"chatcmpl-{index:09d}",
+        "object": "chat.completion",
+        "created": 1763719200,
+        "model": "scene-vqa",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": call["output"]["answer"]},
+                "logprobs": {"content": tokens},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 620, "completion_tokens": 3, "total_tokens": 623},
+    }
+
+
+LOGS: dict[str, Log] = {"native": native, "openai_chat": openai_chat, "kserve": kserve}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Partitions read in turns: the client would read all that it has of one before the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import Any, Self
+
+from kafka import KafkaConsumer, TopicPartition
+
+TURN_RECORDS = 128
+"""Of one partition, before the others have their turn."""
+
+
+class Turns:
+    """Sets a partition aside once it had its share, until the others had theirs or have nothing at hand."""
+
+    def __init__(self, consumer: KafkaConsumer, unsettled: set[TopicPartition]) -> None:
+        self._consumer, self._unsettled = consumer, unsettled
+        self._taken: Counter[TopicPartition] = Counter()
+        self._aside: set[TopicPartition] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._begin()
+
+    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        """What the client has at hand of the partitions whose turn it is; none: a new turn begins.
+
+        kafka-python 3.0.12 keeps what it unpacked of a partition that is set aside, and goes back to it only when it
+        holds nothing of another; but an emptied holder counts as holding, and what was kept would never be read.
+        """
+        fetcher = self._consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
+        polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
+            timeout_ms=0 if self._aside else timeout_ms, max_records=max_records
+        )
+        for one, some in polled.items():
+            self._took(one, len(some))
+        if not polled:
+            self._begin()
+        return polled
+
+    def _took(self, one: TopicPartition, records: int) -> None:
+        self._taken[one] += records
+        if self._taken[one] >= TURN_RECORDS:
+            with suppress(KeyError):  # taken away
+                self._consumer.pause(one)
+                self._aside.add(one)
+
+    def _begin(self) -> None:
+        """Let all flow again, but for those that wait for their position."""
+        for one in self._aside - self._unsettled:
+            with suppress(KeyError):
+                self._consumer.resume(one)
+        self._aside.clear()
+        self._taken.clear()

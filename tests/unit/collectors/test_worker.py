@@ -1,0 +1,36 @@
+"""Whoever waits for PostgreSQL can stop waiting."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from collectors.worker import Worker
+from monitor.errors import Fenced, StoreUnavailable
+
+
+def test_jobs_are_done_in_order_and_their_outcome_comes_back() -> None:
+    worker, done = Worker(), []
+    futures = [worker.submit(lambda index=index: done.append(index) or index) for index in range(100)]
+    assert [one.result(5) for one in futures] == done == list(range(100))
+
+
+def test_an_error_goes_to_the_one_who_waits_and_the_next_job_is_done() -> None:
+    worker = Worker()
+
+    def fail() -> None:
+        raise Fenced("other")
+
+    with pytest.raises(Fenced):
+        worker.call(fail, 5)
+    assert worker.call(lambda: "next", 5) == "next"
+
+
+def test_a_call_that_is_not_answered_is_given_up_and_not_made_later() -> None:
+    worker, answers, made = Worker(), threading.Event(), []
+    worker.submit(lambda: answers.wait(10))
+    with pytest.raises(StoreUnavailable, match=r"has not answered for 0\.1 s"):
+        worker.call(lambda: made.append(1), 0.1)
+    answers.set()
+    assert worker.call(lambda: made, 5) == []
