@@ -8,6 +8,7 @@ SnellenError
 ├── StoreError           PostgreSQL is unmigrated or refused a statement
 │   ├── StoreUnavailable PostgreSQL does not answer, is out of space or broke a deadlock: the same again may succeed
 │   ├── UnstorableValue  PostgreSQL refused a value: the same again will fail
+│   ├── TooManyDays      the events of a batch are of more days than one transaction can store: halve it
 │   └── Fenced           another consumer owns the partition: the batch was rolled back and must be dropped
 ├── BrokerError          Kafka is unreachable or refused a request
 │   └── BrokerRefused    Kafka refused our credentials, certificate or rights: the same again will fail
@@ -62,6 +63,10 @@ class StoreUnavailable(StoreError):
 
 class UnstorableValue(StoreError):
     """PostgreSQL refused a value; the same again will fail."""
+
+
+class TooManyDays(StoreError):
+    """Events of more days than one transaction can hold the locks for; fewer of them at once will succeed."""
 
 
 class Fenced(StoreError):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.domain.records import Batch
 from monitor.embedding.embedder import Embedder
+from monitor.errors import TooManyDays
 from monitor.formats import Decoder
 from monitor.sampling import EVERYTHING, StoredShare, selected
 from monitor.services.pairing import Pairing
@@ -57,6 +58,15 @@ class EmbedOutcome:
     refused_images: Counter[str]
     """By `monitor.embedding.refusals.Refusal`."""
 
+    def __add__(self, other: EmbedOutcome) -> EmbedOutcome:
+        return EmbedOutcome(
+            self.carried + other.carried,
+            self.unsampled + other.unsampled,
+            self.embedded + other.embedded,
+            self.vectors + other.vectors,
+            self.refused_images + other.refused_images,
+        )
+
 
 class EmbedService:
     """Handler of the embed group."""
@@ -81,8 +91,14 @@ class EmbedService:
         arrived = [one.arrival for one in sorted_out.predictions.values()]
         plain = [arrival for arrival in arrived if not arrival.event.embeddings]
         chosen = [one for one in plain if self._is_chosen(one)]
+        try:
+            self._days.ensure(one.event.ts for one in chosen)
+        except TooManyDays:
+            if len(batch.records) > 1:
+                first, second = batch.halves()
+                return self.write(first, now) + self.write(second, now)
+            chosen = []  # the ingest group refuses this record
         embedded = self._embedder.embed([one.event for one in chosen])
-        self._days.ensure(one.event.ts for one in chosen)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             self._pairing.settle(connection, meeting, now)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.domain.events import Rejection
 from monitor.domain.records import Batch, Record
-from monitor.errors import StoreUnavailable, UnstorableValue
+from monitor.errors import StoreUnavailable, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
 from monitor.sampling import LABEL_KEY, StoredShare, selected
 from monitor.services.carried import CarriedEmbeddings
@@ -85,6 +85,12 @@ class IngestService:
         """
         try:
             outcomes = self._store(batch, read or self.read(batch, now), now)
+        except TooManyDays as error:
+            if len(batch.records) > 1:
+                first, second = batch.halves()
+                return self.write(first, now) + self.write(second, now)
+            refused = Triage(rejected=[Rejected(one, Rejection.INVALID, str(error)) for one in batch.records])
+            outcomes = self._store(batch, refused, now)
         except UnstorableValue:
             poison = self._find_poison(self._units(batch.records, now), now)
             lost = {id(one.record) for one in poison}

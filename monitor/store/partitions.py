@@ -7,10 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
-from monitor.errors import StoreUnavailable
+from monitor.errors import StoreUnavailable, TooManyDays
 from monitor.store.engine import transaction
 from monitor.store.models import PARTITIONED_BY_DAY
 
+MAX_DAYS = 64
+"""Of one transaction: each takes a lock per table and index, and PostgreSQL has room for some thousands."""
 _LOCK = 0x504152  # "PAR": two makers of the same partition would collide
 _OWN_KEY = {"arrivals": "request_id"}
 """Keys that a partition has for itself, because the parent cannot have them."""
@@ -36,9 +38,12 @@ class DayPartitions:
         """Make the partitions that these event times need, in a transaction of its own.
 
         Raises:
+            TooManyDays: they need more than `MAX_DAYS`; none was made.
             StoreError: PostgreSQL refused or does not answer.
         """
         days = {moment.astimezone(UTC).date() for moment in moments}
+        if len(days) > MAX_DAYS:
+            raise TooManyDays(f"events of {len(days)} days, one transaction takes {MAX_DAYS}")
         if days:
             with transaction(self._engine) as connection:
                 ensure_days(connection, days)

@@ -32,7 +32,7 @@ from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id, insert_embeddings
-from monitor.store.partitions import ensure_days
+from monitor.store.partitions import MAX_DAYS, ensure_days
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ARCHITECTURE = Path(__file__).parents[2] / "demo/clip/model/open_clip_config.json"
@@ -244,6 +244,17 @@ def test_replays_may_be_of_any_age(make: Make, send: Send, prediction: Build, ro
         ("embeddings_20000101", "answer"),
         ("embeddings_20000101", "prompt"),
     ]
+
+
+def test_a_batch_of_more_days_than_a_transaction_takes_is_embedded_in_parts(
+    make: Make, send: Send, prediction: Build, rows: Rows
+) -> None:
+    days = 2 * MAX_DAYS
+    old = datetime(1999, 1, 1, tzinfo=UTC)
+    values = [prediction(f"r{n}", ts=(old + timedelta(days=n)).isoformat(), input={"prompt": "?"}) for n in range(days)]
+    assert make().write(send(*values, replay="old log"), NOW).embedded == days
+    assert rows("SELECT count(DISTINCT request_id) FROM embeddings") == [days]
+    assert rows("SELECT next_offset FROM stream_offsets") == [days]
 
 
 def test_refused_pictures_are_counted_and_the_texts_stored(
