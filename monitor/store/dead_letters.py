@@ -31,6 +31,9 @@ _COUNT = text("""
     INSERT INTO ingest_counters (minute, topic, outcome, records) VALUES (:minute, :topic, :outcome, :records)
     ON CONFLICT (minute, topic, outcome) DO UPDATE SET records = ingest_counters.records + EXCLUDED.records
 """)
+_STAY_AWAKE = text("SELECT set_config('idle_in_transaction_session_timeout', :idle, true)")
+IDLE_LIMIT = "30s"
+"""How long a sender may hold dead letters and do nothing that PostgreSQL sees; to send some takes a few seconds."""
 _RESOLVE = f"""
     UPDATE dead_letters SET resolved_at = %s
     FROM (SELECT ({_FIRST.format("given")}) AS id
@@ -125,7 +128,11 @@ def unsettled(connection: Connection, choice: Choice, *, again: bool) -> tuple[l
 
 def lock(connection: Connection, numbers: Sequence[int], *, again: bool) -> dict[int, Record]:
     """Those of the dead letters that are still to be sent, by number, held until the end of the transaction; what
-    another one holds is left to it."""
+    another one holds is left to it.
+
+    A collector that reads what was sent waits for that end: so PostgreSQL ends it where the sender was suspended.
+    """
+    connection.execute(_STAY_AWAKE, {"idle": IDLE_LIMIT})
     rows = connection.execute(
         text(f"SELECT * FROM dead_letters WHERE id = ANY(:ids) AND {_UNSETTLED} ORDER BY id FOR UPDATE SKIP LOCKED"),
         {"ids": list(numbers), "again": again},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,9 +17,10 @@ from monitor.cli import app
 from monitor.cli.dlq import escaped, readable
 from monitor.domain.events import Rejection
 from monitor.domain.records import DEAD_LETTER_HEADER, Batch, Partition, Record
-from monitor.errors import BrokerError
+from monitor.errors import BrokerError, StoreUnavailable
 from monitor.services.dead_letters import ADVICE, find, purge, replay, replayable
 from monitor.services.ingest import IngestService
+from monitor.store import dead_letters
 from monitor.store.dead_letters import Choice, Rejected, insert_dead_letters
 from monitor.store.queries.dead_letters import Letter, State
 
@@ -175,6 +177,29 @@ def test_a_choice_is_by_number_reason_topic_and_time(
     assert purge(engine, later - timedelta(days=1)) == 0
     assert purge(engine, later) == 42
     assert find(engine, ALL, 9) == []
+
+
+def test_a_sender_that_is_suspended_holds_no_collector_up_for_long(
+    ingest: IngestService, engine: Engine, send: Send, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "IDLE_LIMIT", "300ms")
+    batch = send(b"garbage")
+    ingest.write(batch, NOW)
+    collected = threading.Event()
+
+    def collect() -> None:
+        ingest.write(replace(topic.follow(batch)), NOW)
+        collected.set()
+
+    def suspended(_: float) -> None:
+        threading.Thread(target=collect).start()
+        assert collected.wait(20)
+
+    monkeypatch.setattr(topic, "flush", suspended)
+    ingest._options = replace(ingest._options, decoders={"t": lambda _: ()})  # now it can be read
+    with pytest.raises(StoreUnavailable):
+        send_again(engine, topic)
+    assert one_letter(engine).state == State.RESOLVED
 
 
 def test_what_is_empty_or_was_erased_is_passed_over(
