@@ -39,6 +39,21 @@ app.add_typer(ingest.app)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snellen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _snellen(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version  # said before any command runs
+
+
 def main() -> None:
     """Entry of the console script: our own errors become one clear message and exit status 1."""
     try:
@@ -161,14 +176,15 @@ def replay(
     from monitor.services.replay import replay as send
 
     config = settings.load()
+    rows, pace = load_mapping(mapping), _speed(speed)
     with _progress_bar(file.name) as on_progress:
         report = send(
             bootstrap.open_store(config).engine,
             bootstrap.make_wire(config),
             file,
-            load_mapping(mapping),
+            rows,
             clock=bootstrap.now,
-            speed=_speed(speed),
+            speed=pace,
             on_progress=on_progress,
         )
     for line in report.lines():
