@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor.cli.terminal import cut, folded
+from monitor.cli.terminal import cut, escaped, folded
 from monitor.domain.events import Rejection
 
 if TYPE_CHECKING:
@@ -129,11 +129,6 @@ def readable(raw: bytes, size: int) -> str:
         raw = raw[:HEX_BYTES]
     shown = hexadecimal(raw) if text is None else escaped(text)
     return f"{shown}\n... {size - len(raw)} of {size} bytes not shown" if len(raw) < size else shown
-
-
-def escaped(text: str) -> str:
-    """No control character, no change of direction, no invisible sign reaches the terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def hexadecimal(raw: bytes) -> str:

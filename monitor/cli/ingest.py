@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.terminal import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -63,7 +65,7 @@ def check(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
-        typer.echo("\n".join(lines(report, source, topic.format)))
+        typer.echo(harmless("\n".join(lines(report, source, topic.format))))
     if not report.decoded:
         sys.exit(1)
 

@@ -18,7 +18,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import dlq, ingest, privacy
-from monitor.cli.terminal import folded
+from monitor.cli.terminal import folded, harmless
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def main() -> None:
     try:
         app()
     except SnellenError as error:
-        typer.echo(f"snellen: {error}", err=True)
+        typer.echo(harmless(f"snellen: {error}"), err=True)
         sys.exit(1)
 
 
@@ -188,7 +188,7 @@ def replay(
             on_progress=on_progress,
         )
     for line in report.lines():
-        typer.echo(line)
+        typer.echo(harmless(line))
     if not report.complete:
         raise typer.Exit(1)
 

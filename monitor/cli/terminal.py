@@ -27,3 +27,13 @@ def folded(text: str, before: str, indent: int | None = None) -> str:
 def cut(line: str) -> str:
     """As much of a line as the terminal is wide."""
     return line if len(line) <= width() else f"{line[: width() - 1]}…"
+
+
+def escaped(text: str) -> str:
+    """No control character, no change of direction, no invisible sign reaches the terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def harmless(text: str) -> str:
+    """The same of several lines."""
+    return "\n".join(map(escaped, text.split("\n")))

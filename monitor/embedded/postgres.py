@@ -51,6 +51,8 @@ SETTINGS: Mapping[str, str] = {
     "max_wal_senders": "0",
     # Compiling costs more than the short queries of a dashboard save.
     "jit": "off",
+    # Its log is a file: no rows of a statement that failed.
+    "log_error_verbosity": "terse",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

@@ -87,3 +87,18 @@ def test_what_is_wrong_is_said(arguments: list[str], message: str) -> None:
     done = run(*arguments)
     assert done.exit_code == 2
     assert message in " ".join(done.output.replace("│", "").split())
+
+
+def test_no_text_of_a_log_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    esc = "\x1b[31m"
+    event = {
+        "schema": "prediction/v1", "request_id": "r", "ts": "2026-11-21T08:00:00Z", "task": "vqa", "status": "ok",
+        "model": {"name": f"{esc}m"}, "slices": {f"{esc}d": f"{esc}v"}, "input": {"prompt": f"\u202e{esc}p"},
+        "extra": {f"{esc}k": f"\x9b31m{esc}"},
+    }  # fmt: skip
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(json.dumps(one) for one in (event, {**event, "schema": f"{esc}x"}, {esc: esc})))
+    done = CliRunner().invoke(app, ["ingest", "check", str(log)], color=True)  # or click would strip some of it
+    assert done.exit_code == 0
+    assert r"\x1b[31mm" in done.output
+    assert not [one for one in done.output if not one.isprintable() and one != "\n"]
