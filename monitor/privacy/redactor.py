@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -18,7 +19,10 @@ from monitor.privacy.texts import TextRedactor, hidden
 Change = Callable[[str], str]
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _CARD_FROM: Final = 10**12
-"""The smallest number of 13 digits: JSON may hold a card as a number."""
+_CARD_BEYOND: Final = 10**19
+"""Numbers of 13 to 19 digits: JSON may hold a card as a number."""
+_QUOTED: Final = re.compile(r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)")
+"""As Python's repr writes texts; one that was cut short has no end."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -111,7 +115,9 @@ class Redactor:
     # ---- other things that are stored -------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
-        """A message that may quote what it refused."""
+        """A message that may quote what it refused. Where no refused record is kept, no quotation is either."""
+        if self.drops_dead_letters:
+            text = _QUOTED.sub("'...'", text)
         return text if self._name is None else self._find(text)
 
     def dead_letter(self, content: bytes) -> bytes:
@@ -123,7 +129,9 @@ class Redactor:
         try:
             value = msgspec.json.decode(content)
             changed = _tree(value, self._find)
-            return content if changed is value and not _repeats_names(content) else _encode(changed)
+            if changed is value and (self._find.masked(content) is content or not _repeats_names(content)):
+                return content
+            return _encode(changed)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._find.masked(content)
 
@@ -212,7 +220,7 @@ def _tree(value: Any, change: Change | None) -> Any:
     if isinstance(value, list | tuple):
         items = [_tree(one, change) for one in value]
         return value if all(map(_is, items, value)) else type(value)(items)
-    if type(value) in (int, float) and abs(value) >= _CARD_FROM and is_card(f"{abs(value):.0f}"):
+    if type(value) in (int, float) and _CARD_FROM <= abs(value) < _CARD_BEYOND and is_card(f"{abs(value):.0f}"):
         return change(f"{value:.0f}")
     return value
 

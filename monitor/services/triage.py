@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -176,10 +177,20 @@ def triage(records: Iterable[Record], decoders: Mapping[str, Decoder], limits: L
             _sort(said, record, sorted_out, limits, now)
         except InvalidEvent as error:
             sorted_out.rejected.append(Rejected(record, error.reason, str(error)))
-        except Exception as error:
-            log.exception("a record could not be read, by a fault of ours", extra={"offset": record.offset})
+        except Exception as error:  # noqa: BLE001 (whatever a decoder trips over)
+            log_our_fault("a record could not be read", record, error)
             sorted_out.rejected.append(Rejected(record, Rejection.UNREADABLE, f"{OUR_FAULT}: {error!r}"))
     return sorted_out
+
+
+def log_our_fault(what: str, record: Record, error: Exception) -> None:
+    """With the place in our code, without the message of the error: it may quote the record."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error(
+        "%s, by a fault of ours",
+        what,
+        extra={"offset": record.offset, "error": type(error).__name__, "traceback": where},
+    )
 
 
 def _is_side_of(one: HalfArrival, content_hash: bytes) -> bool:

@@ -20,6 +20,7 @@ from monitor.domain.records import Batch, Record
 from monitor.errors import InvalidEvent
 from monitor.services.ingest import IngestService
 from monitor.services.triage import OUR_FAULT
+from monitor.telemetry.logs import JsonFormatter
 from tests.integration.conftest import make_service
 
 pytestmark = pytest.mark.integration
@@ -263,10 +264,10 @@ def test_random_bytes_in_any_number_stop_nothing(
 
 @pytest.mark.parametrize(
     "fault",
-    [ValueError("x"), RecursionError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "s"), KeyError("\ud800\x00")],
+    [ValueError("jane"), RecursionError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "s"), KeyError("\ud800\x00")],
 )
 def test_a_fault_of_our_own_decoder_costs_one_record_and_says_so(
-    engine: Engine, send: Send, prediction: Build, rows: Rows, fault: Exception
+    engine: Engine, send: Send, prediction: Build, rows: Rows, fault: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It would otherwise stop the partition for good: the collector that comes next reads the same record."""
     service = make_service(engine)
@@ -283,6 +284,10 @@ def test_a_fault_of_our_own_decoder_costs_one_record_and_says_so(
     [(reason, detail)] = rows("SELECT reason, detail FROM dead_letters")
     assert reason == "unreadable"
     assert detail.startswith(OUR_FAULT)
+    [logged] = caplog.records
+    assert logged.error == type(fault).__name__
+    assert "decode" in logged.traceback
+    assert not str(fault) or str(fault) not in JsonFormatter().format(logged)  # it may quote the record
 
 
 def test_a_reason_that_quotes_what_no_text_can_hold_is_written_out(engine: Engine, send: Send, rows: Rows) -> None:

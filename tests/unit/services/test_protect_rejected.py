@@ -52,3 +52,10 @@ def test_ids_in_headers_that_could_be_telephone_numbers_stay() -> None:
     record = replace(RECORD, key=None, headers=(("ce_id", b"0171 1234567"),))
     privacy = Privacy(Redactor(PrivacyOptions()), Subjects(()))
     assert privacy.rejected(Rejected(record, "invalid", "no")).record.headers == record.headers
+
+
+@pytest.mark.parametrize("options", [PrivacyOptions(dead_letters="drop"), PrivacyOptions(answers="hide")])
+def test_the_reason_quotes_nothing_of_what_is_dropped(options: PrivacyOptions) -> None:
+    detail = """output.answer: lookup: 'my son Tom' is not in the table (yes, no); prompt is "it's me", not 'and so"""
+    kept = Privacy(Redactor(options), Subjects(())).rejected(Rejected(RECORD, "invalid", detail))
+    assert kept.detail == "output.answer: lookup: '...' is not in the table (yes, no); prompt is '...', not '...'"
