@@ -220,7 +220,8 @@ def test_a_member_that_wakes_from_long_sleep_is_fenced(
     sleeper.process.suspend()
     try:
         collector()
-        wait_for(lambda: rows("SELECT count(*) FROM predictions WHERE request_id = 'r2999'") == [1])
+        # Where it sleeps inside of a transaction, PostgreSQL ends that after 30 s.
+        wait_for(lambda: rows("SELECT count(*) FROM predictions WHERE request_id = 'r2999'") == [1], seconds=60)
     finally:
         sleeper.process.resume()
     send(broker, topics(topic)["predictions"], [event(index) for index in range(3000, 3100)])
