@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER
+from monitor.domain.events import Rejection
+from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER, Record
 from monitor.privacy import Redactor, Subjects
 from monitor.privacy.subject import NOBODY
-from monitor.services.triage import Triage
+from monitor.services.triage import OUR_FAULT, Triage, log_our_fault
 from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
 from monitor.store.predictions import Arrival
 
+T = TypeVar("T")
+
+NOT_REDACTED = f"{OUR_FAULT}: personal data could not be looked for"
 OURS = (REPLAY_HEADER, DEAD_LETTER_HEADER)
 """Headers that hold a number or a name of ours, never a person's data."""
 
@@ -46,17 +52,26 @@ class Privacy:
 
     def rejected(self, rejected: Rejected) -> Rejected:
         """A dead letter as it is kept; the digest of its bytes as they came tells it apart all the same."""
-        raw = rejected.record.value
-        kept, detail = self.redactor.dead_letter(raw), self.redactor.text(rejected.detail)
-        record = replace(rejected.record, value=kept)
-        if self.redactor.drops_dead_letters:
-            ours = tuple(one for one in record.headers if one[0] in OURS)
-            record = replace(record, key=None, headers=ours)
-        else:
-            key = record.key and self.redactor.attached(record.key)
-            record = replace(record, key=key, headers=tuple(map(self._header, record.headers)))
-        digest = None if kept is raw else hashlib.sha256(raw).digest()
+        digest = hashlib.sha256(rejected.record.value).digest()
+        try:
+            record, detail = self._kept(rejected.record), self.redactor.text(rejected.detail)
+        except Exception as error:  # noqa: BLE001 (a text that trips the redactor must not stop its partition)
+            log_our_fault("a dead letter could not be redacted, its bytes are not kept", rejected.record, error)
+            record, detail = self._without_content(rejected.record), NOT_REDACTED
         return Rejected(record, rejected.reason, detail, digest)
+
+    def _kept(self, record: Record) -> Record:
+        if self.redactor.drops_dead_letters:
+            return replace(self._without_content(record), value=self.redactor.dead_letter(record.value))
+        return replace(
+            record,
+            value=self.redactor.dead_letter(record.value),
+            key=record.key and self.redactor.attached(record.key),
+            headers=tuple(map(self._header, record.headers)),
+        )
+
+    def _without_content(self, record: Record) -> Record:
+        return replace(record, value=b"", key=None, headers=tuple(one for one in record.headers if one[0] in OURS))
 
     def _header(self, header: tuple[str, bytes]) -> tuple[str, bytes]:
         name, content = header
@@ -64,12 +79,30 @@ class Privacy:
 
 
 def protect(sorted_out: Triage, privacy: Privacy) -> None:
-    """Redact the events of a batch in place. Halves that wait and dead letters are told apart only later."""
-    for request_id, accepted in sorted_out.predictions.items():
-        arrival = privacy.arrival(accepted.arrival)
-        if arrival is not accepted.arrival:
+    """Redact the events of a batch in place; one that trips the redactor becomes a dead letter.
+
+    Halves that wait and dead letters are told apart only later.
+    """
+    for request_id, accepted in list(sorted_out.predictions.items()):
+        arrival = _guarded(privacy.arrival, accepted.arrival, accepted.sources, sorted_out)
+        if arrival is None:
+            del sorted_out.predictions[request_id]
+        elif arrival is not accepted.arrival:
             sorted_out.predictions[request_id] = accepted._replace(arrival=arrival)
-    sorted_out.labels = [(privacy.label(arrival), record) for arrival, record in sorted_out.labels]
-    sorted_out.deployments = [
-        (privacy.redactor.deployment(event), digest, record) for event, digest, record in sorted_out.deployments
-    ]
+    labels = ((_guarded(privacy.label, one, (record,), sorted_out), record) for one, record in sorted_out.labels)
+    sorted_out.labels = [(arrival, record) for arrival, record in labels if arrival is not None]
+    deployments = (
+        (_guarded(privacy.redactor.deployment, event, (record,), sorted_out), digest, record)
+        for event, digest, record in sorted_out.deployments
+    )
+    sorted_out.deployments = [(event, digest, record) for event, digest, record in deployments if event is not None]
+
+
+def _guarded(change: Callable[[T], T], value: T, sources: Sequence[Record], sorted_out: Triage) -> T | None:
+    """None when it could not be done: what came is then refused, and nothing of it stored."""
+    try:
+        return change(value)
+    except Exception as error:  # noqa: BLE001 (a text that trips the redactor must not stop its partition)
+        log_our_fault("an event could not be redacted", sources[0], error)
+        sorted_out.rejected.extend(Rejected(one, Rejection.UNREADABLE, NOT_REDACTED) for one in sources)
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
+from monitor.domain.events import Prediction
 from monitor.domain.records import Batch
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
@@ -126,3 +128,46 @@ def test_with_everything_kept_what_came_is_stored(engine: Engine, send: Send, pr
     make(engine, kept).write(send(personal(prediction)), NOW)
     assert rows("SELECT prompt FROM predictions") == [f"Write to {MAIL}"]
     assert rows("SELECT value FROM rollups_minute WHERE dimension = 'device'") == [MAIL]
+
+
+class Tripping(Redactor):
+    """As a fault in the redactor would show: some text makes it raise, wherever it stands."""
+
+    def prediction(self, event: Prediction) -> Prediction:
+        if event.request_id == "trip":
+            raise ZeroDivisionError(MAIL)
+        return super().prediction(event)
+
+    def dead_letter(self, content: bytes) -> bytes:
+        if b"trip" in content:
+            raise ZeroDivisionError(MAIL)
+        return super().dead_letter(content)
+
+
+def test_what_trips_the_redactor_is_refused_without_its_bytes_and_stops_nothing(
+    engine: Engine, send: Send, prediction: Build, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = make(engine, PrivacyOptions())
+    service._options = replace(service._options, privacy=Privacy(Tripping(PrivacyOptions()), Subjects([])))
+    batch = send(prediction("a"), personal(prediction, "trip"), prediction("b"))
+    assert service.write(batch, NOW) == {("t", "accepted"): 2, ("t", "unreadable"): 1}
+    [(reason, detail, raw, digest)] = rows("SELECT reason, detail, raw, digest FROM dead_letters")
+    assert (reason, raw) == ("unreadable", b"")
+    assert "fault of Snellen's" in detail
+    assert digest == hashlib.sha256(batch.records[1].value).digest()
+    assert MAIL not in caplog.text
+
+
+def test_another_record_at_the_offset_of_a_dead_letter_is_kept_too(engine: Engine, send: Send, rows: Rows) -> None:
+    """As in a log that was cut and has grown anew under the same topic id."""
+    service = make(engine, PrivacyOptions())
+    batch = send(b"broken")
+    service.write(batch, NOW)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE stream_offsets SET next_offset = 0"))
+    again = replace(batch, records=(replace(batch.records[0], value=b"broken otherwise"),))
+    service.write(again, NOW)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE stream_offsets SET next_offset = 0"))
+    service.write(again, NOW)
+    assert rows("SELECT raw FROM dead_letters ORDER BY id") == [b"broken", b"broken otherwise"]

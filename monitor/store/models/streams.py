@@ -53,7 +53,7 @@ class DeadLetter(Base):
 
     __tablename__ = "dead_letters"
     __table_args__ = (
-        UniqueConstraint("topic_id", "partition", "record_offset"),
+        UniqueConstraint("topic_id", "partition", "record_offset", "digest", postgresql_nulls_not_distinct=True),
         Index("ix_dead_letters_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
     )
 
@@ -67,7 +67,8 @@ class DeadLetter(Base):
     detail: Mapped[str]
     raw: Mapped[bytes]
     digest: Mapped[bytes | None]
-    """SHA-256 of the bytes as they came, where `raw` holds others or none."""
+    """SHA-256 of the bytes as they came; `raw` may hold others, or none. A log that was cut has another record at the
+    same offset."""
     key: Mapped[bytes | None]
     headers: Mapped[bytes | None]
     """JSON of [name, base64] pairs: their names may hold characters that jsonb does not."""
