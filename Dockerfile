@@ -18,7 +18,6 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 COPY alembic alembic
 COPY slos slos
-COPY .streamlit .streamlit
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 SNELLEN_HOME=/home/snellen/.snellen
 USER 10001
 CMD ["snellen", "--help"]

@@ -50,7 +50,7 @@ def address(
     monkeypatch.setenv("SNELLEN_HOME", str(tmp_path / "home"))
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboards" / "app.py"), f"--server.port={port}"]
     with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)  # from any folder
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, tmp_path / "log")
         yield f"http://127.0.0.1:{port}"
@@ -100,6 +100,7 @@ def settled(tab: sync_api.Page, title: str) -> None:
 def test_pages_work_keep_the_range_and_nothing_leaves_the_machine(tab: sync_api.Page, address: str) -> None:
     tab.goto(address)
     settled(tab, "Overview")
+    assert tab.get_by_test_id("stAppDeployButton").count() == 0, "our configuration holds in any folder"
     tab.get_by_role("radio", name="6 h").click()
     sync_api.expect(tab.get_by_text("(6 h)").first).to_be_visible()
     for title, path in (*TITLES.items(), ("Overview", "")):
