@@ -30,7 +30,7 @@ def is_suspect(text: str) -> bool:
 
 # ---- e-mail: RFC 5322 addr-spec without its rarest characters, and quoted local parts ------------------------------
 
-_LOCAL: Final = re.compile(r'(?:"[^"\n@]{1,62}"|[\w%+&-][\w.%+\'’&-]{0,63}|[!#$*/=?^`{|}~]{1,64})\Z')
+_LOCAL: Final = re.compile(r'(?:"[^"\n@]{1,62}"|[\w%+&-][\w.%+\'’&-]{0,63}|[.!#$*/=?^`{|}~\'’]{1,64})\Z')
 """What may stand before the at sign. The marks of the last kind only by themselves: they often surround an address."""
 _LOCAL_MAX: Final = 64
 _DOMAIN: Final = re.compile(r"(?!\dx\.(?:png|jpe?g|webp|gif|svg)\b)[\w-]{1,63}+(?:\.[\w-]{1,63}+){1,126}+")
