@@ -52,3 +52,5 @@ def _run(job: Callable[[], T], future: Future[T]) -> None:
         future.set_result(job())
     except BaseException as error:  # noqa: BLE001 (whoever waits for it decides)
         future.set_exception(error)
+    finally:
+        del job, future  # the error knows this frame, and would keep itself and a whole batch alive

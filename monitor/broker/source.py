@@ -212,8 +212,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             enable_auto_commit=False,
             allow_auto_create_topics=False,
             auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_bytes=16 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,
+            fetch_max_bytes=8 * 1024 * 1024,
             **self._options,
         )
         consumer.subscribe(self._topic_names, listener=self)
