@@ -129,7 +129,7 @@ class Traffic(threading.Thread):
         event = self._new() if kind == "accepted" else self._rng.choice(self._sent)
         if kind == "contradictory":
             self._sent.remove(event)  # in one batch with its contradiction, a retry would count as one too
-            earlier = (datetime.fromisoformat(event["ts"]) - timedelta(days=1)).isoformat()
+            earlier = (datetime.fromisoformat(event["ts"]) - timedelta(minutes=1)).isoformat()
             event = {**event, **self._rng.choice([{"status": "timeout"}, {"ts": earlier}])}
         self.ledger[kind] += 1
         self._site.sink.send(self._site.topics[0], msgspec.json.encode(event), key=event["request_id"])

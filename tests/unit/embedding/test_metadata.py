@@ -81,6 +81,7 @@ def test_the_dashboard_shows_bare_pixels(kind: str, tmp_path: Path, monkeypatch:
     (tmp_path / "a").write_bytes(carrier(kind))
     shown: Callable[[], Settings] = lambda: Settings(embedder=Embedder(image_roots=(tmp_path,)))  # noqa: E731
     monkeypatch.setattr(data, "_settings", shown)
+    data._image_opener.clear()
     png = data.thumbnail(f"{tmp_path}/a", None)
     assert isinstance(png, bytes)
     assert SECRET not in png
