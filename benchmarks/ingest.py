@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import json
 import os
 import statistics
@@ -30,7 +29,7 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.pipeline import BATCH, PARTITIONS, TOPIC, Pace, Servers, collector, end, fill, servers, watch
-from collectors.__main__ import GC_THRESHOLD
+from collectors.garbage import collect_by_the_clock
 from monitor.domain.events import Prediction
 from monitor.formats import native
 from monitor.services.carried import CarriedEmbeddings
@@ -128,7 +127,7 @@ def bare_side(at: Servers, records: int) -> psutil.Popen:
 
 def run_bare(bootstrap: str, database: str, records: int) -> None:
     """Poll, decode, copy, commit: what no consumer of these records into these tables can do without."""
-    gc.set_threshold(GC_THRESHOLD)
+    collect_by_the_clock()
     engine = make_engine(database)
     days, carried = DayPartitions(engine), CarriedEmbeddings(engine)
     consumer = KafkaConsumer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import signal
 import sys
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from collectors.consumer import Consumer, Handler
+from collectors.garbage import collect_by_the_clock
 from collectors.sizing import Sizing
 from collectors.watchdog import Watchdog
 from collectors.worker import Worker
@@ -33,9 +33,6 @@ ANSWER_S = 3.0
 """How long to wait for PostgreSQL to say where to read on, before Kafka is listened to again."""
 PATIENCE_S = 60.0
 """How long nothing may be read though there is something."""
-GC_THRESHOLD = 50_000
-"""Objects made between two searches for cycles. A batch makes tens of thousands, none of them in a cycle: at Python's
-own threshold the searches were a quarter of a collector's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,6 @@ def run(group: str, config: settings.Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     store = bootstrap.open_store(config, application=f"snellen-{group}")
     require_migrated(store.engine)
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
     serve_metrics(config.metrics_port)
     worker = Worker()
     positions = Positions(store.engine, bootstrap.group(config, group), bootstrap.now)
@@ -84,6 +79,7 @@ def run(group: str, config: settings.Settings) -> None:
     handler: Handler[Any]
     if group == "ingest":
         topics: tuple[str, ...] = bootstrap.topics(config)
+        collect_by_the_clock()
         handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
     else:
         topics = bootstrap.embed_topics(config)

@@ -109,7 +109,10 @@ class Consumer(Generic[T]):
         """One batch: returns how many records it had. It is being stored then; the one before has been."""
         if self._storing and self._storing.size > self._max_bytes:
             self._settle(stop)  # its last poll brought more than was asked for: no second one beside it
-        batch = self._source.poll(self._sizing.records, self._max_bytes, self._linger_ms)
+        # Passed on unnamed: the client's errors know this frame, and would keep it until a search for cycles.
+        return self._take(self._source.poll(self._sizing.records, self._max_bytes, self._linger_ms), stop)
+
+    def _take(self, batch: Batch, stop: threading.Event) -> int:
         if batch.records:
             read = self._handler.read(batch, self._clock())
             self._watchdog.progress()

@@ -39,6 +39,9 @@ BEGINNINGS_TIMEOUT_MS = CLOSE_TIMEOUT_MS = 3000
 POLL_RECORDS = 32
 """Taken from the client at once, at most; fewer where the last ones were large. Sizes are not known before: compressed
 records can be a thousand times larger than what was fetched."""
+FETCH_WAIT_MS = 25
+"""How long a broker may wait for records where it has none. The client has one request at a time on its way to each
+broker: one that asks for idle partitions alone holds up those of which the last records were just handed out."""
 LOGS_CHECKED_S = 2.0
 """How often, while nothing comes, the topics are asked whether they are still the same."""
 
@@ -200,7 +203,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 log.info("topics have changed, joining the group anew", extra={"topics": sorted(logs)})
                 self._rejoin(logs)  # what was fetched may come from either log
                 return EMPTY
-        return self._batch(fetched)
+        try:
+            return self._batch(fetched)
+        finally:
+            fetched.clear()  # the client's errors know the frame that filled it, until a search for cycles
 
     def _current_logs(self) -> dict[str, list[Partition]]:
         logs = self._topics.partitions(self._topic_names)
@@ -212,8 +218,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             enable_auto_commit=False,
             allow_auto_create_topics=False,
             auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
-            max_partition_fetch_bytes=1024 * 1024,
-            fetch_max_bytes=8 * 1024 * 1024,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_bytes=16 * 1024 * 1024,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             **self._options,
         )
         consumer.subscribe(self._topic_names, listener=self)
