@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,13 @@ _LIMIT_EXCEEDED = "54"
 _TIMED_OUT = frozenset({"25P03", "25P04"})
 """The server ended the session, whose transaction was idle or open too long; psycopg has them among other faults."""
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError)
+_REFUSED = re.compile(
+    r"authentication failed|no pg_hba\.conf entry|no password supplied|(role|database) \".*\" does not exist|"
+    r"permission denied for database|not permitted to log in|certificate verify failed|does not support SSL|"
+    r"root certificate file .* does not exist|connection requires a valid client certificate"
+)
+"""What servers and libpq say of a connection that will fail again. Refused connections carry no SQLSTATE, only text;
+where a server says it in another language, it is tried again."""
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 30, 1.0
 MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
 
@@ -88,6 +96,8 @@ def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     kind = StoreError
     if isinstance(cause, psycopg.DataError) or state.startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
+    elif state == "" and isinstance(cause, psycopg.OperationalError) and _REFUSED.search(str(cause)):
+        return StoreError(f"PostgreSQL refuses us: {cause}; check user, password, database and sslmode in database_url")
     elif isinstance(cause, _PASSING) or state in _TIMED_OUT or _lacks_partition(cause):
         kind = StoreUnavailable
     return kind(f"PostgreSQL: {type(cause).__name__}: {_said(cause)}")
@@ -139,7 +149,8 @@ def require_migrated(engine: Engine) -> None:
     Raises:
         StoreError: PostgreSQL is unreachable, or its schema is older or newer than this code.
     """
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    scripts = ScriptDirectory.from_config(alembic_config())
+    head = scripts.get_current_head()
     try:
         with translated(), engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
@@ -147,6 +158,8 @@ def require_migrated(engine: Engine) -> None:
         url = engine.url  # its query may hold a password
         where = f"{url.host or url.query.get('host', 'the local socket')}, database {url.database}"
         raise StoreUnavailable(f"PostgreSQL does not answer at {where}: {error}") from error
+    if current is not None and current not in {one.revision for one in scripts.walk_revisions()}:
+        raise StoreError(f"the schema is at {current}, which this code does not know: run a newer version of Snellen")
     if current != head:
         raise StoreError(f"the schema is at {current or 'nothing'}, this code needs {head}: run `snellen migrate`")
 
