@@ -29,10 +29,10 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.pipeline import BATCH, PARTITIONS, TOPIC, Pace, Servers, collector, end, fill, servers, watch
-from collectors.garbage import collect_by_the_clock
+from collectors.memory import collect_by_the_clock, keep_freed_pages
 from monitor.domain.events import Prediction
 from monitor.formats import native
-from monitor.services.carried import CarriedEmbeddings
+from monitor.services.carried import Embedders, unpack
 from monitor.store import predictions
 from monitor.store.dead_letters import count_outcomes
 from monitor.store.embeddings import copy_embeddings
@@ -128,8 +128,9 @@ def bare_side(at: Servers, records: int) -> psutil.Popen:
 def run_bare(bootstrap: str, database: str, records: int) -> None:
     """Poll, decode, copy, commit: what no consumer of these records into these tables can do without."""
     collect_by_the_clock()
+    keep_freed_pages()
     engine = make_engine(database)
-    days, carried = DayPartitions(engine), CarriedEmbeddings(engine)
+    days, embedders = DayPartitions(engine), Embedders(engine)
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024, fetch_max_bytes=16 * 1024 * 1024,
@@ -143,7 +144,7 @@ def run_bare(bootstrap: str, database: str, records: int) -> None:
             for some in consumer.poll(timeout_ms=200, max_records=BATCH - len(raw)).values():
                 raw.extend(record.value for record in some)
         events = [event for value in raw if isinstance(event := native.decode(value), Prediction)]
-        vectors = carried.read(events).rows
+        vectors = embedders.assign(unpack(events))
         days.ensure(event.ts for event in events)
         with transaction(engine) as connection:
             predictions.insert(connection, [Arrival(event, b"", None) for event in events])

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from collectors.consumer import Consumer, Handler
-from collectors.garbage import collect_by_the_clock
+from collectors.memory import collect_by_the_clock, keep_freed_pages
 from collectors.sizing import Sizing
 from collectors.watchdog import Watchdog
 from collectors.worker import Worker
@@ -80,6 +80,7 @@ def run(group: str, config: settings.Settings) -> None:
     if group == "ingest":
         topics: tuple[str, ...] = bootstrap.topics(config)
         collect_by_the_clock()
+        keep_freed_pages()
         handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
     else:
         topics = bootstrap.embed_topics(config)

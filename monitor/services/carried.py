@@ -20,16 +20,39 @@ _WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
 
 
 @dataclass(slots=True)
-class Carried:
-    """The vectors of some predictions."""
+class Unpacked:
+    """The vectors that some predictions bring along, as numbers."""
 
-    rows: list[EmbeddedPrediction] = field(default_factory=list)
-    """One per prediction and embedder; vectors as they will be stored, at half precision."""
+    vectors: dict[tuple[str, str], tuple[Prediction, dict[str, Halves]]] = field(default_factory=dict)
+    """(request_id, embedder) -> vectors by kind, as they will be stored, at half precision."""
     faults: dict[str, str] = field(default_factory=dict)
-    """request_id -> what is wrong with a vector of it; such a prediction has no rows."""
+    """request_id -> what is wrong with a vector of it."""
 
 
-class CarriedEmbeddings:
+def unpack(events: Iterable[Prediction]) -> Unpacked:
+    """Check every vector by itself, all of a kind at once. Touches no database."""
+    found: dict[tuple[str, str, int], list[tuple[Prediction, Embedding]]] = defaultdict(list)
+    for event in events:
+        for one in event.embeddings:
+            found[one.embedder, one.dtype, len(one.data)].append((event, one))
+    unpacked = Unpacked()
+    for (embedder, dtype, size), several in found.items():
+        dimension, rest = divmod(size, int(dtype[1]))
+        if rest or not 0 < dimension <= MAX_DIMENSION:
+            fault = f"{size} bytes are not 1 to {MAX_DIMENSION} whole {dtype} numbers"
+            unpacked.faults |= {event.request_id: _fault(one, fault) for event, one in several}
+            continue
+        matrix, usable = _read([one.data for _, one in several], dtype)
+        for row, is_usable, (event, one) in zip(matrix, usable.tolist(), several, strict=True):
+            if is_usable:
+                unpacked.vectors.setdefault((event.request_id, embedder), (event, {}))[1][one.kind] = row
+            else:
+                fault = f"values must be finite, not all zero, and below {HALF_MAX:.0f}"
+                unpacked.faults[event.request_id] = _fault(one, fault)
+    return unpacked
+
+
+class Embedders:
     """Knows the embedders seen so far. One per process."""
 
     def __init__(self, engine: Engine) -> None:
@@ -37,43 +60,28 @@ class CarriedEmbeddings:
         self._ids: dict[tuple[str, int], int] = {}
         """(fingerprint, dimension) -> embedder."""
 
-    def read(self, events: Iterable[Prediction]) -> Carried:
-        """Check every vector and register embedders never seen, each in a transaction of its own.
+    def assign(self, unpacked: Unpacked) -> list[EmbeddedPrediction]:
+        """One row per prediction and embedder, none for predictions with a fault, of which there may be more now.
+
+        Embedders never seen are registered, each in a transaction of its own.
 
         Raises:
             StoreError: PostgreSQL refused or does not answer.
         """
-        carried = Carried()
-        found: dict[tuple[str, str, int], list[tuple[Prediction, Embedding]]] = defaultdict(list)
-        for event in events:
-            for one in event.embeddings:
-                found[one.embedder, one.dtype, len(one.data)].append((event, one))
-        vectors: dict[tuple[str, str], tuple[Prediction, dict[str, Halves]]] = {}
-        for (embedder, dtype, size), several in found.items():
-            fault = self._register(embedder, dtype, size)
-            if fault:
-                carried.faults |= {event.request_id: f"{one.kind} embedding: {fault}" for event, one in several}
-                continue
-            matrix, usable = _read([one.data for _, one in several], dtype)
-            for row, is_usable, (event, one) in zip(matrix, usable.tolist(), several, strict=True):
-                if is_usable:
-                    vectors.setdefault((event.request_id, embedder), (event, {}))[1][one.kind] = row
-                else:
-                    carried.faults[event.request_id] = (
-                        f"{one.kind} embedding: values must be finite, not all zero, and below {HALF_MAX:.0f}"
-                    )
-        for (request_id, fingerprint), (event, by_kind) in vectors.items():
-            if request_id not in carried.faults:
+        rows: list[EmbeddedPrediction] = []
+        for (request_id, fingerprint), (event, by_kind) in unpacked.vectors.items():
+            for kind, vector in by_kind.items():
+                fault = self._register(fingerprint, len(vector))
+                if fault:
+                    unpacked.faults[request_id] = f"{kind} embedding: {fault}"
+            if request_id not in unpacked.faults:
                 number = self._ids[fingerprint, len(next(iter(by_kind.values())))]
-                carried.rows.append(EmbeddedPrediction.of(event, number, fingerprint, by_kind))
-        return carried
+                rows.append(EmbeddedPrediction.of(event, number, fingerprint, by_kind))
+        return [row for row in rows if row.request_id not in unpacked.faults] if unpacked.faults else rows
 
-    def _register(self, embedder: str, dtype: str, size: int) -> str | None:
-        """What is wrong with vectors of this many bytes, if anything."""
-        dimension, rest = divmod(size, int(dtype[1]))
-        if rest or not 0 < dimension <= MAX_DIMENSION:
-            return f"{size} bytes are not 1 to {MAX_DIMENSION} whole {dtype} numbers"
-        key = (embedder, dimension)
+    def _register(self, fingerprint: str, dimension: int) -> str | None:
+        """What speaks against vectors of this embedder and length, if anything."""
+        key = (fingerprint, dimension)
         if key not in self._ids:
             try:
                 with transaction(self._engine) as connection:
@@ -82,6 +90,10 @@ class CarriedEmbeddings:
                 return str(error)
             self._ids[key] = number  # only now is it committed
         return None
+
+
+def _fault(one: Embedding, fault: str) -> str:
+    return f"{one.kind} embedding: {fault}"
 
 
 def _read(rows: list[bytes], dtype: str) -> tuple[Halves, NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ from monitor.domain.records import Batch, Record
 from monitor.errors import StoreUnavailable, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
 from monitor.sampling import LABEL_KEY, StoredShare, selected
-from monitor.services.carried import CarriedEmbeddings
+from monitor.services.carried import Embedders, Unpacked, unpack
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
 from monitor.services.triage import Limits, Triage, triage
@@ -48,6 +48,15 @@ class IngestOptions:
 
 
 @dataclass(slots=True)
+class Read:
+    """A batch after what can be done while the one before is being stored."""
+
+    sorted_out: Triage
+    vectors: Unpacked | None
+    """None while halves of calls have to meet: then the predictions are not complete yet, nor redacted."""
+
+
+@dataclass(slots=True)
 class Prepared:
     """A batch, read and checked, before the transaction that stores it."""
 
@@ -64,16 +73,16 @@ class IngestService:
         self._options = options
         self._sketch = sketch
         self._days = DayPartitions(engine)
-        self._carried = CarriedEmbeddings(engine)
+        self._embedders = Embedders(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
         self._share = StoredShare(options.store_rate, options.label_rate)
 
-    def read(self, batch: Batch, now: datetime) -> Triage:
+    def read(self, batch: Batch, now: datetime) -> Read:
         """Decode and check the batch's records: all that can be done while the batch before is being stored."""
-        return self._triage(batch.records, now)
+        return self._read(batch.records, now)
 
-    def write(self, batch: Batch, now: datetime, read: Triage | None = None) -> Counter[tuple[str, str]]:
+    def write(self, batch: Batch, now: datetime, read: Read | None = None) -> Counter[tuple[str, str]]:
         """Store the batch; returns the count of records per (topic, outcome).
 
         Args:
@@ -90,38 +99,48 @@ class IngestService:
                 first, second = batch.halves()
                 return self.write(first, now) + self.write(second, now)
             refused = Triage(rejected=[Rejected(one, Rejection.INVALID, str(error)) for one in batch.records])
-            outcomes = self._store(batch, refused, now)
+            outcomes = self._store(batch, Read(refused, None), now)
         except UnstorableValue:
             poison = self._find_poison(self._units(batch.records, now), now)
             lost = {id(one.record) for one in poison}
-            rest = self._triage([one for one in batch.records if id(one) not in lost], now)
-            rest.rejected.extend(poison)
+            rest = self._read([one for one in batch.records if id(one) not in lost], now)
+            rest.sorted_out.rejected.extend(poison)
             outcomes = self._store(batch, rest, now)
         for (topic, outcome), records in outcomes.items():
             RECORDS.labels(topic, outcome).inc(records)
         return outcomes
 
-    def _store(self, batch: Batch, sorted_out: Triage, now: datetime) -> Counter[tuple[str, str]]:
-        prepared = self._prepare(sorted_out)
+    def _store(self, batch: Batch, read: Read, now: datetime) -> Counter[tuple[str, str]]:
+        prepared = self._prepare(read)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             outcomes = self._insert(connection, prepared, now)
-            resolve_dead_letters(connection, _taken(batch, sorted_out), now)
+            resolve_dead_letters(connection, _taken(batch, read.sorted_out), now)
         return outcomes
 
     def _triage(self, records: Sequence[Record], now: datetime) -> Triage:
         return triage(records, self._options.decoders, self._options.limits, now)
 
-    def _prepare(self, sorted_out: Triage) -> Prepared:
-        """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
-        meeting = self._pairing.meet(sorted_out)
+    def _read(self, records: Sequence[Record], now: datetime) -> Read:
+        sorted_out = self._triage(records, now)
+        return Read(sorted_out, None if sorted_out.halves else self._complete(sorted_out))
+
+    def _complete(self, sorted_out: Triage) -> Unpacked:
+        """What is done with predictions once all of the batch are there."""
         protect(sorted_out, self._options.privacy)
-        carried = self._carried.read(one.arrival.event for one in sorted_out.predictions.values())
-        sorted_out.refuse(carried.faults)
+        return unpack(one.arrival.event for one in sorted_out.predictions.values())
+
+    def _prepare(self, read: Read) -> Prepared:
+        """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
+        sorted_out = read.sorted_out
+        meeting = self._pairing.meet(sorted_out)
+        vectors = self._complete(sorted_out) if read.vectors is None else read.vectors
+        carried = self._embedders.assign(vectors)
+        sorted_out.refuse(vectors.faults)
         events = [one.arrival.event for one in sorted_out.predictions.values()]
         self._days.ensure(event.ts for event in events)
         self._slices.admit(self._engine, (event.slices for event in events))
-        return Prepared(sorted_out, meeting, carried.rows)
+        return Prepared(sorted_out, meeting, carried)
 
     def _insert(self, connection: Connection, prepared: Prepared, now: datetime) -> Counter[tuple[str, str]]:
         sorted_out = prepared.sorted_out
@@ -200,7 +219,7 @@ class IngestService:
 
     def _fault(self, records: Sequence[Record], now: datetime) -> str | None:
         try:
-            prepared = self._prepare(self._triage(records, now))
+            prepared = self._prepare(self._read(records, now))
             with trial(self._engine) as connection:
                 self._insert(connection, prepared, now)
         except UnstorableValue as error:
