@@ -143,7 +143,8 @@ class ManagedProcess:
         """Ask it to stop, once, and return at once."""
         if self._popen is not None and not self._stop_requested:
             self._stop_requested = True
-            self._popen.send_signal(self._stop_signal)
+            # Not `send_signal`, which reaps a leader that has ended: its number must stay ours until `exit_code`.
+            os.kill(self._popen.pid, self._stop_signal)
 
     def stop(self, grace_s: float) -> None:
         """Ask it to stop, wait `grace_s` seconds, then kill it and its group. Harmless when it does not run."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from monitor.embedded.identity import ProcessId, wait_until
@@ -107,6 +108,14 @@ def test_a_stopped_process_can_be_started_again(spawn) -> None:
     process.stop(2)
     process.start()
     assert process.id not in (None, first)
+
+
+def test_stopping_what_died_meanwhile_is_harmless(spawn) -> None:
+    child = spawn("exit 3")
+    child_id = child.id.pid
+    assert wait_until(lambda: psutil.Process(child_id).status() == psutil.STATUS_ZOMBIE, 5)
+    child.stop(1)
+    assert child.id is None
 
 
 def test_a_child_dies_with_its_supervisor(tmp_path: Path) -> None:
