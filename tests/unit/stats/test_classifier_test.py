@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+from scipy.stats import binom
+from sklearn.metrics import roc_auc_score
+
+from monitor.errors import NotEnoughData
+from monitor.stats.classifier_test import domain_scores
+
+
+def draws(n: int, *, shift: float = 0.0, scale: float = 1.0, seed: int = 0, d: int = 6) -> np.ndarray:
+    rows = scale * np.random.default_rng(seed).standard_normal((n, d))
+    rows[:, 0] += shift
+    return rows
+
+
+def test_the_permutation_test_keeps_its_level() -> None:
+    p = np.array(
+        [
+            domain_scores(draws(60, seed=2 * i), draws(30, seed=2 * i + 1), seed=i, permutations=39).p_value
+            for i in range(200)
+        ]
+    )
+    # An exact test at 10%: 200 looks lie within the central 99.9% of the binomial law.
+    low, high = binom.ppf([0.0005, 0.9995], 200, 0.1)
+    assert low <= (p <= 0.1).sum() <= high
+    assert (p <= 0.05).mean() < 0.12
+
+
+def test_the_auc_comes_near_what_the_best_classifier_reaches() -> None:
+    found = domain_scores(draws(4000, seed=1), draws(4000, shift=1.0, seed=2))
+    assert found.auc == pytest.approx(float(ndtr(1 / np.sqrt(2))), abs=0.015)
+    assert found.auc in found.interval
+    assert found.p_value == 1 / 200
+
+
+def test_the_scores_rank_rows_as_an_outside_auc_says() -> None:
+    found = domain_scores(draws(600, seed=3), draws(500, shift=0.7, seed=4))
+    sides = np.r_[np.zeros(600), np.ones(500)]
+    outside = roc_auc_score(sides, np.r_[found.scores_reference, found.scores_current])
+    assert outside == pytest.approx(found.auc, abs=0.01)
+
+
+def test_a_widening_without_a_shift_is_told_apart() -> None:
+    found = domain_scores(draws(400, seed=5), draws(400, scale=1.5, seed=6))
+    assert found.p_value == 1 / 200
+    assert found.auc > 0.6
+
+
+def test_the_interval_covers_what_the_classifiers_score_on_new_rows() -> None:
+    best = float(ndtr(0.8 / np.sqrt(2)))
+    covered = [
+        best in domain_scores(draws(400, seed=9 * i, d=1), draws(300, shift=0.8, seed=9 * i + 1, d=1), seed=i).interval
+        for i in range(100)
+    ]
+    # One dimension: each fold's classifier is as good as the best one, so the target is known.
+    assert binom.ppf(0.0005, 100, 0.95) <= sum(covered)
+
+
+def test_no_row_was_seen_by_the_classifier_that_scores_it() -> None:
+    rng = np.random.default_rng(0)
+    # More dimensions than rows: a classifier that had seen its rows would tell them all apart.
+    found = domain_scores(rng.standard_normal((60, 200)), rng.standard_normal((60, 200)))
+    assert 0.3 < found.auc < 0.7
+    assert found.p_value > 0.01
+
+
+def test_the_same_seed_gives_the_same_answer_and_inputs_are_left_alone() -> None:
+    first, second = draws(50, seed=1), draws(40, seed=2)
+    kept = first.copy(), second.copy()
+    one, two = domain_scores(first, second, seed=3), domain_scores(first, second, seed=3)
+    np.testing.assert_array_equal(one.scores_current, two.scores_current)
+    assert (one.auc, one.p_value, one.interval) == (two.auc, two.p_value, two.interval)
+    np.testing.assert_array_equal(first, kept[0])
+    np.testing.assert_array_equal(second, kept[1])
+
+
+def test_a_unit_of_measure_does_not_matter() -> None:
+    first, second = draws(100, seed=1), draws(80, shift=0.5, seed=2)
+    assert domain_scores(1e-6 * first, 1e-6 * second).auc == pytest.approx(domain_scores(first, second).auc, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "options", "words"),
+    [
+        (draws(9), draws(20), {}, "at least 10"),
+        (draws(20), draws(20, d=5), {}, "dimensions"),
+        (np.full((20, 2), np.nan), draws(20, d=2), {}, "NaN"),
+        (np.ones((20, 2)), np.ones((20, 2)), {}, "the same"),
+        (np.zeros((20, 2)), np.zeros((20, 2)), {}, "the same"),
+        (draws(20), draws(20), {"folds": 1}, "2 folds"),
+        (draws(20), draws(20), {"permutations": 0}, "permutation"),
+        (draws(20), draws(20), {"confidence": 1.0}, "confidence"),
+    ],
+    ids=["few", "dimensions", "NaN", "constant", "zeros", "one fold", "no permutation", "confidence"],
+)
+def test_unusable_samples_are_refused(first, second, options, words) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(NotEnoughData, match=words):
+        domain_scores(first, second, **options)
