@@ -16,6 +16,7 @@ from monitor.formats import Decoder
 from monitor.sampling import EVERYTHING, StoredShare, selected
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
+from monitor.services.replay_marks import ReplayMarks
 from monitor.services.triage import Limits, triage
 from monitor.store import offsets
 from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, insert_embeddings
@@ -77,6 +78,7 @@ class EmbedService:
         self._options = options
         self._sketch = sketch
         self._days = DayPartitions(engine)
+        self._replays = ReplayMarks(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
 
     def write(self, batch: Batch, now: datetime) -> EmbedOutcome:
@@ -86,6 +88,7 @@ class EmbedService:
             Fenced: another consumer owns a partition; nothing was stored.
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
+        batch = self._replays.checked(batch)
         sorted_out = triage(batch.records, self._options.decoders, self._options.limits, now)
         meeting = self._pairing.meet(sorted_out)
         arrived = [one.arrival for one in sorted_out.predictions.values()]

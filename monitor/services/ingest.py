@@ -17,6 +17,7 @@ from monitor.sampling import LABEL_KEY, StoredShare, selected
 from monitor.services.carried import Embedders, Unpacked, unpack
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
+from monitor.services.replay_marks import ReplayMarks
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
@@ -76,6 +77,7 @@ class IngestService:
         self._embedders = Embedders(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
+        self._replays = ReplayMarks(engine)
         self._share = StoredShare(options.store_rate, options.label_rate)
 
     def read(self, batch: Batch, now: datetime) -> Read:
@@ -92,6 +94,9 @@ class IngestService:
             Fenced: another consumer owns a partition; nothing was stored.
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
+        checked = self._replays.checked(batch)
+        if checked is not batch:
+            batch, read = checked, None
         try:
             outcomes = self._store(batch, read or self.read(batch, now), now)
         except TooManyDays as error:

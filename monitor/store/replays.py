@@ -14,6 +14,7 @@ _REGISTER = text("""
     INSERT INTO replays (id, name, start_ts, rows) VALUES (:id, :name, :start, :rows) ON CONFLICT DO NOTHING
 """)
 _START = text("SELECT start_ts FROM replays WHERE id = :id")
+_REGISTERED = text("SELECT id FROM replays WHERE id = ANY(:ids)")
 _LABELS = text("SELECT content_hash FROM labels WHERE content_hash = ANY(:hashes)")
 _REFUSED = text("""
     SELECT DISTINCT digest
@@ -40,6 +41,11 @@ def register(connection: Connection, replay_id: str, name: str, start: datetime,
     key = {"id": replay_id}
     entered = connection.execute(_REGISTER, {**key, "name": name, "start": start, "rows": rows})
     return Registered(connection.execute(_START, key).scalar_one(), resumed=entered.rowcount == 0)
+
+
+def registered(connection: Connection, replay_ids: Collection[str]) -> set[str]:
+    """Those of the ids that are entered."""
+    return {row.id for row in connection.execute(_REGISTERED, {"ids": list(replay_ids)})}
 
 
 def known_labels(connection: Connection, hashes: Collection[bytes]) -> set[bytes]:

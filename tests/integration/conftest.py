@@ -16,6 +16,7 @@ from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
+from monitor.store import replays
 from monitor.store.engine import make_engine
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -62,6 +63,8 @@ def send(engine: Engine) -> Callable[..., Batch]:
         if partition not in next_offset:
             next_offset[partition] = 0
             register(engine, partition)
+        if replay:
+            enter(engine, replay)
         start = next_offset[partition]
         headers = ((REPLAY_HEADER, replay.encode()),) if replay else ()
         records = tuple(
@@ -84,6 +87,12 @@ def register(engine: Engine, partition: Partition) -> None:
             ),
             {"cluster": partition.cluster_id, "id": partition.topic_id, "number": partition.number, "topic": "t"},
         )
+
+
+def enter(engine: Engine, replay: str) -> None:
+    """As `snellen replay` does before it sends."""
+    with engine.begin() as connection:
+        replays.register(connection, replay, f"{replay}.jsonl", NOW, 1)
 
 
 @pytest.fixture

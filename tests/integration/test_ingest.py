@@ -161,7 +161,7 @@ def test_a_dead_letter_may_carry_any_timestamp(
 def test_a_replay_may_be_named_by_any_bytes(
     ingest: IngestService, send: Send, prediction: Build, rows: Rows, raw: bytes | None
 ) -> None:
-    batch = send(raw or prediction("a"))
+    batch = send(raw or prediction("a"), replay="a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}")
     ingest.write(replace(batch, records=(replace(batch.records[0], headers=((REPLAY_HEADER, b"a\x00\xff"),)),)), NOW)
     table = "dead_letters" if raw else "predictions"
     assert rows(f"SELECT replay FROM {table}") == ["a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"]
