@@ -1,4 +1,4 @@
-"""Whether a record that claims to come from a replay does: the claim frees it from age limit, sampling and retention."""
+"""Which records that name a replay do come from one: the name frees them from age limit, sampling and retention."""
 
 from __future__ import annotations
 

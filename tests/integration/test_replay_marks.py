@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sqlalchemy import text
-from tests.integration.conftest import NOW
 
 from monitor.domain.records import REPLAY_HEADER
+from tests.integration.conftest import NOW
 
 LONG_AGO = "2001-03-01T00:00:00Z"
 
