@@ -45,7 +45,7 @@ def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str) -> Reference
     numbers = np.asarray(windows)
     if numbers.shape != (rows.shape[0],) or not np.issubdtype(numbers.dtype, np.integer):
         raise NotEnoughData(f"{rows.shape[0]} reference vectors need as many whole window numbers")
-    fitting = _fitting_windows(numbers)
+    fitting = fitting_windows(numbers)
     fits = np.isin(numbers, fitting)
     fit = learn(rows[fits], fingerprint)
     features = fit.features(rows[~fits])
@@ -58,8 +58,14 @@ def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str) -> Reference
     )
 
 
-def _fitting_windows(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Half of the windows, drawn in a fixed shuffled order, so that neither half is all nights or all Mondays."""
+def fitting_windows(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Half of the windows, drawn in a fixed shuffled order, so that neither half is all nights or all Mondays.
+
+    What else is chosen by looking at a reference, such as its most frequent answers, is chosen on these windows too.
+
+    Raises:
+        NotEnoughData: fewer than two windows.
+    """
     found = np.unique(numbers)
     if found.size < 2:
         raise NotEnoughData("a reference needs rows from at least two windows: one half fits, the other calibrates")
