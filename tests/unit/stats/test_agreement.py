@@ -1,0 +1,182 @@
+"""Agreement coefficients against published tables, scikit-learn and statsmodels, and their intervals by simulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats import inter_rater
+
+from monitor.errors import NotEnoughData
+from monitor.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
+
+NAN = float("nan")
+COHEN_1960 = [[88, 14, 18], [10, 40, 10], [2, 6, 12]]
+"""Table 2 there: two judges, 200 patients."""
+FLEISS_1971 = {
+    1: "444444", 2: "222555", 3: "233335", 4: "555555", 5: "222444", 6: "113333", 7: "333355", 8: "113334",
+    9: "114444", 10: "555555", 11: "144444", 12: "124444", 13: "222333", 14: "144444", 15: "224445", 16: "333335",
+    17: "111455", 18: "111112", 19: "224444", 20: "133555", 21: "555555", 22: "244444", 23: "224555", 24: "114444",
+    25: "144445", 26: "222224", 27: "111155", 28: "224444", 29: "133333", 30: "555555",
+}  # fmt: skip
+"""Diagnoses of 30 patients by six psychiatrists."""
+FOURTEEN_RATERS = [
+    [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+    [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
+]  # fmt: skip
+KRIPPENDORFF_2011 = [
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NAN, 3],
+    [NAN, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NAN],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
+]
+"""Sections C and D: four observers, twelve units."""
+
+
+def pairs(table: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.indices((len(table), len(table))).reshape(2, -1)
+    times = np.ravel(table)
+    return first.repeat(times), second.repeat(times)
+
+
+def test_kappa_of_cohens_own_table() -> None:
+    found = cohen_kappa(*pairs(COHEN_1960))
+    assert found.coefficient == pytest.approx(0.492, abs=5e-4)
+    assert (found.observed, found.expected) == (pytest.approx(0.30), pytest.approx(0.59))
+    assert (found.units, found.judgements) == (200, 400)
+
+
+def test_kappa_of_fleiss_own_table() -> None:
+    counts = [[row.count(kind) for kind in "12345"] for row in FLEISS_1971.values()]
+    assert fleiss_kappa(counts).coefficient == pytest.approx(0.430, abs=5e-4)
+
+
+def test_kappa_of_ten_subjects_and_fourteen_raters() -> None:
+    assert fleiss_kappa(FOURTEEN_RATERS).coefficient == pytest.approx(0.210, abs=5e-4)
+
+
+@pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
+def test_alpha_of_krippendorffs_own_table(level: Any, alpha: float) -> None:
+    found = krippendorff_alpha(np.transpose(KRIPPENDORFF_2011), level=level)
+    assert found.coefficient == pytest.approx(alpha, abs=5e-4)
+    assert (found.units, found.judgements) == (11, 40)
+
+
+def test_alpha_of_krippendorffs_binary_table() -> None:
+    ratings = [[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]]
+    for level in ("nominal", "ordinal", "interval"):
+        assert krippendorff_alpha(np.transpose(ratings), level=level).coefficient == pytest.approx(0.095, abs=5e-4)
+
+
+@pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
+@pytest.mark.parametrize("seed", range(5))
+def test_kappa_equals_scikit_learns_and_its_interval_statsmodels(weights: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 4, 150)
+    second = np.where(rng.random(150) < 0.6, first, rng.integers(0, 4, 150))
+    found = cohen_kappa(first, second, weights=weights)
+    assert found.coefficient == pytest.approx(cohen_kappa_score(first, second, weights=weights), abs=1e-12)
+    table, _ = inter_rater.to_table(np.column_stack([first, second]))
+    expected = inter_rater.cohens_kappa(table, wt={None: None, "linear": "linear", "quadratic": "quadratic"}[weights])
+    assert found.interval.lower == pytest.approx(expected.kappa - 1.959964 * expected.std_kappa, abs=1e-6)
+    assert found.interval.upper == pytest.approx(expected.kappa + 1.959964 * expected.std_kappa, abs=1e-6)
+
+
+def test_fleiss_kappa_equals_statsmodels() -> None:
+    counts = np.random.default_rng(3).multinomial(5, [0.5, 0.3, 0.2], size=40)
+    assert fleiss_kappa(counts).coefficient == pytest.approx(inter_rater.fleiss_kappa(counts), abs=1e-12)
+
+
+def test_texts_are_categories_too() -> None:
+    verdicts = cohen_kappa(["correct", "correct", "incorrect"], ["correct", "incorrect", "incorrect"])
+    assert verdicts.coefficient == pytest.approx(cohen_kappa([1, 1, 0], [1, 0, 0]).coefficient)
+
+
+@given(st.integers(2, 40), st.integers(2, 5), st.integers(0, 1000))
+def test_alpha_depends_neither_on_the_order_of_annotators_nor_of_units(units: int, raters: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ratings = rng.integers(0, 3, (units, raters)).astype(float)
+    if np.unique(ratings).size == 1:
+        return
+    shuffled = rng.permuted(ratings, axis=1)[rng.permutation(units)]
+    one, other = (krippendorff_alpha(table, level="ordinal", replicates=10) for table in (ratings, shuffled))
+    assert one.coefficient == pytest.approx(other.coefficient, abs=1e-9)
+    assert one.coefficient <= 1.0
+
+
+def test_alpha_tends_to_fleiss_kappa_when_nothing_is_missing() -> None:
+    """They differ by sampling without replacement alone: 1 - alpha = (1 - kappa) (n - 1) / n, n judgements in all."""
+    rng = np.random.default_rng(1)
+    ratings = rng.integers(0, 3, (50, 3))
+    counts = (ratings[:, :, None] == np.arange(3)).sum(axis=1)
+    alpha, kappa = krippendorff_alpha(ratings), fleiss_kappa(counts)
+    assert 1 - alpha.coefficient == pytest.approx((1 - kappa.coefficient) * 149 / 150, abs=1e-12)
+
+
+def test_no_difference_is_no_certainty() -> None:
+    twenty = np.repeat([0, 1], 10)
+    for found in (cohen_kappa(twenty, twenty), krippendorff_alpha(np.column_stack([twenty, twenty]))):
+        assert found.coefficient == 1.0
+        assert found.interval.upper == 1.0
+        # Wilson's upper bound of 0 in 20 is 0.1611; chance differs in about half of the pairs.
+        assert found.interval.lower == pytest.approx(1 - 0.1611 / found.expected, abs=1e-4)
+
+
+REFUSED: dict[str, Any] = {
+    "other units": lambda: cohen_kappa([1, 0], [1, 0, 1]),
+    "one unit": lambda: cohen_kappa([1], [1]),
+    "one category": lambda: cohen_kappa([1, 1, 1], [1, 1, 1]),
+    "NaN": lambda: cohen_kappa([1.0, NAN], [1.0, 0.0]),
+    "None": lambda: cohen_kappa([None, "a"], ["a", "b"]),
+    "a matrix": lambda: cohen_kappa([[1, 0]], [[1, 0]]),
+    "certainty": lambda: cohen_kappa([1, 0], [1, 0], confidence=1.0),
+    "unequal rows": lambda: fleiss_kappa([[2, 1], [2, 2]]),
+    "one judgement each": lambda: fleiss_kappa([[1, 0], [0, 1]]),
+    "one category in counts": lambda: fleiss_kappa([[3, 0], [3, 0]]),
+    "half a judgement": lambda: fleiss_kappa([[2.5, 0.5], [3, 0]]),
+    "less than no judgement": lambda: fleiss_kappa([[3, -1], [2, 0]]),
+    "no counts": lambda: fleiss_kappa([]),
+    "nobody judged twice": lambda: krippendorff_alpha([[1, NAN], [NAN, 2]]),
+    "one value": lambda: krippendorff_alpha([[1, 1], [1, 1]]),
+    "infinity": lambda: krippendorff_alpha([[1, float("inf")], [1, 2]]),
+    "a vector": lambda: krippendorff_alpha([1, 2, 3]),
+    "texts": lambda: krippendorff_alpha([["a", "b"]]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_says_nothing_is_refused(case: str) -> None:
+    with pytest.raises(NotEnoughData):
+        REFUSED[case]()
+
+
+def simulate(rng: np.random.Generator, units: int, sure: float, share: float) -> np.ndarray:
+    """[units, 2]: each annotator sees the truth with probability `sure`, else guesses with the same shares.
+
+    The true kappa and alpha are sure squared: two judgements are tied only where both saw.
+    """
+    truth = rng.random(units) < share
+    saw = rng.random((units, 2)) < sure
+    return np.where(saw, truth[:, None], rng.random((units, 2)) < share).astype(float)
+
+
+@pytest.mark.parametrize(("units", "sure", "share"), [(100, 0.9, 0.5), (300, 0.8, 0.85), (300, 0.5, 0.3)])
+def test_intervals_cover_the_truth_as_often_as_they_say(units: int, sure: float, share: float) -> None:
+    rng = np.random.default_rng(20261121)
+    rounds = 300
+    covered = np.zeros(3)
+    for _ in range(rounds):
+        ratings = simulate(rng, units, sure, share)
+        counts = np.column_stack([2 - ratings.sum(axis=1), ratings.sum(axis=1)])
+        found: list[Agreement] = [
+            cohen_kappa(*ratings.T.astype(int)),
+            fleiss_kappa(counts, replicates=400),
+            krippendorff_alpha(ratings, replicates=400),
+        ]
+        covered += [sure**2 in one.interval for one in found]
+    # 300 rounds at 95%: below 272 or above 297 with probability 1 in 1,000 each.
+    assert ((covered >= 272) & (covered <= 298)).all(), covered
