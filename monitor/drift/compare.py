@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
 from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
-from monitor.drift.dispersion import MIN_WINDOWS, Dispersion
+from monitor.drift.dispersion import MIN_WINDOWS, NEEDS_HOURS, Dispersion
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch
-from monitor.errors import FingerprintMismatch
-from monitor.stats.inputs import check_share
+from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.stats.inputs import Floats, check_share
 from monitor.stats.two_sample import cauchy_combination, separation
 
 MIN_CURRENT: Final = 50
@@ -33,15 +34,24 @@ LOCATING: Final = "mean_shift"
 
 
 def compare(
-    fit: Fit, reference: Sketch, current: Sketch, dispersion: Dispersion, *, level: float = LEVEL
+    fit: Fit,
+    reference: Sketch,
+    current: Sketch,
+    dispersion: Dispersion,
+    *,
+    level: float = LEVEL,
+    hours: Mapping[int, int] | None = None,
 ) -> DriftResult:
     """Whether `current` differs from `reference` by more than the reference's windows differ from each other.
 
     `reference` and `dispersion` come from the calibration half; `level` is the false-alarm rate of this comparison.
+    `hours` says how many rows of `current` came in each hour (whole hours since the epoch, UTC); a seasonal fit needs
+    it, others do not look at it.
 
     Raises:
         FingerprintMismatch: the four were not made under one fit.
-        NotEnoughData: level outside (0, 1). Too few rows or windows are a verdict, not an error.
+        NotEnoughData: level outside (0, 1), or hours that a seasonal fit needs and that do not match the rows. Too few
+            rows or windows are a verdict, not an error.
     """
     check_share(level, "level")
     _check_one_fit(fit, reference, current, dispersion)
@@ -49,7 +59,8 @@ def compare(
     if missing is not None:
         verdict, reason = missing
         return DriftResult(verdict, reference.n, current.n, reason=reason)
-    found = {name: detect(name, fit, reference, current, dispersion) for name in fit.blocks}
+    expected = _expected(fit, current, dispersion, hours)
+    found = {name: detect(name, fit, reference, current, dispersion, expected) for name in fit.blocks}
     results = tuple(result for result, _ in found.values())
     p_value = cauchy_combination([result.p_value for result in results])
     loudest = min(results, key=lambda result: result.p_value)
@@ -67,15 +78,18 @@ def compare(
 
 
 def detect(
-    name: str, fit: Fit, reference: Sketch, current: Sketch, dispersion: Dispersion
+    name: str, fit: Fit, reference: Sketch, current: Sketch, dispersion: Dispersion, expected: Floats | float = 0.0
 ) -> tuple[DetectorResult, float]:
     """One detector's result, and the distance of the two windows in standard deviations of single rows.
+
+    `expected` [all features] is how far the season alone takes the current means from those of the reference.
 
     The statistic is Hotelling's T-squared of the features' means in the metric of single rows, each direction
     discounted by how much windows of the reference vary in it; its law is that of the reference's own windows.
     """
     spread = dispersion.spreads[name]
-    shift = (current.means(fit, name) - reference.means(fit, name)) @ spread.directions
+    due = expected[fit.blocks[name]] if isinstance(expected, np.ndarray) else expected
+    shift = (current.means(fit, name) - reference.means(fit, name) - due) @ spread.directions
     ratios = spread.ratios_at(current.n)
     squares = shift**2 / ratios
     statistic = _harmonic(reference.n, current.n) * float(squares.mean())
@@ -100,6 +114,14 @@ def smallest_distance(
     surplus = spread.law(n_current).detectable(level / len(dispersion.spreads), power) * spread.ratios.size
     discount = float(np.mean(1.0 / spread.ratios_at(n_current)))
     return float(np.sqrt(surplus / _harmonic(n_reference, n_current) / discount))
+
+
+def _expected(fit: Fit, current: Sketch, dispersion: Dispersion, hours: Mapping[int, int] | None) -> Floats | float:
+    if fit.season is None:
+        return 0.0
+    if hours is None or dispersion.season is None or sum(hours.values()) != current.n:
+        raise NotEnoughData(f"{NEEDS_HOURS}: how many of the window's {current.n} came in each")
+    return fit.season.over(hours) - dispersion.season
 
 
 def _harmonic(n_reference: int, n_current: int) -> float:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from monitor.drift.archive import pack, unpack
 from monitor.drift.fit import Fit
+from monitor.drift.season import as_hours
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import Units, to_values
 from monitor.stats.inputs import Floats
@@ -40,6 +41,8 @@ _SINGLE_DIRECTION: Final = float(np.sqrt(2.0 / 9.0))
 _SKEW: Final = 1.5
 """Bursts of uneven length skew distances by more than a cube root evens out, so variance beyond that of independent
 rows counts so many times. Measured on bursty traffic at nominal 1%: 1.9% of looks without it, 0.7% with it."""
+
+NEEDS_HOURS: Final = "the fit is seasonal: say the hours in which the rows came"
 
 _NUMBERS: Final = ("rows_per_window", "centre", "deviation", "least_deviation")
 _KIND: Final = "snellen dispersion 1"
@@ -100,12 +103,14 @@ class WindowSpread:
 class Dispersion:
     """`spreads` per detector, from `windows` windows of the calibration half under fit `fit_id`.
 
-    With fewer than `MIN_WINDOWS` windows there are no spreads, and a comparison says `not_enough_reference`.
+    Under a seasonal fit they are spreads about the season, and `season` [m] is what it adds to the means of all rows
+    together. With fewer than `MIN_WINDOWS` windows there are no spreads, and a comparison says `not_enough_reference`.
     """
 
     fit_id: bytes
     windows: int
     spreads: dict[str, WindowSpread]
+    season: Floats | None = None
 
     def to_bytes(self) -> bytes:
         """About 8 bytes x m x r per detector, 30 kB in all for an image stream; see `from_bytes`."""
@@ -116,6 +121,8 @@ class Dispersion:
             arrays[f"{name}/directions"] = spread.directions
             arrays[f"{name}/ratios"] = spread.ratios
             arrays[f"{name}/distances"] = spread.distances
+        if self.season is not None:
+            arrays["season"] = self.season
         return pack(_KIND, facts, arrays)
 
     @classmethod
@@ -135,27 +142,36 @@ class Dispersion:
             )
             for name, numbers in facts["spreads"].items()
         }
-        return cls(bytes.fromhex(facts["fit_id"]), facts["windows"], spreads)
+        return cls(bytes.fromhex(facts["fit_id"]), facts["windows"], spreads, arrays.get("season"))
 
 
-def estimate(features: Units, windows: NDArray[np.int64], fit: Fit) -> Dispersion:
+def estimate(features: Units, windows: NDArray[np.int64], fit: Fit, *, hours: ArrayLike | None = None) -> Dispersion:
     """Measure the dispersion on calibration rows: `features` [n, m] from `fit.features`, `windows` [n] their windows.
+
+    A seasonal fit needs the `hours` [n] of the rows (whole, since the epoch, UTC): windows are then compared about what
+    the season expects of them. It was learnt on other rows, so its error counts among the windows' variation.
 
     Windows are ordered by their number (an hour since the epoch, say) and should be as long as those that will be
     compared: what varies from day to day cannot be seen between hours of one day.
 
     Raises:
-        NotEnoughData: no rows, or as many windows as rows do not match.
+        NotEnoughData: no rows, as many windows as rows do not match, or a seasonal fit without hours that do.
     """
     if features.shape[0] == 0 or windows.shape != (features.shape[0],):
         raise NotEnoughData(f"{features.shape[0]} rows need as many window numbers, not shape {windows.shape}")
     order = np.argsort(windows, kind="stable")
     starts = np.array(list(_starts(windows[order])))
+    values, season = to_values(features), None
+    if fit.season is not None:
+        if hours is None:
+            raise NotEnoughData(NEEDS_HOURS)
+        added = fit.season.at(as_hours(hours, len(values)))
+        values, season = values - added, added.mean(axis=0)
     spreads = {}
     if starts.size >= MIN_WINDOWS:
-        values = to_values(features[order])
+        values = values[order]
         spreads = {name: _spread(_Windows.of(values[:, block], starts)) for name, block in fit.blocks.items()}
-    return Dispersion(fit.id, starts.size, spreads)
+    return Dispersion(fit.id, starts.size, spreads, season)
 
 
 def _starts(windows: NDArray[np.int64]) -> Iterator[int]:

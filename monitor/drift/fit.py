@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
@@ -15,6 +15,7 @@ from monitor.drift import DETECTORS
 from monitor.drift.archive import digest, pack, unpack
 from monitor.drift.detector import Parameters, bounded
 from monitor.drift.projection import Projection
+from monitor.drift.season import Season, as_hours, learn_season
 from monitor.errors import FingerprintMismatch, NotEnoughData
 from monitor.stats.exact_sums import Units, to_units
 from monitor.stats.inputs import Floats, as_matrix
@@ -42,7 +43,8 @@ class Fit:
     """Made once from blessed rows by `learn`, then only read. Arrays are float32, so that stored and fresh agree.
 
     `fingerprint` is the embedder's; `mean` [d], `axes` [d, k] of unit length, `scales` [k], `variance` the mean
-    squared length of the centred rows, `parameters` per detector that applies.
+    squared length of the centred rows, `parameters` per detector that applies; `season` is what the hours of a window
+    add to its features' means, None where the rows' hours were not said or span too little time.
     """
 
     fingerprint: str
@@ -51,6 +53,7 @@ class Fit:
     scales: NDArray[np.float32]
     variance: float
     parameters: Mapping[str, Parameters]
+    season: Season | None = None
 
     @property
     def dimension(self) -> int:
@@ -126,14 +129,16 @@ class Fit:
             parameters[detector] = {
                 name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
             }
-        return cls(
-            facts["fingerprint"], arrays["mean"], arrays["axes"], arrays["scales"], facts["variance"], parameters
-        )
+        season = Season(arrays["season/waves"], arrays["season/coefficients"]) if "season/waves" in arrays else None
+        frame = arrays["mean"], arrays["axes"], arrays["scales"]
+        return cls(facts["fingerprint"], *frame, facts["variance"], parameters, season)
 
     def _contents(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "axes": self.axes, "scales": self.scales}
         for detector, parameters in self.parameters.items():
             arrays |= {f"{detector}/{name}": array for name, array in parameters.items()}
+        if self.season is not None:
+            arrays |= {"season/waves": self.season.waves, "season/coefficients": self.season.coefficients}
         facts = {"fingerprint": self.fingerprint, "variance": self.variance, "detectors": list(self.parameters)}
         return facts, arrays
 
@@ -145,15 +150,24 @@ class Fit:
             yield name, DETECTORS[name].features(projection, parameters)
 
 
-def learn(vectors: ArrayLike, fingerprint: str) -> Fit:
+def learn(vectors: ArrayLike, fingerprint: str, *, hours: ArrayLike | None = None) -> Fit:
     """Fit the frame on rows [n, d], n >= `MIN_FIT_ROWS`; they must not be used for calibration too.
 
-    The same set of rows gives the same fit, in whatever order they come.
+    `hours` [n], whole hours since the epoch, lets it learn a season too, where they span days enough. The same set of
+    rows gives the same fit, in whatever order they come.
 
     Raises:
-        NotEnoughData: too few rows, another shape, NaN or infinity, or rows that are all the same.
+        NotEnoughData: too few rows, another shape, NaN or infinity, rows that are all the same, or hours that do not
+            match the rows.
     """
-    rows = _in_order(as_matrix(vectors, "vectors of the fit", least=MIN_FIT_ROWS))
+    unordered = as_matrix(vectors, "vectors of the fit", least=MIN_FIT_ROWS)
+    fit = _frame(_in_order(unordered), fingerprint)
+    if hours is None:
+        return fit
+    return replace(fit, season=learn_season(fit.features(unordered), as_hours(hours, len(unordered))))
+
+
+def _frame(rows: Floats, fingerprint: str) -> Fit:
     mean = rows.mean(axis=0).astype(np.float32)
     centred = rows - mean
     variances, directions = np.linalg.eigh(centred.T @ centred / rows.shape[0])

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.drift.dispersion import Dispersion, estimate
 from monitor.drift.fit import Fit, learn
+from monitor.drift.season import as_hours
 from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import as_matrix
@@ -32,14 +33,19 @@ class Reference:
     calibration_windows: tuple[int, ...]
 
 
-def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str) -> Reference:
+def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str, *, hours: ArrayLike | None = None) -> Reference:
     """Build a reference from `vectors` [n, d] and the number of each row's window, `windows` [n] of whole numbers.
+
+    `hours` [n], the whole hour since the epoch (UTC) in which each row came, makes the reference seasonal where they
+    span 3 days (hour of the day) or 2 weeks (hour of the week). `Reference.fit.season` is then not None, and `estimate`
+    for slices and `compare` need hours too.
 
     Whole windows go to one half or the other, so that near-duplicates never stand in both: calibrating on rows that
     the fit has seen makes every test fire. The choice depends on the window numbers alone.
 
     Raises:
-        NotEnoughData: fewer than `MIN_ROWS` rows or two windows, shapes that differ, rows that are all the same.
+        NotEnoughData: fewer than `MIN_ROWS` rows or two windows, shapes that differ, rows that are all the same,
+            or as many hours as rows do not match.
     """
     rows = as_matrix(vectors, "reference vectors", least=MIN_ROWS)
     numbers = np.asarray(windows)
@@ -47,13 +53,14 @@ def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str) -> Reference
         raise NotEnoughData(f"{rows.shape[0]} reference vectors need as many whole window numbers")
     fitting = fitting_windows(numbers)
     fits = np.isin(numbers, fitting)
-    fit = learn(rows[fits], fingerprint)
+    known = None if hours is None else as_hours(hours, rows.shape[0])
+    fit = learn(rows[fits], fingerprint, hours=None if known is None else known[fits])
     features = fit.features(rows[~fits])
     kept = numbers[~fits].astype(np.int64)
     return Reference(
         fit=fit,
         baseline=Sketch.of_features(features, fit),
-        dispersion=estimate(features, kept, fit),
+        dispersion=estimate(features, kept, fit, hours=None if known is None else known[~fits]),
         calibration_windows=tuple(np.unique(kept).tolist()),
     )
 
