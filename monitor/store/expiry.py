@@ -31,8 +31,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("rollups_minute", "minute", by_event_time=True),
         Rule("pair_counts", "minute", by_event_time=True),
     ),
-    "sketches": (Rule("embedding_sketches", "hour", by_event_time=True),),
-    "drift_results": (Rule("drift_results", "tick", by_event_time=True),),
+    "sketches": (
+        Rule("embedding_sketches", "hour", by_event_time=True),
+        Rule("sketched_hours", "hour", by_event_time=True),
+    ),
+    "drift_results": (
+        Rule("drift_results", "tick", by_event_time=True),
+        Rule("drift_judgements", "since", by_event_time=True),
+    ),
     "slo_evaluations": (Rule("slo_evaluations", "tick", by_event_time=True),),
     # Transitions and notifications go with their alert; an open one stays, however old.
     "alerts": (Rule("alerts", "resolved_at"),),

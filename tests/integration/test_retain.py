@@ -120,7 +120,10 @@ INSERTS = {
     "rollups_minute": "VALUES (:ts, 'm', 'v', 'stable', 'vqa', '', '', 1, 0, 0, 0, '{1}', '{1}', 0)",
     "pair_counts": "VALUES (:ts, 'm', 'v', 'stable', 'vqa', 1, 0)",
     "embedding_sketches": "SELECT id, '', '', :ts, 1, '{1}' FROM drift_references",
+    "sketched_hours": "SELECT id, :ts, 1 FROM drift_references",
     "drift_results": "SELECT id, '', '', :ts, :ts, 1, 'ok', null, null, null, '{}' FROM drift_references",
+    "drift_judgements": "(reference_id, dimension, value, since, useful, actor, at) "
+    "SELECT id, '', '', :ts, true, 'a', :ts FROM drift_references",
     "slo_evaluations": "VALUES ('s', :ts, 'ok', 0, 1, null, null, '[]', '{}', false)",
     "alerts": "(slo, severity, opened_at, resolved_at, state, backfilled) VALUES ('s', 'page', :ts, :ts, '{}', false)",
     "labels": "(content_hash, request_id, ts, annotator_id, annotator_kind, answers) "

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     SmallInteger,
+    Text,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -40,6 +41,8 @@ class DriftReference(Base):
     window_end: Mapped[datetime]
     rows: Mapped[int]
     fit: Mapped[bytes]
+    categories: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """What a mix counts by name, the most frequent first; NULL for streams that count nothing."""
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
@@ -80,6 +83,20 @@ class EmbeddingSketch(Base):
     """Exact sums in whole units (`monitor.stats.exact_sums`), so that adding them in any order gives the same."""
 
 
+class SketchedHour(Base):
+    """Hours whose stored predictions were sketched under a reference, for streams of fields.
+
+    `counted` is how many predictions were counted then: when more have come, the hour is sketched anew.
+    """
+
+    __tablename__ = "sketched_hours"
+    __table_args__ = (Index("ix_sketched_hours_hour", "hour"),)
+
+    reference_id: Mapped[int] = mapped_column(ForeignKey("drift_references.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    counted: Mapped[int] = mapped_column(BigInteger)
+
+
 class DriftResult(Base):
     __tablename__ = "drift_results"
     __table_args__ = (Index("ix_drift_results_tick", "tick"),)
@@ -95,3 +112,20 @@ class DriftResult(Base):
     adjusted_p: Mapped[float | None]
     effect: Mapped[float | None]
     detail: Mapped[dict[str, Any]]
+
+
+class DriftJudgement(Base):
+    """What somebody says of an alarm: one stream and slice that drifted from a tick on. The newest counts."""
+
+    __tablename__ = "drift_judgements"
+    __table_args__ = (Index("ix_drift_judgements_since", "since"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    reference_id: Mapped[int] = mapped_column(ForeignKey("drift_references.id", ondelete="CASCADE"))
+    dimension: Mapped[str]
+    value: Mapped[str]
+    since: Mapped[datetime]
+    useful: Mapped[bool]
+    actor: Mapped[str]
+    comment: Mapped[str | None]
+    at: Mapped[datetime]
