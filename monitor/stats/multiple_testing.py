@@ -26,3 +26,22 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return adjusted
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Adjusted p-values [m] in the order given: rejecting those <= alpha bounds by alpha the chance of even one false
+    rejection, however the tests depend on each other.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6.
+
+    >>> holm([0.01, 0.04, 0.03, 0.5]).round(4).tolist()
+    [0.04, 0.09, 0.09, 0.5]
+
+    Raises:
+        NotEnoughData: no p-value, or one that is not in [0, 1].
+    """
+    p = as_shares(p_values, "p_values")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1.0)
+    return adjusted

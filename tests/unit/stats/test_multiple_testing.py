@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.errors import NotEnoughData
-from monitor.stats.multiple_testing import benjamini_hochberg
+from monitor.stats.multiple_testing import benjamini_hochberg, holm
 
 p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -62,3 +62,19 @@ def test_false_discoveries_among_true_nulls_and_alternatives_stay_below_the_leve
 def test_what_is_no_p_value_is_refused(p_values: list[float]) -> None:
     with pytest.raises(NotEnoughData):
         benjamini_hochberg(p_values)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_its_definition(p_values: list[float]) -> None:
+    p, order = np.array(p_values), np.argsort(p_values, kind="stable")
+    expected, largest = np.empty(p.size), 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, p[index] * (p.size - place)))
+        expected[index] = largest
+    assert np.allclose(holm(p), expected)
+
+
+def test_holm_lies_between_bonferroni_and_benjamini_hochberg() -> None:
+    p = np.random.default_rng(0).random(40) ** 3
+    assert (holm(p) <= np.minimum(1.0, 40 * p) + 1e-12).all()
+    assert (holm(p) >= benjamini_hochberg(p) - 1e-12).all()

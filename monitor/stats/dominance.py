@@ -1,0 +1,115 @@
+"""By how much one sample lies above another, in ranks: Cliff's delta with its interval and its test, for grouped rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
+from scipy.stats import rankdata
+
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import Floats, as_vector, check_share
+from monitor.stats.intervals import Interval
+
+_TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Dominance:
+    """`delta` in [-1, 1]: P(a current value exceeds a reference value) - P(it falls short); 0 is no difference.
+
+    For values of 0 and 1 it is the difference of the two shares. `p_value` in (0, 1] is two-sided.
+    """
+
+    delta: float
+    interval: Interval
+    p_value: float
+
+    @property
+    def auc(self) -> float:
+        """Chance that a current value exceeds a reference value, ties counted half; in [0, 1]."""
+        return (1.0 + self.delta) / 2.0
+
+
+def dominance(
+    reference: ArrayLike,
+    current: ArrayLike,
+    *,
+    reference_groups: ArrayLike | None = None,
+    current_groups: ArrayLike | None = None,
+    confidence: float = 0.95,
+) -> Dominance:
+    """Compare `current` [m] with `reference` [n], n, m >= 2, in any unit.
+
+    Rows of one group (bursts, sessions, near-duplicates; whole numbers [n] and [m]) may depend on each other, groups may
+    not; without groups every row is its own. The two windows share no group.
+
+    Delta: Cliff (1993), "Dominance statistics", Psychological Bulletin 114. Its variance is that of the placements,
+    summed by group (Obuchowski, 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53); the interval
+    is Cliff's asymmetric one, which stays within [-1, 1] (Feng and Cliff, 2004, Journal of Modern Applied Statistical
+    Methods 3), with Student's t and as many degrees of freedom as there are groups, less two. The test is Wilcoxon's on midranks, with the variance of groups dealt out at random; without
+    groups it is the Mann-Whitney test with its correction for ties and none for continuity.
+
+    >>> found = dominance([1, 2, 3, 4], [3, 4, 5, 6])
+    >>> found.delta, round(found.p_value, 3)
+    (0.75, 0.13)
+
+    Raises:
+        NotEnoughData: fewer than two values or groups on a side, NaN, or groups that do not fit.
+    """
+    first, second = as_vector(reference, "reference", least=2), as_vector(current, "current", least=2)
+    check_share(confidence, "confidence")
+    groups = _as_groups(reference_groups, first, "reference"), _as_groups(current_groups, second, "current")
+    n, m = first.size, second.size
+    ranks = rankdata(np.concatenate([first, second]))
+    beaten = (ranks[:n] - rankdata(first)) / m  # placements: the share of the other side below, ties half
+    beats = (ranks[n:] - rankdata(second)) / n
+    delta = 2.0 * float(beats.mean()) - 1.0
+    counts = [int(one.max()) + 1 for one in groups]
+    error = 2.0 * float(np.sqrt(_variance_of_mean(beaten, groups[0]) + _variance_of_mean(beats, groups[1])))
+    freedom = sum(counts) - 2
+    quantile = float(stdtrit(freedom, (1.0 + confidence) / 2.0))
+    p_value = _test(ranks, n, np.concatenate([groups[0], groups[1] + counts[0]]), freedom)
+    return Dominance(delta, _interval(delta, error, quantile, min(counts)), p_value)
+
+
+def _as_groups(groups: ArrayLike | None, values: Floats, name: str) -> NDArray[np.int64]:
+    """Numbers of the groups, from 0 without gaps."""
+    if groups is None:
+        return np.arange(values.size)
+    given = np.asarray(groups)
+    if given.shape != values.shape or not np.issubdtype(given.dtype, np.integer):
+        raise NotEnoughData(f"{values.size} {name} values need as many whole group numbers")
+    numbers = np.unique(given, return_inverse=True)[1].astype(np.int64)
+    if numbers.max() < 1:
+        raise NotEnoughData(f"the {name} values are all of one group: nothing is known of how groups differ")
+    return numbers
+
+
+def _variance_of_mean(values: Floats, groups: NDArray[np.int64]) -> float:
+    """Of the mean of `values`, from the sums of the groups about it."""
+    sums = np.bincount(groups, weights=values - values.mean())
+    return float((sums**2).sum()) / values.size**2 * sums.size / (sums.size - 1)
+
+
+def _interval(delta: float, error: float, quantile: float, groups: int) -> Interval:
+    reach = (quantile * error) ** 2
+    room = 1.0 - delta**2
+    if room + reach <= 0.0:  # every value beats every other: the Wilson bound of as many groups
+        bound = max((groups - quantile**2) / (groups + quantile**2), -1.0)
+        return Interval(bound, 1.0) if delta > 0 else Interval(-1.0, -bound)
+    half = quantile * error * float(np.sqrt(room**2 + reach))
+    centre = delta * room
+    return Interval(max(-1.0, (centre - half) / (room + reach)), min(1.0, (centre + half) / (room + reach)))
+
+
+def _test(ranks: Floats, n: int, groups: NDArray[np.int64], freedom: int) -> float:
+    centred = ranks - ranks.mean()
+    sums = np.bincount(groups, weights=centred)
+    variance = float((sums**2).sum()) / ranks.size * sums.size / (sums.size - 1) * (1.0 / n + 1.0 / (ranks.size - n))
+    if variance <= 0.0:
+        return 1.0  # all values are equal
+    statistic = float(centred[n:].mean() - centred[:n].mean()) / np.sqrt(variance)
+    return min(1.0, max(2.0 * float(stdtr(freedom, -abs(statistic))), _TINY))

@@ -1,0 +1,103 @@
+"""Cliff's delta against scipy and counting, its interval and its test by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import mannwhitneyu
+
+from monitor.errors import NotEnoughData
+from monitor.stats.dominance import dominance
+
+whole = arrays(np.int64, st.integers(2, 40), elements=st.integers(-5, 5))
+
+
+@given(whole, whole)
+def test_delta_is_what_counting_pairs_gives(reference: np.ndarray, current: np.ndarray) -> None:
+    counted = np.sign(current[:, None] - reference[None]).mean()
+    assert dominance(reference, current).delta == pytest.approx(counted, abs=1e-12)
+
+
+@given(whole, whole)
+def test_the_interval_holds_delta_within_its_range(reference: np.ndarray, current: np.ndarray) -> None:
+    found = dominance(reference, current)
+    assert -1.0 <= found.interval.lower <= found.delta + 1e-12
+    assert found.delta - 1e-12 <= found.interval.upper <= 1.0
+
+
+@given(whole, whole)
+def test_swapping_the_sides_turns_the_sign(reference: np.ndarray, current: np.ndarray) -> None:
+    one, other = dominance(reference, current), dominance(current, reference)
+    assert one.delta == pytest.approx(-other.delta, abs=1e-12)
+    assert one.p_value == pytest.approx(other.p_value)
+    assert one.interval.lower == pytest.approx(-other.interval.upper, abs=1e-9)
+
+
+def test_the_p_value_is_the_mann_whitney_test_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    reference, current = rng.integers(0, 6, 3000), rng.integers(0, 6, 2000) + (rng.random(2000) < 0.05)
+    theirs = mannwhitneyu(current, reference, method="asymptotic", use_continuity=False)
+    assert dominance(reference, current).p_value == pytest.approx(theirs.pvalue, rel=5e-3)  # they take a normal, we a t
+
+
+def test_a_share_differs_by_the_difference_of_the_shares() -> None:
+    found = dominance([0] * 96 + [1] * 4, [0] * 69 + [1] * 31)
+    assert found.delta == pytest.approx(0.27)
+    assert found.interval.lower == pytest.approx(0.27 - 0.0985, abs=0.01)  # a Wald interval by hand: 0.27 +- 0.0985
+    assert found.interval.upper == pytest.approx(0.27 + 0.0985, abs=0.012)
+
+
+def test_complete_separation_has_a_lower_bound_below_one() -> None:
+    found = dominance(np.zeros(50) - np.arange(50), np.arange(1, 21))
+    assert found.delta == 1.0
+    assert 0.6 < found.interval.lower < 0.75  # (20 - t^2) / (20 + t^2)
+    assert found.interval.upper == 1.0
+
+
+def test_equal_values_differ_in_nothing() -> None:
+    found = dominance(np.ones(5), np.ones(9))
+    assert (found.delta, found.p_value) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("size", "repeats"), [(120, 1), (60, 6)])
+def test_the_interval_covers_and_the_test_keeps_its_level_with_groups(size: int, repeats: int) -> None:
+    """`repeats` near-duplicates of each of `size` independent rows."""
+    rng = np.random.default_rng(repeats)
+    true = 0.2763  # 2 Phi(0.5 / sqrt 2) - 1
+    covered, fired, looks = 0, 0, 400
+    groups = np.repeat(np.arange(size), repeats)
+    for _ in range(looks):
+        draws = [np.repeat(rng.normal(size=size), repeats) + 0.01 * rng.normal(size=size * repeats) for _ in range(2)]
+        found = dominance(draws[0], draws[1] + 0.5, reference_groups=groups, current_groups=groups)
+        covered += true in found.interval
+        fired += dominance(*draws, reference_groups=groups, current_groups=groups).p_value <= 0.05
+    assert 0.92 <= covered / looks <= 0.98
+    assert fired / looks <= 0.08
+
+
+def test_without_groups_near_duplicates_make_the_interval_too_short() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=50), 8), np.repeat(rng.normal(size=50), 8)
+    groups = np.repeat(np.arange(50), 8)
+    honest = dominance(*rows, reference_groups=groups, current_groups=groups).interval
+    naive = dominance(*rows).interval
+    assert honest.upper - honest.lower > 2 * (naive.upper - naive.lower)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "groups"),
+    [
+        ([1.0], [1.0, 2.0], None),
+        ([1.0, np.nan], [1.0, 2.0], None),
+        ([1.0, 2.0], [[1.0], [2.0]], None),
+        ([1.0, 2.0], [1.0, 2.0], [0]),
+        ([1.0, 2.0], [1.0, 2.0], [0.5, 1.5]),
+        ([1.0, 2.0], [1.0, 2.0], [3, 3]),
+    ],
+)
+def test_bad_input_is_refused(reference: object, current: object, groups: object) -> None:
+    with pytest.raises(NotEnoughData):
+        dominance(reference, current, current_groups=groups)  # type: ignore[arg-type]
