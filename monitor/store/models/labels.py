@@ -7,23 +7,70 @@ from typing import Any
 
 from sqlalchemy import (
     REAL,
+    Identity,
     Index,
+    SmallInteger,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.store.models.base import Base
+from monitor.store.models.base import NOW, Base
+
+
+class SamplingPlan(Base):
+    """Rates of the label sampler from a whole hour of event time on, until the next plan's."""
+
+    __tablename__ = "sampling_plans"
+
+    version: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    effective_from: Mapped[datetime] = mapped_column(unique=True)
+    base_rate: Mapped[float]
+    boost: Mapped[float]
+    factors: Mapped[list[Any]]
+    """[dimension, value, factor] for every slice value that is drawn more often."""
+    detail: Mapped[dict[str, Any]]
+    """Budget, minimum, and the volumes that they were made of."""
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class LabelTask(Base):
-    """A prediction that the sampler drew for labelling, why, and with which probability."""
+    """A prediction that the sampler drew for labelling, why, with which probability, and what became of it.
+
+    Its state follows from these columns, see `monitor.domain.label_tasks`.
+    """
 
     __tablename__ = "label_tasks"
+    __table_args__ = (
+        Index("ix_label_tasks_waiting", "ts", postgresql_where=text("answered_at IS NULL")),
+        Index("ix_label_tasks_disputed", "ts", postgresql_where=text("disputed")),
+    )
 
     ts: Mapped[datetime] = mapped_column(primary_key=True)
     request_id: Mapped[str] = mapped_column(primary_key=True)
     stratum: Mapped[str]
     inclusion_probability: Mapped[float]
+    in_base: Mapped[bool] = mapped_column(server_default=text("true"))
+    """Belongs to the sample in which all answers have the same probability; SLOs count no others."""
+    plan: Mapped[int] = mapped_column(server_default=text("0"))
+    """Version of the sampling plan; 0: the rates of the settings."""
+    annotators: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
+    """How many must answer."""
+    model: Mapped[str] = mapped_column(server_default=text("''"))
+    version: Mapped[str] = mapped_column(server_default=text("''"))
+    variant: Mapped[str] = mapped_column(server_default=text("''"))
+    task: Mapped[str] = mapped_column(server_default=text("''"))
+    slices: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    confidence: Mapped[float | None] = mapped_column(REAL)
+    answers: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    """Annotators whose labels were scored; users who complained are none."""
+    answered_at: Mapped[datetime | None]
+    """Time of the label that made `annotators` of them."""
+    disputed: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Annotators contradict each other, and nobody has adjudicated yet."""
+    claimed_by: Mapped[str | None]
+    claimed_until: Mapped[datetime | None]
+    skipped_at: Mapped[datetime | None]
+    skip_reason: Mapped[str | None]
 
 
 class Label(Base):
@@ -75,6 +122,8 @@ class Verdict(Base):
     confidence: Mapped[float | None] = mapped_column(REAL)
     inclusion_probability: Mapped[float | None]
     """Null: nobody drew this prediction, the label came by itself, and no estimate may rest on it."""
+    in_base: Mapped[bool] = mapped_column(server_default=text("true"))
+    """As that of its task; true of replays, which are taken whole."""
     scorer: Mapped[str]
     slices: Mapped[dict[str, Any]]
     replay: Mapped[str | None]
