@@ -1,4 +1,4 @@
-"""By how much one sample lies above another, in ranks: Cliff's delta with its interval and its test, for grouped rows."""
+"""By how much one sample lies above another: Cliff's delta with its interval and its test, for grouped rows."""
 
 from __future__ import annotations
 
@@ -43,14 +43,15 @@ def dominance(
 ) -> Dominance:
     """Compare `current` [m] with `reference` [n], n, m >= 2, in any unit.
 
-    Rows of one group (bursts, sessions, near-duplicates; whole numbers [n] and [m]) may depend on each other, groups may
-    not; without groups every row is its own. The two windows share no group.
+    Rows of one group (bursts, sessions, near-duplicates; whole numbers [n] and [m]) may depend on each other, groups
+    may not; without groups every row is its own. The two windows share no group.
 
     Delta: Cliff (1993), "Dominance statistics", Psychological Bulletin 114. Its variance is that of the placements,
-    summed by group (Obuchowski, 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53); the interval
-    is Cliff's asymmetric one, which stays within [-1, 1] (Feng and Cliff, 2004, Journal of Modern Applied Statistical
-    Methods 3), with Student's t and as many degrees of freedom as there are groups, less two. The test is Wilcoxon's on midranks, with the variance of groups dealt out at random; without
-    groups it is the Mann-Whitney test with its correction for ties and none for continuity.
+    summed by group (Obuchowski, 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53). The
+    interval is Cliff's asymmetric one, which stays within [-1, 1] (Feng and Cliff, 2004, Journal of Modern Applied
+    Statistical Methods 3), with Student's t and as many degrees of freedom as there are groups, less two. The test is
+    Wilcoxon's on midranks, with the variance of groups dealt out at random; without groups it is the Mann-Whitney test
+    with its correction for ties and none for continuity.
 
     >>> found = dominance([1, 2, 3, 4], [3, 4, 5, 6])
     >>> found.delta, round(found.p_value, 3)
