@@ -70,7 +70,7 @@ def normalise(answer: str) -> str:
     >>> normalise("Two dogs, I think"), normalise("It isnt the 1,000th."), normalise("2.5 m")
     ('2 dogs i think', "it isn't 1000th", '2.5 m')
     """
-    text = _without_punctuation(" ".join(answer.split()))
+    text = _without_punctuation(answer.replace("\n", " ").replace("\t", " ").strip())
     words = [_NUMBERS.get(word, word) for word in text.lower().split()]
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
 

@@ -1,0 +1,61 @@
+"""One caption and its references, cut into words once for all metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import Floats
+from monitor.tasks.captions.tokens import words
+from monitor.tasks.estimates import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What the model wrote, and what people wrote of the same picture: at least one reference with a word in it."""
+
+    words: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, candidate: str, references: Iterable[str]) -> Caption:
+        """Cut into words; references without any word are left out.
+
+        Raises:
+            NotEnoughData: no reference has a word in it.
+        """
+        cut = tuple(tuple(found) for one in references if (found := words(one)))
+        if not cut:
+            raise NotEnoughData("a caption needs at least one reference with a word in it")
+        return cls(tuple(words(candidate)), cut)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorpusScore:
+    """A metric over n captions: `corpus` with its 95% interval, and `each` [n] caption's own score.
+
+    The corpus's value is the mean of `each`, but for BLEU, whose counts are summed over the corpus first.
+    """
+
+    corpus: Estimate
+    each: Floats
+
+
+def captions(pairs: Iterable[tuple[str, Sequence[str]]]) -> list[Caption]:
+    """Pairs of (candidate, references) as captions.
+
+    Raises:
+        NotEnoughData: there are none, or one has no reference with a word in it.
+    """
+    found = [Caption.of(candidate, references) for candidate, references in pairs]
+    if not found:
+        raise NotEnoughData("no captions to score")
+    return found
+
+
+def means(parts: Floats) -> Floats:
+    """The statistic of a metric that is a mean: the parts' means themselves."""
+    return np.asarray(parts)

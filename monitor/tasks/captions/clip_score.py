@@ -1,0 +1,87 @@
+"""CLIPScore: does the caption fit the picture, without any reference; RefCLIPScore: with references as well.
+
+Hessel, Holtzman, Forbes, Le Bras and Choi (2021), "CLIPScore: A Reference-free Evaluation Metric for Image Captioning",
+EMNLP, section 3. Published values are those of CLIP ViT-B/32 and captions that begin with "A photo depicts"; with
+another encoder or without the prefix the scale differs, so compare only scores of one embedder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.stats.inputs import Floats, as_matrix, as_vector
+from monitor.tasks.captions.caption import CorpusScore, means
+from monitor.tasks.estimates import bootstrap
+
+WEIGHT: Final = 2.5
+"""The paper's w: stretches the cosines that CLIP gives to about 0 to 1."""
+
+
+def clip_score(images: ArrayLike, answers: ArrayLike, probabilities: ArrayLike | None = None) -> CorpusScore:
+    """Mean of 2.5 max(cos, 0) over pairs of vectors [n, d] of one embedder, in [0, 2.5]; n >= 2.
+
+    `probabilities` [n] as for `mean_share`.
+
+    Raises:
+        FingerprintMismatch: vectors of different lengths: they cannot come from one embedder.
+        NotEnoughData: fewer than two pairs, other shapes, a zero vector, NaN, or probabilities that cannot be.
+    """
+    return clip_score_of_cosines(cosines(images, answers), probabilities)
+
+
+def clip_score_of_cosines(agreement: ArrayLike, probabilities: ArrayLike | None = None) -> CorpusScore:
+    """The same from the cosines [n] of each pair, as a database gives them.
+
+    Raises:
+        NotEnoughData: fewer than two, NaN, or probabilities that cannot be.
+    """
+    each = WEIGHT * np.maximum(as_vector(agreement, "agreement"), 0.0)
+    (corpus,) = bootstrap(each[:, None], means, probabilities)
+    return CorpusScore(corpus, each)
+
+
+def ref_clip_score(
+    images: ArrayLike, answers: ArrayLike, references: Sequence[ArrayLike], probabilities: ArrayLike | None = None
+) -> CorpusScore:
+    """Mean harmonic mean of CLIPScore and the best max(cos, 0) of the caption with its references, in [0, 2.5).
+
+    `references` holds one array [r, d] per caption, r >= 1.
+
+    Raises:
+        FingerprintMismatch, NotEnoughData: as `clip_score`; also for a caption without references.
+    """
+    texts = as_matrix(answers, "answers")
+    if len(references) != len(texts):
+        raise NotEnoughData(f"{len(texts)} captions cannot be paired with {len(references)} sets of references")
+    with_image = WEIGHT * np.maximum(cosines(images, texts), 0.0)
+    with_texts = np.array([
+        max(0.0, cosines(np.broadcast_to(text, np.shape(own)), own).max())
+        for text, own in zip(texts, references, strict=True)
+    ])  # fmt: skip
+    total = with_image + with_texts
+    each = np.divide(2.0 * with_image * with_texts, total, out=np.zeros_like(total), where=total > 0.0)
+    (corpus,) = bootstrap(each[:, None], means, probabilities)
+    return CorpusScore(corpus, each)
+
+
+def cosines(first: ArrayLike, second: ArrayLike) -> Floats:
+    """Cosine of each pair of rows [n, d], in [-1, 1].
+
+    Raises:
+        FingerprintMismatch, NotEnoughData: as `clip_score`, for n >= 1.
+    """
+    left, right = as_matrix(first, "vectors"), as_matrix(second, "vectors")
+    if left.shape[1] != right.shape[1]:
+        raise FingerprintMismatch(f"vectors of lengths {left.shape[1]} and {right.shape[1]} are not of one embedder")
+    if len(left) != len(right):
+        raise NotEnoughData(f"{len(left)} vectors cannot be paired with {len(right)}")
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    if not norms.all():
+        raise NotEnoughData("a vector of zeros has no direction to compare")
+    found: Floats = np.clip(np.einsum("nd,nd->n", left, right) / norms, -1.0, 1.0)
+    return found

@@ -1,0 +1,138 @@
+"""Means of scores with intervals that honour how the answers were drawn, and the bootstrap for what is no mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from monitor.errors import NotEnoughData
+from monitor.stats.bootstrap import percentiles, resampled_means
+from monitor.stats.inputs import Floats, as_matrix, as_shares, as_vector, check_share
+from monitor.stats.intervals import Interval, wilson_of_share
+from monitor.stats.proportions import LEVEL
+from monitor.stats.weighted import weighted_share
+
+_PRIOR_ROWS: Final = 2.0
+"""So many rows of the largest variance that the mean allows are added, so that twenty equal scores are no certainty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure of n answers with its interval."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level: float = LEVEL) -> Estimate:
+    """Mean of scores [n] in [0, 1] with an interval within [0, 1].
+
+    `probabilities` [n] in (0, 1] are those with which each answer was drawn, None when they are equal: the mean is
+    Hájek's, sum(w x) / sum(w) with w = 1 / probability. Scores that are all 0 or 1 are outcomes: their interval is that
+    of `monitor.stats.weighted.weighted_share`. Of other scores it is Wilson's for the mean m of m (1 - m) / v answers,
+    v being the linearised variance of the mean, sum(w² (x - m)²) / sum(w)²: no score within [0, 1] varies more than an
+    outcome of the same mean, so that number is n or more. Two answers of that largest variance are added, so that
+    equal scores are no certainty.
+
+    Hájek (1971), comment in "Foundations of Statistical Inference"; Wilson (1927), JASA 22; effective sample size: Korn
+    and Graubard (1998), Survey Methodology 24.
+
+    >>> estimate = mean_share([1] * 81 + [0] * 182)  # Newcombe (1998), table I: 0.2553 to 0.3662
+    >>> round(estimate.interval.lower, 4), round(estimate.interval.upper, 4)
+    (0.2553, 0.3662)
+
+    Raises:
+        NotEnoughData: no scores, scores outside [0, 1], probabilities outside (0, 1] or of another length.
+    """
+    x = as_shares(scores, "scores")
+    if np.isin(x, (0.0, 1.0)).all():
+        found = weighted_share(x, probabilities)
+        return Estimate(found.share or 0.0, found.interval_at(level), found.n)
+    w = hajek_weights(probabilities, x.size)
+    mean = float(w @ x)
+    spread, squares = mean * (1.0 - mean), w * w
+    seen = float(squares @ (x - mean) ** 2)
+    variance = (x.size * seen + _PRIOR_ROWS * spread * float(squares.sum())) / (x.size + _PRIOR_ROWS)
+    # Scores of less than 1e-160 have no variance that a float could hold.
+    effective = spread / variance if variance > 0.0 else 1.0 / float(squares.sum())
+    return Estimate(mean, wilson_of_share(mean, effective, level), x.size)
+
+
+def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: float = LEVEL) -> Estimate:
+    """Mean of signs [n] of -1, 0 or 1: the difference of two shares of the same answers, in [-1, 1].
+
+    Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
+    data", Journal of Educational and Behavioral Statistics 37(4): one answer is added to each of -1 and 1.
+    `probabilities` as for `mean_share`, by an effective sample size.
+
+    >>> found = mean_sign([1] * 26 + [-1] * 4 + [0] * 18)  # R's statpsych::ci.prop.ps: 0.2548067 to 0.6251933
+    >>> round(found.interval.lower, 6), round(found.interval.upper, 6)
+    (0.254807, 0.625193)
+
+    Raises:
+        NotEnoughData: no signs, other values than -1, 0 and 1, or probabilities as `mean_share` refuses them.
+    """
+    d = as_vector(signs, "signs")
+    if not np.isin(d, (-1.0, 0.0, 1.0)).all():
+        raise NotEnoughData("signs must be -1, 0 or 1 for every row")
+    w = hajek_weights(probabilities, d.size)
+    check_share(level, "level")
+    mean, apart = float(w @ d), float(w @ np.abs(d))
+    variance = float((w * w * (d - mean) ** 2).sum())
+    n = (apart - mean**2) / variance if variance > 0.0 else 1.0 / float((w * w).sum())
+    above, below = (n * (apart + mean) / 2 + 1) / (n + 2), (n * (apart - mean) / 2 + 1) / (n + 2)
+    margin = float(ndtri((1 + level) / 2)) * sqrt((above + below - (above - below) ** 2) / (n + 2))
+    centre = above - below
+    return Estimate(mean, Interval(max(centre - margin, -1.0), min(centre + margin, 1.0)), d.size)
+
+
+def bootstrap(
+    parts: ArrayLike,
+    statistic: Callable[[Floats], Floats],
+    probabilities: ArrayLike | None = None,
+    *,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Figures that follow from weighted means of parts [n, c], with bootstrap intervals: answers are drawn again.
+
+    `statistic` takes means of the parts [r, c] and gives the figures [r, k]; one estimate comes back for each of the
+    k. `probabilities` as for `mean_share`. The same seed draws the same answers. See `monitor.stats.bootstrap`.
+
+    Raises:
+        NotEnoughData: fewer than two rows, numbers that are not finite, or probabilities as `mean_share` refuses them.
+    """
+    table = as_matrix(parts, "parts", least=2)
+    n = len(table)
+    weights = hajek_weights(probabilities, n)
+    (values,) = statistic((weights @ table)[None, :])
+    tails = percentiles(statistic(resampled_means(table, weights, seed=seed)), n, level)
+    return [
+        Estimate(float(value), Interval(float(low), float(high)), n)
+        for value, low, high in zip(values, *tails, strict=True)
+    ]
+
+
+def hajek_weights(probabilities: ArrayLike | None, n: int) -> Floats:
+    """Weights [n] that sum to 1, each in proportion to 1 / probability; equal ones when there are no probabilities.
+
+    Raises:
+        NotEnoughData: probabilities outside (0, 1], or not n of them.
+    """
+    if probabilities is None:
+        return np.full(n, 1.0 / n)
+    drawn = as_vector(probabilities, "probabilities")
+    if drawn.size != n:
+        raise NotEnoughData(f"{n} values cannot be paired with {drawn.size} probabilities")
+    if not (drawn.min() > 0.0 and drawn.max() <= 1.0):
+        raise NotEnoughData(f"probabilities must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
+    weights: Floats = 1.0 / drawn
+    weights /= weights.sum()
+    return weights

@@ -1,0 +1,127 @@
+"""Means with intervals: against closed forms, other programs' figures, and by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from monitor.errors import NotEnoughData
+from monitor.stats.weighted import weighted_share
+from monitor.tasks.estimates import bootstrap, mean_share, mean_sign
+
+scores = st.lists(st.floats(0, 1), min_size=1, max_size=30)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_of_outcomes_the_interval_is_that_of_a_share(outcomes: list[bool]) -> None:
+    found = mean_share(outcomes)
+    assert found.interval == weighted_share(outcomes).interval
+    assert (found.value, found.n) == (pytest.approx(np.mean(outcomes)), len(outcomes))
+
+
+@given(scores)
+def test_the_interval_holds_the_mean_and_keeps_to_the_range(given_scores: list[float]) -> None:
+    found = mean_share(given_scores)
+    assert found.value == pytest.approx(np.mean(given_scores))
+    assert 0.0 <= found.interval.lower <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.interval.upper <= 1.0
+
+
+def test_equal_scores_are_no_certainty() -> None:
+    found = mean_share([0.5] * 20)
+    assert 0.05 < found.interval.upper - found.interval.lower < 0.2
+
+
+def test_many_scores_have_the_interval_of_the_normal_distribution() -> None:
+    x = np.random.default_rng(1).beta(4, 2, 20_000)
+    found, margin = mean_share(x).interval, 1.959964 * x.std() / len(x) ** 0.5
+    assert (found.lower, found.upper) == pytest.approx((x.mean() - margin, x.mean() + margin), abs=2e-5)
+
+
+def test_weights_make_the_mean_hajeks() -> None:
+    x, drawn = np.array([0.2, 0.9, 1.0, 0.4]), np.array([0.1, 0.5, 0.5, 0.2])
+    assert mean_share(x, drawn).value == pytest.approx(np.average(x, weights=1 / drawn))
+    assert mean_share(x, np.full(4, 0.3)) == mean_share(x)
+
+
+@pytest.mark.parametrize("n", [20, 60, 300])
+@pytest.mark.parametrize("kind", ["recall", "reciprocal rank", "rating"])
+def test_intervals_of_scores_cover(kind: str, n: int) -> None:
+    """Nominal 95%; half of the draws are boosted where the score is low, as the label sampler does."""
+    rng = np.random.default_rng(7)
+    draw = {
+        "recall": lambda size: rng.binomial(3, 0.8, size) / 3,
+        "reciprocal rank": lambda size: 1.0 / rng.geometric(0.6, size),
+        "rating": lambda size: rng.beta(5, 2, size),
+    }[kind]
+    truth = {"recall": 0.8, "rating": 5 / 7, "reciprocal rank": 0.6 * -np.log(0.6) / 0.4}[kind]
+    hits = 0
+    for _ in range(600):
+        x = draw(4 * n)
+        drawn = np.where(x < truth, 0.4, 0.15)
+        kept = rng.random(x.size) < drawn
+        hits += truth in mean_share(x[kept], drawn[kept]).interval
+    assert stats.binomtest(hits, 600, 0.95).pvalue > 1e-4 or hits / 600 > 0.95
+
+
+def test_a_difference_of_paired_shares_is_that_of_r() -> None:
+    """R's statpsych::ci.prop.ps(.05, 12, 4, 26, 6): 0.2548067 to 0.6251933."""
+    found = mean_sign([1] * 26 + [-1] * 4 + [0] * 18)
+    assert (found.interval.lower, found.interval.upper) == pytest.approx((0.2548067, 0.6251933), abs=1e-7)
+    assert found.value == pytest.approx(22 / 48)
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_intervals_of_a_difference_cover_where_draws_are_unequal(n: int) -> None:
+    rng, hits, truth = np.random.default_rng(3), 0, 0.2 - 0.05
+    for _ in range(1000):
+        signs = rng.choice([1, 0, -1], size=4 * n, p=[0.2, 0.75, 0.05])
+        drawn = np.where(signs != 0, 0.4, 0.2)
+        kept = rng.random(signs.size) < drawn
+        hits += truth in mean_sign(signs[kept], drawn[kept]).interval
+    assert hits / 1000 > 0.93
+
+
+def test_the_bootstrap_of_a_mean_has_the_spread_of_the_closed_form() -> None:
+    x = np.random.default_rng(2).gamma(2.0, size=400)
+    (found,) = bootstrap(x[:, None], lambda means: means)
+    margin = 1.96 * x.std() / len(x) ** 0.5
+    assert found.value == pytest.approx(x.mean())
+    assert (found.interval.upper - found.interval.lower) / 2 == pytest.approx(margin, rel=0.1)
+    assert bootstrap(x[:, None], lambda means: means)[0] == found, "the same draws every time"
+
+
+def test_the_bootstrap_of_a_ratio_covers() -> None:
+    rng, hits = np.random.default_rng(5), 0
+    for _ in range(300):
+        length = rng.integers(5, 30, 80)
+        matches = rng.binomial(length, 0.3)
+        parts = np.column_stack([matches, length])
+        (found,) = bootstrap(parts, lambda means: means[:, :1] / means[:, 1:])
+        hits += 0.3 in found.interval
+    assert stats.binomtest(hits, 300, 0.95).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("bad", [[], [1.2], [float("nan")], [[0.5]]])
+def test_what_is_no_score_is_refused(bad: list[float]) -> None:
+    with pytest.raises(NotEnoughData):
+        mean_share(bad)
+
+
+@pytest.mark.parametrize("drawn", [[0.5], [0.0, 0.5], [0.5, 1.5], [0.5, float("nan")]])
+def test_what_is_no_probability_is_refused(drawn: list[float]) -> None:
+    for estimate in (mean_share, mean_sign):
+        with pytest.raises(NotEnoughData):
+            estimate([0.0, 1.0], drawn)
+    with pytest.raises(NotEnoughData):
+        mean_share([0.3, 1.0], drawn)
+    with pytest.raises(NotEnoughData):
+        bootstrap([[0.1], [0.2]], lambda means: means, drawn)
+
+
+def test_other_signs_are_refused() -> None:
+    with pytest.raises(NotEnoughData, match="-1, 0 or 1"):
+        mean_sign([0.5])
