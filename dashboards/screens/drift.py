@@ -15,14 +15,7 @@ from dashboards.words import NOTHING, count, lasting, moment, p_value, plain, sp
 from monitor.domain.results import DriftVerdict
 from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Finding, Reference
-
-# What a stream can show; one that is not named here is shown without explanation.
-KNOWN_STREAMS = {
-    "image": "The pictures alone: a camera, a crop, another kind of scene.",
-    "prompt": "The questions alone: a campaign, a new client, another language.",
-    "answer": "The answers alone.",
-    "agreement": "How well picture and question go together: pairing, preprocessing.",
-}
+from monitor.streams import STREAMS
 
 
 def page() -> None:
@@ -71,8 +64,8 @@ def stream(
     """One stream: its state, its course, its slices, its reference."""
     reference = references[0]
     st.subheader(f"{plain(reference.stream)} · {plain(reference.model)}", anchor=False)
-    if reference.stream in KNOWN_STREAMS:
-        st.caption(KNOWN_STREAMS[reference.stream])
+    if reference.stream in STREAMS:
+        st.caption(STREAMS[reference.stream].meaning)
     if found:
         latest(found[-1])
         st.caption(persistence(found))

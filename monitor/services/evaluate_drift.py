@@ -11,7 +11,9 @@ from monitor.domain.results import DriftResult, DriftVerdict
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, Window, floor
 from monitor.drift.compare import compare
-from monitor.services.references import ReferenceOptions, make_provisional
+from monitor.services.cold_start import make_provisional
+from monitor.services.field_sketches import sketch_fields
+from monitor.services.references import ReferenceOptions
 from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.store import references as store
 from monitor.store.engine import transaction
@@ -47,15 +49,22 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
     make_provisional(engine, options.reference, tick)
     window = Window.before(tick, options.reference.window)
     with transaction(engine) as connection:
+        references = store.active_references(connection, tick)
+    sketch_fields(engine, options.reference.sketcher(engine), references, window)
+    with transaction(engine) as connection:
         compared = []
-        for reference in store.active_references(connection, tick):
+        for reference in references:
             known = store.baselines(connection, reference.id)
-            for part, sketch in sorted(store.sketches_in(connection, reference, window).items()):
+            for part, current in sorted(store.sketches_in(connection, reference, window).items()):
                 baseline = _baseline(known, part)
-                if baseline is None:
-                    result = _unknown(part, sketch.n)
-                else:
-                    result = compare(reference.fit, baseline.sketch, sketch, baseline.dispersion, level=options.alpha)
+                result = (
+                    _unknown(part, current.sketch.n)
+                    if baseline is None
+                    else compare(
+                        reference.fit, baseline.sketch, current.sketch, baseline.dispersion,
+                        level=options.alpha, hours=current.hours,
+                    )
+                )  # fmt: skip
                 compared.append(_Compared(reference, part, result))
         adjusted = _adjust(compared)
         store.insert_results(

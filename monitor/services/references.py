@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 
 import numpy as np
@@ -18,19 +18,25 @@ from monitor.drift import reference as reference_fit
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.drift.dispersion import estimate
 from monitor.drift.sketch import Sketch
-from monitor.drift.streams import STREAMS
 from monitor.errors import NotEnoughData
-from monitor.services.sketches import SketchService
+from monitor.services.field_sketches import contributions
+from monitor.services.sketches import Placed, SketchService
+from monitor.store import observations
 from monitor.store import references as store
-from monitor.store.embeddings import EmbeddedPrediction
+from monitor.store.embeddings import EmbeddedPrediction, embedder_id
 from monitor.store.engine import transaction
-from monitor.store.references import Baseline, Source
+from monitor.store.observations import ObservedPrediction
+from monitor.store.references import ActiveReference, Baseline, Source
+from monitor.streams import FieldStream, Vector, VectorStream, fingerprint
 
 log = logging.getLogger(__name__)
 
 CHUNK = 5000
 MAX_ROWS = 20_000
-"""A reference rests on at most so many rows, evenly taken from its time: more change nothing but the cost."""
+"""A reference of vectors rests on at most so many rows, evenly taken from its time: more only cost more."""
+
+MAX_OBSERVED = 50_000
+"""One of fields on so many, an equal number from each hour: they are as long as those of current hours, or shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,68 +50,136 @@ class ReferenceOptions:
     slice_dimensions: tuple[str, ...]
     max_slice_values: int
 
-
-def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
-    """Cold start: for each model and embedder without a reference, make one of its first traffic; returns how many.
-
-    Only traffic before `tick` is looked at, so that past ticks are evaluated as they would have been.
-
-    Raises:
-        StoreError: PostgreSQL refused or does not answer.
-    """
-    with transaction(engine) as connection:
-        have = {(one.model, one.embedder_id) for one in store.active_references(connection)}
-        waiting = {
-            source: window
-            for source, first in store.sources(connection, tick).items()
-            if (source.model, source.embedder_id) not in have
-            and (window := _first_traffic(connection, options, source, first, tick))
-        }
-    return sum(make_reference(engine, options, source, window, blessed=False) for source, window in waiting.items())
+    def sketcher(self, engine: Engine) -> SketchService:
+        return SketchService(engine, self.slice_dimensions, self.max_slice_values)
 
 
-def _first_traffic(
-    connection: Connection, options: ReferenceOptions, source: Source, first: datetime, tick: datetime
-) -> Window | None:
-    """The first span of a source's traffic, or all of it where that was a trickle; None while there is not enough."""
-    for end in (first + options.span, tick):
-        window = Window(first, max(first, end))
-        if options.span <= window.length <= tick - first and store.count(connection, source, window) >= options.rows:
-            return window
-    return None
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of a stream when a reference was to be made of it."""
+
+    model: str
+    stream: str
+    reference: ActiveReference | None
+    reason: str = ""
+    """Why there is none."""
 
 
-def make_reference(engine: Engine, options: ReferenceOptions, source: Source, window: Window, *, blessed: bool) -> int:
-    """Make references of a source's traffic in a window, one per stream that has enough rows; returns how many.
+# ---- from vectors ---------------------------------------------------------------------------------------------------
+
+
+def make_of_vectors(
+    engine: Engine,
+    options: ReferenceOptions,
+    source: Source,
+    streams: Sequence[VectorStream],
+    window: Window,
+    *,
+    blessed: bool,
+) -> list[Made]:
+    """Make references of a source's vectors in a window, for each stream that has enough rows.
 
     Writers of sketches wait while what is retained is sketched under the new fits, so that no vector is left out.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
     """
-    sketcher = SketchService(engine, options.slice_dimensions, options.max_slice_values)
-    made = []
+    sketcher = options.sketcher(engine)
     with transaction(engine) as connection:
         store.next_epoch(connection)
-        if not blessed and _has_reference(connection, source):
-            return 0  # another process was faster
-        rows = _thinned(store.embedded(connection, source, window))
+        if not blessed:
+            streams = [one for one in streams if not _has(connection, source, one.name)]  # another process was faster
+        rows = _thinned(store.embedded(connection, source, window)) if streams else []
         sketcher.admit(rows)
-        for stream in STREAMS:
-            try:
-                made.append(_make(connection, sketcher, options, source, stream, window, rows, blessed=blessed))
-            except NotEnoughData as error:
-                log.warning("no reference", extra={"model": source.model, "stream": stream, "reason": str(error)})
-        for chunk in _chunks(store.embedded(connection, source)):
-            sketcher.admit(chunk)
-            for reference in made:
-                store.add_sketches(connection, reference.id, sketcher.sketch(reference, chunk))
-    return len(made)
+        made = []
+        for stream in streams:
+            chosen = [(row, vector) for row in rows if (vector := stream.vector(row.vectors)) is not None]
+            made.append(_make(connection, sketcher, options, source, stream.name, window, chosen, blessed=blessed))
+        sketch_retained(connection, sketcher, source, [one.reference for one in made if one.reference])
+    return made
 
 
-def _has_reference(connection: Connection, source: Source) -> bool:
+def sketch_retained(
+    connection: Connection, sketcher: SketchService, source: Source, references: Sequence[ActiveReference]
+) -> None:
+    """Sketch all retained vectors of a source under references that hold no sketch of them."""
+    if not references:
+        return
+    for chunk in _chunks(store.embedded(connection, source)):
+        sketcher.admit(chunk)
+        for reference in references:
+            store.add_sketches(connection, reference.id, sketcher.sketch(reference, chunk))
+
+
+# ---- from fields ----------------------------------------------------------------------------------------------------
+
+
+def make_of_fields(
+    engine: Engine,
+    options: ReferenceOptions,
+    model: str,
+    streams: Sequence[FieldStream],
+    window: Window,
+    *,
+    blessed: bool,
+) -> list[Made]:
+    """Make references of what a model's stored predictions say of themselves in a window.
+
+    Hours are sketched under them when a tick compares them; see `monitor.services.field_sketches`.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    sketcher = options.sketcher(engine)
+    with transaction(engine) as connection:
+        store.next_epoch(connection)
+        sources = {one.name: _source_of(connection, model, one) for one in streams}
+        if not blessed:
+            streams = [one for one in streams if not _has(connection, sources[one.name], one.name)]
+        rows = _observed(connection, model, window) if streams else []
+        sketcher.admit(rows)
+        made = []
+        for stream in streams:
+            categories = _categories(stream, rows, options)
+            chosen = contributions(stream.name, rows, categories)
+            made.append(
+                _make(
+                    connection, sketcher, options, sources[stream.name], stream.name, window, chosen,
+                    blessed=blessed, categories=categories,
+                )
+            )  # fmt: skip
+    return made
+
+
+def _source_of(connection: Connection, model: str, stream: FieldStream) -> Source:
+    name = fingerprint(stream)
+    number = embedder_id(connection, name, stream.dimension, {"features": list(stream.features)})
+    return Source(model, number, name)
+
+
+def _observed(connection: Connection, model: str, window: Window) -> list[ObservedPrediction]:
+    hours = sorted(observations.counted(connection, window, model).items())
+    most = min(observations.MOST_ROWS, MAX_OBSERVED // max(len(hours), 1))
+    rows = [row for (_, hour), n in hours for row in observations.sample(connection, model, hour, n, most)]
+    return [row for row in rows if window.start <= row.ts < window.end]
+
+
+def _categories(stream: FieldStream, rows: Sequence[ObservedPrediction], options: ReferenceOptions) -> tuple[str, ...]:
+    """What a mix counts by name: chosen on the windows that fit, for the others must be a fair sample of it."""
+    having = [row for row in rows if stream.vector(row.observed, ()) is not None]
+    numbers = _numbers(having, options)
+    if np.unique(numbers).size < 2:
+        return ()
+    fits = np.isin(numbers, reference_fit.fitting_windows(numbers))
+    return stream.learn([row.observed for row, is_fit in zip(having, fits.tolist(), strict=True) if is_fit])
+
+
+# ---- both -----------------------------------------------------------------------------------------------------------
+
+
+def _has(connection: Connection, source: Source, stream: str) -> bool:
     return any(
-        (one.model, one.embedder_id) == (source.model, source.embedder_id)
+        (one.model, one.embedder_id, one.stream) == (source.model, source.embedder_id, stream)
         for one in store.active_references(connection)
     )
 
@@ -117,32 +191,50 @@ def _make(
     source: Source,
     stream: str,
     window: Window,
-    rows: Sequence[EmbeddedPrediction],
+    rows: Sequence[tuple[Placed, Vector]],
     *,
     blessed: bool,
-) -> store.ActiveReference:
-    chosen = [(row, vector) for row in rows if (vector := STREAMS[stream](row.vectors)) is not None]
-    if not chosen:
-        raise NotEnoughData(f"no prediction has what the {stream} stream needs")
-    hours = int(options.window.total_seconds()) // 3600
-    numbers = np.array([int(row.ts.timestamp()) // 3600 // hours for row, _ in chosen])
-    vectors = np.stack([vector for _, vector in chosen])
-    built = reference_fit.build(vectors, numbers, source.fingerprint)
-    calibrates = np.isin(numbers, built.calibration_windows)
+    categories: tuple[str, ...] = (),
+) -> Made:
+    try:
+        built, baselines = _build(sketcher, options, source, rows)
+    except NotEnoughData as error:
+        log.warning("no reference", extra={"model": source.model, "stream": stream, "reason": str(error)})
+        return Made(source.model, stream, None, str(error))
+    made = store.insert_reference(
+        connection, source, stream, built.fit, window, len(rows), blessed=blessed, categories=categories
+    )
+    store.insert_baselines(connection, made.id, baselines)
+    return Made(source.model, stream, made)
+
+
+def _build(
+    sketcher: SketchService, options: ReferenceOptions, source: Source, rows: Sequence[tuple[Placed, Vector]]
+) -> tuple[reference_fit.Reference, dict[Slice, Baseline]]:
+    """The reference, and what each slice with enough rows looks like in its calibration windows."""
+    if not rows:
+        raise NotEnoughData("no prediction has what the stream needs")
+    numbers = _numbers([row for row, _ in rows], options)
+    hours = np.array([int(row.ts.timestamp()) // 3600 for row, _ in rows])
+    vectors = np.stack([vector for _, vector in rows])
+    built = reference_fit.build(vectors, numbers, source.fingerprint, hours=hours)
     parts: dict[Slice, list[int]] = defaultdict(list)
-    for index in np.flatnonzero(calibrates).tolist():
-        for part in sketcher.slices_of(chosen[index][0]):
+    for index in np.flatnonzero(np.isin(numbers, built.calibration_windows)).tolist():
+        for part in sketcher.slices_of(rows[index][0]):
             parts[part].append(index)
     baselines = {ALL_TRAFFIC: Baseline(built.baseline, built.dispersion)}
     for part, members in parts.items():
         if part != ALL_TRAFFIC and len(members) >= MIN_REFERENCE:
             features = built.fit.features(vectors[members])
-            baselines[part] = Baseline(
-                Sketch.of_features(features, built.fit), estimate(features, numbers[members], built.fit)
-            )
-    made = store.insert_reference(connection, source, stream, built.fit, window, len(chosen), blessed=blessed)
-    store.insert_baselines(connection, made.id, baselines)
-    return made
+            dispersion = estimate(features, numbers[members], built.fit, hours=hours[members])
+            baselines[part] = Baseline(Sketch.of_features(features, built.fit), dispersion)
+    return built, baselines
+
+
+def _numbers(rows: Sequence[Placed], options: ReferenceOptions) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The window in which each row lies."""
+    hours = int(options.window.total_seconds()) // 3600
+    return np.array([int(row.ts.timestamp()) // 3600 // hours for row in rows], dtype=np.int64)
 
 
 def _thinned(rows: Iterable[EmbeddedPrediction]) -> list[EmbeddedPrediction]:

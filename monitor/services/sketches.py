@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -12,13 +13,31 @@ from sqlalchemy import Connection, Engine
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, floor
 from monitor.drift.sketch import Sketch
-from monitor.drift.streams import STREAMS
 from monitor.store import references
 from monitor.store.embeddings import EmbeddedPrediction
 from monitor.store.references import ActiveReference
 from monitor.store.slice_values import SliceValues
+from monitor.streams import VECTOR_STREAMS, Vector
 
 NONE_YET = -1
+Cells = dict[tuple[Slice, datetime], Sketch]
+"""By slice and hour."""
+
+
+class Placed(Protocol):
+    """Something of a prediction, and where it counts."""
+
+    @property
+    def ts(self) -> datetime: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def variant(self) -> str: ...
+
+    @property
+    def slices(self) -> Mapping[str, str]: ...
 
 
 class SketchService:
@@ -43,34 +62,39 @@ class SketchService:
         for reference in self._references:
             references.add_sketches(connection, reference.id, self.sketch(reference, rows))
 
-    def admit(self, rows: Sequence[EmbeddedPrediction]) -> None:
+    def admit(self, rows: Sequence[Placed]) -> None:
         """Take up slice values never seen, before these rows are sketched; in a transaction of its own."""
         self._slices.admit(self._engine, [dict(row.slices) for row in rows])
 
-    def sketch(
-        self, reference: ActiveReference, rows: Sequence[EmbeddedPrediction]
-    ) -> dict[tuple[Slice, datetime], Sketch]:
+    def sketch(self, reference: ActiveReference, rows: Sequence[EmbeddedPrediction]) -> Cells:
         """The rows' sketches under a reference, by slice and hour; rows of other models or embedders are left out."""
-        vector_of = STREAMS[reference.stream]
+        stream = VECTOR_STREAMS.get(reference.stream)
+        if stream is None:
+            return {}
         chosen = [
             (row, vector)
             for row in rows
             if row.model == reference.model
             and row.embedder_id == reference.embedder_id
-            and (vector := vector_of(row.vectors)) is not None
+            and (vector := stream.vector(row.vectors)) is not None
         ]
-        if not chosen:
+        if chosen:
+            reference.fit.demand(chosen[0][0].fingerprint)
+        return self.cells(reference, chosen)
+
+    def cells(self, reference: ActiveReference, rows: Sequence[tuple[Placed, Vector]]) -> Cells:
+        """Sketches under a reference of the vectors that rows contribute to its stream."""
+        if not rows:
             return {}
-        reference.fit.demand(chosen[0][0].fingerprint)
-        features = reference.fit.features(np.stack([vector for _, vector in chosen]))
-        cells: dict[tuple[Slice, datetime], list[int]] = defaultdict(list)
-        for index, (row, _) in enumerate(chosen):
+        features = reference.fit.features(np.stack([vector for _, vector in rows]))
+        members: dict[tuple[Slice, datetime], list[int]] = defaultdict(list)
+        for index, (row, _) in enumerate(rows):
             hour = floor(row.ts, HOUR)
             for part in self.slices_of(row):
-                cells[part, hour].append(index)
-        return {cell: Sketch.of_features(features[members], reference.fit) for cell, members in cells.items()}
+                members[part, hour].append(index)
+        return {cell: Sketch.of_features(features[found], reference.fit) for cell, found in members.items()}
 
-    def slices_of(self, row: EmbeddedPrediction) -> list[Slice]:
+    def slices_of(self, row: Placed) -> list[Slice]:
         """All traffic, what the model calls itself, and the slices that are configured."""
         own = [Slice("variant", row.variant), Slice("version", row.version)]
         configured = [Slice(*pair) for pair in self._slices.of(dict(row.slices))]

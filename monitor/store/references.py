@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ _SKETCH_COLUMNS = (
 )  # fmt: skip
 _SKETCH_KEY = "reference_id, dimension, value, hour"
 _FETCH = 2000
+_REFERENCE = "id, model, stream, embedder_id, fit, blessed, categories"
+_RIVALS = "model = :model AND stream = :stream AND embedder_id = :embedder AND active"
+
+_fit = lru_cache(maxsize=64)(Fit.from_bytes)
+_dispersion = lru_cache(maxsize=1024)(Dispersion.from_bytes)
+"""Both never change, and every tick reads all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class ActiveReference:
     embedder_id: int
     fit: Fit
     blessed: bool
+    categories: tuple[str, ...]
+    """What a mix counts by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,16 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSketch:
+    """A slice in a window, and how many of its rows came in each hour (whole hours since the epoch)."""
+
+    sketch: Sketch
+    hours: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """Vectors of one model under one embedder: what a reference can be made of."""
+    """Vectors of one model under one embedder, or what a stream of fields makes of it: what a reference is made of."""
 
     model: str
     embedder_id: int
@@ -71,38 +88,55 @@ def active_references(connection: Connection, until: datetime | None = None) -> 
     """The references of now; with `until`, without those that rest on later traffic."""
     rows = connection.execute(
         text(
-            "SELECT id, model, stream, embedder_id, fit, blessed FROM drift_references "
+            f"SELECT {_REFERENCE} FROM drift_references "
             "WHERE active AND (CAST(:until AS timestamptz) IS NULL OR window_end <= :until) ORDER BY id"
         ),
         {"until": until},
     )
-    return [
-        ActiveReference(row.id, row.model, row.stream, row.embedder_id, Fit.from_bytes(bytes(row.fit)), row.blessed)
-        for row in rows
-    ]
+    return [_reference(row) for row in rows]
+
+
+def reference(connection: Connection, reference_id: int) -> ActiveReference | None:
+    """A reference, whether it is active or not."""
+    query = text(f"SELECT {_REFERENCE} FROM drift_references WHERE id = :id")
+    row = connection.execute(query, {"id": reference_id}).one_or_none()
+    return None if row is None else _reference(row)
+
+
+def activate(connection: Connection, chosen: ActiveReference) -> None:
+    """Make a reference the active one of its stream and embedder."""
+    key = {"model": chosen.model, "stream": chosen.stream, "embedder": chosen.embedder_id}
+    connection.execute(text(f"UPDATE drift_references SET active = false WHERE {_RIVALS}"), key)
+    connection.execute(text("UPDATE drift_references SET active = true WHERE id = :id"), {"id": chosen.id})
 
 
 def insert_reference(
-    connection: Connection, source: Source, stream: str, fit: Fit, window: Window, rows: int, *, blessed: bool
+    connection: Connection,
+    source: Source,
+    stream: str,
+    fit: Fit,
+    window: Window,
+    rows: int,
+    *,
+    blessed: bool,
+    categories: Sequence[str] = (),
 ) -> ActiveReference:
     """Store a reference and make it the active one of its stream."""
     key = {"model": source.model, "stream": stream, "embedder": source.embedder_id}
-    connection.execute(
-        text(
-            "UPDATE drift_references SET active = false "
-            "WHERE model = :model AND stream = :stream AND embedder_id = :embedder AND active"
-        ),
-        key,
-    )
+    connection.execute(text(f"UPDATE drift_references SET active = false WHERE {_RIVALS}"), key)
     found = connection.execute(
         text(
             "INSERT INTO drift_references "
-            "(model, stream, embedder_id, blessed, active, window_start, window_end, rows, fit) "
-            "VALUES (:model, :stream, :embedder, :blessed, true, :start, :end, :rows, :fit) RETURNING id"
+            "(model, stream, embedder_id, blessed, active, window_start, window_end, rows, fit, categories) "
+            "VALUES (:model, :stream, :embedder, :blessed, true, :start, :end, :rows, :fit, :categories) "
+            f"RETURNING {_REFERENCE}"
         ),
-        {**key, "blessed": blessed, "start": window.start, "end": window.end, "rows": rows, "fit": fit.to_bytes()},
-    )
-    return ActiveReference(int(found.scalar_one()), source.model, stream, source.embedder_id, fit, blessed)
+        {
+            **key, "blessed": blessed, "start": window.start, "end": window.end, "rows": rows, "fit": fit.to_bytes(),
+            "categories": list(categories) or None,
+        },
+    )  # fmt: skip
+    return _reference(found.one())
 
 
 def insert_baselines(connection: Connection, reference_id: int, baselines: Mapping[Slice, Baseline]) -> None:
@@ -128,7 +162,7 @@ def baselines(connection: Connection, reference_id: int) -> dict[Slice, Baseline
     )
     return {
         Slice(row.dimension, row.value): Baseline(
-            Sketch.from_bytes(bytes(row.baseline)), Dispersion.from_bytes(bytes(row.dispersion))
+            Sketch.from_bytes(bytes(row.baseline)), _dispersion(bytes(row.dispersion))
         )
         for row in rows
     }
@@ -149,34 +183,53 @@ def add_sketches(connection: Connection, reference_id: int, sketches: Mapping[tu
     )
 
 
-def sketches_in(connection: Connection, reference: ActiveReference, window: Window) -> dict[Slice, Sketch]:
+def sketches_in(connection: Connection, reference: ActiveReference, window: Window) -> dict[Slice, WindowSketch]:
     """The merged sketch of every slice over whole hours of the window."""
     rows = connection.execute(
         text(
-            "SELECT dimension, value, n, sums FROM embedding_sketches "
-            "WHERE reference_id = :id AND hour >= :start AND hour < :end"
+            "SELECT dimension, value, hour, n, sums FROM embedding_sketches "
+            "WHERE reference_id = :id AND hour >= :start AND hour < :end AND n > 0"
         ),
         {"id": reference.id, "start": window.start, "end": window.end},
     )
-    merged: dict[Slice, Sketch] = {}
+    merged: dict[Slice, WindowSketch] = {}
     for row in rows:
-        part = Slice(row.dimension, row.value)
+        part, hour = Slice(row.dimension, row.value), int(row.hour.timestamp()) // 3600
         one = Sketch(reference.fit.id, row.n, np.array(row.sums, dtype=np.int64))
-        merged[part] = merge(merged[part], one) if part in merged else one
+        known = merged.get(part)
+        merged[part] = WindowSketch(
+            merge(known.sketch, one) if known else one, {**(known.hours if known else {}), hour: row.n}
+        )
     return merged
 
 
-def sources(connection: Connection, until: datetime) -> dict[Source, datetime]:
-    """Every (model, embedder) that has vectors before `until`, with the time of its first."""
+def sources(connection: Connection, window: Window) -> dict[Source, set[str]]:
+    """Every model and embedder that have vectors of live traffic in the window, with the kinds of these."""
     rows = connection.execute(
         text(
-            "SELECT p.model, e.embedder_id, d.fingerprint, min(e.ts) AS first "
+            "SELECT DISTINCT p.model, e.embedder_id, d.fingerprint, e.kind "
             "FROM embeddings e JOIN predictions p USING (ts, request_id) JOIN embedders d ON d.id = e.embedder_id "
-            "WHERE e.ts < :until AND p.replay IS NULL GROUP BY 1, 2, 3"
+            "WHERE e.ts >= :start AND e.ts < :end AND p.replay IS NULL ORDER BY 1, 2"
         ),
-        {"until": until},
+        {"start": window.start, "end": window.end},
     )
-    return {Source(row.model, row.embedder_id, row.fingerprint): row.first for row in rows}
+    found: dict[Source, set[str]] = {}
+    for row in rows:
+        found.setdefault(Source(row.model, row.embedder_id, row.fingerprint), set()).add(row.kind)
+    return found
+
+
+def first_vector(connection: Connection, source: Source, until: datetime) -> datetime | None:
+    """When the first prediction of live traffic came that has vectors of this source."""
+    row = connection.execute(
+        text(
+            "SELECT e.ts FROM embeddings e JOIN predictions p USING (ts, request_id) "
+            "WHERE e.embedder_id = :embedder AND p.model = :model AND e.ts < :until AND p.replay IS NULL "
+            "ORDER BY e.ts LIMIT 1"
+        ),
+        {"embedder": source.embedder_id, "model": source.model, "until": until},
+    ).one_or_none()
+    return None if row is None else row.ts
 
 
 def count(connection: Connection, source: Source, window: Window) -> int:
@@ -220,6 +273,12 @@ def insert_results(connection: Connection, results: Iterable[Mapping[str, Any]])
             ),
             rows,
         )
+
+
+def _reference(row: Any) -> ActiveReference:
+    return ActiveReference(
+        row.id, row.model, row.stream, row.embedder_id, _fit(bytes(row.fit)), row.blessed, tuple(row.categories or ())
+    )
 
 
 def _by_prediction(rows: Iterable[Any], source: Source) -> Iterator[EmbeddedPrediction]:

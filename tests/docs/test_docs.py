@@ -11,12 +11,12 @@ import pytest
 
 from monitor.domain.events import Rejection
 from monitor.drift import DETECTORS
-from monitor.drift.streams import STREAMS
 from monitor.embedding.refusals import Refusal
 from monitor.formats import FORMATS
 from monitor.mapping.transforms import TRANSFORMS
 from monitor.notify import CHANNELS
 from monitor.sli import SLIS
+from monitor.streams import STREAMS
 from monitor.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,6 +20,7 @@ from monitor.drift.sketch import sketch
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
@@ -36,6 +37,8 @@ OPTIONS = DriftOptions(
 DIMENSION = 16
 PER_HOUR = 80
 PARTITION = Partition("c", "t", "22222222-2222-2222-2222-222222222222", 0)
+WATCHED = ("agreement", "image", "metadata", "prompt")
+"""What this traffic lets be watched: it has no texts, no answers and no confidence."""
 Rows = Callable[..., list[Any]]
 
 
@@ -68,7 +71,7 @@ class Traffic:
             limits=Limits(1 << 20, timedelta(minutes=5), timedelta(days=30)),
             slice_dimensions=("device",),
             max_slice_values=10,
-            label_rate=0.0,
+            labels=LabelDesign(),
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
         )
@@ -126,7 +129,7 @@ def test_a_provisional_reference_is_made_of_the_first_traffic_and_says_so(
     traffic.hours(0, 40)
     evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
     found = rows("SELECT stream, blessed, active, rows, window_end FROM drift_references ORDER BY 1")
-    assert found == [(stream, False, True, 32 * PER_HOUR, START + SPAN) for stream in ("agreement", "image", "prompt")]
+    assert found == [(stream, False, True, 32 * PER_HOUR, START + SPAN) for stream in WATCHED]
 
 
 def test_sketches_are_the_same_whether_vectors_came_before_or_after_the_reference(
@@ -137,14 +140,14 @@ def test_sketches_are_the_same_whether_vectors_came_before_or_after_the_referenc
     traffic.hours(36, 40)
     with engine.connect() as connection:
         [reference] = [one for one in references.active_references(connection) if one.stream == "image"]
-        [source] = references.sources(connection, START + 99 * HOUR)
+        [source] = references.sources(connection, Window(START, START + 99 * HOUR))
         everything = list(references.embedded(connection, source))
         found = references.sketches_in(connection, reference, Window(START, START + 99 * HOUR))
     vectors = np.stack([row.vectors["image"] for row in everything])
     assert len(everything) == 40 * PER_HOUR
-    assert found[ALL_TRAFFIC] == sketch(vectors, reference.fit)
+    assert found[ALL_TRAFFIC].sketch == sketch(vectors, reference.fit)
     of_device = vectors[[row.slices["device"] == "cam-1" for row in everything]]
-    assert found[Slice("device", "cam-1")] == sketch(of_device, reference.fit)
+    assert found[Slice("device", "cam-1")].sketch == sketch(of_device, reference.fit)
 
 
 def test_a_shift_of_one_device_is_found_in_its_stream_and_slice_and_nowhere_else(
@@ -204,7 +207,5 @@ def test_replicas_make_a_reference_once(engine: Engine, traffic: Traffic, rows: 
         thread.start()
     for thread in threads:
         thread.join()
-    assert rows("SELECT stream, active FROM drift_references ORDER BY 1") == [
-        ("agreement", True), ("image", True), ("prompt", True),
-    ]  # fmt: skip
-    assert rows("SELECT n FROM drift_results WHERE dimension = ''") == [2 * PER_HOUR] * 3
+    assert rows("SELECT stream, active FROM drift_references ORDER BY 1") == [(stream, True) for stream in WATCHED]
+    assert rows("SELECT n FROM drift_results WHERE dimension = ''") == [2 * PER_HOUR] * len(WATCHED)

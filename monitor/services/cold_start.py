@@ -1,0 +1,88 @@
+"""Cold start: before anybody blesses traffic, references are made of the first that came, and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from monitor.domain.window import DAY, HOUR, Window, floor
+from monitor.drift.compare import MIN_REFERENCE
+from monitor.services.field_sketches import contributions
+from monitor.services.references import Made, ReferenceOptions, make_of_fields, make_of_vectors
+from monitor.store import observations
+from monitor.store import references as store
+from monitor.store.engine import transaction
+from monitor.streams import FIELD_STREAMS, fingerprint, vector_streams
+
+
+def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
+    """Cold start: for what comes now and has no reference, make one of its first traffic; returns how many.
+
+    Where some streams of a model have one and others do not, because they came later or could not be fitted, it is
+    tried again at midnight (UTC), of the newest traffic. Only traffic before `tick` is looked at, so that past ticks
+    are evaluated as they would have been.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    return _provisional_of_vectors(engine, options, tick) + _provisional_of_fields(engine, options, tick)
+
+
+def _provisional_of_vectors(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
+    jobs = []
+    with transaction(engine) as connection:
+        have = {(one.model, one.embedder_id, one.stream) for one in store.active_references(connection)}
+        for source, kinds in store.sources(connection, Window.before(tick, HOUR)).items():
+            able = [one for one in vector_streams(source.fingerprint) if kinds.issuperset(one.kinds)]
+            missing = [one for one in able if (source.model, source.embedder_id, one.name) not in have]
+            if missing and (len(missing) == len(able) or _is_midnight(tick)):
+                first = store.first_vector(connection, source, tick)
+                for window in _candidates(options, first, tick, newest=len(missing) < len(able)):
+                    if store.count(connection, source, window) >= options.rows:
+                        jobs.append((source, missing, window))
+                        break
+    made = [
+        make_of_vectors(engine, options, source, streams, window, blessed=False) for source, streams, window in jobs
+    ]
+    return _count(one for several in made for one in several)
+
+
+def _provisional_of_fields(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
+    jobs = []
+    with transaction(engine) as connection:
+        have = {(one.model, one.fit.fingerprint) for one in store.active_references(connection)}
+        for (model, hour), rows in observations.counted(connection, Window.before(tick, HOUR)).items():
+            missing = [one for one in FIELD_STREAMS.values() if (model, fingerprint(one)) not in have]
+            is_new = len(missing) == len(FIELD_STREAMS)
+            if not missing or not (is_new or _is_midnight(tick)):
+                continue
+            look = observations.sample(connection, model, hour, rows, MIN_REFERENCE)
+            able = [one for one in missing if contributions(one.name, look, ())]
+            first = observations.first_prediction(connection, model, tick)
+            for window in _candidates(options, first, tick, newest=not is_new):
+                if able and sum(observations.counted(connection, window, model).values()) >= options.rows:
+                    jobs.append((model, able, window))
+                    break
+    return sum(
+        _count(make_of_fields(engine, options, model, streams, window, blessed=False))
+        for model, streams, window in jobs
+    )
+
+
+def _candidates(options: ReferenceOptions, first: datetime | None, tick: datetime, *, newest: bool) -> list[Window]:
+    """The first span of traffic, or all of it where that was a trickle; of what came later, the newest span."""
+    if first is None or tick - first < options.span:
+        return []
+    if newest:
+        return [Window.before(tick, options.span)]
+    return [Window(first, first + options.span), Window(first, tick)]
+
+
+def _is_midnight(tick: datetime) -> bool:
+    return tick == floor(tick, DAY)
+
+
+def _count(made: Iterable[Made]) -> int:
+    return sum(one.reference is not None for one in made)
