@@ -10,7 +10,7 @@ import numpy as np
 
 from demo.traffic import Case
 from monitor.domain.events import Annotator, Label, Prediction
-from monitor.sampling import LABEL_KEY, selected
+from monitor.sampling import LabelPlan
 
 PEOPLE: Final = ("amara", "bo", "chidi")
 MEAN_DELAY: Final = timedelta(hours=1)
@@ -21,12 +21,12 @@ class Labellers:
     """Label the answers that Snellen's sampler draws (a hash of the request id), each after an exponential delay.
 
     Args:
-        rate: the setting `labels.sample_rate`.
+        plan: how the settings `labels.*` say that answers are drawn.
         seed: of delays, people and their errors.
     """
 
-    def __init__(self, rate: float, *, seed: int = 0, mean_delay: timedelta = MEAN_DELAY) -> None:
-        self._rate = rate
+    def __init__(self, plan: LabelPlan, *, seed: int = 0, mean_delay: timedelta = MEAN_DELAY) -> None:
+        self._plan = plan
         self._rng = np.random.default_rng([seed, 2])
         self._mean_delay = mean_delay
         self._waiting: list[tuple[datetime, str, Label]] = []
@@ -38,7 +38,8 @@ class Labellers:
 
     def look_at(self, case: Case, prediction: Prediction) -> None:
         """Put an answer into the queue, if it was drawn."""
-        if prediction.status != "ok" or not selected(case.request_id, self._rate, LABEL_KEY):
+        draw = self._plan.draw(case.request_id, prediction.slices, prediction.output.confidence)
+        if prediction.status != "ok" or not draw.drawn:
             return
         at = prediction.ts + self._mean_delay * float(self._rng.exponential())
         person = PEOPLE[self._rng.integers(len(PEOPLE))]

@@ -20,8 +20,8 @@ from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
-from monitor.sampling import StoredShare
 from monitor.services.deliver import Delivery
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.erase import EraseService
 from monitor.services.evaluate_drift import DriftOptions
@@ -182,12 +182,18 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         limits=limits(settings),
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
-        label_rate=settings.labels.sample_rate,
+        labels=label_design(settings),
         store_rate=ingest.store_rate,
         pair_patience=ingest.pair_patience,
         privacy=make_privacy(settings),
     )
     return IngestService(store.engine, options, _sketches(settings, store).update)
+
+
+def label_design(settings: Settings) -> LabelDesign:
+    """How answers are drawn for labelling until a stored plan says otherwise."""
+    labels = settings.labels
+    return LabelDesign(labels.sample_rate, labels.uncertainty_boost, labels.annotators, labels.overlap)
 
 
 def make_eraser(settings: Settings, store: Store) -> EraseService:
@@ -213,7 +219,8 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
         decoders=decoders(settings),
         limits=limits(settings),
         sample_rate=settings.embedder.sample_rate,
-        share=StoredShare(settings.ingest.store_rate, settings.labels.sample_rate),
+        store_rate=settings.ingest.store_rate,
+        labels=label_design(settings),
         pair_patience=settings.ingest.pair_patience,
         privacy=make_privacy(settings),
     )
@@ -237,7 +244,7 @@ def make_embedder(settings: Settings) -> Embedder:
     )
     fetches = bool(embedder.image_hosts or embedder.image_buckets)  # and waits for others, not for our cores
     openers = max(embedder.threads, embedder.image_requests) if fetches else embedder.threads
-    return Embedder(encoder, make_image_opener(settings), threads=openers)
+    return Embedder(encoder, make_image_opener(settings).open, threads=openers)
 
 
 def make_image_opener(settings: Settings) -> ImageOpener:

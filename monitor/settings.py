@@ -259,7 +259,23 @@ class Privacy(Strict, frozen=True):
 
 class Labels(Strict, frozen=True):
     sample_rate: Rate = 0.1
-    """Share of predictions drawn for labelling. Set 1 when all are labelled, or when you draw them at random."""
+    """Share of predictions drawn for labelling, at least. Set 1 when all are labelled, or when you draw them at random.
+    With a `daily_budget` it holds until the first plan is made."""
+    uncertainty_boost: Annotated[float, Field(ge=1, le=100)] = 2.0
+    """How much more often an answer that is as likely wrong as right is drawn than one that is sure; 1: not at all."""
+    daily_budget: Positive | None = None
+    """Labels that people can give a day. Rates then follow the traffic so that no more is asked of them; none: they
+    are those of `sample_rate`."""
+    slice_minimum: Annotated[int, Field(ge=0)] = 20
+    """With a `daily_budget`: draws a day that every value of `ingest.slice_dimensions` gets, where the budget allows."""
+    annotators: Annotated[int, Field(ge=1, le=10)] = 1
+    """How many people answer each task."""
+    overlap: Rate = 0.1
+    """Share of the tasks that at least two people answer, so that their agreement is known."""
+    lease: timedelta = timedelta(minutes=15)
+    """How long a task stays with whoever took it, before others are offered it."""
+    lifetime: Annotated[timedelta, AfterValidator(_whole_day)] = timedelta(days=14)
+    """Tasks that nobody answered for so long expire: they leave the queue and the backlog."""
 
 
 class Drift(Strict, frozen=True):

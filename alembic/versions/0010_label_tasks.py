@@ -55,6 +55,8 @@ def upgrade() -> None:
     )
     for column in _task_columns():
         op.add_column("label_tasks", column, if_not_exists=True)
+    adjudicates = sa.Column("adjudicates", sa.Boolean(), nullable=False, server_default=sa.text("false"))
+    op.add_column("labels", adjudicates, if_not_exists=True)
     op.add_column(
         "verdicts",
         sa.Column("in_base", sa.Boolean(), nullable=False, server_default=sa.text("true")),
@@ -79,6 +81,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("verdicts", "in_base")
+    op.drop_column("labels", "adjudicates")
     for column in reversed(_task_columns()):
         op.drop_column("label_tasks", column.name)  # its indexes go with them
     op.drop_table("sampling_plans")

@@ -142,6 +142,8 @@ class Label(_Event, frozen=True, tag_field="schema", tag="label/v1"):
     answers: tuple[str, ...] = ()
     rating: Annotated[float, Meta(ge=0, le=100)] | None = None
     safety_violation: bool | None = None
+    adjudicates: bool = False
+    """Settles a dispute between annotators: it decides, whatever they said."""
     correction: str | None = None
     comment: str | None = None
     extra: Extra = {}

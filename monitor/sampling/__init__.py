@@ -1,6 +1,16 @@
-"""Which prediction is embedded or labelled, and with which probability."""
+"""Which prediction is stored, embedded or labelled, and with which probability."""
 
 from monitor.sampling.hashing import selected, uniform
-from monitor.sampling.stored_share import EVERYTHING, LABEL_KEY, StoredShare
+from monitor.sampling.label_plan import LABEL_KEY, Draw, LabelPlan, LabelPlans, annotators_needed
+from monitor.sampling.stored_share import StoredShare
 
-__all__ = ["EVERYTHING", "LABEL_KEY", "StoredShare", "selected", "uniform"]
+__all__ = [
+    "LABEL_KEY",
+    "Draw",
+    "LabelPlan",
+    "LabelPlans",
+    "StoredShare",
+    "annotators_needed",
+    "selected",
+    "uniform",
+]

@@ -13,7 +13,8 @@ from monitor.domain.records import Batch
 from monitor.embedding.embedder import Embedder
 from monitor.errors import TooManyDays
 from monitor.formats import Decoder
-from monitor.sampling import EVERYTHING, StoredShare, selected
+from monitor.sampling import selected
+from monitor.services.draw_labels import NO_LABELS, LabelDesign, LabelSampler
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
 from monitor.services.replay_marks import ReplayMarks
@@ -42,8 +43,9 @@ class EmbedOptions:
     """How long one side of a call that is logged in two records waits for the other."""
     privacy: Privacy
     """Vectors are made of what came; their slices, and halves that wait, are redacted."""
-    share: StoredShare = EVERYTHING
-    """What the ingest group stores: vectors of anything else would belong to nothing."""
+    store_rate: float = 1.0
+    labels: LabelDesign = NO_LABELS
+    """As the ingest group's: vectors of what it does not store would belong to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class EmbedService:
         self._options = options
         self._sketch = sketch
         self._days = DayPartitions(engine)
+        self._sampler = LabelSampler(engine, options.labels, options.store_rate)
         self._replays = ReplayMarks(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
 
@@ -89,6 +92,7 @@ class EmbedService:
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
         batch = self._replays.checked(batch)
+        self._sampler.refresh(now)
         sorted_out = triage(batch.records, self._options.decoders, self._options.limits, now)
         meeting = self._pairing.meet(sorted_out)
         arrived = [one.arrival for one in sorted_out.predictions.values()]
@@ -119,8 +123,10 @@ class EmbedService:
     def _is_chosen(self, arrival: Arrival) -> bool:
         """Is it drawn for embedding, and stored?"""
         request_id = arrival.event.request_id
-        is_stored = arrival.replay is not None or self._options.share.holds(request_id)
-        return is_stored and selected(request_id, self._options.sample_rate, EMBED_KEY)
+        if not selected(request_id, self._options.sample_rate, EMBED_KEY):
+            return False
+        redacted = self._options.privacy.redactor.prediction
+        return arrival.replay is not None or self._sampler.is_stored(redacted(arrival.event))
 
     def _store(
         self, connection: Connection, chosen: list[Arrival], vectors: list[dict[str, Vector]]

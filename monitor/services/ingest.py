@@ -13,8 +13,8 @@ from monitor.domain.events import Rejection
 from monitor.domain.records import Batch, Record
 from monitor.errors import StoreUnavailable, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
-from monitor.sampling import LABEL_KEY, StoredShare, selected
 from monitor.services.carried import Embedders, Unpacked, unpack
+from monitor.services.draw_labels import LabelDesign, LabelSampler
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
 from monitor.services.replay_marks import ReplayMarks
@@ -40,7 +40,7 @@ class IngestOptions:
     limits: Limits
     slice_dimensions: tuple[str, ...]
     max_slice_values: int
-    label_rate: float
+    labels: LabelDesign
     pair_patience: timedelta
     """How long one side of a call that is logged in two records waits for the other, before it counts as lost."""
     privacy: Privacy
@@ -78,7 +78,7 @@ class IngestService:
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
         self._replays = ReplayMarks(engine)
-        self._share = StoredShare(options.store_rate, options.label_rate)
+        self._sampler = LabelSampler(engine, options.labels, options.store_rate)
 
     def read(self, batch: Batch, now: datetime) -> Read:
         """Decode and check the batch's records: all that can be done while the batch before is being stored."""
@@ -94,6 +94,7 @@ class IngestService:
             Fenced: another consumer owns a partition; nothing was stored.
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
+        self._sampler.refresh(now)
         checked = self._replays.checked(batch)
         if checked is not batch:
             batch, read = checked, None
@@ -192,16 +193,10 @@ class IngestService:
     def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> set[str]:
         """All of them count; returns the ids of those that were stored."""
         rollups.add(connection, (one.event for one in arrivals), lambda event: self._slices.of(event.slices))
-        stored = [one for one in arrivals if one.replay is not None or self._share.holds(one.event.request_id)]
-        predictions.insert(connection, stored, self._share.inclusion_probability)
-        rate = self._options.label_rate
-        drawn = [
-            one.event
-            for one in stored
-            if one.replay is None and one.event.status == "ok" and selected(one.event.request_id, rate, LABEL_KEY)
-        ]
-        insert_tasks(connection, drawn, stratum="all", probability=rate)
-        return {one.event.request_id for one in stored}
+        chosen = self._sampler.choose(arrivals, self._slices.of)
+        predictions.insert(connection, chosen.stored, chosen.inclusion)
+        insert_tasks(connection, chosen.tasks)
+        return {one.event.request_id for one in chosen.stored}
 
     def _find_poison(self, units: Sequence[Sequence[Record]], now: datetime) -> list[Rejected]:
         """The records that PostgreSQL refuses, found by halving in transactions that are rolled back."""

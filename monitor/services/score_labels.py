@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -15,6 +16,7 @@ from monitor.store.scoring import (
     PredictionRow,
     VerdictRow,
     take_labels,
+    update_tasks,
     upsert_verdicts,
     waiting_predictions,
 )
@@ -39,7 +41,9 @@ def score_labels(engine: Engine, chunk: int = CHUNK) -> int:
             labels = defaultdict(list)
             for label in take_labels(connection, predictions):
                 labels[label.request_id].append(label)
-            upsert_verdicts(connection, [outcome(one, labels[one.request_id]) for one in predictions])
+            verdicts = [outcome(one, labels[one.request_id]) for one in predictions]
+            upsert_verdicts(connection, verdicts)
+            update_tasks(connection, verdicts)
         scored += len(predictions)
         if len(predictions) < chunk:
             return scored
@@ -48,12 +52,16 @@ def score_labels(engine: Engine, chunk: int = CHUNK) -> int:
 def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
     """The verdict of the majority of annotators, each by the last word; a tie decides nothing.
 
-    Labels of users (complaints, corrections) come from no sample: they decide only where nobody else spoke, and then
-    carry no inclusion probability, so that no estimate and no SLO rests on them.
+    Where somebody adjudicates, that word decides alone. Labels of users (complaints, corrections) come from no sample:
+    they decide only where nobody else spoke, and then carry no inclusion probability, so that no estimate and no SLO
+    rests on them.
     """
-    reviewers = [label for label in labels if label.annotator_kind != "user"]
-    deciding = list({one.annotator_id: one for one in sorted(reviewers or labels, key=_age)}.values())
-    verdict = _majority([_score(prediction, label) for label in deciding])
+    reviewers = sorted((label for label in labels if label.annotator_kind != "user"), key=_age)
+    adjudicators = [label for label in reviewers if label.adjudicates]
+    deciding = _last_words(adjudicators or reviewers or sorted(labels, key=_age))
+    verdicts = [_score(prediction, label) for label in deciding]
+    verdict = _majority(verdicts)
+    said = {one.correct for one in verdicts}
     return VerdictRow(
         prediction=prediction,
         labelled_at=max(label.ts for label in deciding),
@@ -61,12 +69,27 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
         score=verdict.score,
         scorer=verdict.scorer,
         inclusion_probability=_inclusion(prediction) if reviewers else None,
+        in_base=bool(reviewers) and (prediction.replay is not None or prediction.in_base is True),
+        answers=len(_last_words(reviewers)),
+        answered_at=_answered_at(reviewers, prediction.annotators),
+        disputed=bool(reviewers) and not adjudicators and {True, False} <= said,
     )
 
 
 def _inclusion(prediction: PredictionRow) -> float | None:
     """A replayed log is taken whole; else only what the sampler drew counts."""
     return 1.0 if prediction.replay is not None else prediction.inclusion_probability
+
+
+def _last_words(labels: Sequence[LabelRow]) -> list[LabelRow]:
+    """Of each annotator; `labels` by age."""
+    return list({one.annotator_id: one for one in labels}.values())
+
+
+def _answered_at(reviewers: Sequence[LabelRow], needed: int | None) -> datetime | None:
+    """When the last of the annotators that a task needs first spoke; `reviewers` by age."""
+    first_words = sorted({one.annotator_id: one.ts for one in reversed(reviewers)}.values())
+    return first_words[needed - 1] if needed is not None and len(first_words) >= needed else None
 
 
 def _age(label: LabelRow) -> tuple[object, ...]:

@@ -12,8 +12,10 @@ class LabelAccuracy:
     """good = labelled correct; bad = labelled incorrect; unlabelled and unsure predictions are no events.
 
     Only predictions that the sampler drew count (the store leaves out labels that came from complaints): otherwise the
-    share would say who complains, not how often the model errs. Every label counts once, whatever its inclusion
-    probability, so the bound behind a page is exact only where that probability is the same for all.
+    share would say who complains, not how often the model errs. And of those, only the ones that it draws at its base
+    rate, which is the same for all: answers that are drawn more often, because the model was unsure or their slice is
+    rare, would show it worse than it is. So counts stay whole numbers, and the bound behind a page exact. Where plans
+    of different base rates meet in a window, each label still counts once.
     """
 
     series: str = "sampled_labels"

@@ -28,7 +28,7 @@ _PAIRS = text(f"""
 _LABELS = text(f"""
     SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM labelled_at) AS float8), correct
     FROM verdicts
-    WHERE ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL
+    WHERE ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL AND in_base
       AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
 """)
 _FIRST = text("SELECT min(minute) FROM rollups_minute WHERE minute <= :now")
@@ -57,7 +57,8 @@ def pair_counts(connection: Connection, selector: Selector, window: Window) -> P
 
 
 def label_outcomes(connection: Connection, selector: Selector, window: Window) -> LabelOutcomes:
-    """The verdicts on selected predictions of this window that the sampler drew (or that a replay brought whole)."""
+    """The verdicts on selected predictions of this window that the sampler drew at its base rate, or that a replay
+    brought whole."""
     found = connection.execute(_LABELS, _parameters(selector, window)).all()
     values = np.array([tuple(row) for row in found], dtype=np.float64).reshape(len(found), 3)
     return LabelOutcomes(values[:, 0], values[:, 1], values[:, 2].astype(np.bool_))

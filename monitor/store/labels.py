@@ -9,6 +9,7 @@ import psycopg.types.json
 from sqlalchemy import Connection, text
 
 from monitor.domain.events import Deployment, Label, Prediction
+from monitor.sampling import Draw
 from monitor.store.copy import raw, stage
 from monitor.store.tombstones import erased, erased_labels
 
@@ -16,10 +17,12 @@ _LABEL_COLUMNS = (
     ("content_hash", "bytea"), ("request_id", "text"), ("ts", "timestamptz"), ("annotator_id", "text"),
     ("annotator_kind", "text"), ("verdict", "text"), ("answers", "jsonb"), ("rating", "float4"),
     ("safety_violation", "bool"), ("correction", "text"), ("comment", "text"), ("extra", "jsonb"), ("replay", "text"),
-    ("subject_hash", "bytea"),
+    ("subject_hash", "bytea"), ("adjudicates", "bool"),
 )  # fmt: skip
 _TASK_COLUMNS = (
     ("request_id", "text"), ("ts", "timestamptz"), ("stratum", "text"), ("inclusion_probability", "float8"),
+    ("in_base", "bool"), ("plan", "int4"), ("annotators", "int2"), ("model", "text"), ("version", "text"),
+    ("variant", "text"), ("task", "text"), ("slices", "jsonb"), ("confidence", "float4"),
 )  # fmt: skip
 Json = psycopg.types.json.Jsonb
 
@@ -30,6 +33,16 @@ class LabelArrival:
     content_hash: bytes
     replay: str | None
     subject_hash: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTask:
+    """A prediction that was drawn for labelling."""
+
+    event: Prediction
+    stratum: str
+    draw: Draw
+    annotators: int
 
 
 def insert_labels(connection: Connection, arrivals: Sequence[LabelArrival]) -> set[bytes]:
@@ -51,12 +64,14 @@ def insert_labels(connection: Connection, arrivals: Sequence[LabelArrival]) -> s
     return {row[0] for row in found}
 
 
-def insert_tasks(connection: Connection, drawn: Iterable[Prediction], stratum: str, probability: float) -> None:
+def insert_tasks(connection: Connection, drawn: Sequence[DrawnTask]) -> None:
     """Note first-seen predictions that the sampler drew, with the probability that it drew them with."""
-    rows = [(event.request_id, event.ts, stratum, probability) for event in drawn]
-    if rows:
-        staging = stage(connection, "label_tasks", _TASK_COLUMNS, rows)
-        raw(connection).execute(f"INSERT INTO label_tasks SELECT * FROM {staging} ON CONFLICT DO NOTHING")
+    if drawn:
+        names = ", ".join(name for name, _ in _TASK_COLUMNS)
+        staging = stage(connection, "label_tasks", _TASK_COLUMNS, map(_task_row, drawn))
+        raw(connection).execute(
+            f"INSERT INTO label_tasks ({names}) SELECT {names} FROM {staging} ON CONFLICT DO NOTHING"
+        )
 
 
 def insert_deployments(connection: Connection, arrivals: Iterable[tuple[Deployment, bytes]]) -> set[bytes]:
@@ -83,11 +98,20 @@ _INSERT_DEPLOYMENT = text("""
 """)
 
 
+def _task_row(drawn: DrawnTask) -> tuple[object, ...]:
+    event, draw = drawn.event, drawn.draw
+    return (
+        event.request_id, event.ts, drawn.stratum, draw.probability, draw.in_base, draw.plan, drawn.annotators,
+        event.model.name, event.model.version, event.model.variant, event.task, Json(event.slices),
+        event.output.confidence,
+    )  # fmt: skip
+
+
 def _label_row(arrival: LabelArrival) -> tuple[object, ...]:
     event = arrival.event
     return (
         arrival.content_hash, event.request_id, event.ts, event.annotator.id,
         event.annotator.kind, event.verdict, Json(list(event.answers)), event.rating,
         event.safety_violation, event.correction, event.comment,
-        Json(event.extra) if event.extra else None, arrival.replay, arrival.subject_hash,
+        Json(event.extra) if event.extra else None, arrival.replay, arrival.subject_hash, event.adjudicates,
     )  # fmt: skip

@@ -130,13 +130,15 @@ def _near(given: str, times: Collection[datetime]) -> str:
     )
 
 
-def insert(connection: Connection, arrivals: Iterable[Arrival], inclusion_probability: float | None = None) -> None:
+def insert(connection: Connection, arrivals: Iterable[Arrival], inclusion: Mapping[str, float] | None = None) -> None:
     """Store the rows of first-seen predictions; their day partitions exist.
 
     Args:
-        inclusion_probability: with which the live ones among them were chosen; None: nothing was left out.
+        inclusion: probability with which each was chosen, by id; the others were stored in any case.
     """
-    copy_rows(connection, "predictions", _COLUMNS, (_row(one, inclusion_probability) for one in arrivals))
+    known = inclusion or {}
+    rows = (_row(one, known.get(one.event.request_id)) for one in arrivals)
+    copy_rows(connection, "predictions", _COLUMNS, rows)
 
 
 def _row(arrival: Arrival, inclusion_probability: float | None) -> tuple[object, ...]:
@@ -148,7 +150,7 @@ def _row(arrival: Arrival, inclusion_probability: float | None) -> tuple[object,
         output.confidence, given.image.ref if given.image else None, given.prompt, output.answer, output.refused,
         output.safety is not None and output.safety.flagged, arrival.replay, _json(event.slices),
         _json(output.candidates) if output.candidates else None, _detail(event), arrival.subject_hash,
-        inclusion_probability if arrival.replay is None else None,
+        inclusion_probability,
     )  # fmt: skip
 
 

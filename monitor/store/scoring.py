@@ -15,12 +15,12 @@ from monitor.store.labels import Json
 _COLUMNS = (
     ("request_id", "text"), ("ts", "timestamptz"), ("labelled_at", "timestamptz"), ("model", "text"),
     ("version", "text"), ("variant", "text"), ("task", "text"), ("correct", "bool"), ("score", "float4"),
-    ("confidence", "float4"), ("inclusion_probability", "float8"), ("scorer", "text"), ("slices", "jsonb"),
-    ("replay", "text"),
+    ("confidence", "float4"), ("inclusion_probability", "float8"), ("in_base", "bool"), ("scorer", "text"),
+    ("slices", "jsonb"), ("replay", "text"),
 )  # fmt: skip
 
 _WAITING = text("""
-    SELECT DISTINCT ON (l.request_id) p.*, t.inclusion_probability
+    SELECT DISTINCT ON (l.request_id) p.*, t.inclusion_probability, t.in_base, t.annotators
     FROM labels l CROSS JOIN LATERAL (
         SELECT ts FROM arrivals a WHERE a.request_id = l.request_id
         ORDER BY a.ts <= l.ts DESC, CASE WHEN a.ts <= l.ts THEN l.ts - a.ts ELSE a.ts - l.ts END LIMIT 1
@@ -28,7 +28,7 @@ _WAITING = text("""
         SELECT request_id, ts, model, version, variant, task, answer, candidates, confidence, slices, replay
         FROM predictions WHERE predictions.ts = arrival.ts AND predictions.request_id = l.request_id LIMIT 1
     ) AS p LEFT JOIN LATERAL (
-        SELECT inclusion_probability FROM label_tasks
+        SELECT inclusion_probability, in_base, annotators FROM label_tasks
         WHERE label_tasks.ts = p.ts AND label_tasks.request_id = l.request_id LIMIT 1
     ) AS t ON true
     WHERE NOT l.scored ORDER BY l.request_id, p.ts DESC LIMIT :limit
@@ -39,9 +39,20 @@ _LABELS = text("""
     FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts)
     WHERE l.request_id = k.request_id
     RETURNING l.request_id, l.ts, annotator_id, annotator_kind, verdict, answers, rating,
+        adjudicates,
         l.ts >= k.ts OR NOT EXISTS (
             SELECT FROM arrivals a WHERE a.request_id = l.request_id AND a.ts <= l.ts
         ) AS speaks_of_it
+""")
+
+
+_TASKS = text("""
+    UPDATE label_tasks t SET answers = k.answers, answered_at = k.answered_at, disputed = k.disputed
+    FROM unnest(
+        CAST(:ids AS text[]), CAST(:times AS timestamptz[]), CAST(:answers AS smallint[]),
+        CAST(:answered AS timestamptz[]), CAST(:disputed AS bool[])
+    ) AS k (request_id, ts, answers, answered_at, disputed)
+    WHERE t.ts = k.ts AND t.request_id = k.request_id
 """)
 
 
@@ -59,6 +70,9 @@ class PredictionRow:
     slices: dict[str, str]
     replay: str | None
     inclusion_probability: float | None
+    """With which it was drawn for labelling; this and the next two are None where it was not."""
+    in_base: bool | None
+    annotators: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,8 @@ class LabelRow:
     verdict: str | None
     answers: list[str]
     rating: float | None
+    adjudicates: bool
+    """Settles a dispute between others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,13 @@ class VerdictRow:
     score: float | None
     scorer: str
     inclusion_probability: float | None
+    in_base: bool
+    answers: int
+    """Annotators that were heard; users who complained are none."""
+    answered_at: datetime | None
+    """When as many had answered as the label task asks for; None: not yet, or there is no task."""
+    disputed: bool
+    """They contradict each other, and nobody has adjudicated."""
 
 
 def waiting_predictions(connection: Connection, limit: int) -> list[PredictionRow]:
@@ -110,9 +133,21 @@ def upsert_verdicts(connection: Connection, verdicts: Sequence[VerdictRow]) -> N
     )
 
 
+def update_tasks(connection: Connection, verdicts: Sequence[VerdictRow]) -> None:
+    """Note at the label tasks of these predictions how far they have come."""
+    drawn = [one for one in verdicts if one.prediction.annotators is not None]
+    given = {
+        "ids": [one.prediction.request_id for one in drawn], "times": [one.prediction.ts for one in drawn],
+        "answers": [one.answers for one in drawn], "answered": [one.answered_at for one in drawn],
+        "disputed": [one.disputed for one in drawn],
+    }  # fmt: skip
+    connection.execute(_TASKS, given)
+
+
 def _row(verdict: VerdictRow) -> tuple[object, ...]:
     of = verdict.prediction
     return (
         of.request_id, of.ts, verdict.labelled_at, of.model, of.version, of.variant, of.task, verdict.correct,
-        verdict.score, of.confidence, verdict.inclusion_probability, verdict.scorer, Json(of.slices), of.replay,
+        verdict.score, of.confidence, verdict.inclusion_probability, verdict.in_base, verdict.scorer,
+        Json(of.slices), of.replay,
     )  # fmt: skip

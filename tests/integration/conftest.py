@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition, Record
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
@@ -43,7 +44,7 @@ def make_service(engine: Engine) -> IngestService:
         limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
         slice_dimensions=("device",),
         max_slice_values=3,
-        label_rate=0.5,
+        labels=LabelDesign(rate=0.5),
         pair_patience=timedelta(minutes=5),
         privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )

@@ -21,6 +21,7 @@ from monitor.errors import StoreUnavailable
 from monitor.formats import Decoded
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestOptions, IngestService, Prepared
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits, Triage
@@ -62,7 +63,7 @@ def make(engine: Engine) -> IngestService:
         limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
         slice_dimensions=(),
         max_slice_values=3,
-        label_rate=0.0,
+        labels=LabelDesign(),
         pair_patience=PATIENCE,
         privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )

@@ -16,6 +16,7 @@ from monitor.domain.events import Prediction
 from monitor.domain.records import Batch
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
@@ -38,7 +39,7 @@ def make(engine: Engine, options: PrivacyOptions, subject: str = "extra.user_id"
             limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
             slice_dimensions=("device",),
             max_slice_values=10,
-            label_rate=0.0,
+            labels=LabelDesign(),
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(options), Subjects([subject])),
         ),

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.records import Batch
 from monitor.sampling import LABEL_KEY, selected
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestService
 from monitor.store.embeddings import EmbeddedPrediction
 from tests.integration.conftest import NOW, make_service
@@ -29,7 +30,8 @@ SEED = 20261121
 
 
 def sampling(engine: Engine, sketched: list[EmbeddedPrediction]) -> IngestService:
-    options = replace(make_service(engine)._options, store_rate=RATE, label_rate=LABEL_RATE, max_slice_values=SITES)
+    labels = LabelDesign(rate=LABEL_RATE)
+    options = replace(make_service(engine)._options, store_rate=RATE, labels=labels, max_slice_values=SITES)
     return IngestService(engine, options, lambda _, rows: sketched.extend(rows))
 
 

@@ -100,6 +100,8 @@ class Label(Base):
     scored: Mapped[bool] = mapped_column(server_default=text("false"))
     subject_hash: Mapped[bytes | None]
     """As that of predictions."""
+    adjudicates: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Settles a dispute: it decides, whatever others said."""
 
 
 class Verdict(Base):

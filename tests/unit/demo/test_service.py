@@ -24,7 +24,7 @@ from demo.traffic import Case, Traffic
 from monitor.domain.events import Prediction, encode
 from monitor.domain.window import Window
 from monitor.formats.native import decode
-from monitor.sampling import LABEL_KEY, selected
+from monitor.sampling import LABEL_KEY, LabelPlan, selected
 
 START = datetime(2026, 11, 14, 12, tzinfo=UTC)
 HOURS = timedelta(hours=2)
@@ -65,7 +65,7 @@ def serve(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             schedule = schedule.including(INCIDENTS[incident], Window(START, START + length))
         traffic = KeptTraffic()
         folder = tmp_path_factory.mktemp("images")
-        simulation = Simulation(traffic, schedule, SceneVqa(encoder), Labellers(0.0), folder)
+        simulation = Simulation(traffic, schedule, SceneVqa(encoder), Labellers(LabelPlan(0.0)), folder)
         events = [event for batch in simulation.advance(START + length) for event in batch]
         return [(traffic.cases[event.request_id], event) for event in events if isinstance(event, Prediction)]
 
@@ -191,7 +191,7 @@ def test_v2_hands_over_blue_before_red_in_half_the_range() -> None:
 
 
 def test_only_what_the_sampler_draws_is_labelled_some_time_later_by_three_people(quiet: Answered) -> None:
-    labellers = Labellers(0.4)
+    labellers = Labellers(LabelPlan(0.4))
     for case, event in quiet:
         labellers.look_at(case, event)
     last = quiet[-1][1].ts
@@ -212,7 +212,7 @@ def test_only_what_the_sampler_draws_is_labelled_some_time_later_by_three_people
 
 
 def test_people_turn_a_verdict_over_now_and_then(quiet: Answered) -> None:
-    labellers = Labellers(1.0)
+    labellers = Labellers(LabelPlan(1.0))
     wrong = []
     for case, event in quiet:
         mistaken = replace(case, request_id=f"{case.request_id}-wrong")

@@ -1,0 +1,120 @@
+"""Throw the coins over what arrives: what is stored, what becomes a label task. Every replica throws alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Engine
+
+from monitor.domain.events import Prediction
+from monitor.sampling import Draw, LabelPlan, LabelPlans, StoredShare, annotators_needed
+from monitor.store.engine import transaction
+from monitor.store.labels import DrawnTask
+from monitor.store.predictions import Arrival
+from monitor.store.sampling_plans import stored_plans
+
+SlicesOf = Callable[[dict[str, str]], list[tuple[str, str]]]
+"""The (dimension, value) pairs that an event counts under."""
+REFRESH: Final = timedelta(minutes=5)
+"""A plan is stored at least an hour before it takes effect, so whoever looks this often never misses one."""
+ALL: Final = "all"
+"""Stratum where no slice dimension tells answers apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDesign:
+    """What the settings say of label sampling; a stored plan replaces `rate` and `boost`."""
+
+    rate: float = 0.0
+    boost: float = 1.0
+    annotators: int = 1
+    overlap: float = 0.0
+    """Share of the tasks that at least two people answer."""
+
+    @property
+    def initial_plan(self) -> LabelPlan:
+        """The rates while no plan is stored.
+
+        Raises:
+            SettingsError: a rate outside [0, 1], or a boost below 1.
+        """
+        return LabelPlan(self.rate, self.boost)
+
+
+NO_LABELS: Final = LabelDesign()
+"""Nothing is drawn."""
+
+
+@dataclass(slots=True)
+class Chosen:
+    """Of the predictions of a batch."""
+
+    stored: list[Arrival] = field(default_factory=list)
+    inclusion: dict[str, float] = field(default_factory=dict)
+    """Probability of being stored, by id; none for replays, nor where everything is stored."""
+    tasks: list[DrawnTask] = field(default_factory=list)
+
+
+class LabelSampler:
+    """The coins of one process. Plans are read now and then; in between nothing is asked of the database."""
+
+    def __init__(self, engine: Engine, design: LabelDesign, store_rate: float) -> None:
+        """
+        Raises:
+            SettingsError: a rate outside [0, 1], or a boost below 1.
+        """
+        self._engine = engine
+        self._design = design
+        self._share = StoredShare(store_rate)
+        self._initial = design.initial_plan
+        self._plans = LabelPlans(self._initial)
+        self._read_at: datetime | None = None
+
+    def refresh(self, now: datetime) -> None:
+        """Look for new plans, if it is time to.
+
+        Raises:
+            StoreError: PostgreSQL does not answer.
+        """
+        if self._read_at is not None and self._read_at <= now < self._read_at + REFRESH:
+            return
+        with transaction(self._engine) as connection:
+            self._plans = LabelPlans(self._initial, stored_plans(connection))
+        self._read_at = now
+
+    def is_stored(self, event: Prediction) -> bool:
+        """Is this live prediction stored? The event as it is stored, redacted."""
+        return self._share.holds(event.request_id, self._draw(event))
+
+    def choose(self, arrivals: Iterable[Arrival], slices_of: SlicesOf) -> Chosen:
+        """Of a batch: replays are stored whole and none of them is drawn; drawn ok answers become label tasks."""
+        chosen = Chosen()
+        for one in arrivals:
+            if one.replay is not None:
+                chosen.stored.append(one)
+                continue
+            event = one.event
+            draw = self._draw(event)
+            if not self._share.holds(event.request_id, draw):
+                continue
+            chosen.stored.append(one)
+            inclusion = self._share.inclusion_probability(draw)
+            if inclusion is not None:
+                chosen.inclusion[event.request_id] = inclusion
+            if draw.drawn and event.status == "ok":
+                chosen.tasks.append(self._task(event, draw, slices_of(event.slices)))
+        return chosen
+
+    def _draw(self, event: Prediction) -> Draw:
+        return self._plans.at(event.ts).draw(event.request_id, event.slices, event.output.confidence)
+
+    def _task(self, event: Prediction, draw: Draw, slices: list[tuple[str, str]]) -> DrawnTask:
+        return DrawnTask(
+            event=event,
+            stratum=", ".join(f"{dimension}={value}" for dimension, value in slices) or ALL,
+            draw=draw,
+            annotators=annotators_needed(event.request_id, self._design.annotators, self._design.overlap),
+        )
