@@ -1,0 +1,155 @@
+"""Everything that may have moved, each as one number per row; learnt from one half, tried on the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from monitor.explain.rows import Family, Rows, unit
+from monitor.stats.inputs import Floats
+from monitor.stats.kmeans import kmeans, nearest
+
+Kind = Literal["slice", "feature", "pairing", "concept", "cluster"]
+CLUSTERS: Final = 12
+"""Per kind of vectors; fewer where there are fewer than 20 rows for each."""
+ROWS_PER_CLUSTER: Final = 20
+MOST_VALUES: Final = 100
+"""Of one slice dimension, the most frequent ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible cause. `measure` gives one number per row, [n] with NaN where it does not apply.
+
+    Where it is a `share`, a row belongs to it when its number is above zero, and people are told shares; else they are
+    told means.
+    """
+
+    kind: Kind
+    name: str
+    of: str
+    """The vectors or the slice dimension that it speaks of; empty where that says nothing."""
+    share: bool
+    measure: Callable[[Rows], Floats]
+    family: str = ""
+    """Of shares that add up to one: concepts of which a row is nearest to one."""
+    in_words: bool = True
+    """False: the name is only a number."""
+
+    @property
+    def sums_up(self) -> tuple[str, str, str]:
+        """Equal for shares that add up to one."""
+        return self.kind, self.of, self.family
+
+
+def slices(reference: Rows, current: Rows, families: Sequence[Family], rng: np.random.Generator) -> Iterator[Candidate]:
+    """A slice value whose share of the traffic changed."""
+    counted: dict[str, Counter[str]] = {}
+    for row in (*reference.slices, *current.slices):
+        for dimension, value in row.items():
+            counted.setdefault(dimension, Counter())[value] += 1
+    for dimension, values in sorted(counted.items()):
+        if len(values) > 1:
+            for value, _ in values.most_common(MOST_VALUES):
+                yield Candidate("slice", value, dimension, share=True, measure=_in_slice(dimension, value))
+
+
+def features(
+    reference: Rows, current: Rows, families: Sequence[Family], rng: np.random.Generator
+) -> Iterator[Candidate]:
+    """A measurement, of the picture's quality or the text, that rose or fell."""
+    for name in sorted(reference.features.keys() & current.features.keys()):
+        yield Candidate("feature", name, "", share=False, measure=lambda rows, name=name: rows.features[name])  # type: ignore[misc]
+
+
+def pairing(
+    reference: Rows, current: Rows, families: Sequence[Family], rng: np.random.Generator
+) -> Iterator[Candidate]:
+    """How well picture and prompt go together, as the cosine of their vectors."""
+    if {"image", "prompt"} <= reference.vectors.keys() & current.vectors.keys():
+        yield Candidate("pairing", "image-text agreement", "", share=False, measure=agreement)
+
+
+def concepts(
+    reference: Rows, current: Rows, families: Sequence[Family], rng: np.random.Generator
+) -> Iterator[Candidate]:
+    """A phrase that rows are nearest to, among those of its family."""
+    for family in families:
+        if family.kind in reference.vectors and family.kind in current.vectors:
+            family.demand(reference.vectors[family.kind].shape[1])
+            for index, phrase in enumerate(family.phrases):
+                yield Candidate(
+                    "concept", phrase, family.kind, share=True, measure=_margin(family, index), family=family.name
+                )
+
+
+def clusters(
+    reference: Rows, current: Rows, families: Sequence[Family], rng: np.random.Generator
+) -> Iterator[Candidate]:
+    """A cluster of the vectors (k-means on both windows together); it is named by the phrases that lie nearest."""
+    for kind in sorted(reference.vectors.keys() & current.vectors.keys()):
+        both = unit(np.concatenate([reference.vectors[kind], current.vectors[kind]]))
+        both = both[np.isfinite(both).all(axis=1)]
+        wanted = min(CLUSTERS, len(both) // ROWS_PER_CLUSTER)
+        if wanted < 2:
+            continue
+        centres = kmeans(both, wanted, rng)
+        middle = both.mean(axis=0)
+        for index, centre in enumerate(centres):
+            words = described(centre - middle, kind, families)
+            name = words or f"{kind} cluster {index + 1}"
+            yield Candidate("cluster", name, kind, True, _nearest(kind, centres, index), in_words=bool(words))
+
+
+KINDS: Final = {"slice": slices, "feature": features, "pairing": pairing, "concept": concepts, "cluster": clusters}
+"""Kind of cause -> what finds the candidates of it in a half of the rows."""
+
+
+def agreement(rows: Rows) -> Floats:
+    """Cosine of image and prompt [n]; NaN where one of them is missing."""
+    cosines: Floats = (unit(rows.vectors["image"]) * unit(rows.vectors["prompt"])).sum(axis=1)
+    return cosines
+
+
+def described(direction: Floats, kind: str, families: Sequence[Family]) -> str:
+    """The phrases that lie farthest along a direction, one from each of the two families that stand out most; empty
+    where no family is of this kind."""
+    found = []
+    for family in families:
+        if family.kind == kind:
+            phrases = unit(family.vectors)
+            along = (phrases - phrases.mean(axis=0)) @ direction
+            found.append((float(along.max() - np.median(along)), family.phrases[int(along.argmax())]))
+    return ", ".join(phrase for _, phrase in sorted(found, reverse=True)[:2])
+
+
+def _in_slice(dimension: str, value: str) -> Callable[[Rows], Floats]:
+    return lambda rows: rows.within(dimension, value).astype(np.float64)
+
+
+def _margin(family: Family, index: int) -> Callable[[Rows], Floats]:
+    """Cosine to the phrase less that to the best other phrase of its family: above zero where it is the nearest."""
+    phrases = unit(family.vectors)
+
+    def measure(rows: Rows) -> Floats:
+        cosines = unit(rows.vectors[family.kind]) @ phrases.T
+        others = np.delete(cosines, index, axis=1).max(axis=1)
+        margins: Floats = cosines[:, index] - others
+        return margins
+
+    return measure
+
+
+def _nearest(kind: str, centres: Floats, index: int) -> Callable[[Rows], Floats]:
+    def measure(rows: Rows) -> Floats:
+        vectors = unit(rows.vectors[kind])
+        known = np.isfinite(vectors).all(axis=1)
+        inside = np.full(len(vectors), np.nan)
+        inside[known] = nearest(vectors[known], centres) == index
+        return inside
+
+    return measure
