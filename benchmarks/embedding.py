@@ -143,7 +143,7 @@ def plain(side: Plain, files: list[Path], engine: Engine, number: int) -> None:
 
 
 def ours(encoder: Encoder, threads: int, files: list[Path], home: Path, engine: Engine, number: int) -> None:
-    embedder = Embedder(encoder, ImageOpener([home], **LIMITS), threads=threads)  # a new one remembers nothing
+    embedder = Embedder(encoder, ImageOpener([home], **LIMITS).open, threads=threads)  # a new one remembers nothing
     for start in range(0, len(files), AT_ONCE):
         asked = predictions(files[start : start + AT_ONCE], f"ours-{number}")
         store(engine, asked, embedder.embed(asked).vectors, encoder.fingerprint, encoder.detail)

@@ -28,6 +28,7 @@ from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
 from monitor.services.expire_halves import ExpiryOptions
 from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.plan_labels import PlanOptions
 from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
 from monitor.services.ship import Wire
@@ -194,6 +195,11 @@ def label_design(settings: Settings) -> LabelDesign:
     """How answers are drawn for labelling until a stored plan says otherwise."""
     labels = settings.labels
     return LabelDesign(labels.sample_rate, labels.uncertainty_boost, labels.annotators, labels.overlap)
+
+
+def plan_options(settings: Settings) -> PlanOptions:
+    """What sampling plans are made for."""
+    return PlanOptions(label_design(settings), settings.labels.daily_budget, settings.labels.slice_minimum)
 
 
 def make_eraser(settings: Settings, store: Store) -> EraseService:

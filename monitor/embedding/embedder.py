@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-import PIL.Image
-
 from monitor.domain.events import Image, Prediction
 from monitor.embedding.ahead import ahead
+from monitor.embedding.images import Opened
+from monitor.embedding.measuring import measure
 from monitor.embedding.recent import RecentVectors, Vector
 from monitor.embedding.refusals import RefusedImage
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # torch takes seconds and 300 MB: a collector that only inges
 
 log = logging.getLogger(__name__)
 
-OpenImage = Callable[[Image], PIL.Image.Image]
+OpenImage = Callable[[Image], Opened]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Embedded:
 
     vectors: list[dict[str, Vector]]
     """In their order, unit vectors [d] by kind; empty where there was nothing to embed."""
+    quality: list[Vector | None]
+    """In their order, what was measured of the picture (`monitor.streams.image_quality`); None without a picture."""
     refused_images: Counter[str]
     """Predictions whose picture was not opened, by `Refusal`."""
 
@@ -61,22 +63,41 @@ class Embedder:
         """
         sides = [_sides(one) for one in predictions]
         distinct = {_key(side): side for one in sides for side in one.values()}
-        vectors = {key: vector for key in distinct if (vector := self._recent.get(key)) is not None}
+        vectors = self._known(distinct)
+        qualities = {key: vectors[name] for key in distinct if (name := _quality(key)) in vectors}
         missing = {key: side for key, side in distinct.items() if key not in vectors}
         texts = {key: side for key, side in missing.items() if isinstance(side, str)}
         images = {key: side for key, side in missing.items() if isinstance(side, Image)}
         vectors |= zip(texts, self.encoder.encode_texts(texts.values()), strict=True)
-        opened, refused = self._encode_images(images)
+        opened, measured, refused = self._encode_images(images)
         vectors |= opened
-        self._remember(missing, vectors)
+        qualities |= measured
+        self._remember(missing, vectors, qualities)
         return Embedded(
             [{kind: vectors[key] for kind, side in one.items() if (key := _key(side)) in vectors} for one in sides],
+            [qualities.get(_key(one["image"])) if "image" in one else None for one in sides],
             Counter(refused[key] for one in sides if "image" in one and (key := _key(one["image"])) in refused),
         )
 
-    def _encode_images(self, images: Mapping[str, Image]) -> tuple[dict[str, Vector], dict[str, str]]:
-        """Vectors of those that could be opened, and the reasons of the others. Equal pixels are encoded once."""
+    def _known(self, sides: Mapping[str, Image | str]) -> dict[str, Vector]:
+        """What is remembered of them: of a picture its vector and its quality, or neither."""
+        found: dict[str, Vector] = {}
+        for key, side in sides.items():
+            keys = (key,) if isinstance(side, str) else (key, _quality(key))
+            vectors = {one: vector for one in keys if (vector := self._recent.get(one)) is not None}
+            if len(vectors) == len(keys):
+                found |= vectors
+        return found
+
+    def _encode_images(
+        self, images: Mapping[str, Image]
+    ) -> tuple[dict[str, Vector], dict[str, Vector], dict[str, str]]:
+        """Vectors and quality of those that could be opened, and the reasons of the others.
+
+        Equal pixels are encoded once.
+        """
         content: dict[str, str] = {}
+        measured: dict[str, Vector] = {}
         found: dict[str, Vector] = {}
         refused: dict[str, str] = {}
         new: dict[str, None] = {}
@@ -88,7 +109,8 @@ class Embedder:
                     refused[key] = result.reason
                     self._report(result)
                     continue
-                content[key], pixels = digest, _ = result
+                digest, pixels, measured[key] = result
+                content[key] = digest
                 if (known := self._recent.get(digest)) is not None:
                     found[digest] = known
                 elif digest not in new:
@@ -100,20 +122,26 @@ class Embedder:
         for digest, vector in encoded.items():
             self._recent.put(digest, vector)
         found |= encoded
-        return {key: found[digest] for key, digest in content.items()}, refused
+        return {key: found[digest] for key, digest in content.items()}, measured, refused
 
-    def _prepare(self, image: Image) -> tuple[str, torch.Tensor] | RefusedImage:
-        """A name for its pixels, and these: two files of one picture differ in their metadata at times."""
+    def _prepare(self, image: Image) -> tuple[str, torch.Tensor, Vector] | RefusedImage:
+        """A name for its pixels, these, and its quality: two files of one picture differ in their metadata at times."""
         try:
-            pixels = self.encoder.prepare(self._open_image(image))
+            opened = self._open_image(image)
         except RefusedImage as refusal:
             return refusal
-        return f"pixels {blake2b(pixels.numpy().data, digest_size=16).hexdigest()}", pixels
+        pixels = self.encoder.prepare(opened.picture)
+        name = f"pixels {blake2b(pixels.numpy().data, digest_size=16).hexdigest()}"
+        return name, pixels, measure(opened.picture, opened.encoded_bytes)
 
-    def _remember(self, sides: Mapping[str, Image | str], vectors: Mapping[str, Vector]) -> None:
+    def _remember(
+        self, sides: Mapping[str, Image | str], vectors: Mapping[str, Vector], qualities: Mapping[str, Vector]
+    ) -> None:
         for key, side in sides.items():
             if key in vectors and _lasting(side):
                 self._recent.put(key, vectors[key])
+                if key in qualities:
+                    self._recent.put(_quality(key), qualities[key])
 
     def _report(self, refusal: RefusedImage) -> None:
         """Once per reason: counts tell how many, the log tells what to mend."""
@@ -140,6 +168,11 @@ def _key(side: Image | str) -> str:
     if isinstance(side, str):
         return f"text {side}"
     return f"image {side.sha256 or side.ref}"
+
+
+def _quality(key: str) -> str:
+    """Under which the quality of a picture is remembered."""
+    return f"quality of {key}"
 
 
 def _lasting(side: Image | str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -36,6 +37,14 @@ _TURNS = {
 """EXIF orientation -> what undoes it (CIPA DC-008, tag 0x0112)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A picture, and how many bytes it came in."""
+
+    picture: Image.Image
+    encoded_bytes: int
+
+
 class ImageOpener:
     """Opens the pictures that events point at. May be used by several threads.
 
@@ -61,13 +70,21 @@ class ImageOpener:
         Raises:
             RefusedImage: with the reason.
         """
+        return self.open(image).picture
+
+    def open(self, image: events.Image) -> Opened:
+        """The same, with the size of its file.
+
+        Raises:
+            RefusedImage: with the reason.
+        """
         reference = image.ref or ""
         content = self._references.read(reference)
         if image.sha256 and hashlib.sha256(content).hexdigest() != image.sha256:
             raise RefusedImage(
                 Refusal.OTHER_CONTENT, f"{shortened(reference)} does not have the sha256 that the event gives"
             )
-        return self._decode(content, shortened(reference))
+        return Opened(self._decode(content, shortened(reference)), len(content))
 
     def _decode(self, content: bytes, name: str) -> Image.Image:
         try:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
+from monitor.domain.events import Prediction
 from monitor.domain.records import Batch
-from monitor.embedding.embedder import Embedder
+from monitor.embedding.embedder import Embedded, Embedder
 from monitor.errors import TooManyDays
 from monitor.formats import Decoder
 from monitor.sampling import selected
@@ -24,6 +25,7 @@ from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, in
 from monitor.store.engine import transaction
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival, known_hashes
+from monitor.streams import image_quality as quality
 from monitor.telemetry import EMBEDDED
 
 EMBED_KEY = "embed"
@@ -109,7 +111,7 @@ class EmbedService:
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             self._pairing.settle(connection, meeting, now)
-            stored = self._store(connection, chosen, embedded.vectors)
+            stored = self._store(connection, chosen, embedded)
         outcome = EmbedOutcome(
             carried=len(arrived) - len(plain),
             unsampled=len(plain) - len(chosen),
@@ -128,22 +130,37 @@ class EmbedService:
         redacted = self._options.privacy.redactor.prediction
         return arrival.replay is not None or self._sampler.is_stored(redacted(arrival.event))
 
-    def _store(
-        self, connection: Connection, chosen: list[Arrival], vectors: list[dict[str, Vector]]
-    ) -> list[EmbeddedPrediction]:
-        """Insert and sketch the vectors of predictions that do not contradict a known one; returns what was new."""
+    def _store(self, connection: Connection, chosen: list[Arrival], embedded: Embedded) -> list[EmbeddedPrediction]:
+        """Insert and sketch what was made of predictions that do not contradict a known one.
+
+        Returns what the encoder made that was new.
+        """
         known = known_hashes(connection, {one.event.request_id: one.event.ts for one in chosen})
-        encoder, redacted = self._embedder.encoder, self._options.privacy.redactor.prediction
-        number = embedder_id(connection, encoder.fingerprint, encoder.dimension, encoder.detail)
-        rows = [
-            EmbeddedPrediction.of(redacted(one.event), number, encoder.fingerprint, by_kind)
-            for one, by_kind in zip(chosen, vectors, strict=True)
+        redacted = self._options.privacy.redactor.prediction
+        made = [
+            (redacted(one.event), by_kind, measured)
+            for one, by_kind, measured in zip(chosen, embedded.vectors, embedded.quality, strict=True)
             if known.get(one.event.request_id, one.content_hash) == one.content_hash
         ]
-        stored = insert_embeddings(connection, rows)
+        encoder = self._embedder.encoder
+        number = embedder_id(connection, encoder.fingerprint, encoder.dimension, encoder.detail)
+        rows = [EmbeddedPrediction.of(event, number, encoder.fingerprint, by_kind) for event, by_kind, _ in made]
+        stored = insert_embeddings(connection, rows + _measured(connection, made))
         if stored:
             self._sketch(connection, stored)
-        return stored
+        return [row for row in stored if row.embedder_id == number]
+
+
+def _measured(
+    connection: Connection, made: list[tuple[Prediction, dict[str, Vector], Vector | None]]
+) -> list[EmbeddedPrediction]:
+    """What was measured of the pictures, as vectors of an embedder of their own."""
+    pictures = [(event, {quality.KIND: vector}) for event, _, vector in made if vector is not None]
+    if not pictures:
+        return []
+    detail = {"features": list(quality.QUALITY_UNITS)}
+    number = embedder_id(connection, quality.FINGERPRINT, len(quality.QUALITY_UNITS), detail)
+    return [EmbeddedPrediction.of(event, number, quality.FINGERPRINT, by_kind) for event, by_kind in pictures]
 
 
 def _count(outcome: EmbedOutcome) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.privacy import Subjects
 from monitor.services.sketches import SketchService
-from monitor.store import audit, erasure, predictions, references, tombstones
+from monitor.store import audit, erasure, observations, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
 from monitor.store.erasure import Key, Person
 
@@ -31,7 +31,7 @@ class Erasure:
 
     requests: int
     rows: Counter[str]
-    """Rows by table; `embedding_sketches` counts hourly sums that were corrected."""
+    """Rows by table; `embedding_sketches` counts hourly sums that were corrected or dropped."""
     known_before: bool
     """It was erased earlier, and so may well be gone already."""
 
@@ -98,7 +98,9 @@ class EraseService:
         rows: Counter[str] = Counter()
         keys = [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
         for start in range(0, len(keys), CHUNK):
-            rows["embedding_sketches"] += self._withdraw(connection, keys[start : start + CHUNK])
+            some = keys[start : start + CHUNK]
+            rows["embedding_sketches"] += self._withdraw(connection, some)
+            rows["embedding_sketches"] += observations.forget_sketches(connection, *zip(*some, strict=True))
         for table in ("embeddings", "predictions"):
             rows[table] = erasure.delete_by_key(connection, table, keys)
         for table in ("label_tasks", "verdicts"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from monitor.domain.window import HOUR, Window
 from monitor.drift.sketch import Sketch
 from monitor.store.copy import raw
 from monitor.store.references import add_sketches
-from monitor.streams import Observed
+from monitor.streams import FIELD_STREAMS, Observed
 
 MOST_ROWS: Final = 1000
 """Of a model and hour that are looked at: what a stream of fields costs does not grow with the traffic."""
@@ -120,6 +120,23 @@ def sketched_hours(connection: Connection, window: Window) -> dict[tuple[int, da
         {"start": window.start, "end": window.end},
     )
     return {(row.reference_id, row.hour): row.counted for row in rows}
+
+
+def forget_sketches(connection: Connection, request_ids: Sequence[str], times: Sequence[datetime]) -> int:
+    """Delete the sketches of the hours in which these predictions came, under references of streams of fields.
+
+    While their rows are still there. Hours that are compared again are sketched anew, of what is stored then.
+    """
+    hours = (
+        "SELECT r.id, date_trunc('hour', p.ts, 'UTC') AS hour "
+        "FROM unnest(%s::text[], %s::timestamptz[]) AS gone (request_id, ts) "
+        "JOIN predictions p ON p.ts = gone.ts AND p.request_id = gone.request_id "
+        "JOIN drift_references r ON r.model = p.model AND r.stream = ANY(%s) GROUP BY 1, 2"
+    )
+    values = (list(request_ids), list(times), list(FIELD_STREAMS))
+    driver = raw(connection)
+    driver.execute(f"DELETE FROM sketched_hours WHERE (reference_id, hour) IN ({hours})", values)
+    return driver.execute(f"DELETE FROM embedding_sketches WHERE (reference_id, hour) IN ({hours})", values).rowcount
 
 
 def _scrambled(hour: datetime, index: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,7 @@ from monitor.services.protect import Privacy
 from monitor.services.triage import Limits
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id, insert_embeddings
 from monitor.store.partitions import MAX_DAYS, ensure_days
+from monitor.streams import image_quality
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ARCHITECTURE = Path(__file__).parents[2] / "demo/clip/model/open_clip_config.json"
@@ -74,7 +76,7 @@ def make(engine: Engine, encoder: Encoder, tmp_path: Path, sketched: list[Embedd
         )
         options = replace(options, **changes)
         return EmbedService(
-            engine, Embedder(encoder, opener), options, sketch or (lambda _, rows: sketched.extend(rows))
+            engine, Embedder(encoder, opener.open), options, sketch or (lambda _, rows: sketched.extend(rows))
         )
 
     return build
@@ -103,12 +105,16 @@ def test_picture_prompt_and_answer_are_stored_under_the_fingerprint(
     assert outcome == EmbedOutcome(carried=0, unsampled=0, embedded=1, vectors=3, refused_images=outcome.refused_images)
     assert not outcome.refused_images
     assert rows("SELECT fingerprint, dimension, detail->>'weights' FROM embedders") == [
-        (encoder.fingerprint, 128, encoder.detail["weights"])
+        (encoder.fingerprint, 128, encoder.detail["weights"]),
+        (image_quality.FINGERPRINT, 9, None),
     ]
-    assert rows("SELECT DISTINCT ts, embedder_id FROM embeddings") == [
-        (datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC), 1)
-    ]
+    moment = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
+    assert rows("SELECT DISTINCT ts, embedder_id FROM embeddings ORDER BY 2") == [(moment, 1), (moment, 2)]
     vectors = stored(rows)
+    measured = vectors.pop(("a", image_quality.KIND))
+    names = list(image_quality.QUALITY_UNITS)
+    assert measured[names.index("size")] == pytest.approx(math.log(80 * 60), abs=5e-3)
+    assert measured[names.index("brightness")] * 0.1 == pytest.approx(0.299, abs=1e-3)
     with PIL.Image.open(tmp_path / "red.png") as red:
         expected = {"image": encoder.encode_images([red])[0]}
     expected["prompt"], expected["answer"] = encoder.encode_texts(["What colour is it?", "a mug"])
@@ -165,7 +171,8 @@ def test_sketches_get_the_vectors_as_they_are_stored_and_the_slices(
     make().write(
         send(prediction("a", input=picture("red"), model={"name": "m", "version": "v2", "variant": "canary"})), NOW
     )
-    [row] = sketched
+    row, measured = sketched
+    assert (measured.fingerprint, set(measured.vectors)) == (image_quality.FINGERPRINT, {image_quality.KIND})
     assert (row.model, row.version, row.variant, row.task, row.slices) == (
         "m",
         "v2",
@@ -174,9 +181,10 @@ def test_sketches_get_the_vectors_as_they_are_stored_and_the_slices(
         {"device": "cam-1"},
     )
     assert (row.fingerprint, row.embedder_id) == (encoder.fingerprint, 1)
+    vectors = {**row.vectors, **measured.vectors}
     for (_, kind), vector in stored(rows).items():
-        np.testing.assert_array_equal(row.vectors[kind], vector)
-        assert row.vectors[kind].dtype == np.float32
+        np.testing.assert_array_equal(vectors[kind], vector)
+        assert vectors[kind].dtype == np.float32
 
 
 def test_other_content_under_a_known_id_leaves_the_first(

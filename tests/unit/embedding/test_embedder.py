@@ -16,8 +16,10 @@ import pytest
 from monitor.domain.events import Image, Input, Model, Output, Prediction
 from monitor.embedding.embedder import Embedder
 from monitor.embedding.encoder import Encoder
+from monitor.embedding.images import Opened
 from monitor.embedding.recent import RecentVectors
 from monitor.embedding.refusals import Refusal, RefusedImage
+from monitor.streams.image_quality import QUALITY_UNITS
 
 
 class CountingEncoder(Encoder):
@@ -47,10 +49,10 @@ def encoder(tiny: str) -> CountingEncoder:
     return CountingEncoder(tiny)
 
 
-def colour(image: Image) -> PIL.Image.Image:
+def colour(image: Image) -> Opened:
     """Opens references that name a colour."""
     try:
-        return PIL.Image.new("RGB", (40, 40), (image.ref or "").removeprefix("data:"))
+        return Opened(PIL.Image.new("RGB", (40, 40), (image.ref or "").removeprefix("data:")), 100)
     except ValueError:
         raise RefusedImage(Refusal.MISSING, f"{image.ref} is no colour") from None
 
@@ -121,7 +123,7 @@ def test_texts_and_pictures_of_known_content_are_remembered_across_batches(encod
 
 def test_a_file_is_opened_anew_in_each_batch_since_it_may_have_been_overwritten(encoder: CountingEncoder) -> None:
     colours = iter(["red", "blue"])
-    embedder = Embedder(encoder, lambda _: PIL.Image.new("RGB", (40, 40), next(colours)))
+    embedder = Embedder(encoder, lambda _: Opened(PIL.Image.new("RGB", (40, 40), next(colours)), 100))
     first, second = (embedder.embed([prediction("latest.jpg")]).vectors[0]["image"] for _ in range(2))
     assert first @ second < 0.999
 
@@ -145,6 +147,19 @@ def test_equal_pictures_are_encoded_once_whatever_they_are_called(
         np.testing.assert_array_equal(one["image"], other["image"])
     lime = Embedder(encoder, colour).embed([prediction("lime")]).vectors[0]["image"]
     np.testing.assert_allclose(second[2]["image"], lime, atol=1e-6)
+
+
+def test_the_quality_of_each_picture_is_measured_and_remembered_with_its_vector(encoder: CountingEncoder) -> None:
+    embedder = Embedder(encoder, colour)
+    events = [prediction("data:white", "what?"), prediction(prompt="what?"), prediction("no colour"), prediction("red")]
+    first = embedder.embed(events).quality
+    encoder.forget()
+    again = embedder.embed(events).quality
+    assert encoder.pictures == 1  # the one whose file may have changed
+    brightness = [None if one is None else float(one[0]) * QUALITY_UNITS["brightness"] for one in first]
+    assert brightness == [pytest.approx(1.0), None, None, pytest.approx(0.299)]
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_refused_picture_is_counted_and_costs_no_other_vector(
@@ -171,7 +186,7 @@ def test_pictures_keep_their_order_however_many_threads_decode_them(encoder: Cou
     shades = [f"#{shade:02x}0000" for shade in range(0, 250, 5)]
     delays = np.random.default_rng(1).uniform(0, 0.005, len(shades))
 
-    def slow(image: Image) -> PIL.Image.Image:
+    def slow(image: Image) -> Opened:
         threading.Event().wait(delays[shades.index(image.ref or "")])
         return colour(image)
 
@@ -186,7 +201,7 @@ def test_only_a_few_pictures_are_decoded_ahead(encoder: CountingEncoder, monkeyp
     opened: list[str] = []
     opened_at_first: list[int] = []
 
-    def note(image: Image) -> PIL.Image.Image:
+    def note(image: Image) -> Opened:
         opened.append(image.ref or "")
         return colour(image)
 
