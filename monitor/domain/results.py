@@ -46,6 +46,29 @@ class Verdict:
     scorer: str
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One answer with what annotators made of it: what a task's metrics over many answers rest on.
+
+    `label` holds what all annotators said: their acceptable answers one after the other, and their mean rating.
+    `correct` and `score` are the verdict's, None where it decides nothing. `agreement` in [-1, 1] is the cosine of the
+    answer's vector with the image's, by one embedder. `probability` in (0, 1] is that of being drawn for labelling.
+    """
+
+    answer: Answer
+    label: Label = Label()
+    correct: bool | None = None
+    score: float | None = None
+    refused: bool | None = None
+    """Whether the model refused, by its own word; None: there was no answer, only an error."""
+    flagged: bool | None = None
+    """Whether the serving system's filter flagged it; None as for `refused`."""
+    violation: bool | None = None
+    """Whether the answer breaks a safety rule, by the annotators; None: nobody said."""
+    agreement: float | None = None
+    probability: float = 1.0
+
+
 # ---- drift between a reference and a window (monitor.drift) ------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""One file per task type: how a label scores an answer."""
+"""One file per task type: how a label scores an answer, and what is said of many answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from monitor.tasks.multiple_choice import MultipleChoice
 from monitor.tasks.retrieval import Retrieval
 from monitor.tasks.task import Task
 from monitor.tasks.vqa import VisualQuestionAnswering
+from monitor.tasks.yes_no import YesNo
 
 TASKS: Final[dict[str, Task]] = {
     "vqa": VisualQuestionAnswering(),
+    "yes_no": YesNo(),
     "multiple_choice": MultipleChoice(),
     "classification": Classification(),
     "captioning": Captioning(),

@@ -1,11 +1,18 @@
-"""Zero-shot classification: the top class must be an accepted one. Top-k follows from `monitor.tasks.ranking.rank`."""
+"""Zero-shot classification: the top class must be an accepted one. top-k accuracy."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from monitor.domain.results import Answer, Label, Verdict
-from monitor.tasks.task import folded, said, spoken_verdict, unscored
+from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.tasks.metric import Metric, accuracy, share
+from monitor.tasks.ranking import rank
+from monitor.tasks.task import folded, ranked, said, spoken_verdict, unscored
+
+CUTS: Final = (1, 3, 5)
+"""The k of top-k accuracy."""
 
 
 class Classification:
@@ -21,3 +28,18 @@ class Classification:
         answer = said(prediction)
         correct = answer is not None and folded(answer) in {folded(accepted) for accepted in label.answers}
         return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
+
+    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+        del corpus
+        return (accuracy(rows), *(share(f"top_{k}", rows, partial(_within, k)) for k in CUTS))
+
+
+def _within(k: int, row: Judged) -> bool | None:
+    """Is an accepted class among the k best? Unknown where fewer than k candidates were logged, or no answer accepted.
+
+    To leave such rows out by their length alone, found or not, keeps the share unbiased.
+    """
+    if not row.label.answers or len(ranked(row.answer)) < k:
+        return None
+    place = rank(row.answer, row.label)
+    return place is not None and place <= k

@@ -21,6 +21,8 @@ from monitor.stats.weighted import weighted_share
 _PRIOR_ROWS: Final = 2.0
 """So many rows of the largest variance that the mean allows are added, so that twenty equal scores are no certainty."""
 
+_ROUNDING: Final = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -56,12 +58,12 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
         found = weighted_share(x, probabilities)
         return Estimate(found.share or 0.0, found.interval_at(level), found.n)
     w = hajek_weights(probabilities, x.size)
-    mean = float(w @ x)
+    mean = min(max(float(w @ x), 0.0), 1.0)
     spread, squares = mean * (1.0 - mean), w * w
     seen = float(squares @ (x - mean) ** 2)
     variance = (x.size * seen + _PRIOR_ROWS * spread * float(squares.sum())) / (x.size + _PRIOR_ROWS)
-    # Scores of less than 1e-160 have no variance that a float could hold.
-    effective = spread / variance if variance > 0.0 else 1.0 / float(squares.sum())
+    # As good as all 0 or all 1: there is no variance left that a float could hold.
+    effective = spread / variance if spread > _ROUNDING else 1.0 / float(squares.sum())
     return Estimate(mean, wilson_of_share(mean, effective, level), x.size)
 
 

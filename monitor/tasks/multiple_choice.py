@@ -1,19 +1,42 @@
-"""Multiple choice: the letter of the chosen option."""
+"""Multiple choice: the letter of the chosen option, or its text."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from monitor.domain.results import Answer, Label, Verdict
+from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.tasks.metric import Metric, accuracy, share
 from monitor.tasks.task import folded, said, spoken_verdict, unscored
 
-_LETTER: Final = re.compile(r"[\s(\[{]*([A-Za-z])[\s)\]}.:,;]*")
-"""One letter, alone but for brackets and closing punctuation. Letters inside a sentence are not guessed at."""
+_READ: Final = 2000
+"""Characters of an answer that are read: the choice stands at its beginning."""
+
+_LEAD: Final = r"(?:(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:\sis)?\s?:?\s?)?"
+_ALONE: Final = re.compile(rf"{_LEAD}[(\[{{*]*([a-z])[)\]}}*.:,;]*", re.IGNORECASE)
+"""One letter, alone but for brackets and closing marks, or after "the answer is"."""
+_MARKED: Final = re.compile(rf"{_LEAD}(?:[(\[]([a-z])[)\]][.:]?|([a-z])[).:])\s(.*)", re.IGNORECASE)
+"""A letter that is marked as one by brackets, a period or a colon, and then text. Other letters are not guessed at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What an answer names: the upper-case letter of an option, the option's folded text, or both."""
+
+    letter: str | None
+    text: str
+
+    def same_as(self, other: Choice) -> bool:
+        """Letters decide where both have one."""
+        if self.letter is not None and other.letter is not None:
+            return self.letter == other.letter
+        return bool(self.text) and self.text == other.text
 
 
 class MultipleChoice:
-    """Compares letters: " (b) ", "B." and "b" are the same choice; anything longer is compared as text."""
+    """Compares letters: " (b) ", "B.", "b" and "B. the left one" are the same choice; without letters, texts."""
 
     scorer: Final = "choice_letter"
 
@@ -22,16 +45,30 @@ class MultipleChoice:
             return spoken
         if not label.answers:
             return unscored(self.scorer)
-        answer = said(prediction)
-        correct = answer is not None and choice(answer) in {choice(accepted) for accepted in label.answers}
+        given = choice(said(prediction) or "")
+        correct = any(given.same_as(choice(accepted)) for accepted in label.answers)
         return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
 
+    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+        del corpus
+        return accuracy(rows), share("unreadable_rate", rows, _unreadable)
 
-def choice(text: str) -> str:
-    """The upper-case letter of a choice, or the text folded when it is no single letter.
 
-    >>> choice(" (b) "), choice("B."), choice("the Left one")
-    ('B', 'B', 'the left one')
+def choice(text: str) -> Choice:
+    """The choice that a text names.
+
+    >>> choice(" (b) "), choice("the answer is B."), choice("B: The  left one").text, choice("A cat").letter
+    (Choice(letter='B', text=''), Choice(letter='B', text=''), 'the left one', None)
     """
-    match = _LETTER.fullmatch(text)
-    return match[1].upper() if match else folded(text)
+    plain = " ".join(text[:_READ].split())
+    if found := _ALONE.fullmatch(plain):
+        return Choice(found[1].upper(), "")
+    if found := _MARKED.fullmatch(plain):
+        return Choice((found[1] or found[2]).upper(), folded(found[3]))
+    return Choice(None, folded(plain))
+
+
+def _unreadable(row: Judged) -> bool | None:
+    """Does the answer name no letter where the label does? Such answers are wrong by their form, not by their sense."""
+    wanted = [choice(accepted).letter for accepted in row.label.answers]
+    return None if None in wanted or not wanted else choice(said(row.answer) or "").letter is None

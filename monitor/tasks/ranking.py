@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.domain.results import Answer, Label
+from monitor.domain.results import Answer, Judged, Label
 from monitor.tasks.task import folded, ranked
 
 
@@ -23,3 +23,14 @@ def recall(prediction: Answer, label: Label, k: int) -> float | None:
         return None
     found = {folded(answer) for answer in ranked(prediction)[:k]}
     return len(wanted & found) / len(wanted)
+
+
+def reciprocal_rank(row: Judged) -> float | None:
+    """1 / rank of the first right answer, 0 when it is not there, in [0, 1]; None without answers in the label.
+
+    Its mean is MRR: Voorhees (1999), "The TREC-8 Question Answering Track Report", section 3.
+    """
+    if not row.label.answers:
+        return None
+    place = rank(row.answer, row.label)
+    return 0.0 if place is None else 1.0 / place

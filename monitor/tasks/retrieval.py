@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from monitor.domain.results import Answer, Label, Verdict
-from monitor.tasks.ranking import recall
+from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.tasks.metric import Metric, accuracy, share
+from monitor.tasks.ranking import recall, reciprocal_rank
 from monitor.tasks.task import spoken_verdict, unscored
 
 DEFAULT_K: Final = 10
+CUTS: Final = (1, 5, 10)
+"""The k of recall@k and hit@k that papers give."""
 
 
 class Retrieval:
@@ -28,3 +33,19 @@ class Retrieval:
         if share is None:
             return unscored(self.scorer)
         return Verdict(correct=share > 0.0, score=share, scorer=self.scorer)
+
+    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+        """A list shorter than k is the whole result. "R@k" of image-text retrieval papers is `hit_at_k`."""
+        del corpus
+        recalls = (share(f"recall_at_{k}", rows, partial(_recall, k)) for k in CUTS)
+        hits = (share(f"hit_at_{k}", rows, partial(_hit, k)) for k in CUTS)
+        return (accuracy(rows), *recalls, *hits, share("mrr", rows, reciprocal_rank))
+
+
+def _recall(k: int, row: Judged) -> float | None:
+    return recall(row.answer, row.label, k)
+
+
+def _hit(k: int, row: Judged) -> bool | None:
+    found = _recall(k, row)
+    return None if found is None else found > 0.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
-from monitor.domain.results import Answer, Label, Verdict
+from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.tasks.metric import Metric
 
 LABEL: Final = "label"
 """Scorer of a verdict that the annotator gave in so many words."""
@@ -19,6 +21,12 @@ class Task(Protocol):
 
     def score(self, prediction: Answer, label: Label) -> Verdict:
         """The outcome; `correct` and `score` are None where the label or the answer does not allow one."""
+
+    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+        """The task's figures over many answers, always the same ones in the same order; n is 0 where nothing is known.
+
+        `rows` may be a slice of `corpus`, whose references then say how rare a word is; else their own do.
+        """
 
 
 def spoken_verdict(label: Label) -> Verdict | None:
@@ -47,7 +55,12 @@ def said(prediction: Answer) -> str | None:
 
 
 def ranked(prediction: Answer) -> tuple[str, ...]:
-    """Candidate answers from best to worst; ties keep the order in which the model gave them."""
+    """Candidate answers from best to worst; ties keep the order in which the model gave them.
+
+    The answer stands alone where the model gave no candidates.
+    """
+    if not prediction.candidates:
+        return () if prediction.answer is None else (prediction.answer,)
     return tuple(c.answer for c in sorted(prediction.candidates, key=lambda candidate: -candidate.score))
 
 

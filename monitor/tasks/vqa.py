@@ -9,9 +9,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from monitor.domain.results import Answer, Label, Verdict
+from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.tasks.contractions import CONTRACTIONS
+from monitor.tasks.metric import Metric, accuracy, share
 from monitor.tasks.task import said, spoken_verdict, unscored
+from monitor.tasks.yes_no import polar, yes_no_metrics
 
 MIN_ANNOTATORS: Final = 4
 """From four answers on they are annotators' votes (the benchmark collects ten): leaving one out, three can agree.
@@ -46,12 +48,33 @@ class VisualQuestionAnswering:
         score = 0.0 if answer is None else soft_accuracy(answer, label.answers)
         return Verdict(correct=score >= CORRECT_FROM, score=score, scorer=self.scorer)
 
+    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+        """Those of yes/no questions rest on the rows whose labels answer yes or no."""
+        del corpus
+        facts = polar(row for row in rows if _asks_yes_or_no(row))
+        soft = share("soft_accuracy", rows, lambda row: row.score)
+        return (accuracy(rows), soft, share("exact_match", rows, _exact), *yes_no_metrics(facts))
+
+
+def _asks_yes_or_no(row: Judged) -> bool:
+    """Do most annotators answer with the bare word? "No parking" is what a sign says."""
+    bare = sum(normalise(answer) in {"yes", "no"} for answer in row.label.answers)
+    return 2 * bare > len(row.label.answers)
+
+
+def _exact(row: Judged) -> bool | None:
+    """Is the answer, normalised, one that some annotator gave? None without their answers."""
+    if not row.label.answers:
+        return None
+    answer = said(row.answer)
+    return answer is not None and normalise(answer) in {normalise(accepted) for accepted in row.label.answers}
+
 
 def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
     """Soft accuracy in [0, 1] of `answer` against at least one annotator's answer.
 
-    Both sides are normalised (the official code cleans only the punctuation of the annotators' answers, which its
-    data set has normalised already).
+    Both sides are normalised, as the page says. The official code leaves both as they are, but for case, where all
+    annotators gave one and the same answer.
 
     >>> round(soft_accuracy("A cat!", ["cat"] * 2 + ["dog"] * 8), 3)
     0.6
@@ -66,6 +89,8 @@ def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
 
 def normalise(answer: str) -> str:
     """Lower case, no punctuation or articles, digits for number words, apostrophes back in contractions.
+
+    Equal to what the official code makes of a text, up to 32 periods; of more it takes out the first 32 only.
 
     >>> normalise("Two dogs, I think"), normalise("It isnt the 1,000th."), normalise("2.5 m")
     ('2 dogs i think', "it isn't 1000th", '2.5 m')

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain.results import Answer, Candidate, Label, Verdict
+from monitor.domain.results import Answer, Candidate, Judged, Label, Verdict
 from monitor.tasks import TASKS
+from monitor.tasks.safety import common_metrics
 
 DOCS = Path(__file__).parents[2] / "docs" / "tasks.md"
 texts = st.one_of(st.none(), st.text(max_size=12))
@@ -24,6 +26,19 @@ labels = st.builds(
     answers=st.lists(st.text(max_size=6), max_size=12).map(tuple),
     rating=st.one_of(st.none(), st.floats(0, 100)),
 )
+rows_of = st.lists(
+    st.builds(
+        Judged,
+        answer=answers,
+        label=labels,
+        correct=st.sampled_from([None, True, False]),
+        score=st.one_of(st.none(), st.floats(0, 1)),
+        agreement=st.one_of(st.none(), st.floats(-1, 1)),
+        probability=st.floats(0.01, 1),
+    ),
+    max_size=6,
+)
+RANGES = {"share": (0.0, 1.0), "difference": (-1.0, 1.0), "points": (0.0, 100.0), "score": (-1.0, 10.0)}
 
 pytestmark = pytest.mark.parametrize("name", sorted(TASKS))
 
@@ -60,3 +75,33 @@ def test_the_scorer_is_named_and_documented(name: str) -> None:
     page = DOCS.read_text()
     assert f"`{name}`" in page
     assert TASKS[name].scorer in page
+    missing = [one.name for one in (*TASKS[name].metrics(()), *common_metrics(())) if f"`{one.name}`" not in page]
+    assert not missing
+
+
+@settings(max_examples=25)
+@given(rows_of)
+def test_metrics_are_always_the_same_ones_within_their_ranges(name: str, rows: list[Judged]) -> None:
+    found, empty = TASKS[name].metrics(rows), TASKS[name].metrics(())
+    assert [(one.name, one.unit) for one in found] == [(one.name, one.unit) for one in empty]
+    assert all(one.value is None and one.interval is None and one.n == 0 for one in empty)
+    assert len({one.name for one in (*found, *common_metrics(()))}) == len(found) + len(common_metrics(()))
+    for one in found:
+        low, high = RANGES[one.unit]
+        assert (one.value is None) == (one.interval is None)
+        assert one.n <= len(rows)
+        if one.value is not None and one.interval is not None:
+            assert low - 1e-9 <= one.interval.lower <= one.interval.upper <= high + 1e-9
+            assert low - 1e-9 <= one.value <= high + 1e-9
+
+
+@settings(max_examples=15)
+@given(rows_of)
+def test_neither_the_order_of_rows_nor_the_unit_of_their_probabilities_matters(name: str, rows: list[Judged]) -> None:
+    halved = [replace(row, probability=row.probability / 2) for row in rows[::-1]]
+    values = [[one.value for one in TASKS[name].metrics(some)] for some in (rows, halved)]
+    assert values[0] == [None if value is None else pytest.approx(value) for value in values[1]]
+
+
+def test_accuracy_comes_first(name: str) -> None:
+    assert TASKS[name].metrics(())[0].name == "accuracy"

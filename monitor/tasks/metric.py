@@ -1,0 +1,75 @@
+"""Figures of a task over many answers, each with its interval and the number of answers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeVar
+
+from monitor.domain.results import Judged
+from monitor.stats.intervals import Interval
+from monitor.tasks.estimates import Estimate, mean_share, mean_sign
+
+Unit = Literal["share", "difference", "points", "score"]
+"""share: in [0, 1], shown in percent. difference: of two shares, in [-1, 1]. points: 0 to 100. score: as published."""
+
+MIN_ROWS: Final = 20
+"""Below it an interval of a share is more than 40 points wide at its worst: a figure to look at, not to act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`value` with its 95% interval over the `n` answers that could be used; both are None when nothing is known."""
+
+    name: str
+    unit: Unit
+    value: float | None
+    interval: Interval | None
+    n: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether it rests on as many answers as a figure needs to be ranked or acted on."""
+        return self.n >= MIN_ROWS
+
+    @classmethod
+    def of(cls, name: str, unit: Unit, found: Estimate | None, *, scale: float = 1.0, n: int = 0) -> Metric:
+        """An estimate under its name, times `scale`; without one, the `n` answers that were too few for it."""
+        if found is None:
+            return cls(name, unit, None, None, n)
+        interval = Interval(scale * found.interval.lower, scale * found.interval.upper)
+        return cls(name, unit, scale * found.value, interval, found.n)
+
+
+class Drawn(Protocol):
+    """A row that knows with which probability it was drawn for labelling."""
+
+    @property
+    def probability(self) -> float:
+        """In (0, 1]."""
+
+
+R = TypeVar("R", bound=Drawn)
+
+
+def share(name: str, rows: Iterable[R], score: Callable[[R], float | None]) -> Metric:
+    """Mean of a score in [0, 1] (or of true and false) over the rows that have one, as a share."""
+    values, probabilities = known(rows, score)
+    return Metric.of(name, "share", mean_share(values, probabilities) if values else None)
+
+
+def balance(name: str, rows: Iterable[R], sign: Callable[[R], float | None]) -> Metric:
+    """Mean of -1, 0 and 1 over the rows that have one: a difference of two shares."""
+    values, probabilities = known(rows, sign)
+    return Metric.of(name, "difference", mean_sign(values, probabilities) if values else None)
+
+
+def known(rows: Iterable[R], score: Callable[[R], float | None]) -> tuple[list[float], list[float]]:
+    """The scores that are known, and the probabilities of their rows."""
+    pairs = [(float(value), row.probability) for row in rows if (value := score(row)) is not None]
+    return [value for value, _ in pairs], [probability for _, probability in pairs]
+
+
+def accuracy(rows: Sequence[Judged]) -> Metric:
+    """Share of correct answers among those with a verdict: the first metric of every task."""
+    return share("accuracy", rows, lambda row: row.correct)

@@ -1,0 +1,138 @@
+"""Yes/no questions: rates of false alarms and misses, and whether the model says yes too often.
+
+Li, Du, Zhou, Wang, Zhao and Wen (2023), "Evaluating Object Hallucination in Large Vision-Language Models" (POPE),
+EMNLP: accuracy, precision, recall, F1 and the share of yes; yes is the positive class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.stats.intervals import Interval
+from monitor.tasks.metric import Metric, accuracy, balance, share
+from monitor.tasks.task import said, spoken_verdict, unscored
+
+_YES: Final = frozenset({"yes", "yeah", "yep", "yup", "y", "true"})
+_NO: Final = frozenset({"no", "nope", "nah", "n", "false"})
+_NEGATIONS: Final = frozenset({"no", "not", "none", "never", "nothing", "nobody", "cannot", "without"})
+_UNSURE: Final = frozenset({
+    "know", "sure", "unsure", "tell", "say", "determine", "determined", "certain", "unclear", "unable", "maybe", "perhaps",
+    "possibly",
+})  # fmt: skip
+_AFFIRMING: Final = frozenset(
+    {("there", "is"), ("there", "are"), ("there's", "a"), ("it", "is"), ("this", "is"), ("they", "are"), ("i", "see")}
+)
+_WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_SENTENCE_END: Final = re.compile(r"[.!?;\n]")
+_READ: Final = 500
+"""Characters of an answer that are read: yes or no stands at its beginning."""
+
+
+class YesNo:
+    """An answer is correct when it says the same as the label's; one that says neither is incorrect."""
+
+    scorer: Final = "yes_no_match"
+
+    def score(self, prediction: Answer, label: Label) -> Verdict:
+        if (spoken := spoken_verdict(label)) is not None:
+            return spoken
+        truth = agreed(label.answers)
+        if truth is None:
+            return unscored(self.scorer)
+        correct = polarity(said(prediction) or "") is truth
+        return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
+
+    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+        del corpus
+        facts = polar(rows)
+        undecided = share("undecided_rate", facts, lambda one: one.answer is None)
+        return (accuracy(rows), *yes_no_metrics(facts), undecided)
+
+
+def polarity(text: str) -> bool | None:
+    """True for yes, False for no, None for neither.
+
+    A leading yes or no decides. Else the first sentence does: doubt is neither, a negation is no, and "there is" and
+    its like are yes. POPE takes every answer without a negation for yes, an empty one included.
+
+    >>> polarity("Yes, it's not far."), polarity("There isn't a dog."), polarity("I can't tell."), polarity("blue")
+    (True, False, None, None)
+    """
+    head = text[:_READ].replace("’", "'").strip()
+    words = _WORD.findall(_SENTENCE_END.split(head, maxsplit=1)[0].casefold())
+    if not words:
+        return None
+    if words[0] in _YES | _NO:
+        return words[0] in _YES
+    if not _UNSURE.isdisjoint(words):
+        return None
+    if not _NEGATIONS.isdisjoint(words) or any(word.endswith("n't") for word in words):
+        return False
+    return True if tuple(words[:2]) in _AFFIRMING else None
+
+
+def agreed(answers: Iterable[str]) -> bool | None:
+    """What most of the answers say; None when they tie, or when none says yes or no."""
+    found = [said_yes for one in answers if (said_yes := polarity(one)) is not None]
+    votes = 2 * sum(found) - len(found)
+    return None if votes == 0 else votes > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Polar:
+    """A question whose right answer is yes (`truth`) or no, and what the model said: yes, no or neither."""
+
+    truth: bool
+    answer: bool | None
+    probability: float
+
+    @property
+    def said_yes(self) -> bool:
+        return self.answer is True
+
+
+def polar(rows: Iterable[Judged]) -> list[Polar]:
+    """The rows whose truth is known: by the labels' answers, else by the verdict on an answer that says yes or no."""
+    found = []
+    for row in rows:
+        answer = polarity(said(row.answer) or "")
+        truth = agreed(row.label.answers)
+        if not row.label.answers and answer is not None and row.correct is not None:
+            truth = answer is row.correct
+        if truth is not None:
+            found.append(Polar(truth, answer, row.probability))
+    return found
+
+
+def yes_no_metrics(facts: Sequence[Polar]) -> tuple[Metric, ...]:
+    """POPE's figures, and the bias towards yes: share of yes in the answers less that in the truth.
+
+    An answer that says neither is no false alarm and no hit; it counts in the denominators, but not in the bias.
+    """
+    positive, negative = [one for one in facts if one.truth], [one for one in facts if not one.truth]
+    return (
+        share("precision", [one for one in facts if one.said_yes], lambda one: one.truth),
+        share("recall", positive, lambda one: one.said_yes),
+        f1(facts),
+        share("false_positive_rate", negative, lambda one: one.said_yes),
+        share("false_negative_rate", positive, lambda one: one.answer is False),
+        share("yes_share", facts, lambda one: one.said_yes),
+        balance("yes_bias", facts, lambda one: None if one.answer is None else float(one.answer) - float(one.truth)),
+    )
+
+
+def f1(facts: Sequence[Polar]) -> Metric:
+    """Harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn).
+
+    It is 2 j / (1 + j) of the share j of hits among the questions where either side says yes, and so are its bounds.
+    """
+    either = [one for one in facts if one.truth or one.said_yes]
+    hits = share("f1", either, lambda one: one.truth and one.said_yes)
+    if hits.value is None or hits.interval is None:
+        return hits
+    low, value, high = (2 * one / (1 + one) for one in (hits.interval.lower, hits.value, hits.interval.upper))
+    return Metric("f1", "share", value, Interval(low, high), hits.n)

@@ -1,0 +1,126 @@
+"""Yes/no questions: how answers are read, and POPE's figures against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from monitor.domain.results import Answer, Judged, Label
+from monitor.stats.intervals import wilson
+from monitor.tasks.metric import Metric
+from monitor.tasks.vqa import VisualQuestionAnswering
+from monitor.tasks.yes_no import YesNo, agreed, polarity
+
+
+def judged(
+    answer: str | None, truth: str | None = None, correct: bool | None = None, probability: float = 1.0
+) -> Judged:
+    label = Label(answers=() if truth is None else (truth,))
+    return Judged(Answer(answer), label, correct=correct, probability=probability)
+
+
+def figures(rows: list[Judged]) -> dict[str, Metric]:
+    return {one.name: one for one in YesNo().metrics(rows)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["yes", "Yes.", "YES, there isn't any doubt", " Yeah!", "There is a dog here.", "It is.", "true", "Y"],
+)
+def test_ways_to_say_yes(text: str) -> None:
+    assert polarity(text) is True
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "No, there is a cat instead.", "NOPE", "There is no dog.", "There isn’t one", "It is not. Yes?", "n"]
+)
+def test_ways_to_say_no(text: str) -> None:
+    assert polarity(text) is False
+
+
+@pytest.mark.parametrize(
+    "text", ["", "...", "blue", "I don't know", "I'm not sure.", "It cannot be determined", "maybe", "42", "None", "да"]
+)
+def test_what_is_neither(text: str) -> None:
+    assert polarity(text) is (False if text == "None" else None)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_the_same_in_any_case_and_space(text: str) -> None:
+    assert polarity(f" {text} ") is polarity(text)
+
+
+def test_most_answers_decide_and_a_tie_does_not() -> None:
+    assert [agreed(one) for one in (("yes", "no", "yes"), ("yes", "no"), ("maybe", "no"), ())] == [
+        True,
+        None,
+        False,
+        None,
+    ]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_the_figures_are_those_of_scikit_learn(pairs: list[tuple[bool, bool]]) -> None:
+    word = {True: "yes", False: "no"}
+    found = figures([judged(word[given], word[truth], given is truth) for truth, given in pairs])
+    truths, answers = (np.array(side) for side in zip(*pairs, strict=True))
+    tn, fp, fn, tp = sk.confusion_matrix(truths, answers, labels=[False, True]).ravel()
+
+    assert found["accuracy"].value == pytest.approx(sk.accuracy_score(truths, answers))
+    assert found["yes_share"].value == pytest.approx(answers.mean())
+    assert found["yes_bias"].value == pytest.approx(answers.mean() - truths.mean())
+    for name, hits, n in [
+        ("precision", tp, tp + fp), ("recall", tp, tp + fn), ("false_positive_rate", fp, fp + tn),
+        ("false_negative_rate", fn, fn + tp),
+    ]:  # fmt: skip
+        assert found[name].n == n
+        assert found[name].value == (None if n == 0 else pytest.approx(hits / n))
+        assert found[name].interval == (None if n == 0 else wilson(int(hits), int(n)))
+    if tp + fp + fn:
+        assert found["f1"].value == pytest.approx(sk.f1_score(truths, answers, zero_division=0.0))
+
+
+def test_answers_that_say_neither_are_wrong_and_counted_apart() -> None:
+    rows = [judged("blue", "yes", False), judged("yes", "yes", True), judged("I don't know", "no", False)]
+    found = figures(rows)
+    assert found["undecided_rate"].value == pytest.approx(2 / 3)
+    assert (found["recall"].value, found["false_negative_rate"].value, found["false_positive_rate"].value) == (
+        0.5,
+        0,
+        0,
+    )
+    assert (found["yes_bias"].value, found["yes_bias"].n) == (0.0, 1)
+    assert YesNo().score(Answer("blue"), Label(answers=("yes",))).correct is False
+
+
+def test_a_verdict_on_a_yes_or_no_tells_the_truth_as_well() -> None:
+    found = figures([judged("yes", correct=False), judged("no", correct=True), judged("blue", correct=False)])
+    assert (found["false_positive_rate"].value, found["false_positive_rate"].n) == (0.5, 2)
+
+
+def test_rows_drawn_less_often_count_for_more() -> None:
+    rows = [judged("yes", "no", False, 0.1), judged("no", "no", True, 0.4)]
+    assert figures(rows)["false_positive_rate"].value == pytest.approx(0.8)
+
+
+def test_a_model_that_always_says_yes_is_found_out() -> None:
+    rows = [judged("yes", truth, truth == "yes") for truth in ("yes", "no") * 50]
+    bias = figures(rows)["yes_bias"]
+    assert bias.interval is not None
+    assert (bias.value, bias.interval.lower > 0.35) == (0.5, True)
+
+
+def test_yes_no_questions_among_others_have_their_rates() -> None:
+    rows = [
+        Judged(Answer("yes"), Label(answers=("yes",) * 9 + ("maybe",)), correct=True, score=1.0),
+        Judged(Answer("yes"), Label(answers=("no",) * 10), correct=False, score=0.0),
+        Judged(Answer("no parking"), Label(answers=("no parking",) * 10), correct=True, score=1.0),
+        Judged(Answer("two"), Label(answers=("2",) * 6 + ("3",) * 4), correct=True, score=1.0),
+    ]
+    found = {one.name: one for one in VisualQuestionAnswering().metrics(rows)}
+    assert (found["false_positive_rate"].value, found["false_positive_rate"].n) == (1.0, 1)
+    assert (found["recall"].value, found["recall"].n) == (1.0, 1)
+    assert (found["soft_accuracy"].value, found["exact_match"].value) == (0.75, 0.75)
