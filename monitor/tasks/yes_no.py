@@ -20,8 +20,8 @@ _YES: Final = frozenset({"yes", "yeah", "yep", "yup", "y", "true"})
 _NO: Final = frozenset({"no", "nope", "nah", "n", "false"})
 _NEGATIONS: Final = frozenset({"no", "not", "none", "never", "nothing", "nobody", "cannot", "without"})
 _UNSURE: Final = frozenset({
-    "know", "sure", "unsure", "tell", "say", "determine", "determined", "certain", "unclear", "unable", "maybe", "perhaps",
-    "possibly",
+    "know", "sure", "unsure", "tell", "say", "determine", "determined", "certain", "unclear", "unable", "maybe",
+    "perhaps", "possibly",
 })  # fmt: skip
 _AFFIRMING: Final = frozenset(
     {("there", "is"), ("there", "are"), ("there's", "a"), ("it", "is"), ("this", "is"), ("they", "are"), ("i", "see")}
