@@ -1,0 +1,170 @@
+"""Streams of fields on a real PostgreSQL: sketched when they are needed, from what is stored, however late it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.domain.records import Batch
+from monitor.domain.window import HOUR, MINUTE
+from monitor.privacy import Subjects
+from monitor.services.erase import EraseService
+from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
+from monitor.services.ingest import IngestService
+from monitor.services.references import ReferenceOptions
+from monitor.services.sketches import SketchService
+from monitor.store import observations
+from monitor.store.engine import transaction
+
+START = datetime(2026, 11, 18, tzinfo=UTC)
+SPAN = 34
+OPTIONS = DriftOptions(
+    ReferenceOptions(timedelta(hours=2), 500, SPAN * HOUR, slice_dimensions=("device",), max_slice_values=10),
+    alpha=0.01,
+)
+PER_HOUR = 60
+FIELDS = {"answer_mix", "answer_text", "confidence", "margin", "metadata", "prompt_text"}
+Rows = Callable[..., list[Any]]
+Send = Callable[..., Batch]
+Hours = Callable[..., None]
+
+
+@pytest.fixture
+def hours(ingest: IngestService, send: Send) -> Hours:
+    """Stores hours of traffic, in which the confidence or the wording may change."""
+    rng = np.random.default_rng(3)
+
+    def store(first: int, last: int, *, run: str = "a", sure: float = 0.7, longer: bool = False) -> None:
+        events = []
+        for number in range((last - first) * PER_HOUR):
+            confidence = float(np.clip(rng.normal(sure, 0.1), 0, 1))
+            prompt = f"How many {rng.choice(['mugs', 'cars', 'birds'])} are there"
+            event = {
+                "schema": "prediction/v1", "request_id": f"{run}-{first}-{number}", "task": "vqa", "status": "ok",
+                "ts": (START + first * HOUR + number * HOUR / PER_HOUR).isoformat(),
+                "model": {"name": "m", "version": "v1"},
+                "slices": {"device": f"cam-{rng.integers(2)}"},
+                "input": {"prompt": prompt + (", and please tell me in detail what they do?" if longer else "?")},
+                "output": {
+                    "answer": str(rng.choice(["one", "two", "three"])), "confidence": confidence,
+                    "candidates": [
+                        {"answer": "x", "score": confidence}, {"answer": "y", "score": float(rng.uniform(0, 0.2))},
+                    ],
+                },
+            }  # fmt: skip
+            events.append(event)
+        ingest.write(send(*events), START + last * HOUR)
+
+    return store
+
+
+def drifted(rows: Rows, tick: datetime) -> set[str]:
+    query = """
+        SELECT DISTINCT stream FROM drift_results JOIN drift_references ON id = reference_id
+        WHERE verdict = 'drift' AND tick = :tick
+    """
+    return set(rows(query, tick=tick))
+
+
+def test_every_field_gets_a_provisional_reference_and_only_what_moved_drifts(
+    engine: Engine, hours: Hours, rows: Rows
+) -> None:
+    hours(0, 38)
+    evaluate_drift(engine, OPTIONS, START + 38 * HOUR)
+    assert set(rows("SELECT stream FROM drift_references WHERE active AND NOT blessed")) == FIELDS
+    assert drifted(rows, START + 38 * HOUR) == set()
+
+    hours(38, 40, run="b", sure=0.5)
+    evaluate_drift(engine, OPTIONS, START + 40 * HOUR)
+    assert drifted(rows, START + 40 * HOUR) == {"confidence", "margin"}
+
+    hours(40, 42, run="c", longer=True)
+    evaluate_drift(engine, OPTIONS, START + 42 * HOUR)
+    assert drifted(rows, START + 42 * HOUR) == {"prompt_text"}
+
+
+def test_an_hour_is_sketched_again_when_more_has_come_and_not_otherwise(
+    engine: Engine, hours: Hours, rows: Rows
+) -> None:
+    hours(0, 36)
+    tick = START + 36 * HOUR
+    evaluate_drift(engine, OPTIONS, tick)
+    of_confidence = """
+        SELECT n, sums FROM embedding_sketches JOIN drift_references r ON r.id = reference_id
+        WHERE stream = 'confidence' AND dimension = '' ORDER BY hour
+    """
+    before = rows(of_confidence)
+    assert [n for n, _ in before] == [PER_HOUR, PER_HOUR]
+    evaluate_drift(engine, OPTIONS, tick)
+    assert rows(of_confidence) == before
+    hours(35, 36, run="late", sure=0.2)
+    evaluate_drift(engine, OPTIONS, tick)
+    after = rows(of_confidence)
+    assert [n for n, _ in after] == [PER_HOUR, 2 * PER_HOUR]
+    assert after[0] == before[0]
+
+
+def test_a_hidden_field_makes_no_reference_and_one_that_comes_later_gets_its_own(
+    engine: Engine, hours: Hours, rows: Rows
+) -> None:
+    hours(0, 36)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE predictions SET confidence = NULL WHERE ts < :until"), {"until": START + 20 * HOUR}
+        )
+        connection.execute(text("UPDATE predictions SET prompt = NULL"))
+        connection.execute(text("UPDATE predictions SET answer = 'always the same'"))
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    assert set(rows("SELECT stream FROM drift_references")) == FIELDS - {"prompt_text", "answer_text", "answer_mix"}
+    assert rows("SELECT rows FROM drift_references WHERE stream = 'confidence'") == [(SPAN - 20) * PER_HOUR]
+
+
+def test_categories_are_frozen_into_the_reference(engine: Engine, hours: Hours, rows: Rows) -> None:
+    hours(0, 36)
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    [answers] = rows("SELECT categories FROM drift_references WHERE stream = 'answer_mix'")
+    assert sorted(answers) == ["one", "three", "two"]
+    [metadata] = rows("SELECT categories FROM drift_references WHERE stream = 'metadata'")
+    assert sorted(metadata) == ["device=cam-0", "device=cam-1", "task=vqa"]
+    assert rows("SELECT categories FROM drift_references WHERE stream = 'confidence'") == [None]
+
+
+def test_what_is_erased_leaves_the_sketches(engine: Engine, hours: Hours, rows: Rows) -> None:
+    hours(0, 36)
+    tick = START + 36 * HOUR
+    evaluate_drift(engine, OPTIONS, tick)
+    service = EraseService(engine, Subjects(()), SketchService(engine, ("device",), 10))
+    last = rows("SELECT request_id FROM predictions WHERE ts >= '2026-11-19 11:00+00' ORDER BY ts LIMIT 25")
+    assert service.requests(last, "ops", tick, dry_run=False).rows["embedding_sketches"] > 0
+    evaluate_drift(engine, OPTIONS, tick)
+    sketched = rows("SELECT DISTINCT n FROM embedding_sketches WHERE dimension = '' AND hour = '2026-11-19 11:00+00'")
+    assert sketched == [PER_HOUR - 25]
+
+
+def test_a_busy_hour_costs_no_more_and_is_drawn_from_all_of_its_minutes(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("SELECT 1"))
+        connection.exec_driver_sql(
+            "CREATE TABLE IF NOT EXISTS predictions_busy PARTITION OF predictions "
+            "FOR VALUES FROM ('2026-11-18') TO ('2026-11-19')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO predictions (ts, request_id, model, version, variant, task, status, refused, safety_flagged, "
+            "slices) SELECT timestamptz '2026-11-18 05:00+00' + n * interval '60 ms', 'r' || n, 'm', 'v', 'stable', "
+            "'vqa', 'ok', false, false, '{}' FROM generate_series(0, 59999) AS n"
+        )
+    hour = START + 5 * HOUR
+    with transaction(engine) as connection:
+        found = observations.sample(connection, "m", hour, 60_000, 600)
+        again = observations.sample(connection, "m", hour, 60_000, 600)
+        few_are_stored = observations.sample(connection, "m", hour, 60_000_000, 600)
+    assert found == again
+    assert len(found) == len(few_are_stored) == 600
+    per_minute = np.bincount([int((one.ts - hour) / MINUTE) for one in found], minlength=60)
+    assert per_minute.min() >= 1  # 10 are expected of each
+    assert per_minute.max() <= 25
