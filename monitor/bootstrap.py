@@ -40,6 +40,9 @@ from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
 from monitor.store.engine import make_engine
 from monitor.store.transport import weakness
+from monitor.tasks import TASKS, Task
+from monitor.tasks.captioning import Captioning
+from monitor.tasks.captions import CaptionWeights
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +203,11 @@ def label_design(settings: Settings) -> LabelDesign:
 def plan_options(settings: Settings) -> PlanOptions:
     """What sampling plans are made for."""
     return PlanOptions(label_design(settings), settings.labels.daily_budget, settings.labels.slice_minimum)
+
+
+def tasks(settings: Settings) -> dict[str, Task]:
+    """All tasks by name, captions weighed as the settings say."""
+    return TASKS | {"captioning": Captioning(CaptionWeights(**dict(settings.captions)))}
 
 
 def make_eraser(settings: Settings, store: Store) -> EraseService:

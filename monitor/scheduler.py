@@ -19,6 +19,7 @@ from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.evaluation import Evaluation, evaluate_ticks
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
+from monitor.services.plan_labels import PlanOptions, plan_labels
 from monitor.services.retain import make_partitions_ahead, retain
 from monitor.settings import Settings
 from monitor.store import locks
@@ -37,6 +38,8 @@ class Context:
     expiry: ExpiryOptions
     keep: Mapping[str, timedelta]
     """How long rows are kept, by the settings of the section `retention`."""
+    plans: PlanOptions
+    """What sampling plans are made for."""
 
 
 def evaluate_now(context: Context) -> None:
@@ -72,11 +75,17 @@ def expire_waiting_halves(context: Context) -> None:
     expire_halves(context.evaluation.engine, context.expiry, bootstrap.now())
 
 
+def plan_label_sampling(context: Context) -> None:
+    """The next sampling plan, where the one in force does not fit the traffic any more."""
+    plan_labels(context.evaluation.engine, context.plans, bootstrap.now())
+
+
 JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "evaluate": (60, evaluate_now),
     "deliver": (5, deliver_due),
     "halves": (30, expire_waiting_halves),
     "partitions": (3600, partitions_ahead),
+    "label_plan": (900, plan_label_sampling),
     "retain": (3600, retire_old_rows),
 }
 """Name -> (every so many seconds, what)."""
@@ -95,6 +104,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         bootstrap.make_delivery(settings, evaluation),
         bootstrap.expiry_options(settings),
         dict(settings.retention),
+        bootstrap.plan_options(settings),
     )
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(

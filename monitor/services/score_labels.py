@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.results import Answer, Candidate, Label, Verdict
 from monitor.privacy import holds_marker
+from monitor.store import locks
 from monitor.store.engine import transaction
 from monitor.store.scoring import (
     LabelRow,
@@ -28,8 +29,13 @@ NO_TASK = "none"
 """Scorer of a task that we have no scorer for: only verdicts in so many words count."""
 
 
-def score_labels(engine: Engine, chunk: int = CHUNK) -> int:
+def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] | None = None) -> int:
     """Score every label whose prediction is known; returns how many predictions got a verdict row.
+
+    One process does so at a time: whoever scores what somebody said on a page does not meet the scheduler.
+
+    Args:
+        request_ids: only labels of these.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; what was committed stays, the rest waits.
@@ -37,7 +43,8 @@ def score_labels(engine: Engine, chunk: int = CHUNK) -> int:
     scored = 0
     while True:
         with transaction(engine) as connection:
-            predictions = waiting_predictions(connection, chunk)
+            locks.wait_for(connection, locks.SCORING)
+            predictions = waiting_predictions(connection, chunk, request_ids)
             labels = defaultdict(list)
             for label in take_labels(connection, predictions):
                 labels[label.request_id].append(label)

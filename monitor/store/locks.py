@@ -11,6 +11,7 @@ from monitor.store.engine import translated
 
 BACKFILL = 0x42414B  # "BAK"
 RETENTION = 0x524554  # "RET"
+SCORING = 0x4C424C  # "LBL"
 
 
 @contextmanager
@@ -50,3 +51,8 @@ def is_held(connection: Connection, key: int) -> bool:
     """Does anybody hold this lock?"""
     free = connection.execute(text("SELECT pg_try_advisory_xact_lock_shared(:key)"), {"key": key}).scalar_one()
     return not free
+
+
+def wait_for(connection: Connection, key: int) -> None:
+    """Hold a lock until the transaction ends, waiting for it if need be."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})

@@ -31,7 +31,8 @@ _WAITING = text("""
         SELECT inclusion_probability, in_base, annotators FROM label_tasks
         WHERE label_tasks.ts = p.ts AND label_tasks.request_id = l.request_id LIMIT 1
     ) AS t ON true
-    WHERE NOT l.scored ORDER BY l.request_id, p.ts DESC LIMIT :limit
+    WHERE NOT l.scored AND (CAST(:ids AS text[]) IS NULL OR l.request_id = ANY(:ids))
+    ORDER BY l.request_id, p.ts DESC LIMIT :limit
 """)
 # The limits keep the lookups row by row, in the index of each day: labels are few, predictions are not.
 _LABELS = text("""
@@ -105,14 +106,20 @@ class VerdictRow:
     """They contradict each other, and nobody has adjudicated."""
 
 
-def waiting_predictions(connection: Connection, limit: int) -> list[PredictionRow]:
+def waiting_predictions(
+    connection: Connection, limit: int, request_ids: Sequence[str] | None = None
+) -> list[PredictionRow]:
     """Predictions whose labels have not all been scored; labels that came before their prediction wait unseen.
 
     A label names an id only. Where an id was used for several predictions, days apart, it speaks of the latest one at
     or before its own time, or else of the first one after. Of several such predictions with waiting labels the newest
     is taken.
+
+    Args:
+        request_ids: only of these.
     """
-    return [PredictionRow(**row) for row in connection.execute(_WAITING, {"limit": limit}).mappings()]
+    given = {"limit": limit, "ids": None if request_ids is None else list(request_ids)}
+    return [PredictionRow(**row) for row in connection.execute(_WAITING, given).mappings()]
 
 
 def take_labels(connection: Connection, predictions: Collection[PredictionRow]) -> list[LabelRow]:

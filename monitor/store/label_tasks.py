@@ -1,0 +1,105 @@
+"""The queue of label tasks: who may take which, and what is written down about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from monitor.domain.label_tasks import TaskKey, TaskState
+
+STATE: Final = """CASE
+    WHEN t.answered_at IS NOT NULL AND t.disputed THEN 'adjudicating'
+    WHEN t.answered_at IS NOT NULL THEN 'done'
+    WHEN t.skipped_at IS NOT NULL THEN 'skipped'
+    WHEN t.ts < :expires THEN 'expired'
+    WHEN t.claimed_until > :now THEN 'claimed'
+    WHEN t.answers > 0 THEN 'labelled'
+    ELSE 'open' END"""
+"""SQL: the state of a task `t` at :now; :expires is the event time before which tasks expire."""
+WAITING: Final = "t.answered_at IS NULL AND t.skipped_at IS NULL AND t.ts >= :expires"
+"""SQL: an annotator may still be asked. Has an index."""
+DISPUTED: Final = "t.disputed AND t.answered_at IS NOT NULL"
+"""SQL: an adjudicator is asked. Has an index."""
+
+_TAKE = """
+    SELECT t.ts, t.request_id FROM label_tasks t
+    WHERE {which} AND (t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :annotator)
+      AND (CAST(:stratum AS text) IS NULL OR t.stratum = :stratum)
+      AND NOT EXISTS (
+          SELECT FROM labels l
+          WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND l.annotator_kind <> 'user'
+      )
+      AND EXISTS (SELECT FROM predictions p WHERE p.ts = t.ts AND p.request_id = t.request_id)
+    ORDER BY t.ts, t.request_id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
+"""
+_CLAIM = text("""
+    UPDATE label_tasks SET claimed_by = :annotator, claimed_until = :until WHERE ts = :ts AND request_id = :request_id
+""")
+_RELEASE = text("""
+    UPDATE label_tasks SET claimed_by = NULL, claimed_until = NULL
+    WHERE ts = :ts AND request_id = :request_id AND claimed_by = :annotator
+""")
+_SKIP = text("""
+    UPDATE label_tasks SET skipped_at = :now, skip_reason = :reason, claimed_by = NULL, claimed_until = NULL
+    WHERE ts = :ts AND request_id = :request_id AND answered_at IS NULL
+""")
+_FIND = text(f"SELECT {STATE} AS state FROM label_tasks t WHERE t.ts = :ts AND t.request_id = :request_id")
+_ANSWERED = text("""
+    SELECT EXISTS (SELECT FROM labels WHERE request_id = :request_id AND annotator_id = :annotator
+                   AND annotator_kind <> 'user')
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long tasks are held, and how long they live."""
+
+    lease: timedelta
+    lifetime: timedelta
+
+    def at(self, now: datetime) -> dict[str, Any]:
+        """The parameters :now and :expires."""
+        return {"now": now, "expires": now - self.lifetime}
+
+
+def take(
+    connection: Connection, annotator: str, terms: Terms, now: datetime, *, stratum: str | None, adjudicate: bool
+) -> TaskKey | None:
+    """Claim the oldest task that this annotator may answer: not answered by them, and held by nobody else.
+
+    Args:
+        stratum: only of this one.
+        adjudicate: only tasks whose annotators contradict each other.
+    """
+    query = text(_TAKE.format(which=DISPUTED if adjudicate else WAITING))
+    row = connection.execute(query, {"annotator": annotator, "stratum": stratum, **terms.at(now)}).first()
+    if row is None:
+        return None
+    key = TaskKey(row.ts, row.request_id)
+    connection.execute(_CLAIM, {**key._asdict(), "annotator": annotator, "until": now + terms.lease})
+    return key
+
+
+def release(connection: Connection, key: TaskKey, annotator: str) -> None:
+    """Give a task back that this annotator holds."""
+    connection.execute(_RELEASE, {**key._asdict(), "annotator": annotator})
+
+
+def skip(connection: Connection, key: TaskKey, reason: str, now: datetime) -> bool:
+    """Set a task aside that cannot be answered; False when it was answered, or there is none."""
+    return connection.execute(_SKIP, {**key._asdict(), "reason": reason, "now": now}).rowcount == 1
+
+
+def state_of(connection: Connection, key: TaskKey, terms: Terms, now: datetime) -> TaskState | None:
+    """None when there is no such task."""
+    row = connection.execute(_FIND, {**key._asdict(), **terms.at(now)}).first()
+    return None if row is None else TaskState(row.state)
+
+
+def has_answered(connection: Connection, request_id: str, annotator: str) -> bool:
+    """Has this annotator said anything of the request?"""
+    given = {"request_id": request_id, "annotator": annotator}
+    return bool(connection.execute(_ANSWERED, given).scalar_one())

@@ -1,0 +1,168 @@
+"""Label tasks to look at: one, the queue, what waits, and how mature the labels of a window are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState, Word
+from monitor.domain.window import Window
+from monitor.store.label_tasks import DISPUTED, STATE, WAITING, Terms
+from monitor.store.queries.buckets import EPOCH
+from monitor.store.queries.selection import Selection, bounds
+
+CHUNK: Final = 500
+_ITEM = f"""
+    SELECT t.ts, t.request_id, {STATE} AS state, t.model, t.version, t.variant, t.task, t.stratum,
+           t.inclusion_probability, t.in_base, t.annotators, t.answers, t.confidence, t.slices,
+           p.prompt, p.answer, p.image_ref, p.detail ->> 'context' AS context, p.detail -> 'image' ->> 'sha256' AS sha256
+    FROM label_tasks t JOIN predictions p ON p.ts = t.ts AND p.request_id = t.request_id
+"""
+_ONE = text(f"{_ITEM} WHERE t.ts = :ts AND t.request_id = :request_id")
+_WORDS = text("""
+    SELECT DISTINCT ON (annotator_id) annotator_id, verdict, answers, rating, correction FROM labels
+    WHERE request_id = :request_id AND annotator_kind <> 'user' ORDER BY annotator_id, ts DESC
+""")
+_QUEUE = f"""
+    {_ITEM} WHERE {{which}} AND (CAST(:stratum AS text) IS NULL OR t.stratum = :stratum)
+      AND (t.ts, t.request_id) > (:after, :after_id)
+    ORDER BY t.ts, t.request_id LIMIT :limit
+"""
+_STRATA = text(f"""
+    SELECT t.stratum, count(*) AS waiting, min(t.ts) AS oldest,
+           count(*) FILTER (WHERE t.claimed_until > :now) AS claimed
+    FROM label_tasks t WHERE {WAITING} GROUP BY t.stratum ORDER BY waiting DESC, t.stratum LIMIT :most
+""")
+_DISPUTES = text(f"SELECT count(*) AS waiting, min(t.ts) AS oldest FROM label_tasks t WHERE {DISPUTED}")
+_STATES = text(f"""
+    SELECT {STATE} AS state, count(*) AS tasks FROM label_tasks t
+    WHERE t.ts >= :start AND t.ts < :end GROUP BY 1
+""")
+_MATURITY = """
+    SELECT count(*) AS drawn, count(answered_at) AS answered, count(*) FILTER (WHERE in_base) AS base_drawn,
+           count(answered_at) FILTER (WHERE in_base) AS base_answered,
+           count(*) FILTER (WHERE answered_at IS NULL AND skipped_at IS NOT NULL) AS skipped
+"""
+_FROM = "FROM label_tasks WHERE ts >= :start AND ts < :end"
+
+
+@dataclass(frozen=True, slots=True)
+class StratumBacklog:
+    """Tasks of one stratum that wait for an annotator."""
+
+    stratum: str
+    waiting: int
+    claimed: int
+    """Of those, held by somebody now."""
+    oldest: datetime
+    """Event time of the one that waits longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disputes:
+    """Tasks that wait for somebody to adjudicate."""
+
+    waiting: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Maturity:
+    """How far the labels of a prediction window have come. Skipped tasks will stay without."""
+
+    drawn: int
+    answered: int
+    base_drawn: int
+    """Of the sample in which all answers have the same probability."""
+    base_answered: int
+    skipped: int
+
+    @property
+    def share(self) -> float | None:
+        """Answered, of those that can be; None when nothing was drawn."""
+        return self.answered / (self.drawn - self.skipped) if self.drawn > self.skipped else None
+
+
+def item(connection: Connection, key: TaskKey, terms: Terms, now: datetime, *, words: bool = False) -> TaskItem | None:
+    """A task with its prediction; None when either is gone.
+
+    Args:
+        words: tell what others said.
+    """
+    row = connection.execute(_ONE, {**key._asdict(), **terms.at(now)}).first()
+    if row is None:
+        return None
+    said = connection.execute(_WORDS, {"request_id": key.request_id}).all() if words else []
+    return _item(row, tuple(Word(one.annotator_id, _said(one)) for one in said))
+
+
+def queue(
+    connection: Connection, terms: Terms, now: datetime, *, stratum: str | None = None, disputed: bool = False
+) -> Iterator[TaskItem]:
+    """Every task that waits for an annotator (or an adjudicator), oldest first."""
+    query = text(_QUEUE.format(which=DISPUTED if disputed else WAITING))
+    last = TaskKey(datetime.min.replace(tzinfo=now.tzinfo), "")
+    while True:
+        given = {"after": last.ts, "after_id": last.request_id, "stratum": stratum, "limit": CHUNK, **terms.at(now)}
+        rows = connection.execute(query, given).all()
+        yield from map(_item, rows)
+        if len(rows) < CHUNK:
+            return
+        last = TaskKey(rows[-1].ts, rows[-1].request_id)
+
+
+def backlog_by_stratum(connection: Connection, terms: Terms, now: datetime, most: int = 200) -> list[StratumBacklog]:
+    """Those with most tasks first."""
+    rows = connection.execute(_STRATA, {"most": most, **terms.at(now)})
+    return [StratumBacklog(row.stratum, row.waiting, row.claimed, row.oldest) for row in rows]
+
+
+def disputes(connection: Connection) -> Disputes:
+    """As it stands now."""
+    row = connection.execute(_DISPUTES).one()
+    return Disputes(row.waiting, row.oldest)
+
+
+def states(connection: Connection, window: Window, terms: Terms, now: datetime) -> dict[TaskState, int]:
+    """How many tasks of the predictions of a window are in each state; states without any are left out."""
+    rows = connection.execute(_STATES, {**bounds(window), **terms.at(now)})
+    return {TaskState(row.state): row.tasks for row in rows}
+
+
+def maturity(connection: Connection, window: Window, selection: Selection) -> Maturity:
+    """Of live traffic: replays are taken whole, no task is drawn of them."""
+    conditions, parameters = selection.of_rollups()
+    row = connection.execute(text(f"{_MATURITY}{_FROM}{conditions}"), {**bounds(window), **parameters}).one()
+    return Maturity(*row)
+
+
+def maturity_over_time(
+    connection: Connection, window: Window, selection: Selection, step: timedelta
+) -> list[tuple[datetime, Maturity]]:
+    """By bucket of prediction time; buckets in which nothing was drawn are left out."""
+    conditions, parameters = selection.of_rollups()
+    rows = connection.execute(
+        text(f"{_MATURITY}, date_bin(:step, ts, :origin) AS at {_FROM}{conditions} GROUP BY at ORDER BY at"),
+        {**bounds(window), **parameters, "step": step, "origin": EPOCH},
+    )
+    return [(row.at, Maturity(*row[:5])) for row in rows]
+
+
+def _item(row: Row[Any], words: tuple[Word, ...] = ()) -> TaskItem:
+    return TaskItem(
+        key=TaskKey(row.ts, row.request_id), state=TaskState(row.state), model=row.model, version=row.version,
+        variant=row.variant, task=row.task, stratum=row.stratum, inclusion_probability=row.inclusion_probability,
+        in_base=row.in_base, annotators=row.annotators, answers=row.answers, prompt=row.prompt, context=row.context,
+        answer=row.answer, confidence=row.confidence, image_ref=row.image_ref, image_sha256=row.sha256,
+        slices=row.slices, words=words,
+    )  # fmt: skip
+
+
+def _said(row: Row[Any]) -> str:
+    said = [row.verdict or "", ", ".join(row.answers), "" if row.rating is None else f"{row.rating:g} of 100"]
+    said.append(f"should be: {row.correction}" if row.correction else "")
+    return "; ".join(one for one in said if one) or "nothing"

@@ -1,0 +1,225 @@
+"""Label tasks from the queue to a verdict: claims, several annotators, disputes, and what is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from monitor.domain.label_tasks import TaskState
+from monitor.domain.records import Batch
+from monitor.domain.window import DAY, Window
+from monitor.errors import InvalidEvent
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.draw_labels import LabelDesign
+from monitor.services.ingest import IngestService
+from monitor.services.label_tasks import MAX_TEXT, LabelDesk, Said
+from monitor.services.protect import Privacy
+from monitor.services.score_labels import score_labels
+from monitor.store.engine import transaction
+from monitor.store.label_tasks import Terms
+from monitor.store.queries import label_tasks as queries
+from monitor.store.queries.selection import EVERYTHING, Selection
+from tests.integration.conftest import make_service
+
+pytestmark = pytest.mark.integration
+Build = Callable[..., dict[str, Any]]
+Send = Callable[..., Batch]
+Rows = Callable[..., list[Any]]
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TERMS = Terms(lease=timedelta(minutes=15), lifetime=14 * DAY)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def desk(engine: Engine) -> LabelDesk:
+    return LabelDesk(engine, Privacy(Redactor(PrivacyOptions()), Subjects(())), TERMS)
+
+
+@pytest.fixture
+def serve(engine: Engine, send: Send, prediction: Build) -> Callable[..., None]:
+    """Store predictions, all of them drawn for labelling by so many people."""
+
+    def run(*request_ids: str, annotators: int = 1, **changes: Any) -> None:
+        labels = LabelDesign(rate=1.0, annotators=annotators)
+        service = IngestService(engine, replace(make_service(engine)._options, labels=labels), lambda *_: None)
+        first = datetime(2026, 11, 20, 11, tzinfo=UTC)
+        events = [
+            prediction(one, ts=(first + number * MINUTE).isoformat(), **changes)
+            for number, one in enumerate(request_ids)
+        ]
+        service.write(send(*events), NOW)
+
+    return run
+
+
+def test_the_oldest_task_comes_first_and_to_one_person_at_a_time(desk: LabelDesk, serve: Callable[..., None]) -> None:
+    serve("a", "b")
+    first, second = desk.take("ann", NOW), desk.take("bo", NOW)
+    assert first is not None
+    assert second is not None
+    assert [first.key.request_id, second.key.request_id] == ["a", "b"]
+    assert first.state is TaskState.CLAIMED
+    assert (first.prompt, first.answer, first.stratum) == ("What is it?", "a mug", "device=cam-1")
+    again = desk.take("ann", NOW + MINUTE)
+    assert again is not None
+    assert again.key == first.key
+    assert desk.take("chi", NOW) is None
+
+
+def test_a_task_whose_lease_ended_is_offered_to_others(desk: LabelDesk, serve: Callable[..., None]) -> None:
+    serve("a")
+    desk.take("ann", NOW)
+    assert desk.take("bo", NOW + TERMS.lease - MINUTE) is None
+    later = desk.take("bo", NOW + TERMS.lease)
+    assert later is not None
+    desk.release(later.key, "bo")
+    assert desk.take("chi", NOW + TERMS.lease) is not None
+
+
+def test_an_answer_ends_the_task_and_becomes_a_verdict(desk: LabelDesk, serve: Callable[..., None], rows: Rows) -> None:
+    serve("a")
+    task = desk.take("ann", NOW)
+    assert task is not None
+    said = Said("incorrect", answers=(" a cup ", ""), comment="write to jo@example.com")
+    assert desk.answer(task.key, " ann ", said, NOW + MINUTE) is TaskState.DONE
+    assert rows("SELECT annotator_id, annotator_kind, verdict, answers, comment LIKE '%@%' FROM labels") == [
+        ("ann", "human", "incorrect", ["a cup"], False)
+    ]
+    assert rows("SELECT correct, inclusion_probability, in_base FROM verdicts") == [(False, 1.0, True)]
+    assert rows("SELECT answers, answered_at, claimed_by FROM label_tasks") == [(1, NOW + MINUTE, None)]
+    assert desk.take("bo", NOW + MINUTE) is None
+
+
+def test_a_task_for_two_waits_for_the_second_who_is_another_person(desk: LabelDesk, serve: Callable[..., None]) -> None:
+    serve("a", annotators=2)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    assert desk.answer(task.key, "ann", Said("correct"), NOW) is TaskState.LABELLED
+    assert desk.take("ann", NOW) is None
+    assert desk.take("bo", NOW) is not None
+    assert desk.answer(task.key, "bo", Said("correct"), NOW) is TaskState.DONE
+
+
+def test_a_dispute_is_settled_by_a_third_person_against_any_majority(
+    desk: LabelDesk, serve: Callable[..., None], rows: Rows
+) -> None:
+    serve("a", annotators=3)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    desk.answer(task.key, "ann", Said("correct"), NOW)
+    desk.answer(task.key, "bo", Said("incorrect"), NOW)
+    assert desk.answer(task.key, "chi", Said("correct"), NOW) is TaskState.ADJUDICATING
+    assert rows("SELECT correct FROM verdicts") == [True]
+    assert desk.take("dee", NOW) is None
+    assert desk.take("ann", NOW, adjudicate=True) is None
+    offered = desk.take("dee", NOW, adjudicate=True)
+    assert offered is not None
+    assert [(one.annotator, one.said) for one in offered.words] == [
+        ("ann", "correct"), ("bo", "incorrect"), ("chi", "correct"),
+    ]  # fmt: skip
+    assert desk.answer(task.key, "dee", Said("incorrect"), NOW + MINUTE) is TaskState.DONE
+    assert rows("SELECT correct FROM verdicts") == [False]
+    assert rows("SELECT annotator_id FROM labels WHERE adjudicates") == ["dee"]
+
+
+def test_an_annotator_who_comes_to_agree_ends_the_dispute(desk: LabelDesk, serve: Callable[..., None]) -> None:
+    serve("a", annotators=2)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    desk.answer(task.key, "ann", Said("correct"), NOW)
+    assert desk.answer(task.key, "bo", Said("incorrect"), NOW) is TaskState.ADJUDICATING
+    assert desk.answer(task.key, "bo", Said("correct"), NOW + MINUTE) is TaskState.DONE
+
+
+def test_labels_from_elsewhere_answer_tasks_too_but_complaints_do_not(
+    ingest: IngestService, engine: Engine, desk: LabelDesk, serve: Callable[..., None], send: Send, label: Build
+) -> None:
+    serve("a", "b")
+    ingest.write(send(label("a", annotator={"id": "u", "kind": "user"}), label("b")), NOW)
+    score_labels(engine)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    assert (task.key.request_id, task.answers) == ("a", 0)
+    with transaction(engine) as connection:
+        found = queries.states(connection, Window.before(NOW, DAY), TERMS, NOW)
+    assert found == {TaskState.CLAIMED: 1, TaskState.DONE: 1}
+
+
+def test_what_is_set_aside_leaves_the_queue_until_somebody_answers_it(
+    desk: LabelDesk, engine: Engine, serve: Callable[..., None], rows: Rows
+) -> None:
+    serve("a")
+    task = desk.take("ann", NOW)
+    assert task is not None
+    assert desk.skip(task.key, "ann", "no picture", NOW)
+    assert rows("SELECT skip_reason, claimed_by FROM label_tasks") == [("ann: no picture", None)]
+    assert desk.take("bo", NOW) is None
+    with transaction(engine) as connection:
+        assert queries.backlog_by_stratum(connection, TERMS, NOW) == []
+        assert queries.maturity(connection, Window.before(NOW, DAY), EVERYTHING).skipped == 1
+    assert desk.answer(task.key, "bo", Said("correct"), NOW) is TaskState.DONE
+    assert not desk.skip(task.key, "ann", "too late", NOW)
+
+
+def test_tasks_expire_by_their_age(desk: LabelDesk, engine: Engine, serve: Callable[..., None]) -> None:
+    serve("a")
+    late = NOW + TERMS.lifetime
+    assert desk.take("ann", late) is None
+    with transaction(engine) as connection:
+        assert queries.states(connection, Window.before(NOW, DAY), TERMS, late) == {TaskState.EXPIRED: 1}
+        assert queries.backlog_by_stratum(connection, TERMS, late) == []
+
+
+def test_the_backlog_is_counted_by_stratum_and_maturity_by_prediction_window(
+    desk: LabelDesk, engine: Engine, serve: Callable[..., None]
+) -> None:
+    serve("a", "b", "c")
+    serve("d", slices={"device": "cam-2"})
+    task = desk.take("ann", NOW)
+    assert task is not None
+    desk.answer(task.key, "ann", Said("correct"), NOW)
+    desk.take("ann", NOW, stratum="device=cam-2")
+    window = Window.before(NOW, DAY)
+    with transaction(engine) as connection:
+        found = queries.backlog_by_stratum(connection, TERMS, NOW)
+        assert [(one.stratum, one.waiting, one.claimed) for one in found] == [
+            ("device=cam-1", 2, 0), ("device=cam-2", 1, 1),
+        ]  # fmt: skip
+        assert found[0].oldest == datetime(2026, 11, 20, 11, 1, tzinfo=UTC)
+        known = queries.maturity(connection, window, EVERYTHING)
+        assert (known.drawn, known.answered, known.base_drawn, known.base_answered) == (4, 1, 4, 1)
+        assert known.share == 0.25
+        assert queries.maturity(connection, window, Selection(model="other")).share is None
+        steps = queries.maturity_over_time(connection, window, EVERYTHING, MINUTE)
+        assert [(at.minute, one.drawn, one.answered) for at, one in steps] == [(0, 2, 1), (1, 1, 0), (2, 1, 0)]
+        assert [one.key.request_id for one in queries.queue(connection, TERMS, NOW)] == ["d", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("annotator", "said"),
+    [
+        ("ann", Said()),
+        ("ann", Said(answers=("  ",))),
+        ("ann", Said(rating=101.0)),
+        ("ann", Said("correct", comment="x" * (MAX_TEXT + 1))),
+        ("ann", Said("incorrect", answers=("x" * (MAX_TEXT + 1),))),
+        ("  ", Said("correct")),
+        ("a" * 129, Said("correct")),
+    ],
+    ids=["nothing", "blank", "rating", "comment", "answer", "nobody", "a long name"],
+)
+def test_what_is_no_answer_is_refused(
+    desk: LabelDesk, serve: Callable[..., None], rows: Rows, annotator: str, said: Said
+) -> None:
+    serve("a")
+    task = desk.take("bo", NOW)
+    assert task is not None
+    with pytest.raises(InvalidEvent):
+        desk.answer(task.key, annotator, said, NOW)
+    assert rows("SELECT count(*) FROM labels") == [0]
