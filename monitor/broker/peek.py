@@ -9,10 +9,9 @@ from contextlib import closing
 from kafka import KafkaConsumer, TopicPartition
 
 from monitor.broker.client import ClientConfig, translated
-from monitor.broker.headers import read_any_header_names
+from monitor.broker.reading import read_our_way
 from monitor.broker.source import record_of
 from monitor.broker.topics import topic_ends
-from monitor.broker.unpacking import unpack_in_bounds
 from monitor.domain.records import Partition, Record
 from monitor.errors import BrokerError
 
@@ -27,10 +26,8 @@ def peek(config: ClientConfig, topic: str, limit: int) -> Iterator[Record]:
     Raises:
         BrokerError: no answer, or no such topic; the message names those that there are.
     """
-    read_any_header_names()
-    unpack_in_bounds()
     with translated("reading", config.bootstrap_servers):
-        consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options())
+        consumer = read_our_way(KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options()))
         with closing(consumer):
             _demand(topic, consumer.topics(), config.bootstrap_servers)
             ends = {one: end for one, end in topic_ends(config, [topic]).items() if end > 0}

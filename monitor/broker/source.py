@@ -10,17 +10,17 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from monitor.broker.client import ClientConfig, translated
 from monitor.broker.handshake import admitted, demand_access
-from monitor.broker.headers import read_any_header_names
+from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.topics import Topics
 from monitor.broker.turns import Turns
-from monitor.broker.unpacking import fault_of, unpack_in_bounds
+from monitor.broker.unpacking import fault_of
 from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import BrokerError
 
@@ -79,8 +79,6 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._record_bytes = 1
         """Mean size of the records that came last."""
         self._topics = Topics(config)
-        read_any_header_names()
-        unpack_in_bounds()
         with admitted(config):
             self._logs = self._current_logs()
             self._consumer = self._make_consumer()
@@ -224,7 +222,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             **self._options,
         )
         consumer.subscribe(self._topic_names, listener=self)
-        return consumer
+        return read_our_way(consumer)
 
     def _rejoin(self, logs: dict[str, list[Partition]]) -> None:
         """Begin as a new member. Where a topic was made, made anew or enlarged, client and embedded broker cling to
@@ -274,13 +272,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 self._consumer.resume(one)
                 self._unsettled.discard(one)
 
-    def _fetch(self, max_records: int, max_bytes: int, linger_ms: int) -> dict[TopicPartition, list[Any]]:
+    def _fetch(self, max_records: int, max_bytes: int, linger_ms: int) -> dict[TopicPartition, list[RawRecord]]:
         """Poll until the batch is full or the time is over, from all partitions alike.
 
         The client would read all that it has of one partition before the next. Partitions would drift apart by as much,
         and what belongs together, such as the two halves of a call, would not meet in one batch.
         """
-        fetched: dict[TopicPartition, list[Any]] = {}
+        fetched: dict[TopicPartition, list[RawRecord]] = {}
         records = size = 0
         deadline = time.monotonic() + linger_ms / 1000
         with Turns(self._consumer, self._unsettled) as turns:
@@ -297,7 +295,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
                 self._record_bytes = max(total // count, 1) if count else self._record_bytes
         return fetched
 
-    def _batch(self, fetched: dict[TopicPartition, list[Any]]) -> Batch:
+    def _batch(self, fetched: dict[TopicPartition, list[RawRecord]]) -> Batch:
         records: list[Record] = []
         expected: dict[Partition, int] = {}
         following: dict[Partition, int] = {}
@@ -356,13 +354,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         return False
 
 
-def _add_up(polled: dict[TopicPartition, list[Any]]) -> tuple[int, int]:
+def _add_up(polled: dict[TopicPartition, list[RawRecord]]) -> tuple[int, int]:
     """(records, bytes)."""
     sizes = [len(record.value or b"") for some in polled.values() for record in some]
     return len(sizes), sum(sizes)
 
 
-def record_of(partition: Partition, raw: Any) -> Record:
+def record_of(partition: Partition, raw: RawRecord) -> Record:
     """What the client read, as our services see it."""
-    headers = tuple((name, content or b"") for name, content in raw.headers)
-    return Record(partition, raw.offset, raw.timestamp, raw.value or b"", headers, raw.key, fault_of(raw.value))
+    offset, timestamp_ms, key, value, headers = raw
+    return Record(partition, offset, timestamp_ms, value or b"", headers, key, fault_of(value))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from typing import Any, Self
+from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
+
+from monitor.broker.reading import RawRecord
 
 TURN_RECORDS = 512
 """Of one partition, before the others have their turn."""
@@ -26,7 +28,7 @@ class Turns:
     def __exit__(self, *_: object) -> None:
         self._begin()
 
-    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[RawRecord]]:
         """What the client has of the partitions whose turn it is. Where it has nothing at hand, a new turn begins.
 
         kafka-python 3.0.12 keeps what it unpacked of a partition that is set aside, and goes back to it only when it
@@ -37,7 +39,7 @@ class Turns:
             fetcher._next_partition_records = None
             if not fetcher._completed_fetches:  # to ask for more takes a tenth of a millisecond
                 self._begin()
-        polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
+        polled: dict[TopicPartition, list[RawRecord]] = self._consumer.poll(
             timeout_ms=0 if self._aside else timeout_ms, max_records=max_records
         )
         for one, some in polled.items():
