@@ -22,7 +22,7 @@ from monitor.errors import ImageRefused, NotEnoughData, StoreError
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
 from monitor.stats.calibration import Calibration, calibration
-from monitor.stats.intervals import Interval
+from monitor.stats.scaling import Repair, repairs
 from monitor.store import alert_actions
 from monitor.store.engine import require_migrated, transaction
 from monitor.store.partitions import existing_days
@@ -60,7 +60,6 @@ class Calibrated:
     """`calibration` is None when the answers are too few to judge."""
 
     calibration: Calibration | None
-    brier_interval: Interval | None
     used: int
     without_confidence: int
     """Labelled answers that are left out because they have no confidence."""
@@ -189,10 +188,23 @@ def calibration_of(
         found = outcomes.outcomes(connection, window, selection, dimension, value)
     used = len(found.confidence)
     try:
-        known = calibration(found.confidence, found.correct)
+        known = calibration(found.confidence, found.correct, probability=found.probability)
     except NotEnoughData:
         known = None
-    return Calibrated(known, found.brier_interval(), used, found.without_confidence)
+    return Calibrated(known, used, found.without_confidence)
+
+
+@st.cache_data(ttl=FRESH, max_entries=200, show_spinner=False)
+def repairs_of(
+    window: Window, selection: Selection, dimension: Dimension | None = None, value: str | None = None
+) -> tuple[Repair, ...] | str:
+    """What would repair the confidences of a window, or why that cannot be said."""
+    with transaction(_engine()) as connection:
+        found = outcomes.outcomes(connection, window, selection, dimension, value)
+    try:
+        return repairs(found.confidence, found.correct, probability=found.probability)
+    except NotEnoughData as error:
+        return str(error)
 
 
 def acknowledge(alert_id: int, by: str) -> bool:

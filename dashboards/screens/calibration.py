@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
 from dashboards import data, frame, parts
 from dashboards.charts.reliability import answers_per_bin, reliability
 from dashboards.frame import View
+from dashboards.panels.repair import repair
 from dashboards.traffic_choice import choose_slice, choose_traffic
-from dashboards.words import between, count, percent, points, span
-from monitor.stats.calibration import MIN_ROWS, Calibration
-from monitor.stats.intervals import Interval
+from dashboards.words import between, count, percent, plain, points, span
+from monitor.domain.window import Window
+from monitor.stats.calibration import MIN_ROWS, Calibration, Difference, Measured
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
 
-NOW, BEFORE = "this range", "range before"
+NOW: Final = "this range"
+BEFORE, REFERENCE = "range before", "drift reference"
+MOST_SLICES: Final = 12
+"""Of a table of slices: those with most labels."""
+
+IN_POINTS: Final = {
+    "gap": "Signed gap", "ece": "ECE, equal width", "ece_debiased": "ECE, debiased",
+    "ece_equal_mass": "ECE, equal mass", "ece_smooth": "Smooth ECE", "root_mean_square": "Root mean square error",
+    "maximum": "Maximum error",
+    "overconfidence": "Over-confidence error",
+}  # fmt: skip
+AS_SCORES: Final = {
+    "brier": "Brier score", "reliability": "Brier: reliability", "resolution": "Brier: resolution (more is better)",
+    "uncertainty": "Brier: uncertainty", "log_loss": "Log loss",
+}  # fmt: skip
 
 
 def page() -> None:
@@ -24,12 +41,23 @@ def page() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dimension, value = choose_slice(view.window, view.selection)
-    shown(view, view.selection, dimension, value)
+        against, other = choose_reference(view)
+    shown(view, dimension, value, against, other)
 
 
-def shown(view: View, selection: Selection, dimension: Dimension | None, value: str | None) -> None:
+def choose_reference(view: View) -> tuple[str, Window]:
+    """What to compare with: the range just before, or the window of an active drift reference."""
+    blessed = next((one for one in data.references(view.model) if one.active), None)
+    if blessed is None:
+        return BEFORE, view.window.previous()
+    chosen = st.selectbox("Compare with", [BEFORE, REFERENCE], key="against", bind="query-params", width=170)
+    return (BEFORE, view.window.previous()) if chosen == BEFORE else (REFERENCE, blessed.window)
+
+
+def shown(view: View, dimension: Dimension | None, value: str | None, against: str, other: Window) -> None:
+    selection = view.selection
     found = data.calibration_of(view.window, selection, dimension, value)
-    earlier = data.calibration_of(view.window.previous(), selection, dimension, value)
+    earlier = data.calibration_of(other, selection, dimension, value)
     now, before = found.calibration, earlier.calibration
     if now is None:
         too_few(selection, found)
@@ -37,10 +65,11 @@ def shown(view: View, selection: Selection, dimension: Dimension | None, value: 
     if found.without_confidence:
         everything = found.used + found.without_confidence
         frame.note(f"Confidence missing for {count(found.without_confidence)} of {count(everything)} labelled answers.")
-    figures(now, before, found.brier_interval)
+    changes = now.against(before) if before else {}
+    figures(now, changes)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        series = {NOW: now} if before is None else {NOW: now, BEFORE: before}
+        series = {NOW: now} if before is None else {NOW: now, against: before}
         parts.chart(reliability(series))
         parts.chart(
             answers_per_bin(series),
@@ -48,11 +77,18 @@ def shown(view: View, selection: Selection, dimension: Dimension | None, value: 
             "intervals.",
         )
     with right:
+        repair(data.repairs_of(view.window, selection, dimension, value))
         table(now)
+    measures(now, changes, against)
+    slices(view, dimension)
     frame.note(
         f"{NOW.capitalize()}: {span(view.window)}, n = {count(now.n)}.",
-        f"{BEFORE.capitalize()}: {span(view.window.previous())}, n = {count(earlier.used)}"
+        f"{against.capitalize()}: {span(other)}, n = {count(earlier.used)}"
         + (f", fewer than the {MIN_ROWS} that a comparison needs." if before is None else "."),
+        f"Answers were drawn for labelling with different probabilities and weigh 1 / probability: as sure as "
+        f"{now.effective_n:,.0f} drawn alike."
+        if now.effective_n < 0.999 * now.n
+        else "",
     )
 
 
@@ -72,37 +108,89 @@ def too_few(selection: Selection, found: data.Calibrated) -> None:
     )
 
 
-def figures(now: Calibration, before: Calibration | None, brier_interval: Interval | None) -> None:
+def figures(now: Calibration, changes: dict[str, Difference]) -> None:
+    """The four that matter most; the others stand in the table below."""
     gap, ece, brier, judged = st.columns(4)
     with gap:
-        change = _against(now.gap, before.gap if before else None)
         parts.figure(
-            "Signed gap", points(now.gap), f"{_interval(now.gap_interval)} pt{change}",
+            "Signed gap", points(now.gap.value), _certainty("gap", now.gap, changes),
             "Mean confidence less accuracy, in percentage points: above 0 the model is over-confident. 95% interval.",
         )  # fmt: skip
     with ece:
-        change = _against(now.ece, before.ece if before else None)
         parts.figure(
-            "ECE", f"{100 * now.ece:.1f} pt", f"{_interval(now.ece_interval)} pt{change}",
+            "ECE", f"{100 * now.ece.value:.1f} pt", _certainty("ece", now.ece, changes),
             "Expected calibration error, 15 equal bins. Chance alone makes it positive; the 95% interval takes that "
             "back and begins at 0 whenever chance explains it.",
         )  # fmt: skip
     with brier:
-        known = "" if brier_interval is None else f"{brier_interval.lower:.3f} to {brier_interval.upper:.3f}"
         parts.figure(
-            "Brier score", f"{now.brier:.3f}", known + (f" · {BEFORE} {before.brier:.3f}" if before else ""),
+            "Brier score", f"{now.brier.value:.3f}", _certainty("brier", now.brier, changes),
             "Mean squared distance of confidence from outcome, 0 to 1: lower is better. 95% interval.",
         )  # fmt: skip
     with judged:
         parts.figure("Answers judged", count(now.n), "labelled, with a confidence")
 
 
-def _against(now: float, before: float | None) -> str:
-    return "" if before is None else f" · {BEFORE} {100 * before:.1f} ({points(now - before)})".replace("-", "−")
+def _certainty(name: str, found: Measured, changes: dict[str, Difference]) -> str:
+    unit = " pt" if name in IN_POINTS else ""
+    change = f" · change {_change(name, changes[name])}" if name in changes else ""
+    return f"{_interval(name, found)}{unit}{change}"
 
 
-def _interval(interval: Interval) -> str:
-    return f"{100 * interval.lower:.1f} to {100 * interval.upper:.1f}".replace("-", "−")
+def measures(now: Calibration, changes: dict[str, Difference], against: str) -> None:
+    """Every measure with its interval, and its change."""
+    st.subheader("All measures", anchor=False)
+    rows = [
+        {
+            "measure": title, "value": _number(name, found.value), "less chance": _number(name, found.corrected),
+            "95% interval": _interval(name, found),
+            "change": _change(name, changes[name]) if name in changes else "",
+        }
+        for name, title in (IN_POINTS | AS_SCORES).items()
+        for found in [now.measures()[name]]
+    ]  # fmt: skip
+    parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"))
+    st.caption(
+        "The first eight in percentage points. Errors are above 0 by chance alone: less chance is the error under "
+        f"which half of such samples would show more. Change is against the {against}, with its 95% interval; * where "
+        "that leaves out 0."
+    )
+
+
+def slices(view: View, dimension: Dimension | None) -> None:
+    """Gap, ECE and Brier score of each value of the dimension."""
+    if dimension is None:
+        return
+    values = data.slice_values(view.window, view.selection, dimension)[:MOST_SLICES]
+    rows = []
+    for value in values:
+        one = data.calibration_of(view.window, view.selection, dimension, value)
+        cells: dict[str, object] = {"value": value, "answers": one.used}
+        for name, title in (("gap", "signed gap, pt"), ("ece", "ECE, pt"), ("brier", "Brier score")):
+            found = one.calibration.measures()[name] if one.calibration else None
+            cells[title] = f"{_number(name, found.value)} ({_interval(name, found)})" if found else "too few"
+        rows.append(cells)
+    st.subheader(f"By {plain(dimension.name)}", anchor=False)
+    parts.table(rows, ("value", "answers", "signed gap, pt", "ECE, pt", "Brier score"))
+
+
+def _number(name: str, value: float) -> str:
+    if name == "gap":
+        return points(value).removesuffix(" pt")
+    return f"{100 * value:.1f}" if name in IN_POINTS else f"{value:.3f}"
+
+
+def _interval(name: str, found: Measured) -> str:
+    scale, digits = (100.0, 1) if name in IN_POINTS else (1.0, 3)
+    ends = (scale * found.interval.lower, scale * found.interval.upper)
+    return " to ".join(f"{end:.{digits}f}" for end in ends).replace("-", "−")
+
+
+def _change(name: str, change: Difference) -> str:
+    scale, digits = (100.0, 1) if name in IN_POINTS else (1.0, 3)
+    value, *ends = (scale * one for one in (change.value, change.interval.lower, change.interval.upper))
+    words = f"{value:+.{digits}f} ({ends[0]:+.{digits}f} to {ends[1]:+.{digits}f})" + (" *" if change.clear else "")
+    return words.replace("-", "−")
 
 
 def table(now: Calibration) -> None:

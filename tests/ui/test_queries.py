@@ -21,7 +21,7 @@ from monitor.stats.intervals import wilson
 from monitor.store import alert_actions
 from monitor.store.queries.accuracy import accuracy_over_time, labelled_accuracy
 from monitor.store.queries.buckets import MOST_POINTS, step_for
-from monitor.store.queries.calibration import Outcomes, outcomes
+from monitor.store.queries.calibration import outcomes
 from monitor.store.queries.catalogue import label_sources
 from monitor.store.queries.examples import _BAD, examples
 from monitor.store.queries.incidents import slice_shifts, windows_of
@@ -130,6 +130,7 @@ def test_confidences_come_back_as_logged(engine: Engine, graded: Callable[..., N
 def test_traffic_by_bucket_adds_up(seeded: Engine) -> None:
     with seeded.connect() as connection:
         whole = total_traffic(connection, TODAY, EVERYTHING)
+    assert found.probability.tolist() == [0.1] * 10
         points = traffic_over_time(connection, TODAY, EVERYTHING, 10 * MINUTE)
         other = total_traffic(connection, TODAY, Selection(model="another"))
     assert (whole.ok, whole.error, whole.total) == (900, 100, 1000)
@@ -289,21 +290,6 @@ def test_an_unchanged_rate_is_called_changed_as_rarely_as_said() -> None:
     found = sum(Change(Proportion(int(a), 150), Proportion(int(b), 150)).clear for a, b in draws)
 
     assert 0.03 < found / 2000 < 0.07
-
-
-@pytest.mark.parametrize("n", [30, 200])
-def test_the_brier_interval_holds_the_truth_as_often_as_said(n: int) -> None:
-    rng = np.random.default_rng(5)
-    confidence = rng.beta(6, 2, size=(1000, n))
-    correct = rng.random((1000, n)) < confidence
-    truth = 6 * 2 / (8 * 9)  # mean of p (1 - p) for p ~ Beta(6, 2)
-    found = [Outcomes(*pair, 0).brier_interval() for pair in zip(confidence, correct, strict=True)]
-
-    assert 0.92 < np.mean([one is not None and truth in one for one in found]) < 0.98
-
-
-def test_one_answer_has_no_brier_interval() -> None:
-    assert Outcomes(np.array([0.5]), np.array([True]), 0).brier_interval() is None
 
 
 def test_nothing_known_is_shown_as_anything_possible() -> None:

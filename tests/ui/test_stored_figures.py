@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
+from monitor.stats.calibration import calibration
+
 Open = Callable[..., AppTest]
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -122,7 +124,11 @@ def test_calibration_judges_only_answers_with_a_confidence(open_page: Open) -> N
     assert found["Signed gap"] == "+10.0 pt"
     assert found["ECE"] == "10.0 pt"
     assert found["Brier score"] == "0.170"
-    assert "0.125 to 0.215" in said(app)
+    expected = calibration([0.9] * 200, [True] * 160 + [False] * 40).brier.interval
+    assert f"{expected.lower:.3f} to {expected.upper:.3f}" in said(app)
+    assert cells(app, "measure", "Brier: uncertainty")["value"] == "0.160"
+    assert cells(app, "measure", "Signed gap")["change"].startswith("+12.5 (+")
+    assert "is not shown to help answers that it was not fitted on" in said(app)
     assert "Confidence missing for 5 of 205" in said(app)
     assert "n = 200" in said(app)
 
@@ -142,6 +148,7 @@ def test_calibration_says_when_confidence_is_missing_everywhere(open_page: Open)
 def test_drift_shows_evidence_reference_and_blind_spot(open_page: Open) -> None:
     app = open_page("drift")
     found = metrics(app)
+    assert cells(app, "value", "camera-a")["signed gap, pt"].startswith("−5.0 (−")
 
     assert found["Effect"] == "0.81"
     assert found["Adjusted p"] == "3e-05"

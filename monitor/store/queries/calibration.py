@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 from sqlalchemy import Connection, text
 
 from monitor.domain.window import Window
-from monitor.stats.intervals import Interval
 from monitor.store.queries.accuracy import COUNTS
 from monitor.store.queries.selection import Selection, bounds
 from monitor.store.queries.slices import Dimension
@@ -19,28 +16,24 @@ from monitor.store.queries.slices import Dimension
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """`confidence` [n] in [0, 1] and `correct` [n] of the labelled answers that have a confidence."""
+    """Of the labelled answers that have a confidence, by event time.
+
+    `confidence` [n] in [0, 1], `correct` [n], `probability` [n] in (0, 1] of having been drawn for labelling.
+    """
 
     confidence: NDArray[np.float64]
     correct: NDArray[np.bool_]
+    probability: NDArray[np.float64]
     without_confidence: int
     """Labelled answers that cannot be used."""
-
-    def brier_interval(self, level: float = 0.95) -> Interval | None:
-        """Of the Brier score: Student's t interval of the mean squared distance, within [0, 1]; None below two rows."""
-        n = self.confidence.size
-        if n < 2:
-            return None
-        squares = (self.confidence - self.correct) ** 2
-        margin = float(stdtrit(n - 1, (1 + level) / 2)) * float(squares.std(ddof=1)) / sqrt(n)
-        mean = float(squares.mean())
-        return Interval(max(0.0, mean - margin), min(1.0, mean + margin))
 
 
 _OUTCOMES = f"""
     SELECT string_agg(float4send(confidence), '' ORDER BY ts, request_id) AS confidence,
            string_agg(boolsend(correct), '' ORDER BY ts, request_id)
                FILTER (WHERE confidence IS NOT NULL) AS correct,
+           string_agg(float8send(inclusion_probability), '' ORDER BY ts, request_id)
+               FILTER (WHERE confidence IS NOT NULL) AS probability,
            count(*) FILTER (WHERE confidence IS NULL) AS without_confidence
     FROM verdicts WHERE ts >= :start AND ts < :end AND {COUNTS}
 """
@@ -52,7 +45,7 @@ def outcomes(
 ) -> Outcomes:  # fmt: skip
     """Of the predictions made within the window; of one slice where a dimension and value are given.
 
-    The columns come as two packed strings: 40 times faster than a row each.
+    The columns come as packed strings: 40 times faster than a row each.
     """
     conditions, parameters = selection.of_rows()
     if dimension is not None and value is not None:
@@ -64,5 +57,6 @@ def outcomes(
         # 0.6 is stored as 0.60000002: back to the seven digits that were logged, so that bin edges hold.
         confidence=confidence.round(7),
         correct=np.frombuffer(row.correct or b"", dtype=np.bool_),
+        probability=np.frombuffer(row.probability or b"", dtype=">f8").astype(np.float64),
         without_confidence=row.without_confidence,
     )

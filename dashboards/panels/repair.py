@@ -1,0 +1,28 @@
+"""What would bring confidences back to what they say."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards import frame
+from dashboards.words import count, plain
+from monitor.stats.scaling import Repair, recommended
+
+
+def repair(found: tuple[Repair, ...] | str) -> None:
+    """The repair that holds up, or why none is recommended."""
+    if isinstance(found, str):
+        frame.note(f"No repair can be judged: {plain(found)}")
+        return
+    best = recommended(found)
+    if best is None:
+        st.info(plain(" ".join(one.sentence() for one in found)), icon=":material/tune:")
+    else:
+        won = best.won
+        st.info(
+            plain(best.sentence()) + "  \n" + plain(
+                f"Judged on the half that was not fitted, n = {count(best.n)}: log loss {won.value:.4f} less "
+                f"({won.interval.lower:.4f} to {won.interval.upper:.4f})."
+            ),
+            icon=":material/tune:",
+        )  # fmt: skip

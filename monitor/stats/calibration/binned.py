@@ -1,0 +1,115 @@
+"""Calibration errors of a reliability table: expected, root mean square, maximum, over-confidence, resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from monitor.stats.calibration.measured import Measured, chance, inverted, reaching
+from monitor.stats.calibration.reliability import ReliabilityBin
+from monitor.stats.inputs import Floats
+from monitor.stats.intervals import Interval
+
+Statistic = Callable[[Floats], Floats]
+_TINY: Final = 1e-12
+
+
+class BinnedErrors:
+    """Measures of one table; `gaps` [b] are confidence - accuracy of its bins with answers, `share` [b] their weight.
+
+    All are above 0 by chance alone, also for a calibrated model, and the usual bootstrap repeats that: its interval of
+    the ECE covered 49 to 94% instead of 95%. So intervals come from an inverted test (`measured.inverted`), for which
+    the chance of a bin is normal with variance a (1 - a) / n, where a = (accuracy n + 1) / (n + 2) keeps a bin without
+    (or with nothing but) mistakes uncertain. Each interval reaches as far as that of abs(signed gap), which none of the
+    measures can be below: with few mistakes the normal law is no good. What they cover is measured by
+    `benchmarks/calibration.py`.
+    """
+
+    def __init__(self, table: tuple[ReliabilityBin, ...], gap: Interval, level: float) -> None:
+        self._gap = gap
+        filled = [row for row in table if row.n]
+        self._level = level
+        self.share = np.array([row.share for row in filled])
+        self.confidence = np.array([row.confidence for row in filled], dtype=np.float64)
+        self.accuracy = np.array([row.accuracy for row in filled], dtype=np.float64)
+        self._n = np.array([row.effective_n for row in filled])
+        self.gaps = self.confidence - self.accuracy
+        careful = (self.accuracy * self._n + 1.0) / (self._n + 2.0)
+        self.noise = chance(np.sqrt(careful * (1.0 - careful) / self._n))
+
+    def expected(self) -> Measured:
+        """ECE: sum over bins of share times abs(gap). Naeini, Cooper and Hauskrecht (2015), "Obtaining Well Calibrated
+        Probabilities Using Bayesian Binning", AAAI; Guo et al. (2017), equation 3."""
+        return self._above_gap(inverted(self._absolute, self.gaps, self.noise, self._level))
+
+    def debiased(self, expected: Measured) -> Measured:
+        """ECE less its bias: 2 ECE - mean of ECE(gaps + chance), at least 0; the interval is that of the ECE.
+
+        With chance drawn from normal laws of variance accuracy (1 - accuracy) / n. Kumar, Liang and Ma (2019),
+        "Verified Uncertainty Calibration", NeurIPS, section 5, as their package `uncertainty-calibration` does it.
+        """
+        deviation = np.sqrt(self.accuracy * (1.0 - self.accuracy) / self._n)
+        bias = float(self._absolute(self.gaps + chance(deviation)).mean()) - expected.value
+        value = max(0.0, expected.value - bias)
+        return Measured(value, value, _holding(expected.interval, value))
+
+    def root_mean_square(self) -> Measured:
+        """Square root of the sum over bins of share times gap^2; `corrected` is the root of the unbiased estimate.
+
+        The unbiased square is the sum of share times (gap^2 - accuracy (1 - accuracy) / (n - 1)), at least 0: Bröcker
+        (2012), "Estimating reliability and resolution of probability forecasts through decomposition of the empirical
+        score", Climate Dynamics 39; Kumar, Liang and Ma (2019), section 4.2. Bins of one answer have no such estimate
+        and keep their gap^2.
+        """
+        found = self._above_gap(inverted(self._quadratic, self.gaps, self.noise, self._level))
+        spare = np.where(self._n > 1.0 + _TINY, self._n - 1.0, np.inf)
+        variance = self.accuracy * (1.0 - self.accuracy) / spare
+        corrected = float(np.sqrt(max(0.0, float(self.share @ (self.gaps**2 - variance)))))
+        return Measured(found.value, corrected, _holding(found.interval, corrected))
+
+    def maximum(self) -> Measured:
+        """MCE: the largest abs(gap) of a bin, however few answers it holds. Naeini et al. (2015)."""
+        return self._above_gap(inverted(_largest, self.gaps, self.noise, self._level))
+
+    def overconfidence(self) -> Measured:
+        """Sum over bins of share times confidence times max(gap, 0): what confident mistakes add. Thulasidasan et al.
+        (2019), "On Mixup Training", NeurIPS, section 3.1."""
+        weight = self.share * self.confidence
+        if weight.sum() < _TINY:  # nobody is over-confident who claims nothing
+            return Measured(0.0, 0.0, Interval(0.0, 0.0))
+        over, under = np.maximum(self.gaps, 0.0), np.minimum(self.gaps, 0.0)
+        found = inverted(lambda gaps: np.maximum(gaps, 0.0) @ weight, over, under + self.noise, self._level)
+        return reaching(found, float(weight.sum()) * self._gap.upper)
+
+    def resolution(self, accuracy: float) -> Measured:
+        """Square root of the sum over bins of share times (bin's accuracy - overall `accuracy`)^2, in [0, 0.5]."""
+        noise = self.noise - (self.noise @ self.share)[:, None]
+        return inverted(self._quadratic, self.accuracy - accuracy, noise, self._level)
+
+    def _above_gap(self, found: Measured) -> Measured:
+        return reaching(found, max(abs(self._gap.lower), abs(self._gap.upper)))
+
+    def _absolute(self, gaps: Floats) -> Floats:
+        mean: Floats = np.abs(gaps) @ self.share
+        return mean
+
+    def _quadratic(self, gaps: Floats) -> Floats:
+        root: Floats = np.sqrt((gaps * gaps) @ self.share)
+        return root
+
+
+def squared(root: Measured) -> Measured:
+    """The measure whose square root was measured."""
+    bounds = Interval(root.interval.lower**2, root.interval.upper**2)
+    return Measured(root.value**2, root.corrected**2, bounds)
+
+
+def _largest(gaps: Floats) -> Floats:
+    largest: Floats = np.abs(gaps).max(axis=-1)
+    return largest
+
+
+def _holding(interval: Interval, value: float) -> Interval:
+    return Interval(min(interval.lower, value), max(interval.upper, value))

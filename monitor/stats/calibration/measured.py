@@ -1,0 +1,104 @@
+"""A measure with its interval, and the difference of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import hypot
+from typing import Final
+
+import numpy as np
+
+from monitor.stats.inputs import Floats
+from monitor.stats.intervals import Interval
+
+DRAWS: Final = 1000
+"""Simulated tables behind an inverted test; the same draws every time, so the same answer every time."""
+
+_HALVINGS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`value` is what the definition gives.
+
+    `corrected` is `value` less what chance adds to it: for measures that are above 0 by chance alone, the true value
+    under which half of the samples would show more than `value`; for all others `value` itself.
+    `interval` is that of the true value.
+    """
+
+    value: float
+    corrected: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Of two measures of different rows, `value` = first - second, by their corrected values."""
+
+    value: float
+    interval: Interval
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return 0.0 not in self.interval
+
+
+def difference(first: Measured, second: Measured) -> Difference:
+    """The difference, whose interval comes from those of the two.
+
+    Distances from each value to its own bounds add as squares: Zou and Donner (2008), "Construction of confidence
+    limits about effect measures: a general approach", Statistics in Medicine 27.
+    """
+    value = first.corrected - second.corrected
+    below = hypot(first.corrected - first.interval.lower, second.interval.upper - second.corrected)
+    above = hypot(first.interval.upper - first.corrected, second.corrected - second.interval.lower)
+    return Difference(value, Interval(value - below, value + above))
+
+
+def inverted(statistic: Callable[[Floats], Floats], signal: Floats, noise: Floats, level: float) -> Measured:
+    """Measure of a table by inverting a test, for statistics that chance alone lifts above 0.
+
+    `signal` [b] is observed and is a true signal plus chance; `noise` [draws, b] are draws of that chance. `statistic`
+    maps [..., b] to [...], lies in [0, 1] for whatever can be, and scales: statistic(c x) = c statistic(x) for c >= 0.
+    The true signal is taken to be the observed one times some scale >= 0. The interval holds each true value under
+    which the observed one lies between the outer quantiles of statistic(true signal + noise); `corrected` is that
+    under which it is the median.
+    """
+    value = float(statistic(signal))
+    shape = signal / value if value > 0.0 else np.ones_like(signal) / float(statistic(np.ones_like(signal)))
+    place = round((1.0 - level) / 2.0 * (noise.shape[0] - 1))
+
+    def quantile(true: float, rank: int) -> float:
+        return float(np.partition(statistic(shape * true + noise), rank)[rank])
+
+    last = noise.shape[0] - 1
+    lower = _smallest(lambda true: quantile(true, last - place) >= value)
+    middle = _smallest(lambda true: quantile(true, last // 2) >= value)
+    upper = _smallest(lambda true: quantile(true, place) > value)
+    hidden = quantile(0.0, last - place) if value == 0.0 else 0.0  # what chance could hide where nothing is seen
+    return Measured(value, middle, Interval(min(lower, value, middle), max(upper, value, middle, hidden)))
+
+
+def reaching(found: Measured, bound: float) -> Measured:
+    """The same with an interval that reaches up to `bound` at least."""
+    return replace(found, interval=Interval(found.interval.lower, max(found.interval.upper, bound)))
+
+
+def chance(deviation: Floats, draws: int = DRAWS) -> Floats:
+    """Normal noise [draws, b] of standard deviations [b], each draw with its mirror image, so that means are 0."""
+    half = np.random.default_rng(0).standard_normal((draws // 2, deviation.size))
+    noise: Floats = deviation * np.concatenate([half, -half])
+    return noise
+
+
+def _smallest(reached: Callable[[float], bool]) -> float:
+    """The smallest value in [0, 1] for which a rising condition holds, to 2e-5; 1 when none does."""
+    if reached(0.0):
+        return 0.0
+    below, above = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (below + above) / 2.0
+        below, above = (below, middle) if reached(middle) else (middle, above)
+    return above
