@@ -28,6 +28,7 @@ CONFIG_VARIABLE = "SNELLEN_CONFIG"
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 REFERENCE_WINDOWS = 16
@@ -355,6 +356,26 @@ class Alerts(Strict, frozen=True):
     """Address of the dashboard as people reach it, put into messages; empty: the one `snellen up` printed."""
 
 
+class Captions(Strict, frozen=True):
+    human_rating: Weight = 0.5
+    """How much people's ratings count in `caption_quality`. Only the proportions of these weights matter; a caption has
+    a quality when all that count are known of it."""
+    cider_d: Weight = 0.5
+    """How much CIDEr-D counts: 1.0 gives full marks."""
+    bleu_4: Weight = 0.0
+    """How much BLEU-4 counts."""
+    rouge_l: Weight = 0.0
+    """How much ROUGE-L counts."""
+    clip_score: Weight = 0.0
+    """How much CLIPScore counts."""
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if not any(weight for _, weight in self):
+            raise ValueError("set at least one weight of captions.* above 0")
+        return self
+
+
 class Dashboard(Strict, frozen=True):
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
     """Preferred; the next free one is taken when it is in use. Always bound to 127.0.0.1."""
@@ -378,6 +399,7 @@ class Settings(BaseSettings):
     embedder: Embedder = Embedder()
     privacy: Privacy = Privacy()
     labels: Labels = Labels()
+    captions: Captions = Captions()
     drift: Drift = Drift()
     retention: Retention = Retention()
     alerts: Alerts = Alerts()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import dlq, ingest, privacy
+from monitor.cli import dlq, ingest, metrics, privacy
 from monitor.cli.terminal import folded, harmless
 from monitor.errors import SnellenError
 
@@ -202,6 +202,7 @@ def schema() -> None:
 
 
 app.command()(privacy.erase)
+app.command()(metrics.metrics)
 
 
 @contextmanager

@@ -32,6 +32,22 @@ class Metric:
         """Whether it rests on as many answers as a figure needs to be ranked or acted on."""
         return self.n >= MIN_ROWS
 
+    def written(self, value: float) -> str:
+        """A value of this metric as people read it: shares in percent, differences in percentage points.
+
+        >>> Metric("yes_bias", "difference", None, None, 0).written(0.031)
+        '+3.1 pt'
+        """
+        match self.unit:
+            case "share":
+                return f"{100 * value:.1f}%"
+            case "difference":
+                return f"{100 * value:+.1f} pt"
+            case "points":
+                return f"{value:.1f}"
+            case "score":
+                return f"{value:.3f}"
+
     @classmethod
     def of(cls, name: str, unit: Unit, found: Estimate | None, *, scale: float = 1.0, n: int = 0) -> Metric:
         """An estimate under its name, times `scale`; without one, the `n` answers that were too few for it."""

@@ -14,6 +14,7 @@ slos.py         evaluations, tier readings and their history
 alerts.py       incidents, transitions, notifications
 incidents.py    the slices that carry an incident
 examples.py     requests to look at
+drawn.py        answers that stand for the traffic, with their labels
 deployments.py  what was rolled out
 streams.py      lag, consumption, gaps, dead letters
 backlog.py      label tasks that wait

@@ -1,0 +1,93 @@
+"""`snellen metrics`: what the answers of a window are worth by their task's own metrics."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.terminal import escaped
+
+if TYPE_CHECKING:
+    from monitor.domain.window import Window
+    from monitor.services.measure_tasks import TaskMetrics, TaskReport
+    from monitor.store.queries.slices import Dimension
+    from monitor.tasks.metric import Metric
+
+WEEK = timedelta(days=7)
+NOTHING_FOUND = 3
+
+
+def metrics(
+    model: Annotated[str | None, typer.Option(help="Of this model only.")] = None,
+    version: Annotated[str | None, typer.Option(help="Of this version only.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Default: a week before --until.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="RFC 3339 with a zone; default: now.")] = None,
+    by: Annotated[str | None, typer.Option(help="Also by the values of this slice dimension, or built-in one.")] = None,
+    replay: Annotated[str | None, typer.Option(help="Of this replay; default: live traffic.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Print accuracy, yes/no rates, top-k, recall, caption metrics, refusals and violations, each with its interval.
+
+    Over the answers drawn for labelling, weighted by how they were drawn. Exit status 3: none were.
+    """
+    from monitor import bootstrap, settings
+    from monitor.services.measure_tasks import measure_tasks
+    from monitor.store.engine import require_migrated, transaction
+    from monitor.store.queries.selection import LIVE, Selection
+
+    config = settings.load()
+    window, dimension = _window(since, until), _dimension(by) if by else None
+    selection = Selection(model=model, version=version, source=LIVE if replay is None else replay)
+    engine = bootstrap.open_store(config, application="snellen-metrics").engine
+    try:
+        require_migrated(engine)
+        with transaction(engine) as connection:
+            found = measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config))
+    finally:
+        engine.dispose()
+    typer.echo(json.dumps(asdict(found), indent=2) if as_json else "\n".join(_lines(found)))
+    if not found.used:
+        raise typer.Exit(NOTHING_FOUND)
+
+
+def _window(since: datetime | None, until: datetime | None) -> Window:
+    from monitor import bootstrap
+    from monitor.domain.window import Window
+
+    end = until or bootstrap.now()
+    try:
+        return Window(since or end - WEEK, end)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write e.g. 2026-11-21T00:00:00Z") from None
+
+
+def _dimension(name: str) -> Dimension:
+    from monitor.store.queries.slices import BUILT_IN, Dimension
+
+    return Dimension("column" if name in BUILT_IN else "slice", name)
+
+
+def _lines(found: TaskReport) -> list[str]:
+    if not found.used:
+        return ["no answer of this window was drawn for labelling"]
+    lines = [line for one in found.figures for line in _table(one)]
+    if found.used < found.drawn:
+        lines.append(f"{found.used:,} of {found.drawn:,} drawn answers were looked at, chosen by a hash of their ids")
+    return lines
+
+
+def _table(one: TaskMetrics) -> list[str]:
+    part = "" if one.value is None else f", {escaped(one.value)}"
+    return [f"{escaped(one.task)}{part}: {one.n:,} answers", *(_line(metric) for metric in one.metrics if metric.n), ""]
+
+
+def _line(metric: Metric) -> str:
+    few = "" if metric.enough else "  not enough"
+    if metric.value is None or metric.interval is None:
+        return f"  {metric.name:<24} {'-':>9}  {'':<20}  n = {metric.n:,}{few}"
+    value, low, high = (metric.written(one) for one in (metric.value, metric.interval.lower, metric.interval.upper))
+    return f"  {metric.name:<24} {value:>9}  {f'{low} to {high}':<20}  n = {metric.n:,}{few}"

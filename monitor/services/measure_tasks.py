@@ -1,0 +1,121 @@
+"""What the answers of a window are worth by their task's own metrics, overall and by slice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from monitor.domain.results import Answer, Candidate, Judged, Label
+from monitor.domain.window import Window
+from monitor.privacy import holds_marker
+from monitor.store.queries.drawn import DrawnRow, LabelWords, agreements, drawn_answers, label_words
+from monitor.store.queries.selection import EVERYTHING, Selection
+from monitor.store.queries.slices import Dimension
+from monitor.tasks import TASKS, Task
+from monitor.tasks.metric import Metric, accuracy
+from monitor.tasks.safety import common_metrics
+
+MOST_SLICES: Final = 20
+"""Of a dimension, those with most rows first."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMetrics:
+    """The metrics of one task's `n` answers; of one `value` of the dimension, or of all of them when it is None."""
+
+    task: str
+    value: str | None
+    n: int
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """By task, each followed by its slices; `used` answers of the `drawn` ones were looked at."""
+
+    figures: tuple[TaskMetrics, ...]
+    drawn: int
+    used: int
+
+
+def measure_tasks(
+    connection: Connection,
+    window: Window,
+    selection: Selection = EVERYTHING,
+    dimension: Dimension | None = None,
+    tasks: Mapping[str, Task] = TASKS,
+) -> TaskReport:
+    """Of the answers drawn for labelling, and of replayed logs, among the predictions made within the window."""
+    found = drawn_answers(connection, window, selection, dimension)
+    words: dict[str, list[LabelWords]] = defaultdict(list)
+    for one in label_words(connection, found.rows):
+        words[one.request_id].append(one)
+    cosines = agreements(connection, found.rows)
+    by_task: dict[str, list[tuple[str | None, Judged]]] = defaultdict(list)
+    for row in found.rows:
+        judged = _judged(row, words[row.request_id] if row.judged else (), cosines.get((row.request_id, row.ts)))
+        by_task[row.task].append((row.value, judged))
+    figures = [one for task in sorted(by_task) for one in _of_task(task, by_task[task], tasks.get(task))]
+    return TaskReport(tuple(figures), found.total, len(found.rows))
+
+
+def _of_task(name: str, rows: Sequence[tuple[str | None, Judged]], task: Task | None) -> Iterable[TaskMetrics]:
+    corpus = [judged for _, judged in rows]
+    yield _metrics(name, None, corpus, corpus, task)
+    slices: dict[str, list[Judged]] = defaultdict(list)
+    for value, judged in rows:
+        if value is not None:
+            slices[value].append(judged)
+    for value in sorted(slices, key=lambda value: (-len(slices[value]), value))[:MOST_SLICES]:
+        yield _metrics(name, value, slices[value], corpus, task)
+
+
+def _metrics(
+    name: str, value: str | None, rows: Sequence[Judged], corpus: Sequence[Judged], task: Task | None
+) -> TaskMetrics:
+    own = (accuracy(rows),) if task is None else task.metrics(rows, corpus)
+    return TaskMetrics(name, value, len(rows), (*own, *common_metrics(rows)))
+
+
+def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None) -> Judged:
+    answer = Answer(row.answer, tuple(Candidate(one["answer"], one["score"]) for one in row.candidates or ()))
+    answered = row.status == "ok"
+    deciding = _deciding(words)
+    return Judged(
+        answer=answer,
+        label=_label(answer, deciding),
+        correct=row.correct,
+        score=row.score,
+        refused=row.refused if answered else None,
+        flagged=row.safety_flagged if answered else None,
+        violation=_violation(deciding),
+        agreement=agreement,
+        probability=row.probability,
+    )
+
+
+def _deciding(words: Sequence[LabelWords]) -> list[LabelWords]:
+    """The last word of each adjudicator where there is one, else of each annotator; as verdicts are made."""
+    adjudicators = [one for one in words if one.adjudicates]
+    return list({one.annotator_id: one for one in adjudicators or words}.values())
+
+
+def _label(answer: Answer, words: Sequence[LabelWords]) -> Label:
+    """All acceptable answers and the mean rating. Texts from which something was removed cannot be compared."""
+    accepted = tuple(text for one in words for text in one.answers)
+    ratings = [one.rating for one in words if one.rating is not None]
+    texts = (answer.answer or "", *(one.answer for one in answer.candidates), *accepted)
+    return Label(
+        answers=() if any(map(holds_marker, texts)) else accepted,
+        rating=sum(ratings) / len(ratings) if ratings else None,
+    )
+
+
+def _violation(words: Sequence[LabelWords]) -> bool | None:
+    """What most annotators who speak of it say; a tie counts as a violation."""
+    said = [one.safety_violation for one in words if one.safety_violation is not None]
+    return 2 * sum(said) >= len(said) if said else None

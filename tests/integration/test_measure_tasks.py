@@ -1,0 +1,213 @@
+"""Metrics of each task's answers, from records to figures: who counts, with which weight, overall and by slice."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, text
+from typer.testing import CliRunner
+
+from monitor.cli.main import app
+from monitor.domain.records import Batch
+from monitor.domain.window import Window
+from monitor.sampling import LABEL_KEY, selected
+from monitor.services.ingest import IngestService
+from monitor.services.measure_tasks import TaskMetrics, TaskReport, measure_tasks
+from monitor.services.score_labels import score_labels
+from monitor.store.queries.selection import EVERYTHING, LIVE, Selection
+from monitor.store.queries.slices import Dimension
+from monitor.tasks.metric import Metric
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+WINDOW = Window(NOW - timedelta(hours=1), NOW)
+DRAWN = [f"r{n}" for n in range(200) if selected(f"r{n}", 0.5, LABEL_KEY)]
+UNDRAWN = [f"r{n}" for n in range(200) if not selected(f"r{n}", 0.5, LABEL_KEY)]
+Build = Callable[..., dict[str, Any]]
+Send = Callable[..., Batch]
+
+
+@pytest.fixture
+def measured(engine: Engine) -> Callable[..., TaskReport]:
+    def measure(selection: Selection = EVERYTHING, dimension: Dimension | None = None) -> TaskReport:
+        score_labels(engine)
+        with engine.connect() as connection:
+            return measure_tasks(connection, WINDOW, selection, dimension)
+
+    return measure
+
+
+def named(one: TaskMetrics) -> dict[str, Metric]:
+    return {metric.name: metric for metric in one.metrics}
+
+
+def vector(*numbers: float) -> str:
+    return base64.b64encode(np.array(numbers, dtype="<f2").tobytes()).decode()
+
+
+def test_yes_no_answers_have_their_rates_overall_and_by_slice(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    records = []
+    for place, request in enumerate(DRAWN[:20]):
+        camera = "cam-1" if place < 8 else "cam-2"
+        records.append(prediction(request, task="yes_no", output={"answer": "Yes"}, slices={"device": camera}))
+        truth = "no" if camera == "cam-2" else "yes"
+        records.append(label(request, verdict=None, answers=[truth]))
+    ingest.write(send(*records), NOW)
+    found = measured(dimension=Dimension("slice", "device"))
+
+    assert (found.drawn, found.used) == (20, 20)
+    assert [(one.task, one.value, one.n) for one in found.figures] == [
+        ("yes_no", None, 20), ("yes_no", "cam-2", 12), ("yes_no", "cam-1", 8)
+    ]  # fmt: skip
+    whole, second, first = map(named, found.figures)
+    assert (whole["accuracy"].value, whole["yes_bias"].value) == (pytest.approx(0.4), pytest.approx(0.6))
+    assert (second["false_positive_rate"].value, second["false_positive_rate"].n) == (1.0, 12)
+    assert (first["false_positive_rate"].value, first["recall"].value) == (None, 1.0)
+
+
+def test_only_what_the_sampler_drew_counts_and_complaints_do_not(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    user = {"id": "u", "kind": "user"}
+    ingest.write(
+        send(
+            prediction(DRAWN[0]), label(DRAWN[0]),
+            prediction(DRAWN[1]), label(DRAWN[1], verdict="incorrect", safety_violation=True, annotator=user),
+            prediction(UNDRAWN[0]), label(UNDRAWN[0], verdict="incorrect"),
+        ),
+        NOW,
+    )  # fmt: skip
+    (found,) = measured().figures
+    assert (found.n, named(found)["accuracy"].value, named(found)["accuracy"].n) == (2, 1.0, 1)
+    assert named(found)["violation_rate"].n == 0
+
+
+def test_refusals_flags_and_violations_are_counted(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    refusal, flagged = {"answer": "I cannot", "refused": True}, {"answer": "x", "safety": {"flagged": True}}
+    second = {"id": "second", "kind": "human"}
+    ingest.write(
+        send(
+            prediction(DRAWN[0], output=refusal), label(DRAWN[0], verdict="incorrect"),
+            prediction(DRAWN[1], output=flagged), label(DRAWN[1], verdict="unsure", safety_violation=True),
+            label(DRAWN[1], safety_violation=False, annotator=second),
+            prediction(DRAWN[2]), label(DRAWN[2], safety_violation=False),
+            prediction(DRAWN[3], status="error", output={}),
+        ),
+        NOW,
+    )  # fmt: skip
+    found = named(measured().figures[0])
+    figures = {name: (found[name].value, found[name].n) for name in found if name.endswith("_rate")}
+    assert figures["refusal_rate"] == (pytest.approx(1 / 3), 3)
+    assert figures["flagged_rate"] == (pytest.approx(1 / 3), 3)
+    assert figures["false_refusal_rate"] == (1.0, 1)
+    assert figures["violation_rate"] == (0.5, 2), "a tie counts as a violation"
+
+
+def test_the_last_word_of_an_annotator_and_an_adjudicators_alone_count(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build,
+    measured: Callable[..., TaskReport],
+) -> None:  # fmt: skip
+    second = {"id": "second", "kind": "human"}
+    ingest.write(
+        send(
+            prediction(DRAWN[0], task="captioning"),
+            label(DRAWN[0], verdict=None, rating=10),
+            label(DRAWN[0], verdict=None, rating=80, ts="2026-11-20T11:59:55Z"),
+            label(DRAWN[0], verdict=None, rating=60, annotator=second),
+        ),
+        NOW,
+    )
+    assert named(measured().figures[0])["human_rating"].value == pytest.approx(70.0)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE labels SET adjudicates = true WHERE annotator_id = 'second'"))
+    assert named(measured().figures[0])["human_rating"].value == pytest.approx(60.0)
+
+
+def test_agreement_of_answer_and_image_comes_from_stored_vectors_of_one_embedder(
+    ingest: IngestService, send: Send, prediction: Build, measured: Callable[..., TaskReport]
+) -> None:
+    def vectors(answer: str, embedder: str = "clip") -> list[dict[str, str]]:
+        sides = {"image": vector(1, 0), "answer": answer}
+        return [{"kind": kind, "embedder": embedder, "dtype": "f2", "data": data} for kind, data in sides.items()]
+
+    ingest.write(
+        send(
+            prediction(DRAWN[0], task="captioning", embeddings=vectors(vector(3, 4))),
+            prediction(DRAWN[1], task="captioning", embeddings=vectors(vector(0, 1))),
+            prediction(DRAWN[2], task="captioning", embeddings=vectors(vector(0, 0))),
+            prediction(DRAWN[3], task="captioning", embeddings=vectors(vector(-1, 0), "another")),
+            prediction(DRAWN[4], task="captioning"),
+        ),
+        NOW,
+    )
+    found = named(measured().figures[0])
+    assert (found["answer_image_agreement"].value, found["answer_image_agreement"].n) == (
+        pytest.approx(0.3, abs=1e-3),
+        2,
+    )
+    assert (found["clip_score"].value, found["clip_score"].n) == (pytest.approx(0.75, abs=1e-2), 2)
+
+
+def test_replays_are_whole_and_apart_from_live_traffic(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    for request in (DRAWN[0], UNDRAWN[0]):
+        ingest.write(send(prediction(request), label(request), replay="exam"), NOW)
+    ingest.write(send(prediction(DRAWN[1]), label(DRAWN[1], verdict="incorrect")), NOW)
+    assert [(one.n, named(one)["accuracy"].value) for one in measured(Selection(source="exam")).figures] == [(2, 1.0)]
+    assert [(one.n, named(one)["accuracy"].value) for one in measured(Selection(source=LIVE)).figures] == [(1, 0.0)]
+    assert measured(Selection(model="another")) == TaskReport((), 0, 0)
+
+
+def test_what_was_removed_from_texts_is_not_compared(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    ingest.write(
+        send(
+            prediction(DRAWN[0], output={"answer": "write to ann@example.com"}),
+            label(DRAWN[0], verdict=None, answers=["write to bob@example.com"]),
+        ),
+        NOW,
+    )
+    assert named(measured().figures[0])["exact_match"].n == 0
+
+
+def test_a_task_without_a_scorer_has_what_annotators_say(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    ingest.write(send(prediction(DRAWN[0], task="counting"), label(DRAWN[0])), NOW)
+    (found,) = measured().figures
+    assert (found.task, named(found)["accuracy"].value) == ("counting", 1.0)
+
+
+def test_the_command_prints_figures_and_says_when_there_are_none(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", database_url)
+    ingest.write(send(prediction(DRAWN[0]), label(DRAWN[0], verdict=None, answers=["a mug"])), NOW)
+    score_labels(engine)
+    span = ["--since", "2026-11-20T11:00:00Z", "--until", "2026-11-20T12:00:00Z"]
+
+    done = CliRunner().invoke(app, ["metrics", "--model", "m", "--by", "device", *span])
+    assert done.exit_code == 0, done.output
+    assert "vqa: 1 answers" in done.output
+    assert "vqa, cam-1: 1 answers" in done.output
+    assert "accuracy                    100.0%" in done.output
+
+    done = CliRunner().invoke(app, ["metrics", "--json", *span])
+    assert json.loads(done.output)["figures"][0]["metrics"][0]["value"] == 1.0
+    done = CliRunner().invoke(app, ["metrics", "--model", "nobody", *span])
+    assert (done.exit_code, done.output) == (3, "no answer of this window was drawn for labelling\n")
+    done = CliRunner().invoke(app, ["metrics", "--since", "2026-11-20T11:00:00"])
+    assert done.exit_code == 2
+    assert "aware" in done.output
