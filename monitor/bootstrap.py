@@ -28,6 +28,7 @@ from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
 from monitor.services.expire_halves import ExpiryOptions
 from monitor.services.ingest import IngestOptions, IngestService
+from monitor.services.label_tasks import LabelDesk
 from monitor.services.plan_labels import PlanOptions
 from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
@@ -39,6 +40,7 @@ from monitor.sli import SLIS
 from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
 from monitor.store.engine import make_engine
+from monitor.store.label_tasks import Terms
 from monitor.store.transport import weakness
 from monitor.tasks import TASKS, Task
 from monitor.tasks.captioning import Captioning
@@ -200,6 +202,16 @@ def label_design(settings: Settings) -> LabelDesign:
     return LabelDesign(labels.sample_rate, labels.uncertainty_boost, labels.annotators, labels.overlap)
 
 
+def label_terms(settings: Settings) -> Terms:
+    """How long label tasks are held, and how long they live."""
+    return Terms(settings.labels.lease, settings.labels.lifetime)
+
+
+def make_label_desk(settings: Settings, store: Store) -> LabelDesk:
+    """Raises SettingsError when a pattern of what is redacted is no regular expression."""
+    return LabelDesk(store.engine, make_privacy(settings), label_terms(settings))
+
+
 def plan_options(settings: Settings) -> PlanOptions:
     """What sampling plans are made for."""
     return PlanOptions(label_design(settings), settings.labels.daily_budget, settings.labels.slice_minimum)
@@ -288,18 +300,21 @@ def read_objectives(settings: Settings) -> list[Objective]:
 
 def make_evaluation(settings: Settings) -> Evaluation:
     """Raises SettingsError with every fault of the SLO documents, or when no database is named."""
-    drift = settings.drift
-    reference = ReferenceOptions(
-        window=drift.window,
-        rows=drift.reference_rows,
-        span=drift.reference_span,
-        slice_dimensions=settings.ingest.slice_dimensions,
-        max_slice_values=settings.ingest.max_slice_values,
-    )
     return Evaluation(
         engine=open_store(settings, application="snellen-evaluate").engine,
         objectives=read_objectives(settings),
-        drift=DriftOptions(reference, drift.alpha),
+        drift=DriftOptions(reference_options(settings), settings.drift.alpha),
+    )
+
+
+def reference_options(settings: Settings) -> ReferenceOptions:
+    """How drift references are made."""
+    return ReferenceOptions(
+        window=settings.drift.window,
+        rows=settings.drift.reference_rows,
+        span=settings.drift.reference_span,
+        slice_dimensions=settings.ingest.slice_dimensions,
+        max_slice_values=settings.ingest.max_slice_values,
     )
 
 

@@ -19,11 +19,13 @@ from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.evaluation import Evaluation, evaluate_ticks
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
+from monitor.services.measure_backlog import measure_backlog
 from monitor.services.plan_labels import PlanOptions, plan_labels
 from monitor.services.retain import make_partitions_ahead, retain
 from monitor.settings import Settings
 from monitor.store import locks
 from monitor.store.engine import require_migrated, transaction
+from monitor.store.label_tasks import Terms
 from monitor.telemetry import TICKS, serve_metrics
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Context:
     """How long rows are kept, by the settings of the section `retention`."""
     plans: PlanOptions
     """What sampling plans are made for."""
+    label_terms: Terms
 
 
 def evaluate_now(context: Context) -> None:
@@ -80,12 +83,18 @@ def plan_label_sampling(context: Context) -> None:
     plan_labels(context.evaluation.engine, context.plans, bootstrap.now())
 
 
+def measure_label_backlog(context: Context) -> None:
+    """How much waits for annotators."""
+    measure_backlog(context.evaluation.engine, context.label_terms, bootstrap.now())
+
+
 JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "evaluate": (60, evaluate_now),
     "deliver": (5, deliver_due),
     "halves": (30, expire_waiting_halves),
     "partitions": (3600, partitions_ahead),
     "label_plan": (900, plan_label_sampling),
+    "label_backlog": (60, measure_label_backlog),
     "retain": (3600, retire_old_rows),
 }
 """Name -> (every so many seconds, what)."""
@@ -105,6 +114,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         bootstrap.expiry_options(settings),
         dict(settings.retention),
         bootstrap.plan_options(settings),
+        bootstrap.label_terms(settings),
     )
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(

@@ -11,6 +11,7 @@ from monitor.domain.window import Window
 from monitor.sli import SLIS
 from monitor.sli.coverage import Coverage
 from monitor.sli.label_accuracy import LabelAccuracy
+from monitor.sli.label_backlog import LabelBacklog
 from monitor.slo.alerting import next_states
 from monitor.slo.burn_rate import EXHAUSTION_WINDOWS, evaluate
 from monitor.slo.counts import CountSeries, LabelSeries
@@ -51,12 +52,16 @@ def read_series(connection: Connection, objective: Objective, ticks: Sequence[da
     if isinstance(sli, LabelAccuracy):
         labels = sli.count(indicators.label_outcomes(connection, measure.selector, window), measure.threshold)
         return LabelSeries.of_labels(labels.predicted_at, labels.known_at, labels.bad)
-    if isinstance(sli, Coverage):
-        events = sli.count(indicators.pair_counts(connection, measure.selector, window))
-    else:
-        events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
     first = indicators.first_minute(connection, ticks[-1]) or ticks[-1]
     start = max(window.start, min(first, ticks[-1]))
+    if isinstance(sli, Coverage):
+        events = sli.count(indicators.pair_counts(connection, measure.selector, window))
+    elif isinstance(sli, LabelBacklog):
+        patience = timedelta(hours=measure.threshold or 0)
+        drawn = Window(start - patience, window.end - patience)
+        events = sli.count(indicators.task_waits(connection, measure.selector, drawn), measure.threshold)
+    else:
+        events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
     series = CountSeries.of_minutes(_minute(start), _minute(window.end), events.minute, events.bad, events.total)
     slices = objective.time_slice
     return series.time_slices(slices.minutes, slices.target) if slices else series

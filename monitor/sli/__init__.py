@@ -8,15 +8,18 @@ from __future__ import annotations
 from monitor.sli.availability import Availability
 from monitor.sli.coverage import Coverage
 from monitor.sli.label_accuracy import LabelAccuracy
+from monitor.sli.label_backlog import LabelBacklog
 from monitor.sli.latency import Latency
 
 RequestSli = Availability | Latency
 LabelSli = LabelAccuracy
 PairSli = Coverage
+TaskSli = LabelBacklog
 
-SLIS: dict[str, RequestSli | LabelSli | PairSli] = {
+SLIS: dict[str, RequestSli | LabelSli | PairSli | TaskSli] = {
     "availability": Availability(),
     "latency": Latency(),
     "label_accuracy": LabelAccuracy(),
     "coverage": Coverage(),
+    "label_backlog": LabelBacklog(),
 }

@@ -50,6 +50,16 @@ class LabelOutcomes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TaskWaits:
+    """One row per prediction that was drawn for labelling, in any order. Those that were set aside are left out."""
+
+    drawn_at: NDArray[np.float64]
+    """[rows], seconds since the epoch: when the prediction was made."""
+    answered_at: NDArray[np.float64]
+    """[rows], the same of the last label that it needs; infinity while that is missing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MinuteEvents:
     """Bad and total events by minute."""
 

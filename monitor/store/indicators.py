@@ -1,4 +1,4 @@
-"""What SLIs are computed from: minute rollups, and verdicts of the random label sample."""
+"""What SLIs are computed from: minute rollups, verdicts of the random label sample, and label tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.histograms import LATENCY_BINS
 from monitor.domain.window import Window
-from monitor.sli.series import LabelOutcomes, MinuteCounts, PairCounts
+from monitor.sli.series import LabelOutcomes, MinuteCounts, PairCounts, TaskWaits
 from monitor.slo.objective import Selector
 
 _CHOSEN = """
@@ -29,6 +29,12 @@ _LABELS = text(f"""
     SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM labelled_at) AS float8), correct
     FROM verdicts
     WHERE ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL AND in_base
+      AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
+""")
+_TASKS = text(f"""
+    SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM answered_at) AS float8)
+    FROM label_tasks
+    WHERE ts >= :start AND ts < :end AND (answered_at IS NOT NULL OR skipped_at IS NULL)
       AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
 """)
 _FIRST = text("SELECT min(minute) FROM rollups_minute WHERE minute <= :now")
@@ -62,6 +68,13 @@ def label_outcomes(connection: Connection, selector: Selector, window: Window) -
     found = connection.execute(_LABELS, _parameters(selector, window)).all()
     values = np.array([tuple(row) for row in found], dtype=np.float64).reshape(len(found), 3)
     return LabelOutcomes(values[:, 0], values[:, 1], values[:, 2].astype(np.bool_))
+
+
+def task_waits(connection: Connection, selector: Selector, window: Window) -> TaskWaits:
+    """The selected predictions of this window that were drawn for labelling, and when they were answered."""
+    found = connection.execute(_TASKS, _parameters(selector, window)).all()
+    values = np.array([tuple(row) for row in found], dtype=np.float64).reshape(len(found), 2)
+    return TaskWaits(values[:, 0], np.where(np.isnan(values[:, 1]), np.inf, values[:, 1]))
 
 
 def _parameters(selector: Selector, window: Window) -> dict[str, object]:

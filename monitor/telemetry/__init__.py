@@ -1,11 +1,24 @@
 """Metrics, health and JSON logs of every process."""
 
 from monitor.telemetry.logs import configure_logging
-from monitor.telemetry.metrics import BATCH_SECONDS, EMBEDDED, LAG, RECORDS, TICKS, serve_metrics
+from monitor.telemetry.metrics import (
+    BATCH_SECONDS,
+    EMBEDDED,
+    LABEL_BACKLOG,
+    LABEL_BACKLOG_AGE,
+    LABEL_DISPUTES,
+    LAG,
+    RECORDS,
+    TICKS,
+    serve_metrics,
+)
 
 __all__ = [
     "BATCH_SECONDS",
     "EMBEDDED",
+    "LABEL_BACKLOG",
+    "LABEL_BACKLOG_AGE",
+    "LABEL_DISPUTES",
     "LAG",
     "RECORDS",
     "TICKS",

@@ -19,8 +19,10 @@ _BAD: Final[dict[str, str | None]] = {
     "latency": "p.status = 'ok' AND p.latency_ms > :threshold",
     "label_accuracy": f"NOT v.correct AND v.{COUNTS.replace(' AND ', ' AND v.')}",
     "coverage": None,
+    "label_backlog": None,
 }
-"""SQL: one bad event of an SLI; the counts themselves come from the SLI. None: its bad events are those not stored."""
+"""SQL: one bad event of an SLI; the counts themselves come from the SLI. None: its bad events
+are no requests, or not stored."""
 
 
 @dataclass(frozen=True, slots=True)
