@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from monitor.domain.events import Candidate, Deployment, Event, Image, Input, Label, Output, Prediction
 from monitor.privacy.options import Handling, PrivacyOptions
 from monitor.privacy.patterns import compile_patterns
-from monitor.privacy.scan import is_card
+from monitor.privacy.scan import is_card, is_suspect
 from monitor.privacy.texts import TextRedactor, hidden
 
 Change = Callable[[str], str]
@@ -21,6 +21,8 @@ _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 _CARD_FROM: Final = 10**12
 _CARD_BEYOND: Final = 10**19
 """Numbers of 13 to 19 digits: JSON may hold a card as a number."""
+_APART: Final = "\n" * 9
+"""Between texts that are searched as one: digits of two are not near enough to be one number."""
 _QUOTED: Final = re.compile(r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)")
 """As Python's repr writes texts; one that was cut short has no end."""
 _encode = msgspec.json.Encoder().encode
@@ -52,6 +54,7 @@ class Redactor:
         self.drops_dead_letters = options.dead_letters == "drop" or hides
         """Nothing is kept of refused records: any text of theirs may be one that is to be hidden."""
         self._idle = self._name is None and not self._without_pictures
+        self._only_finds = not (self._without_pictures or options.patterns or "hide" in options.handlings)
 
     # ---- events -----------------------------------------------------------------------------------------------------
 
@@ -63,7 +66,7 @@ class Redactor:
 
     def prediction(self, event: Prediction) -> Prediction:
         """Prompt, context, answers, extra; slices by what cannot be a camera's number; pictures inside the record."""
-        if self._idle:
+        if self._idle or (self._only_finds and not _is_suspect(event)):
             return event
         given, output = self._input(event.input), self._output(event.output)
         slices = _tree(event.slices, self._name) if event.slices else event.slices
@@ -207,6 +210,35 @@ def _repeats_names(content: bytes) -> bool:
     return False
 
 
+def _is_suspect(event: Prediction) -> bool:
+    """Could anything of it hold something? One search of all its texts costs a third of one each: nearly every record
+    pays no more than that. False is certain."""
+    given, output = event.input, event.output
+    texts = [given.prompt or "", given.context or "", output.answer or ""]
+    texts += [one.answer for one in output.candidates]
+    return _gather(event.slices, texts) or _gather(event.extra, texts) or is_suspect(_APART.join(texts))
+
+
+def _gather(value: Any, texts: list[str]) -> bool:
+    """Add all texts of a value of JSON, names too. True: a number in it could be a card's."""
+    if isinstance(value, dict):
+        texts.extend(value)
+        value = value.values()
+    suspect = False
+    for one in value:
+        if isinstance(one, str):
+            texts.append(one)
+        elif isinstance(one, dict | list | tuple):
+            suspect = _gather(one, texts) or suspect
+        else:
+            suspect = suspect or _may_be_card(one)
+    return suspect
+
+
+def _may_be_card(value: Any) -> bool:
+    return type(value) in (int, float) and _CARD_FROM <= abs(value) < _CARD_BEYOND
+
+
 def _tree(value: Any, change: Change | None) -> Any:
     """A value of JSON (arrays as lists or tuples) with all its texts changed, names too; itself where none is."""
     if change is None:
@@ -220,7 +252,7 @@ def _tree(value: Any, change: Change | None) -> Any:
     if isinstance(value, list | tuple):
         items = [_tree(one, change) for one in value]
         return value if all(map(_is, items, value)) else type(value)(items)
-    if type(value) in (int, float) and _CARD_FROM <= abs(value) < _CARD_BEYOND and is_card(f"{abs(value):.0f}"):
+    if _may_be_card(value) and is_card(f"{abs(value):.0f}"):
         return change(f"{value:.0f}")
     return value
 

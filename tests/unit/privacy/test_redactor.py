@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain.events import (
@@ -200,3 +200,28 @@ def test_dead_letters_can_be_kept_or_dropped_and_are_dropped_where_texts_are_hid
     assert Redactor(PrivacyOptions(dead_letters="keep")).dead_letter(REFUSED) is REFUSED
     assert Redactor(PrivacyOptions(dead_letters="drop")).dead_letter(REFUSED) == b""
     assert Redactor(PrivacyOptions(contexts="hide")).dead_letter(REFUSED) == b""
+
+
+pieces = st.sampled_from(
+    ["1", "4111", "1111 1111", " 111", "\n", "a", "@", "b.co", "＠", "٣٣", "+49 30 ", "555 010 ", "\\u0031"]
+)
+texts = st.lists(pieces, max_size=8).map("".join)
+numbers = st.sampled_from([7, 1.5, True, int(CARD), -int(CARD), float(CARD), 4.2e18, 10**30])
+values = st.recursive(texts | numbers | st.none(), lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+candidates = st.lists(st.builds(Candidate, texts, st.just(0.5)), max_size=2).map(tuple)
+predictions = st.builds(
+    msgspec.structs.replace,
+    st.just(PREDICTION),
+    input=st.builds(Input, prompt=st.none() | texts, context=st.none() | texts),
+    output=st.builds(Output, answer=st.none() | texts, candidates=candidates),
+    slices=st.dictionaries(texts, texts, max_size=2),
+    extra=st.dictionaries(texts, values, max_size=3),
+)
+
+
+@settings(deadline=None)
+@given(event=predictions)
+def test_a_search_of_all_texts_at_once_misses_nothing_that_one_of_each_finds(event: Prediction) -> None:
+    """With a pattern of one's own, each text is searched by itself."""
+    each = Redactor(PrivacyOptions(patterns={"never": "zzzzzz"}))
+    assert Redactor(PrivacyOptions()).prediction(event) == each.prediction(event)
