@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from monitor.domain.results import DriftResult, DriftVerdict
 from monitor.domain.slices import ALL_TRAFFIC, Slice
@@ -18,6 +19,7 @@ from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.store import references as store
 from monitor.store.engine import transaction
 from monitor.store.references import ActiveReference, Baseline
+from monitor.streams import VECTOR_STREAMS, vector_streams
 
 OWN_DIMENSIONS = ("variant", "version")
 """A new variant or version is compared with all traffic of the reference: it has no past of its own."""
@@ -66,6 +68,7 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
                     )
                 )  # fmt: skip
                 compared.append(_Compared(reference, part, result))
+        compared += _rebaselined(connection, references, {one.reference.id for one in compared}, window)
         adjusted = _adjust(compared)
         store.insert_results(
             connection, [_row(one, p, window, options.alpha) for one, p in zip(compared, adjusted, strict=True)]
@@ -83,6 +86,39 @@ def _unknown(part: Slice, n: int) -> DriftResult:
     return DriftResult(
         DriftVerdict.NOT_ENOUGH_REFERENCE, 0, n, reason=f"the reference has too few rows with {part} to compare with"
     )
+
+
+def _rebaselined(
+    connection: Connection, references: Sequence[ActiveReference], seen: set[int], window: Window
+) -> list[_Compared]:
+    """References that see nothing any more because another encoder makes the vectors now, and has none of its own yet.
+
+    Vectors of two encoders are never compared. That there is a new baseline is said where the results stood.
+    """
+    silent = {
+        (one.model, one.stream): one
+        for one in references
+        if one.id not in seen and (stream := VECTOR_STREAMS.get(one.stream)) and stream.embedder is None
+    }
+    if not silent:
+        return []
+    have = {(one.model, one.stream, one.embedder_id) for one in references}
+    found = {}
+    for source, kinds in store.sources(connection, window).items():
+        for stream in vector_streams(source.fingerprint):
+            former = silent.get((source.model, stream.name))
+            if former and kinds.issuperset(stream.kinds) and (*_key(former), source.embedder_id) not in have:
+                reason = (
+                    f"vectors come from another encoder now, {source.fingerprint}: a new provisional reference is made "
+                    "of its first traffic, and the change itself is no drift"
+                )
+                result = DriftResult(DriftVerdict.NOT_ENOUGH_REFERENCE, 0, 0, reason=reason)
+                found[_key(former)] = _Compared(former, ALL_TRAFFIC, result)
+    return list(found.values())
+
+
+def _key(reference: ActiveReference) -> tuple[str, str]:
+    return reference.model, reference.stream
 
 
 def _adjust(compared: list[_Compared]) -> list[float | None]:

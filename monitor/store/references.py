@@ -183,6 +183,18 @@ def add_sketches(connection: Connection, reference_id: int, sketches: Mapping[tu
     )
 
 
+def delete_retained_sketches(connection: Connection, reference: ActiveReference) -> None:
+    """Delete a reference's sketches of the hours whose vectors are still there to be sketched again."""
+    connection.execute(
+        text(
+            "DELETE FROM embedding_sketches WHERE reference_id = :id AND hour IN ("
+            "SELECT DISTINCT date_trunc('hour', ts, 'UTC') FROM embeddings e JOIN predictions p USING (ts, request_id) "
+            "WHERE e.embedder_id = :embedder AND p.model = :model)"
+        ),
+        {"id": reference.id, "embedder": reference.embedder_id, "model": reference.model},
+    )
+
+
 def sketches_in(connection: Connection, reference: ActiveReference, window: Window) -> dict[Slice, WindowSketch]:
     """The merged sketch of every slice over whole hours of the window."""
     rows = connection.execute(
@@ -203,13 +215,14 @@ def sketches_in(connection: Connection, reference: ActiveReference, window: Wind
     return merged
 
 
-def sources(connection: Connection, window: Window) -> dict[Source, set[str]]:
-    """Every model and embedder that have vectors of live traffic in the window, with the kinds of these."""
+def sources(connection: Connection, window: Window, *, replays: bool = False) -> dict[Source, set[str]]:
+    """Every model and embedder that have vectors in the window, of live traffic alone or not, with their kinds."""
+    live = "" if replays else "AND p.replay IS NULL"
     rows = connection.execute(
         text(
             "SELECT DISTINCT p.model, e.embedder_id, d.fingerprint, e.kind "
             "FROM embeddings e JOIN predictions p USING (ts, request_id) JOIN embedders d ON d.id = e.embedder_id "
-            "WHERE e.ts >= :start AND e.ts < :end AND p.replay IS NULL ORDER BY 1, 2"
+            f"WHERE e.ts >= :start AND e.ts < :end {live} ORDER BY 1, 2"
         ),
         {"start": window.start, "end": window.end},
     )

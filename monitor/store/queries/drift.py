@@ -28,6 +28,8 @@ class Reference:
     window: Window
     rows: int
     created_at: datetime
+    replaces: str | None
+    """The embedder before, where this reference is the first after a change of it: a new baseline, no drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,13 @@ class Finding:
 
 
 _REFERENCES = """
-    SELECT r.id, model, stream, e.fingerprint AS embedder, blessed, active, window_start, window_end, rows, r.created_at
-    FROM drift_references AS r JOIN embedders AS e ON e.id = r.embedder_id
+    SELECT id, model, stream, embedder, blessed, active, window_start, window_end, rows, created_at,
+           nullif(earlier, embedder) AS replaces
+    FROM (
+        SELECT r.*, e.fingerprint AS embedder,
+               lag(e.fingerprint) OVER (PARTITION BY model, stream ORDER BY r.id) AS earlier
+        FROM drift_references AS r JOIN embedders AS e ON e.id = r.embedder_id
+    ) AS known
 """
 _FINDINGS = """
     SELECT reference_id, r.model, r.stream, dimension, value, tick, d.window_start, n, verdict,
@@ -69,11 +76,12 @@ _FINDINGS = """
 """
 
 
-def references(connection: Connection, model: str | None = None) -> list[Reference]:
+def references(connection: Connection, model: str | None = None, stream: str | None = None) -> list[Reference]:
     """All references, active ones first, then the newest."""
-    chosen = "WHERE model = :model" if model is not None else ""
-    query = text(f"{_REFERENCES} {chosen} ORDER BY active DESC, model, stream, r.id DESC")
-    rows = connection.execute(query, {"model": model} if model is not None else {}).mappings()
+    chosen = {name: value for name, value in (("model", model), ("stream", stream)) if value is not None}
+    conditions = "".join(f" AND {name} = :{name}" for name in chosen)
+    query = text(f"{_REFERENCES} WHERE true{conditions} ORDER BY active DESC, model, stream, id DESC")
+    rows = connection.execute(query, chosen).mappings()
     return [_reference(dict(row)) for row in rows]
 
 

@@ -1,0 +1,90 @@
+"""`snellen reference ...`: which traffic drift is compared with."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from monitor.cli.terminal import harmless
+
+app = typer.Typer(name="reference", help="The traffic that drift is compared with.", no_args_is_help=True)
+By = Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")]
+
+
+@app.callback()
+def _group() -> None:
+    """The traffic that drift is compared with."""
+
+
+@app.command()
+def create(
+    model: Annotated[str, typer.Option(help="Name of the model.")],
+    since: Annotated[datetime, typer.Option("--from", help="Begin of the traffic to bless, RFC 3339 with a zone.")],
+    until: Annotated[datetime, typer.Option("--to", help="Its end, not included.")],
+    stream: Annotated[
+        list[str] | None, typer.Option(help="Only this stream; may be given again. Default: all.")
+    ] = None,
+    by: By = None,
+) -> None:
+    """Bless past traffic: fit references on it, activate them, and sketch under them what is retained.
+
+    At least 16 times `drift.window`; from 3 days on it knows the hour of the day, from 2 weeks the hour of the week.
+    Exit status 1 when no stream could be fitted.
+    """
+    from monitor import bootstrap, settings
+    from monitor.domain.window import Window
+    from monitor.services.bless import Actor, bless
+
+    if since.tzinfo is None or until.tzinfo is None or until <= since:
+        raise typer.BadParameter("--from and --to need a zone, such as 2026-11-21T10:00Z, and --to must come later")
+    config = settings.load()
+    engine = bootstrap.open_store(config, application="snellen-reference").engine
+    actor = Actor(by or getpass.getuser(), bootstrap.now())
+    made = bless(engine, bootstrap.reference_options(config), model, Window(since, until), stream or (), actor)
+    for one in made:
+        said = f"reference {one.reference.id}" if one.reference else f"none: {one.reason}"
+        typer.echo(harmless(f"{one.stream:<16} {said}"))
+    if not any(one.reference for one in made):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def show(
+    model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Former references too.")] = False,
+) -> None:
+    """Show the references: what they rest on, who made them, and which are active."""
+    from monitor import bootstrap, settings
+    from monitor.store.engine import transaction
+    from monitor.store.queries.drift import references
+
+    engine = bootstrap.open_store(settings.load(), application="snellen-reference").engine
+    with transaction(engine) as connection:
+        found = [one for one in references(connection, model) if one.active or every]
+    for one in found:
+        kind = ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former")
+        span = f"{one.window.start:%Y-%m-%d %H:%M} to {one.window.end:%Y-%m-%d %H:%M} UTC"
+        words = (f"{one.id:>6}", one.model, one.stream, kind, f"{one.rows:,} rows", span, one.embedder)
+        typer.echo(harmless("  ".join(words)))
+    if not found:
+        typer.echo("there is no reference; one is made of the first traffic, or by `snellen reference create`")
+
+
+@app.command()
+def activate(
+    reference: Annotated[int, typer.Argument(help="Number of the reference; see `snellen reference list --all`.")],
+    by: By = None,
+) -> None:
+    """Compare with an earlier reference again, and sketch under it what is retained."""
+    from monitor import bootstrap, settings
+    from monitor.services.bless import Actor
+    from monitor.services.bless import activate as run
+
+    config = settings.load()
+    engine = bootstrap.open_store(config, application="snellen-reference").engine
+    actor = Actor(by or getpass.getuser(), bootstrap.now())
+    chosen = run(engine, bootstrap.reference_options(config), reference, actor)
+    typer.echo(harmless(f"reference {chosen.id} is the active one of {chosen.model}, stream {chosen.stream}"))

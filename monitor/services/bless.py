@@ -1,0 +1,95 @@
+"""What people do with references: bless traffic, and go back to an earlier reference."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from monitor.domain.window import Window
+from monitor.drift.dispersion import MIN_WINDOWS
+from monitor.errors import NotEnoughData
+from monitor.services.references import Made, ReferenceOptions, make_of_fields, make_of_vectors, sketch_retained
+from monitor.store import audit, observations
+from monitor.store import references as store
+from monitor.store.engine import transaction
+from monitor.store.references import ActiveReference, Source
+from monitor.streams import FIELD_STREAMS, STREAMS, vector_streams
+
+BLESSED = "bless reference"
+ACTIVATED = "activate reference"
+"""Actions in the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it, and when."""
+
+    name: str
+    at: datetime
+
+
+def bless(
+    engine: Engine, options: ReferenceOptions, model: str, window: Window, streams: Collection[str], by: Actor
+) -> list[Made]:
+    """Make the model's traffic in the window the reference of these streams; of all of them, if none is named.
+
+    Raises:
+        NotEnoughData: an unknown stream, a window that is too short, or one without traffic of the model. What a single
+            stream lacks is told in its result.
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    unknown = sorted(set(streams) - set(STREAMS))
+    if unknown:
+        raise NotEnoughData(f"there is no stream {', '.join(unknown)}; there are {', '.join(STREAMS)}")
+    least = 2 * MIN_WINDOWS * options.window
+    if window.length < least:
+        raise NotEnoughData(
+            f"a reference of {window.length} is too short: {2 * MIN_WINDOWS} windows of {options.window} "
+            f"(drift.window) are needed, {least} in all; half of them show how much unchanged traffic varies"
+        )
+    with transaction(engine) as connection:
+        sources = [one for one in store.sources(connection, window, replays=True) if one.model == model]
+        has_rows = bool(observations.counted(connection, window, model))
+    if not has_rows:
+        raise NotEnoughData(f"there are no predictions of {model!r} from {window.start} to {window.end}")
+    wanted = set(streams) or set(STREAMS)
+    made = []
+    for source in sources:
+        chosen = [one for one in vector_streams(source.fingerprint) if one.name in wanted]
+        made += make_of_vectors(engine, options, source, chosen, window, blessed=True)
+    fields = [one for one in FIELD_STREAMS.values() if one.name in wanted]
+    made += make_of_fields(engine, options, model, fields, window, blessed=True)
+    with transaction(engine) as connection:
+        detail = {
+            "model": model, "from": window.start.isoformat(), "to": window.end.isoformat(),
+            "references": {one.stream: one.reference.id for one in made if one.reference},
+        }  # fmt: skip
+        audit.record(connection, audit.Entry(by.at, by.name, BLESSED, detail))
+    return made
+
+
+def activate(engine: Engine, options: ReferenceOptions, reference_id: int, by: Actor) -> ActiveReference:
+    """Compare with an earlier reference again, in place of the one that is active for its stream and embedder.
+
+    Raises:
+        NotEnoughData: there is no such reference.
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    with transaction(engine) as connection:
+        store.next_epoch(connection)
+        chosen = store.reference(connection, reference_id)
+        if chosen is None:
+            raise NotEnoughData(f"there is no reference {reference_id}; see `snellen reference list`")
+        was_active = chosen.id in {one.id for one in store.active_references(connection)}
+        if not was_active:
+            store.activate(connection, chosen)
+            if chosen.stream not in FIELD_STREAMS:  # hours of those are sketched when they are compared
+                source = Source(chosen.model, chosen.embedder_id, chosen.fit.fingerprint)
+                store.delete_retained_sketches(connection, chosen)
+                sketch_retained(connection, options.sketcher(engine), source, [chosen])
+        detail = {"model": chosen.model, "stream": chosen.stream, "reference": chosen.id}
+        audit.record(connection, audit.Entry(by.at, by.name, ACTIVATED, detail))
+    return chosen
