@@ -19,6 +19,7 @@ from monitor.domain.events import Image
 from monitor.domain.window import Window, floor
 from monitor.embedding.images import ImageOpener
 from monitor.errors import ImageRefused, NotEnoughData, StoreError
+from monitor.services import review, unlabelled
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
 from monitor.stats.calibration import Calibration, calibration
@@ -36,6 +37,7 @@ from monitor.store.queries import (
     drift,
     examples,
     incidents,
+    label_delays,
     slices,
     slos,
     streams,
@@ -114,7 +116,10 @@ labelled_accuracy = _cached(accuracy.labelled_accuracy)
 accuracy_over_time = _cached(accuracy.accuracy_over_time)
 slice_dimensions = _cached(slices.slice_dimensions)
 slice_values = _cached(slices.slice_values)
-slice_table = _cached(slices.slice_table)
+review_slices = _cached(review.review_slices)
+review_whole = _cached(review.review_whole)
+aided_accuracy = _cached(unlabelled.aided_accuracy)
+label_maturity = _cached(label_delays.label_maturity)
 references = _cached(drift.references)
 findings = _cached(drift.findings)
 findings_overlapping = _cached(drift.findings_overlapping)

@@ -121,7 +121,7 @@ def label_notes(labelled: Accuracy) -> list[str]:
     if labelled.least_probability != labelled.most_probability:
         notes.append(
             f"Labels were drawn with different probabilities ({percent(labelled.least_probability)} to "
-            f"{percent(labelled.most_probability)}) and are counted alike."
+            f"{percent(labelled.most_probability)}): each counts for as many answers as it stands for."
         )
     return notes
 

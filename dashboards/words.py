@@ -6,9 +6,10 @@ import re
 from datetime import datetime, timedelta
 
 from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from monitor.stats.histogram_quantile import Quantile
 from monitor.stats.intervals import Interval
-from monitor.store.queries.latency import Quantile
-from monitor.store.queries.proportions import Proportion
+from monitor.stats.proportions import Proportion
+from monitor.stats.weighted import WeightedShare
 
 NOTHING = "–"
 _SECOND = timedelta(seconds=1)
@@ -59,7 +60,7 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def certainty(proportion: Proportion) -> str:
+def certainty(proportion: Proportion | WeightedShare) -> str:
     """The interval and the counts behind a share.
 
     >>> certainty(Proportion(694, 1730))

@@ -8,33 +8,40 @@ from typing import Any, Final
 import altair as alt
 
 from dashboards.charts.axes import Layered, frame
-from dashboards.charts.palette import BLUE, GREY, LIGHT_GREY, VERMILLION
+from dashboards.charts.palette import BLUE, GREY, LIGHT_GREY, SKY, VERMILLION
+from monitor.services.review import Values
+from monitor.stats.slice_review import JudgedSlice
 from monitor.store.queries.incidents import SliceShift
-from monitor.store.queries.slices import SliceRow
 
 _NAMES: Final = alt.Axis(labelLimit=220, labelOverlap=False)
+STATE_WORDS: Final = {"ok": "ok", "not_enough_labels": "not enough labels", "not_yet_mature": "not yet mature"}
+WORSE: Final = "worse than the rest"
+BETTER: Final = "better than the rest"
+LIKE_THE_REST: Final = "not told from the rest"
 
 
-def accuracy_dots(rows: Sequence[SliceRow], overall: float | None) -> Layered:
-    """A dot and its 95% Wilson interval per value, in the order given; hollow grey where labels are too few."""
+def accuracy_dots(rows: Sequence[JudgedSlice[Values]], overall: float | None) -> Layered:
+    """A dot and its 95% interval per slice, in the order given; grey where labels are too few or still to come."""
     data = frame(
         (
             {
-                "value": row.value, "accuracy": row.accuracy.accuracy, "lower": row.accuracy.lower,
-                "upper": row.accuracy.upper, "counts": f"{row.accuracy.correct}/{row.accuracy.n}",
-                "state": "enough labels" if row.accuracy.state == "ok" else "not enough labels",
+                "value": " & ".join(row.key), "accuracy": row.accuracy.accuracy, "lower": row.accuracy.interval.lower,
+                "upper": row.accuracy.interval.upper, "labels": row.accuracy.n,
+                "state": STATE_WORDS[row.accuracy.state] if row.accuracy.state != "ok" else _looks(row),
             }
             for row in rows
         ),
-        ("value", "accuracy", "lower", "upper", "counts", "state"),
+        ("value", "accuracy", "lower", "upper", "labels", "state"),
     )  # fmt: skip
     colour = alt.Color(
-        "state:N", title=None, legend=alt.Legend(orient="top"),
-        scale=alt.Scale(domain=["enough labels", "not enough labels"], range=[BLUE, LIGHT_GREY]),
+        "state:N", title=None, legend=alt.Legend(orient="top", columns=2, labelLimit=300),
+        scale=alt.Scale(
+            domain=[LIKE_THE_REST, WORSE, BETTER, STATE_WORDS["not_enough_labels"], STATE_WORDS["not_yet_mature"]],
+            range=[BLUE, VERMILLION, SKY, LIGHT_GREY, GREY],
+        ),
     )  # fmt: skip
     tips = [alt.Tooltip("value:N"), alt.Tooltip("accuracy:Q", format=".1%"), alt.Tooltip("lower:Q", format=".1%"),
-            alt.Tooltip("upper:Q", format=".1%"), alt.Tooltip("counts:N", title="correct / labels"),
-            alt.Tooltip("state:N")]  # fmt: skip
+            alt.Tooltip("upper:Q", format=".1%"), alt.Tooltip("labels:Q"), alt.Tooltip("state:N")]  # fmt: skip
     base = alt.Chart(data).encode(y=alt.Y("value:N", sort=None, title=None, axis=_NAMES), color=colour, tooltip=tips)
     x = alt.X(
         "lower:Q", title="labelled accuracy, 95% interval", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)
@@ -47,6 +54,12 @@ def accuracy_dots(rows: Sequence[SliceRow], overall: float | None) -> Layered:
             0, line.encode(x="overall:Q", tooltip=[alt.Tooltip("overall:Q", format=".1%", title="all values")])
         )
     return alt.layer(*layers).properties(height=26 * len(rows) + 130)
+
+
+def _looks(row: JudgedSlice[Values]) -> str:
+    if not row.stands_out:
+        return LIKE_THE_REST
+    return WORSE if (row.rest.difference or 0.0) < 0.0 else BETTER
 
 
 def shifts(rows: Sequence[SliceShift], noun: str) -> Layered:

@@ -11,9 +11,10 @@ import altair as alt
 from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, time_axis, with_gaps
 from dashboards.charts.palette import BLUE, ORANGE, PURPLE, SKY, STATUSES, VERMILLION
 from monitor.domain.window import MINUTE, Window
+from monitor.stats.proportions import Proportion
+from monitor.stats.weighted import WeightedShare
 from monitor.store.queries.accuracy import AccuracyPoint
 from monitor.store.queries.latency import quantile
-from monitor.store.queries.proportions import Proportion
 from monitor.store.queries.traffic import TrafficPoint
 
 QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -114,7 +115,7 @@ def _statuses(point: TrafficPoint) -> dict[str, int]:
     return {status: getattr(point.traffic, status) for status in STATUSES}
 
 
-def _interval(share: Proportion) -> dict[str, Any]:
+def _interval(share: Proportion | WeightedShare) -> dict[str, Any]:
     if not share.n:
         return {}
     interval = share.interval

@@ -14,7 +14,7 @@ from dashboards.frame import View
 from dashboards.words import NOTHING, count, escaped_bytes, lasting, moment, percent
 from monitor.domain.window import DAY, MINUTE
 from monitor.services.dead_letters import ADVICE
-from monitor.store.queries.proportions import Proportion
+from monitor.stats.proportions import Proportion
 from monitor.store.queries.streams import DUPLICATE, TAKEN, DeadLetter, Gap, OutcomePoint, PartitionLag
 
 # Consumers report the end of the log at least this often, also when nothing arrives.

@@ -25,11 +25,11 @@ from dashboards.words import (
 )  # fmt: skip
 from monitor.domain.window import MINUTE
 from monitor.slo.evaluation import State
+from monitor.stats.proportions import Proportion
 from monitor.store.queries.accuracy import Accuracy
 from monitor.store.queries.alerts import Incident
 from monitor.store.queries.buckets import step_for
 from monitor.store.queries.latency import quantile
-from monitor.store.queries.proportions import Proportion
 from monitor.store.queries.slos import SloTick
 from monitor.store.queries.traffic import Traffic
 
@@ -94,7 +94,7 @@ def figures(total: Traffic, labelled: Accuracy, view: View) -> None:
     with accuracy:
         parts.figure(
             "Labelled accuracy", percent(labelled.correct.share), certainty(labelled.correct),
-            "Of predictions drawn at random for labelling; 95% Wilson interval.",
+            "Of predictions drawn at random for labelling, weighted by their probability; 95% interval.",
         )  # fmt: skip
 
 

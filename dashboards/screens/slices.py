@@ -1,31 +1,41 @@
-"""How good is the model on each part of the traffic?"""
+"""The weekly review: how good is the model on each part of the traffic?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import streamlit as st
 
 from dashboards import data, frame, parts
-from dashboards.charts.slices import accuracy_dots
+from dashboards.charts.slices import STATE_WORDS, accuracy_dots
 from dashboards.frame import View
-from dashboards.spreadsheet import slices_csv
+from dashboards.panels.unlabelled import aided_figures, aided_table
 from dashboards.traffic_choice import choose_traffic, name
-from dashboards.words import between, certainty, count, percent, plain, points, span
+from dashboards.words import NOTHING, between, certainty, count, p_value, percent, plain, points, span
+from monitor.services.review import ReviewTable, Values
+from monitor.services.spreadsheet import table_csv
+from monitor.stats.intervals import Interval
+from monitor.stats.maturity import Maturity
+from monitor.stats.slice_review import FALSE_DISCOVERY_RATE, JudgedSlice
 from monitor.stats.slices import MIN_LABELS
 from monitor.store.queries.accuracy import Accuracy
-from monitor.store.queries.proportions import Proportion
 from monitor.store.queries.selection import Selection
-from monitor.store.queries.slices import Dimension, SliceRow, SliceTable
+from monitor.store.queries.slices import MOST_VALUES, Dimension
 
-SORTS = {
-    "most labels": lambda row: (-row.accuracy.n, row.value),
-    "lowest accuracy": lambda row: (row.accuracy.state != "ok", row.accuracy.accuracy or 0.0, row.value),
-    "largest loss": lambda row: (row.change.difference is None, row.change.difference or 0.0, row.value),
-    "name": lambda row: row.value,
+Judged = JudgedSlice[Values]
+SORTS: Final = {
+    "surely worst": lambda row: (*row.evidence, row.key),
+    "largest loss": lambda row: (row.change.difference is None, row.change.difference or 0.0, row.key),
+    "most labels": lambda row: (-row.accuracy.n, row.key),
+    "name": lambda row: row.key,
 }
-SHOWN = 40
-COLUMNS = ("value", "accuracy", "interval", "correct/n", "state", "change", "change interval", "before", "labels")
+SHOWN: Final = 40
+ALONE: Final = "nothing else"
+COLUMNS: Final = (
+    "value", "accuracy", "interval", "labels", "state", "against the rest", "rest interval", "change",
+    "change interval", "before",
+)  # fmt: skip
 
 
 def page() -> None:
@@ -38,26 +48,53 @@ def page() -> None:
     if not labelled.correct.n:
         no_labels(selection)
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-        dimension = choose_dimension(view, selection)
-        order = st.segmented_control(
-            "Sort by", list(SORTS), default="most labels", required=True, key="sort", bind="query-params"
-        )
-        with st.container(width=260, gap="xxsmall"):
-            st.metric("All labelled answers", percent(labelled.correct.share, 2))
-            st.caption(certainty(labelled.correct))
-    table = data.slice_table(view.window, dimension, selection)
+    maturity = data.label_maturity(view.window, selection, data.now())
+    figures(labelled, maturity, view)
+    dimensions, order = choose(view, selection)
+    table = data.review_slices(view.window, dimensions, data.now(), selection)
     rows = sorted(table.rows, key=SORTS[order])
-    shown(rows, table, labelled.correct)
-    name_of_file = f"slices-{dimension.name}.csv"
-    content = slices_csv(rows, table, view.window)
-    st.download_button("Download CSV", content, name_of_file, "text/csv", icon=":material/download:")
+    shown(rows, table, labelled)
+    content = table_csv(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view.window, data.now())
+    file = f"slices-{'-'.join(one.name for one in dimensions)}.csv"
+    st.download_button("Download CSV", content, file, "text/csv", icon=":material/download:")
     missing(table, labelled, view)
+    if len(dimensions) == 1:
+        aided_table(view, dimensions[0])
 
 
-def choose_dimension(view: View, selection: Selection) -> Dimension:
+def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
+    change = data.review_whole(view.window, data.now(), view.selection).change
+    columns = st.columns(5)
+    with columns[0]:
+        parts.figure(
+            "All labelled answers", percent(labelled.correct.share, 2), certainty(labelled.correct),
+            "Weighted by the probability with which each answer was drawn for labelling; 95% interval.",
+        )  # fmt: skip
+    with columns[1]:
+        parts.figure(
+            "Change", points(change.difference), ends(change.interval) or NOTHING,
+            f"Against {span(view.window.previous())}.",
+        )  # fmt: skip
+    with columns[2]:
+        parts.figure(
+            "Labels in", percent(maturity.share, 0), f"{count(maturity.answered)} of {count(maturity.drawn)} tasks",
+            "Of the labels that are to be expected by the usual delay. Below 90% the range is not yet mature.",
+        )  # fmt: skip
+    aided_figures(view, columns[3], columns[4])
+
+
+def choose(view: View, selection: Selection) -> tuple[tuple[Dimension, ...], str]:
+    """One dimension or two, and the order."""
     known = {name(one): one for one in data.slice_dimensions(view.window, selection)}
-    return known[st.selectbox("Dimension", list(known), key="dimension", bind="query-params", width=165)]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        first = st.selectbox("Dimension", list(known), key="dimension", bind="query-params", width=200)
+        others = [ALONE, *(one for one in known if one != first)]
+        second = st.selectbox("and by", others, key="and_by", bind="query-params", width=200)
+        order = st.segmented_control(
+            "Sort by", list(SORTS), default="surely worst", required=True, key="sort", bind="query-params"
+        )
+    chosen = (known[first],) if second == ALONE else (known[first], known[second])
+    return chosen, order
 
 
 def no_labels(selection: Selection) -> None:
@@ -70,37 +107,64 @@ def no_labels(selection: Selection) -> None:
     )
 
 
-def shown(rows: Sequence[SliceRow], table: SliceTable, correct: Proportion) -> None:
+def shown(rows: Sequence[Judged], table: ReviewTable, labelled: Accuracy) -> None:
+    if not rows:
+        frame.empty(
+            f"No pair of values has {MIN_LABELS} labels in this range.",
+            f"{count(table.folded)} pairs have fewer: choose a longer range, or label more.",
+        )
+        return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        parts.chart(accuracy_dots(rows[:SHOWN], correct.share))
+        parts.chart(accuracy_dots(rows[:SHOWN], labelled.correct.share))
         if len(rows) > SHOWN:
             st.caption(f"The first {SHOWN} of {len(rows)} values; the table has them all.")
     with right:
         parts.table([cells(row) for row in rows], COLUMNS, height=min(35 * (len(rows) + 1) + 3, 620))
 
 
-def cells(row: SliceRow) -> dict[str, object]:
-    found, change = row.accuracy, row.change
+def cells(row: Judged) -> dict[str, object]:
+    found, before = row.accuracy, row.change.before
     return {
-        "value": row.value, "accuracy": None if found.accuracy is None else f"{100 * found.accuracy:.2f}%",
-        "interval": between(change.now.interval) if found.n else "", "correct/n": f"{found.correct}/{found.n}",
-        "labels": found.n, "change": points(change.difference) + (" *" if change.clear else ""),
-        "change interval": "" if change.interval is None
-        else f"{points(change.interval.lower).removesuffix(' pt')} to {points(change.interval.upper)}",
-        "before": f"{change.before.count}/{change.before.n}",
-        "state": "ok" if found.state == "ok" else "not enough labels",
+        "value": " & ".join(row.key), "accuracy": percent(found.accuracy, 2),
+        "interval": between(found.interval) if found.n else "", "labels": found.n,
+        "state": STATE_WORDS[found.state],
+        "against the rest": marked(row.rest.difference, row.rest_p, sure=row.stands_out),
+        "rest interval": ends(row.rest.interval),
+        "change": marked(row.change.difference, row.change_p, sure=row.changed),
+        "change interval": ends(row.change.interval),
+        "before": f"{percent(before.share)} of {before.n}" if before.n else "",
     }  # fmt: skip
 
 
-def missing(table: SliceTable, labelled: Accuracy, view: View) -> None:
+def marked(difference: float | None, adjusted: float | None, *, sure: bool) -> str:
+    """The difference, its adjusted p-value where it was tested, and a star where it is told from chance."""
+    if adjusted is None:
+        return points(difference)
+    return f"{points(difference)}{' *' if sure else ''} (p {p_value(adjusted)})"
+
+
+def ends(interval: Interval | None) -> str:
+    return "" if interval is None else f"{points(interval.lower).removesuffix(' pt')} to {points(interval.upper)}"
+
+
+def missing(table: ReviewTable, labelled: Accuracy, view: View) -> None:
+    pair = len(table.dimensions) > 1
+    folded = (
+        f"{count(table.folded)} pairs with fewer than {MIN_LABELS} labels are left out, and all beyond {MOST_VALUES}."
+        if pair
+        else f"{count(table.folded)} rarer values are folded into `__other__`."
+    )
     frame.note(
         *parts.label_notes(labelled),
-        f"Change is against {span(view.window.previous())}, the stretch just before; * marks a change whose 95% "
-        "interval leaves out 0. Of 20 unchanged slices one is marked by chance.",
-        f"Below {MIN_LABELS} labels a slice is shown, but its state is not enough labels: do not rank by it.",
-        f"{count(table.folded)} rarer values are folded into `__other__`." if table.folded else "",
-        f"{count(table.without)} labelled answers have no {plain(table.dimension.name)}." if table.without else "",
+        f"Change is against {span(view.window.previous())}, the stretch just before; the rest is all other labelled "
+        f"traffic of this range. \\* marks a difference whose p-value, adjusted over all slices of the table "
+        f"(Benjamini-Hochberg), is at most {FALSE_DISCOVERY_RATE:g}.",
+        f"Below {MIN_LABELS} labels a slice is shown, but its state is not enough labels: neither ranked nor tested.",
+        folded if table.folded else "",
+        f"{count(table.without)} labelled answers have no {' or '.join(plain(one.name) for one in table.dimensions)}."
+        if table.without
+        else "",
     )
 
 

@@ -40,9 +40,20 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         NotEnoughData: n < 1, successes outside 0..n, or confidence outside (0, 1).
     """
     _check(successes, n)
+    return wilson_of_share(successes / n, n, confidence)
+
+
+def wilson_of_share(share: float, n: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval of a `share` in [0, 1] that `n` > 0 observations gave; n may be an effective sample size.
+
+    Raises:
+        NotEnoughData: n not above 0, a share outside [0, 1], or confidence outside (0, 1).
+    """
+    if not (n > 0.0 and 0.0 <= share <= 1.0):
+        raise NotEnoughData(f"a share of {share!r} among {n!r} observations cannot be")
     check_share(confidence, "confidence")
     z = float(ndtri((1.0 + confidence) / 2.0))
-    return Interval(_wilson_bound(successes, n, -z), _wilson_bound(successes, n, z))
+    return Interval(_wilson_bound(share, n, -z), _wilson_bound(share, n, z))
 
 
 def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
@@ -53,7 +64,7 @@ def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
     """
     _check(successes, n)
     check_share(confidence, "confidence")
-    return _wilson_bound(successes, n, -float(ndtri(confidence)))
+    return _wilson_bound(successes / n, n, -float(ndtri(confidence)))
 
 
 def clopper_pearson_lower(successes: int, n: int, alpha: float = 0.05) -> float:
@@ -81,13 +92,12 @@ def clopper_pearson_upper(successes: int, n: int, alpha: float = 0.05) -> float:
     return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1.0 - alpha))
 
 
-def _wilson_bound(successes: int, n: int, z: float) -> float:
-    share = successes / n
+def _wilson_bound(share: float, n: float, z: float) -> float:
     centre = share + z * z / (2 * n)
     margin = z * sqrt(share * (1.0 - share) / n + z * z / (4 * n * n))
     bound = (centre + margin) / (1.0 + z * z / n)
     # Rounding must not leave the observed share outside at the ends, where the exact bound is 0 or 1.
-    return 0.0 if successes == 0 and z < 0 else 1.0 if successes == n and z > 0 else bound
+    return 0.0 if share == 0.0 and z < 0 else 1.0 if share == 1.0 and z > 0 else bound
 
 
 def _check(successes: int, n: int) -> None:

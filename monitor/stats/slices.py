@@ -7,55 +7,61 @@ from typing import Final, Literal
 
 from numpy.typing import ArrayLike
 
-from monitor.stats.inputs import as_outcomes
-from monitor.stats.intervals import wilson
+from monitor.stats.intervals import Interval
+from monitor.stats.weighted import WeightedShare, weighted_share
 
 MIN_LABELS: Final = 20
 """Below 20 labels a 95% Wilson interval is more than 40 points wide at its worst: no news, only noise."""
 
-State = Literal["ok", "not_enough_labels"]
+State = Literal["ok", "not_enough_labels", "not_yet_mature"]
 
 
 @dataclass(frozen=True, slots=True)
 class SliceAccuracy:
-    """`correct` out of `n` labelled answers; `lower` and `upper` bound the accuracy, all shares in [0, 1].
+    """The accuracy of a slice by its labels, and whether it can be ranked.
 
-    Without any label `accuracy` is None and the bounds are 0 and 1: nothing is known.
+    `not_enough_labels`: there are too few. `not_yet_mature`: enough of the window's labels are still to come that the
+    estimate may move, see `monitor.stats.maturity`. The interval holds in each state for the rows that are labelled.
     """
 
-    n: int
-    correct: int
-    accuracy: float | None
-    lower: float
-    upper: float
+    correct: WeightedShare
     state: State
 
+    @property
+    def n(self) -> int:
+        """Labelled answers."""
+        return self.correct.n
 
-def slice_accuracy(correct: ArrayLike, *, confidence: float = 0.95, min_labels: int = MIN_LABELS) -> SliceAccuracy:
-    """Accuracy with its Wilson interval, from one true or false per labelled answer [n]; n may be 0.
+    @property
+    def accuracy(self) -> float | None:
+        """In [0, 1]; None without labels."""
+        return self.correct.share
 
-    The interval is given below `min_labels` too: the state says that it should not be ranked or alerted on.
+    @property
+    def interval(self) -> Interval:
+        """95% interval; 0 to 1 without labels."""
+        return self.correct.interval
+
+
+def slice_accuracy(
+    correct: ArrayLike, probabilities: ArrayLike | None = None, *, min_labels: int = MIN_LABELS, mature: bool = True
+) -> SliceAccuracy:
+    """Accuracy with its interval, from one true or false per labelled answer [n]; n may be 0.
+
+    `probabilities` [n] are those with which the answers were drawn for labelling; None: all alike. See
+    `monitor.stats.weighted.weighted_share` for estimate, interval and sources.
 
     >>> slice_accuracy([True] * 15 + [False] * 10).state
     'ok'
 
     Raises:
-        NotEnoughData: `correct` is not a list of true or false, or confidence is outside (0, 1).
+        NotEnoughData: `correct` is not a list of true or false, or the probabilities cannot be.
     """
-    outcomes = as_outcomes(correct, "correct", least=0)
-    return slice_accuracy_of_counts(int(outcomes.sum()), outcomes.size, confidence=confidence, min_labels=min_labels)
+    return judge(weighted_share(correct, probabilities), min_labels=min_labels, mature=mature)
 
 
-def slice_accuracy_of_counts(
-    correct: int, n: int, *, confidence: float = 0.95, min_labels: int = MIN_LABELS
-) -> SliceAccuracy:
-    """The same from counts, as a database returns them.
-
-    Raises:
-        NotEnoughData: `correct` outside 0..n, or confidence is outside (0, 1).
-    """
-    if n == 0 and correct == 0:
-        return SliceAccuracy(0, 0, None, 0.0, 1.0, "not_enough_labels")
-    interval = wilson(correct, n, confidence)
-    state: State = "ok" if n >= min_labels else "not_enough_labels"
-    return SliceAccuracy(n, correct, correct / n, interval.lower, interval.upper, state)
+def judge(correct: WeightedShare, *, min_labels: int = MIN_LABELS, mature: bool = True) -> SliceAccuracy:
+    """The state of an estimate. Too few labels are named first: waiting may not mend it."""
+    if correct.n < max(min_labels, 1):
+        return SliceAccuracy(correct, "not_enough_labels")
+    return SliceAccuracy(correct, "ok" if mature else "not_yet_mature")

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
-from dashboards.spreadsheet import slices_csv
 from dashboards.words import escaped_bytes, plain
 from monitor.domain.window import Window
-from monitor.stats.slices import slice_accuracy_of_counts
-from monitor.store.queries.proportions import Change, Proportion
-from monitor.store.queries.slices import Dimension, SliceRow, SliceTable
+from monitor.services.review import ReviewTable
+from monitor.services.spreadsheet import table_csv
+from monitor.stats.slice_review import SliceLabels, review
+from monitor.stats.weighted import weight_sums
+from monitor.store.queries.slices import Dimension
 
 Open = Callable[..., AppTest]
 
@@ -55,12 +56,13 @@ def test_escaped_bytes_are_printable(raw: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_a_spreadsheet_gets_no_formula(value: str) -> None:
-    now = Proportion(1, 2)
-    row = SliceRow(value, slice_accuracy_of_counts(1, 2), Change(now, now))
-    table = SliceTable(Dimension("slice", "=cmd"), (row,), 0, 0)
-    window = Window.before(datetime(2026, 3, 2, tzinfo=UTC), timedelta(hours=1))
+    labels = weight_sums([True, False])
+    (row,) = review([SliceLabels((value,), labels, labels)], labels)
+    table = ReviewTable((Dimension("slice", "=cmd"),), (row,), 0, 0)
+    now = datetime(2026, 3, 2, tzinfo=UTC)
 
-    first = next(csv.DictReader(StringIO(slices_csv([row], table, window).decode(), newline="")))
+    sheet = table_csv(table, Window.before(now, timedelta(hours=1)), now)
+    first = next(csv.DictReader(StringIO(sheet.decode(), newline="")))
 
     assert first["value"] == f"'{value}"
     assert first["dimension"] == "'=cmd"

@@ -70,16 +70,16 @@ def test_the_overview_shows_the_state_at_the_end_of_a_past_range(open_page: Open
 def test_slices_show_both_runs_of_a_replayed_exam_exactly(open_page: Open) -> None:
     app = open_page("slices", source="replay: old exam (exam-1)", dimension="run")
 
-    assert cells(app, "value", "standard-direct")["correct/n"] == "694/1730"
-    assert cells(app, "value", "vision-direct")["correct/n"] == "734/1730"
     assert cells(app, "value", "standard-direct")["accuracy"] == "40.12%"
+    assert cells(app, "value", "standard-direct")["labels"] == 1730
+    assert cells(app, "value", "vision-direct")["accuracy"] == "42.43%"
     assert metrics(app)["All labelled answers"] == "41.27%"
 
 
 def test_a_replayed_log_is_shown_whole_whatever_range_is_chosen(open_page: Open) -> None:
     app = open_page("slices", range="1 h", source="replay: old exam (exam-1)", dimension="run")
 
-    assert cells(app, "value", "standard-direct")["correct/n"] == "694/1730"
+    assert cells(app, "value", "standard-direct")["labels"] == 1730
     assert "2026-03-02 02:00 to 2026-03-02 02:01 UTC (1 min)**: a replayed log is shown whole" in said(app)
 
 
@@ -90,30 +90,41 @@ def test_a_range_of_your_own_cuts_a_replayed_log_too(open_page: Open) -> None:
     assert "No labels in this range" in said(app)
 
 
-def test_slices_compare_with_the_day_before(open_page: Open) -> None:
+def test_slices_compare_with_the_day_before_and_with_the_rest(open_page: Open) -> None:
     app = open_page("slices", range="24 h", dimension="device")
-    worse = cells(app, "value", "camera-b")
+    worse, same = (cells(app, "value", name, beside="change") for name in ("camera-b", "camera-a"))
 
-    assert worse["correct/n"] == "65/100"
-    assert worse["before"] == "90/100"
-    assert worse["change"] == "−25.0 pt *"
-    assert cells(app, "value", "camera-a")["change"] == "+0.0 pt"
+    assert worse["accuracy"] == "65.00%"
+    assert worse["before"] == "90.0% of 100"
+    assert str(worse["change"]).startswith("−25.0 pt * (p ")
+    assert str(worse["against the rest"]).startswith("−30.2 pt * (p ")
+    assert same["change"] == "+0.0 pt (p 1.000)"
     assert "7 labelled predictions were not drawn" in said(app)
 
 
-def test_a_slice_with_few_labels_says_so(open_page: Open, seed: object) -> None:
+def test_a_slice_with_few_labels_says_so_and_is_not_tested(open_page: Open, seed: object) -> None:
     app = open_page("slices", range="24 h", dimension="device")
+    few = cells(app, "labels", 5)
 
-    assert cells(app, "labels", 5)["state"] == "not enough labels"
-    assert cells(app, "labels", 5)["value"] == seed.NASTY  # type: ignore[attr-defined]
+    assert few["state"] == "not enough labels"
+    assert few["value"] == seed.NASTY  # type: ignore[attr-defined]
+    assert few["interval"] == "56.6 to 100.0%"
+    assert "p " not in str(few["against the rest"])
 
 
-def test_slices_can_be_sorted_and_downloaded(open_page: Open) -> None:
-    app = open_page("slices", range="24 h", dimension="device", sort="largest loss")
+def test_the_surely_worst_slice_comes_first_and_the_table_can_be_downloaded(open_page: Open) -> None:
+    app = open_page("slices", range="24 h", dimension="device")
     frame = next(one.value for one in app.dataframe)
 
-    assert frame["value"].iloc[0] == "camera-b"
+    assert frame["value"].tolist()[:2] == ["camera-b", "camera-a"]
     assert len(app.get("download_button")) == 1
+
+
+def test_slices_of_two_dimensions(open_page: Open) -> None:
+    app = open_page("slices", range="24 h", dimension="device", and_by="version (built in)")
+
+    assert cells(app, "value", "camera-b & 1")["accuracy"] == "65.00%"
+    assert "1 pairs with fewer than 20 labels are left out" in said(app)
 
 
 def test_calibration_judges_only_answers_with_a_confidence(open_page: Open) -> None:
@@ -137,6 +148,7 @@ def test_calibration_of_one_slice(open_page: Open) -> None:
     app = open_page("calibration", range="24 h", slice_by="device", slice="camera-b")
 
     assert metrics(app)["Signed gap"] == "+25.0 pt"
+    assert cells(app, "value", "camera-a")["signed gap, pt"].startswith("−5.0 (−")
 
 
 def test_calibration_says_when_confidence_is_missing_everywhere(open_page: Open) -> None:
@@ -148,7 +160,6 @@ def test_calibration_says_when_confidence_is_missing_everywhere(open_page: Open)
 def test_drift_shows_evidence_reference_and_blind_spot(open_page: Open) -> None:
     app = open_page("drift")
     found = metrics(app)
-    assert cells(app, "value", "camera-a")["signed gap, pt"].startswith("−5.0 (−")
 
     assert found["Effect"] == "0.81"
     assert found["Adjusted p"] == "3e-05"

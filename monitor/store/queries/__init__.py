@@ -3,11 +3,12 @@
 selection.py    which traffic: model, version, variant, live or replayed
 catalogue.py    which models, replays and event times there are
 buckets.py      how a window is cut into points of a chart
-proportions.py  k out of n with its interval, and the difference of two
 latency.py      quantiles read from a histogram
 traffic.py      rate, status mix, latency, missing confidences
 accuracy.py     labelled accuracy
-slices.py       accuracy per value of a slice dimension, against the window before
+slices.py       labels per value of a slice dimension or of a pair, and in the window before
+label_delays.py how many labels of a window are still to come
+confidences.py  confidences of all answers, and of labelled ones beside their outcomes
 calibration.py  confidences and outcomes
 drift.py        references and results per stream and slice
 slos.py         evaluations, tier readings and their history

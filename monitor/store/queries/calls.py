@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from monitor.domain.window import Window
-from monitor.store.queries.proportions import Proportion
+from monitor.stats.proportions import Proportion
 from monitor.store.queries.selection import bounds
 
 

@@ -17,9 +17,9 @@ from monitor.sli.availability import Availability
 from monitor.sli.latency import Latency
 from monitor.sli.series import MinuteCounts
 from monitor.slo.objective import Measure, Selector
+from monitor.stats.proportions import Change, Proportion
 from monitor.store.queries.accuracy import COUNTS
 from monitor.store.queries.latency import SUM_OF_BINS
-from monitor.store.queries.proportions import Change, Proportion
 from monitor.store.queries.selection import bounds, selected
 from monitor.store.queries.slices import Dimension
 
@@ -36,7 +36,7 @@ class SliceShift:
 
     dimension: Dimension | None
     value: str
-    bad: Change
+    bad: Change[Proportion]
 
     @property
     def excess(self) -> float:

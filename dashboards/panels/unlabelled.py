@@ -1,0 +1,74 @@
+"""What answers without a label add to the accuracy: for all traffic as figures, per slice as a table."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboards import data, parts
+from dashboards.frame import View
+from dashboards.words import NOTHING, between, count, percent
+from monitor.services.unlabelled import Aided
+from monitor.stats import estimated_accuracy, ppi
+from monitor.store.queries.slices import Dimension
+
+COLUMNS = ("value", "labels alone", "labels interval", "with confidences", "its interval", "as good as",
+           "estimated without labels", "estimate's interval")  # fmt: skip
+
+
+def aided_figures(view: View, with_confidences: DeltaGenerator, without_labels: DeltaGenerator) -> None:
+    """Both estimates of all traffic, in the two places."""
+    found = data.aided_accuracy(view.window, data.now(), view.selection).get("", Aided())
+    with with_confidences:
+        powered = found.powered
+        parts.figure(
+            "With confidences", percent(powered.share, 2) if powered else NOTHING,
+            f"{between(powered.interval)} · {saving(powered.saving)}" if powered else f"needs {ppi.MIN_LABELS} labels",
+            "Labels, and the confidences of all answers (prediction-powered, PPI++). No alert rests on it.",
+        )  # fmt: skip
+    with without_labels:
+        estimated = found.estimated
+        parts.figure(
+            "Estimated without labels", percent(estimated.share, 2) if estimated else NOTHING,
+            f"{between(estimated.interval)} · n = {count(estimated.n)}" if estimated
+            else f"needs {estimated_accuracy.MIN_PAST} earlier labels",
+            "What the confidences of this range meant in the four weeks before. It cannot see that they have come to "
+            "mean something else: below stands how often it was right.",
+        )  # fmt: skip
+
+
+def aided_table(view: View, dimension: Dimension) -> None:
+    """Per value of the dimension; nothing where minute counts do not know it."""
+    found = data.aided_accuracy(view.window, data.now(), view.selection, dimension)
+    rows = [cells(value, one) for value, one in sorted(found.items()) if one.powered or one.estimated]
+    if rows:
+        with st.expander("What answers without a label add"):
+            parts.table(rows, COLUMNS)
+            st.caption(
+                "Labels alone decide; confidences of unlabelled answers narrow the interval as far as they are worth "
+                "it, whether they are calibrated or not. The estimate without labels trusts that they mean what they "
+                "meant."
+            )
+
+
+def cells(value: str, one: Aided) -> dict[str, object]:
+    powered, estimated = one.powered, one.estimated
+    return {
+        "value": value,
+        "labels alone": percent(powered.classical.share) if powered else "",
+        "labels interval": between(powered.classical.interval) if powered else "",
+        "with confidences": percent(powered.share) if powered else "",
+        "its interval": between(powered.interval) if powered else "",
+        "as good as": saving(powered.saving) if powered else "",
+        "estimated without labels": percent(estimated.share) if estimated else "",
+        "estimate's interval": between(estimated.interval) if estimated else "",
+    }
+
+
+def saving(share: float) -> str:
+    """What the confidences are worth, in labels.
+
+    >>> saving(0.243), saving(-0.01)
+    ('24% more labels', 'no more labels')
+    """
+    return f"{100 * share:.0f}% more labels" if share >= 0.005 else "no more labels"

@@ -1,0 +1,143 @@
+"""The weekly review: every slice with its accuracy, how sure it is, and what stands out. Reads, stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import combinations
+from typing import Final
+
+from sqlalchemy import Connection
+
+from monitor.domain.window import DAY, Window
+from monitor.services.unlabelled import Aided, aided_accuracy
+from monitor.stats.maturity import Maturity
+from monitor.stats.slice_review import JudgedSlice, SliceLabels, review
+from monitor.stats.weighted import WeightSums
+from monitor.store.queries.accuracy import Accuracy, labelled_accuracy
+from monitor.store.queries.label_delays import label_maturity
+from monitor.store.queries.selection import EVERYTHING, Selection
+from monitor.store.queries.slices import Dimension, pair_table, slice_dimensions, slice_table
+
+WEEK: Final = 7 * DAY
+MOST_PAIRED: Final = 5
+"""Dimensions of which a whole review makes pairs; ten tables."""
+
+Values = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTable:
+    """The slices of one dimension, or of a pair of dimensions, those with most labels first."""
+
+    dimensions: tuple[Dimension, ...]
+    rows: tuple[JudgedSlice[Values], ...]
+    folded: int
+    """Values that were folded into `__other__`; pairs that are left out because of few labels."""
+    without: int
+    """Labelled answers that have no value in one of the dimensions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that the review of a window says, as of a moment."""
+
+    window: Window
+    as_of: datetime
+    labelled: Accuracy
+    maturity: Maturity
+    whole: JudgedSlice[Values]
+    """All traffic, with () as its values."""
+    aided: Aided
+    """Of all traffic."""
+    tables: tuple[ReviewTable, ...]
+
+
+def week_of(name: str) -> Window:
+    """An ISO week, from Monday to Monday, UTC.
+
+    >>> week_of("2026-W46").start.isoformat()
+    '2026-11-09T00:00:00+00:00'
+
+    Raises:
+        ValueError: no such week.
+    """
+    year, _, number = name.partition("-W")
+    try:
+        monday = date.fromisocalendar(int(year), int(number), 1)
+    except ValueError:
+        raise ValueError(f"{name!r} is no ISO week; write e.g. 2026-W46") from None
+    start = datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
+    return Window(start, start + WEEK)
+
+
+def last_full_week(now: datetime) -> Window:
+    """The ISO week that ended last."""
+    year, number, _ = (now.astimezone(UTC) - WEEK).isocalendar()
+    return week_of(f"{year}-W{number}")
+
+
+def review_whole(
+    connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING,
+    before: Window | None = None,
+) -> JudgedSlice[Values]:  # fmt: skip
+    """All labelled traffic of the window against the window before."""
+    mature = label_maturity(connection, window, selection, as_of).mature
+    now = labelled_accuracy(connection, window, selection, as_of).sums
+    earlier = labelled_accuracy(connection, before or window.previous(), selection, as_of).sums
+    everything: SliceLabels[Values] = SliceLabels((), now, earlier)
+    return review([everything], now, mature=mature)[0]
+
+
+def review_slices(
+    connection: Connection, window: Window, dimensions: Sequence[Dimension], as_of: datetime,
+    selection: Selection = EVERYTHING, before: Window | None = None,
+) -> ReviewTable:  # fmt: skip
+    """The slices of one dimension, or the pairs of two, by what was labelled until `as_of`.
+
+    `before` (the window just before, when None) must end where `window` starts.
+
+    Raises:
+        ValueError: neither one nor two dimensions.
+    """
+    mature = label_maturity(connection, window, selection, as_of).mature
+    whole = labelled_accuracy(connection, window, selection, as_of).sums
+    return _table(connection, window, dimensions, as_of, selection, before, whole, mature)
+
+
+def full_review(connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING) -> Review:
+    """Every dimension, every pair of the slices' dimensions, and all traffic with what unlabelled answers add."""
+    maturity = label_maturity(connection, window, selection, as_of)
+    labelled = labelled_accuracy(connection, window, selection, as_of)
+    known = slice_dimensions(connection, window, selection)
+    keys = [one for one in known if one.kind == "slice"]
+    asked = [(one,) for one in known] + list(combinations(keys[:MOST_PAIRED], 2))
+    tables = [
+        _table(connection, window, dimensions, as_of, selection, None, labelled.sums, maturity.mature)
+        for dimensions in asked
+    ]
+    return Review(
+        window=window,
+        as_of=as_of,
+        labelled=labelled,
+        maturity=maturity,
+        whole=review_whole(connection, window, as_of, selection),
+        aided=aided_accuracy(connection, window, as_of, selection).get("", Aided()),
+        tables=tuple(table for table in tables if len(table.dimensions) == 2 or len(table.rows) > 1),
+    )
+
+
+def _table(
+    connection: Connection, window: Window, dimensions: Sequence[Dimension], as_of: datetime, selection: Selection,
+    before: Window | None, whole: WeightSums, mature: bool,
+) -> ReviewTable:  # fmt: skip
+    match list(dimensions):
+        case [one]:
+            found = slice_table(connection, window, one, selection, before, as_of)
+        case [first, second]:
+            found = pair_table(connection, window, (first, second), selection, before, as_of)
+        case _:
+            raise ValueError(f"slices are of one dimension or of two, not of {len(dimensions)}")
+    labels = [SliceLabels(row.values, row.now, row.before) for row in found.rows]
+    return ReviewTable(found.dimensions, tuple(review(labels, whole, mature=mature)), found.folded, found.without)

@@ -1,0 +1,49 @@
+"""Quantiles of a histogram with fixed bounds, and what is known of their error: the bin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import check_share
+
+
+@dataclass(frozen=True, slots=True)
+class Quantile:
+    """The true value lies in (`lower`, `upper`]; `estimate` assumes an even spread within the bin.
+
+    Beyond the last bound of the histogram `upper` and `estimate` are None.
+    """
+
+    estimate: float | None
+    lower: float
+    upper: float | None
+
+
+def quantile(histogram: Sequence[int], bounds: Sequence[float], share: float) -> Quantile | None:
+    """The value that `share` of the rows did not exceed; None for an empty histogram.
+
+    `histogram` [k + 1] counts values in (0, bounds[0]], (bounds[0], bounds[1]], ..., and beyond the last of the
+    increasing `bounds` [k], as Prometheus does; `share` in (0, 1].
+
+    >>> quantile([0, 90, 10, 0], (1, 2, 4), 0.95)
+    Quantile(estimate=3.0, lower=2, upper=4)
+
+    Raises:
+        NotEnoughData: counts and bounds that do not belong together, or a share outside (0, 1].
+    """
+    if len(histogram) != len(bounds) + 1:
+        raise NotEnoughData(f"{len(bounds)} bounds make {len(bounds) + 1} bins, not {len(histogram)}")
+    if share != 1.0:
+        check_share(share, "share")
+    rank = share * sum(histogram)
+    edges = (0.0, *bounds)
+    for place, (before, after) in enumerate(pairwise(accumulate(histogram, initial=0))):
+        if after >= rank and after > before:
+            if place == len(bounds):
+                return Quantile(None, edges[-1], None)
+            lower, upper = edges[place], edges[place + 1]
+            return Quantile(lower + (upper - lower) * (rank - before) / (after - before), lower, upper)
+    return None

@@ -1,0 +1,66 @@
+"""Which slices are marked: those planted, and no others more often than said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.stats.multiple_testing import benjamini_hochberg
+from monitor.stats.slice_review import SliceLabels, review
+from monitor.stats.weighted import WeightSums, weight_sums
+
+NOTHING = WeightSums()
+
+
+def labels(rng: np.random.Generator, n: int, accuracy: float) -> WeightSums:
+    return weight_sums(rng.random(n) < accuracy, rng.choice([0.05, 0.2], n))
+
+
+def whole(parts: list[SliceLabels[str]]) -> WeightSums:
+    return sum((one.now for one in parts), NOTHING)
+
+
+def test_a_slice_that_is_worse_and_one_that_fell_are_marked() -> None:
+    rng = np.random.default_rng(1)
+    slices = [SliceLabels(f"s{i}", labels(rng, 300, 0.9), labels(rng, 300, 0.9)) for i in range(8)]
+    slices.append(SliceLabels("worse", labels(rng, 300, 0.65), labels(rng, 300, 0.65)))
+    slices.append(SliceLabels("fell", labels(rng, 300, 0.75), labels(rng, 300, 0.95)))
+    found = {row.key: row for row in review(slices, whole(slices))}
+    assert [key for key, row in found.items() if row.changed] == ["fell"]
+    assert found["worse"].stands_out
+    assert (found["worse"].rest.difference or 0.0) < -0.1
+    assert min(found.values(), key=lambda row: row.evidence).key == "worse"
+
+
+def test_unchanged_slices_are_seldom_marked() -> None:
+    """By Benjamini-Hochberg the chance of any mark among 20 unchanged slices is at most 5%, about."""
+    rng, marked = np.random.default_rng(2), np.zeros(2)
+    for _ in range(150):
+        slices = [SliceLabels(str(i), labels(rng, 80, 0.85), labels(rng, 80, 0.85)) for i in range(20)]
+        found = review(slices, whole(slices))
+        marked += [any(row.changed for row in found), any(row.stands_out for row in found)]
+    assert (marked / 150 <= 0.10).all()
+
+
+def test_p_values_are_adjusted_over_the_table() -> None:
+    rng = np.random.default_rng(3)
+    slices = [SliceLabels(i, labels(rng, 100, 0.9), labels(rng, 100, 0.8)) for i in range(6)]
+    found = review(slices, sum((one.now for one in slices), NOTHING))
+    raw = [row.change.p_value for row in found]
+    assert [row.change_p for row in found] == pytest.approx(benjamini_hochberg(raw).tolist())
+
+
+def test_slices_with_few_labels_are_shown_but_neither_tested_nor_ranked() -> None:
+    few = SliceLabels("few", weight_sums([False] * 19), weight_sums([True] * 500))
+    enough = SliceLabels("enough", weight_sums([True] * 90 + [False] * 10), weight_sums([True] * 5))
+    first, second = review([few, enough], few.now + enough.now)
+    assert (first.change_p, first.rest_p, second.change_p, second.rest_p) == (None, None, None, None)
+    assert first.accuracy.interval.upper < 0.2
+    assert second.evidence < first.evidence
+
+
+def test_a_window_that_is_not_mature_ranks_nothing() -> None:
+    one = SliceLabels("a", weight_sums([True] * 50), NOTHING)
+    (found,) = review([one], one.now, mature=False)
+    assert found.accuracy.state == "not_yet_mature"
+    assert found.rest.difference is None, "there is no other traffic"

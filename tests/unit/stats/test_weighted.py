@@ -1,0 +1,97 @@
+"""Shares of rows drawn with unequal probabilities: closed forms, laws, and coverage under a sampler like ours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.errors import NotEnoughData
+from monitor.stats.intervals import Interval, wilson, wilson_of_share
+from monitor.stats.weighted import PRIOR_ROWS, WeightSums, share_of_sums, weight_sums, weighted_share
+
+rows = st.lists(st.tuples(st.booleans(), st.floats(0.01, 1.0)), min_size=1, max_size=60)
+
+
+def test_equal_probabilities_give_wilsons_interval_exactly() -> None:
+    outcomes = np.arange(263) < 81
+    found = weighted_share(outcomes, np.full(263, 0.037))
+    assert found.share == 81 / 263
+    assert found.interval == wilson(81, 263) == weighted_share(outcomes).interval
+
+
+def test_estimate_and_effective_sample_size_follow_their_formulas() -> None:
+    outcomes, pi = np.array([1, 1, 0, 1, 0, 1, 1, 0]), np.array([0.1, 0.2, 0.4, 0.1, 0.4, 0.2, 0.1, 0.1])
+    w = 1 / pi
+    share = (w * outcomes).sum() / w.sum()
+    design = 8 * ((w * (outcomes - share)) ** 2).sum() / w.sum() ** 2 / (share * (1 - share))
+    kish = 8 * (w**2).sum() / w.sum() ** 2
+    found = weighted_share(outcomes, pi)
+    assert found.share == pytest.approx(share)
+    assert found.effective_n == pytest.approx(8 / ((3 * design + PRIOR_ROWS * kish) / (3 + PRIOR_ROWS)))
+    assert found.interval == wilson_of_share(share, found.effective_n)
+
+
+def test_without_a_mistake_kishs_effective_sample_size_decides() -> None:
+    pi = np.array([0.1, 0.1, 0.5])
+    w = 1 / pi
+    found = weighted_share([1, 1, 1], pi)
+    assert (found.share, found.interval.upper) == (1.0, 1.0)
+    assert found.effective_n == pytest.approx(w.sum() ** 2 / (w**2).sum())
+
+
+@given(rows, rows)
+def test_parts_add_up_to_the_whole_and_come_off_it(
+    first: list[tuple[bool, float]], second: list[tuple[bool, float]]
+) -> None:
+    one, two, both = (weight_sums(*zip(*part, strict=True)) for part in (first, second, first + second))
+    assert share_of_sums(one + two).share == pytest.approx(share_of_sums(both).share)
+    assert share_of_sums(both - one).share == pytest.approx(share_of_sums(two).share, abs=1e-6)
+
+
+@given(rows, st.floats(0.01, 1.0))
+def test_the_interval_holds_the_estimate_and_only_ratios_of_probabilities_matter(
+    drawn: list[tuple[bool, float]], factor: float
+) -> None:
+    outcomes, pi = zip(*drawn, strict=True)
+    found, scaled = weighted_share(outcomes, pi), weighted_share(outcomes, np.array(pi) * factor)
+    assert found.share is not None
+    assert found.share in Interval(found.interval.lower - 1e-12, found.interval.upper + 1e-12)
+    assert scaled.share == pytest.approx(found.share)
+    assert scaled.effective_n == pytest.approx(found.effective_n)
+
+
+def test_no_rows_tell_nothing() -> None:
+    found = weighted_share([], [])
+    assert (found.n, found.share, found.interval) == (0, None, Interval(0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "pi"),
+    [([1], [0.0]), ([1], [1.5]), ([1], [-0.1]), ([1, 0], [0.5]), ([1], [float("nan")]), ([0.5], [0.5]), ([[1]], [0.5])],
+)
+def test_impossible_rows_are_refused(outcomes: list[float], pi: list[float]) -> None:
+    with pytest.raises(NotEnoughData):
+        weighted_share(outcomes, pi)
+
+
+@pytest.mark.parametrize("sums", [WeightSums(2, 3, 2, 2, 3, 3), WeightSums(4, 2, 10, 5, 5, 5), WeightSums(1, 0)])
+def test_sums_that_no_rows_have_are_refused(sums: WeightSums) -> None:
+    with pytest.raises(NotEnoughData):
+        share_of_sums(sums)
+
+
+@pytest.mark.parametrize("n", [20, 100, 1000])
+def test_intervals_of_boosted_samples_cover_as_promised(n: int) -> None:
+    """Averaged over accuracies; the larger study, with the shipped sampler, is `benchmarks.slice_accuracy`."""
+    rng = np.random.default_rng(n)
+    covered = []
+    for accuracy in (0.6, 0.8, 0.9, 0.95):
+        chance = rng.beta(4 * accuracy, 4 * (1 - accuracy), 20_000)
+        pi = 0.02 * (1 + 3 * np.clip(2 * (1 - chance), 0, 1)) * rng.choice([0.5, 1, 3], 20_000, p=[0.6, 0.3, 0.1])
+        places = rng.choice(20_000, (400, n), p=pi / pi.sum())
+        right = rng.random((400, n)) < chance[places]
+        truth = chance.mean()
+        covered += [truth in weighted_share(y, pi[drawn]).interval for y, drawn in zip(right, places, strict=True)]
+    assert 0.93 <= np.mean(covered) <= 0.97
