@@ -65,19 +65,18 @@ def measure_tasks(
 
 def _of_task(name: str, rows: Sequence[tuple[str | None, Judged]], task: Task | None) -> Iterable[TaskMetrics]:
     corpus = [judged for _, judged in rows]
-    yield _metrics(name, None, corpus, corpus, task)
+    task = None if task is None else task.over(corpus)
+    yield _metrics(name, None, corpus, task)
     slices: dict[str, list[Judged]] = defaultdict(list)
     for value, judged in rows:
         if value is not None:
             slices[value].append(judged)
     for value in sorted(slices, key=lambda value: (-len(slices[value]), value))[:MOST_SLICES]:
-        yield _metrics(name, value, slices[value], corpus, task)
+        yield _metrics(name, value, slices[value], task)
 
 
-def _metrics(
-    name: str, value: str | None, rows: Sequence[Judged], corpus: Sequence[Judged], task: Task | None
-) -> TaskMetrics:
-    own = (accuracy(rows),) if task is None else task.metrics(rows, corpus)
+def _metrics(name: str, value: str | None, rows: Sequence[Judged], task: Task | None) -> TaskMetrics:
+    own = (accuracy(rows),) if task is None else task.metrics(rows)
     return TaskMetrics(name, value, len(rows), (*own, *common_metrics(rows)))
 
 

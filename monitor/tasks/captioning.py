@@ -13,7 +13,7 @@ from monitor.tasks.captions import Caption, CaptionWeights, CorpusScore, Documen
 from monitor.tasks.captions.clip_score import clip_score_of_cosines
 from monitor.tasks.estimates import Estimate, mean_share
 from monitor.tasks.metric import Metric, Unit, accuracy
-from monitor.tasks.task import said, spoken_verdict, unscored
+from monitor.tasks.task import Task, said, spoken_verdict, unscored
 
 ACCEPTABLE_RATING: Final = 50.0
 """The middle of the scale: a caption rated at least this is counted as correct."""
@@ -24,16 +24,25 @@ MIN_CAPTIONS: Final = 2
 _TEXT: Final = ("cider_d", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l")
 
 
-class Captioning:
+class Captioning(Task):
     """score = rating / 100. A label without verdict and rating gives no outcome: reference captions alone do not.
 
-    `weights` say how much each metric counts in `caption_quality`.
+    `weights` say how much each metric counts in `caption_quality`; `frequencies` how rare words are, as CIDEr-D weighs
+    them: those of the measured captions' own references when None.
     """
 
     scorer: Final = "human_rating"
 
-    def __init__(self, weights: CaptionWeights | None = None) -> None:
+    def __init__(self, weights: CaptionWeights | None = None, frequencies: DocumentFrequencies | None = None) -> None:
         self.weights = weights or CaptionWeights()
+        self.frequencies = frequencies
+
+    def over(self, corpus: Sequence[Judged]) -> Task:
+        """With the document frequencies of the corpus, where it has references of two pictures."""
+        found = _captions(corpus).values()
+        if len(found) < MIN_CAPTIONS:
+            return self
+        return Captioning(self.weights, DocumentFrequencies.of(found))
 
     def score(self, prediction: Answer, label: Label) -> Verdict:
         del prediction  # the rating already speaks of it
@@ -44,11 +53,11 @@ class Captioning:
         correct = label.rating >= ACCEPTABLE_RATING
         return Verdict(correct=correct, score=label.rating / 100.0, scorer=self.scorer)
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         """Text metrics rest on the rows with a reference, in answer to which no caption at all scores 0."""
         columns = {
             "human_rating": _ratings(rows),
-            **_text_scores(rows, corpus or rows),
+            **_text_scores(rows, self.frequencies),
             "clip_score": _clip_scores(rows),
         }
         columns["caption_quality"] = self._quality(rows, {name: one.each for name, one in columns.items()})
@@ -94,12 +103,11 @@ def _mean_points(rows: Sequence[Judged], points: Mapping[int, float]) -> Estimat
     return mean_share([value / 100.0 for value in points.values()], [rows[place].probability for place in points])
 
 
-def _text_scores(rows: Sequence[Judged], corpus: Sequence[Judged]) -> dict[str, _Column]:
+def _text_scores(rows: Sequence[Judged], frequencies: DocumentFrequencies | None) -> dict[str, _Column]:
     scored = _captions(rows)
     if len(scored) < MIN_CAPTIONS:
         return {name: _Column({}, None, n=len(scored)) for name in _TEXT}
     found = list(scored.values())
-    frequencies = DocumentFrequencies.of(one.references for one in _captions(corpus).values())
     drawn = [rows[place].probability for place in scored]
     scores = (cider_d(found, frequencies, drawn), *bleu(found, drawn), rouge_l(found, drawn))
     return {name: _column(score, list(scored)) for name, score in zip(_TEXT, scores, strict=True)}

@@ -9,13 +9,13 @@ from typing import Final
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.tasks.metric import Metric, accuracy, share
 from monitor.tasks.ranking import rank
-from monitor.tasks.task import folded, ranked, said, spoken_verdict, unscored
+from monitor.tasks.task import Task, folded, ranked, said, spoken_verdict, unscored
 
 CUTS: Final = (1, 3, 5)
 """The k of top-k accuracy."""
 
 
-class Classification:
+class Classification(Task):
     """Exact match of the answer (or the best candidate) with any accepted class, case and spaces aside."""
 
     scorer: Final = "exact_match"
@@ -29,8 +29,7 @@ class Classification:
         correct = answer is not None and folded(answer) in {folded(accepted) for accepted in label.answers}
         return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
-        del corpus
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         return (accuracy(rows), *(share(f"top_{k}", rows, partial(_within, k)) for k in CUTS))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.tasks.metric import Metric, accuracy, share
-from monitor.tasks.task import folded, said, spoken_verdict, unscored
+from monitor.tasks.task import Task, folded, said, spoken_verdict, unscored
 
 _READ: Final = 2000
 """Characters of an answer that are read: the choice stands at its beginning."""
@@ -35,7 +35,7 @@ class Choice:
         return bool(self.text) and self.text == other.text
 
 
-class MultipleChoice:
+class MultipleChoice(Task):
     """Compares letters: " (b) ", "B.", "b" and "B. the left one" are the same choice; without letters, texts."""
 
     scorer: Final = "choice_letter"
@@ -49,8 +49,7 @@ class MultipleChoice:
         correct = any(given.same_as(choice(accepted)) for accepted in label.answers)
         return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
-        del corpus
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         return accuracy(rows), share("unreadable_rate", rows, _unreadable)
 
 

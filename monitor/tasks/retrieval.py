@@ -9,14 +9,14 @@ from typing import Final
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.tasks.metric import Metric, accuracy, share
 from monitor.tasks.ranking import recall, reciprocal_rank
-from monitor.tasks.task import spoken_verdict, unscored
+from monitor.tasks.task import Task, spoken_verdict, unscored
 
 DEFAULT_K: Final = 10
 CUTS: Final = (1, 5, 10)
 """The k of recall@k and hit@k that papers give."""
 
 
-class Retrieval:
+class Retrieval(Task):
     """score = recall@k: the share of the label's answers among the k best candidates; correct when any is there."""
 
     def __init__(self, k: int = DEFAULT_K) -> None:
@@ -34,9 +34,8 @@ class Retrieval:
             return unscored(self.scorer)
         return Verdict(correct=share > 0.0, score=share, scorer=self.scorer)
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         """A list shorter than k is the whole result. "R@k" of image-text retrieval papers is `hit_at_k`."""
-        del corpus
         recalls = (share(f"recall_at_{k}", rows, partial(_recall, k)) for k in CUTS)
         hits = (share(f"hit_at_{k}", rows, partial(_hit, k)) for k in CUTS)
         return (accuracy(rows), *recalls, *hits, share("mrr", rows, reciprocal_rank))

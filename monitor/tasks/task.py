@@ -22,11 +22,13 @@ class Task(Protocol):
     def score(self, prediction: Answer, label: Label) -> Verdict:
         """The outcome; `correct` and `score` are None where the label or the answer does not allow one."""
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
-        """The task's figures over many answers, always the same ones in the same order; n is 0 where nothing is known.
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
+        """Figures over many answers, always the same ones in the same order; n is 0 where nothing is known."""
 
-        `rows` may be a slice of `corpus`, whose references then say how rare a word is; else their own do.
-        """
+    def over(self, corpus: Sequence[Judged]) -> Task:
+        """The task as it measures parts of `corpus`, so that they can be compared; the same, unless that matters."""
+        del corpus
+        return self
 
 
 def spoken_verdict(label: Label) -> Verdict | None:

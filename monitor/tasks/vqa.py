@@ -12,7 +12,7 @@ from typing import Final
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.tasks.contractions import CONTRACTIONS
 from monitor.tasks.metric import Metric, accuracy, share
-from monitor.tasks.task import said, spoken_verdict, unscored
+from monitor.tasks.task import Task, said, spoken_verdict, unscored
 from monitor.tasks.yes_no import polar, yes_no_metrics
 
 MIN_ANNOTATORS: Final = 4
@@ -34,7 +34,7 @@ _PERIOD: Final = re.compile(r"\.(?!\d)")
 _THOUSANDS: Final = re.compile(r"\d,\d")
 
 
-class VisualQuestionAnswering:
+class VisualQuestionAnswering(Task):
     """Soft accuracy min(1, matches / 3), averaged over leaving out each annotator in turn."""
 
     scorer: Final = "vqa_soft_accuracy"
@@ -48,9 +48,8 @@ class VisualQuestionAnswering:
         score = 0.0 if answer is None else soft_accuracy(answer, label.answers)
         return Verdict(correct=score >= CORRECT_FROM, score=score, scorer=self.scorer)
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         """Those of yes/no questions rest on the rows whose labels answer yes or no."""
-        del corpus
         facts = polar(row for row in rows if _asks_yes_or_no(row))
         soft = share("soft_accuracy", rows, lambda row: row.score)
         return (accuracy(rows), soft, share("exact_match", rows, _exact), *yes_no_metrics(facts))

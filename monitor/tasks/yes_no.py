@@ -14,7 +14,7 @@ from typing import Final
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.stats.intervals import Interval
 from monitor.tasks.metric import Metric, accuracy, balance, share
-from monitor.tasks.task import said, spoken_verdict, unscored
+from monitor.tasks.task import Task, said, spoken_verdict, unscored
 
 _YES: Final = frozenset({"yes", "yeah", "yep", "yup", "y", "true"})
 _NO: Final = frozenset({"no", "nope", "nah", "n", "false"})
@@ -32,7 +32,7 @@ _READ: Final = 500
 """Characters of an answer that are read: yes or no stands at its beginning."""
 
 
-class YesNo:
+class YesNo(Task):
     """An answer is correct when it says the same as the label's; one that says neither is incorrect."""
 
     scorer: Final = "yes_no_match"
@@ -46,8 +46,7 @@ class YesNo:
         correct = polarity(said(prediction) or "") is truth
         return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
 
-    def metrics(self, rows: Sequence[Judged], corpus: Sequence[Judged] = ()) -> tuple[Metric, ...]:
-        del corpus
+    def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         facts = polar(rows)
         undecided = share("undecided_rate", facts, lambda one: one.answer is None)
         return (accuracy(rows), *yes_no_metrics(facts), undecided)

@@ -7,7 +7,6 @@ close the shorter), and 1e-15 and 1e-9 in place of zeros.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from monitor.stats.inputs import Floats
 from monitor.tasks.captions.caption import Caption, CorpusScore
-from monitor.tasks.captions.ngrams import MAX_N, Ngram, ngrams
+from monitor.tasks.captions.ngrams import MAX_N
 from monitor.tasks.estimates import bootstrap
 
 _TINY: Final = 1e-15
@@ -51,14 +50,10 @@ def bleu_of_counts(counts: Floats) -> Floats:
 
 
 def _counts(one: Caption) -> list[float]:
-    mine = ngrams(one.words)
-    allowed: Counter[Ngram] = Counter()
-    for reference in one.references:
-        allowed |= ngrams(reference)
     matches = [0] * MAX_N
-    for run, count in (mine & allowed).items():
-        matches[len(run) - 1] += count
-    length = len(one.words)
+    for run, count in one.candidate.runs.items():
+        matches[len(run) - 1] += min(count, max(reference.runs[run] for reference in one.references))
+    length = len(one.candidate.words)
     runs = [max(0, length - n + 1) for n in range(1, MAX_N + 1)]
-    closest = min((abs(len(reference) - length), len(reference)) for reference in one.references)[1]
+    closest = min((abs(len(reference.words) - length), len(reference.words)) for reference in one.references)[1]
     return [*matches, *runs, length, closest]

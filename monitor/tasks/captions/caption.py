@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,16 +10,30 @@ import numpy as np
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats
+from monitor.tasks.captions.ngrams import Ngram, ngrams
 from monitor.tasks.captions.tokens import words
 from monitor.tasks.estimates import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The words of a text, and how often each run of one to four of them occurs."""
+
+    words: tuple[str, ...]
+    runs: Counter[Ngram]
+
+    @classmethod
+    def of(cls, text: str) -> Text:
+        cut = words(text)
+        return cls(tuple(cut), ngrams(cut))
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
     """What the model wrote, and what people wrote of the same picture: at least one reference with a word in it."""
 
-    words: tuple[str, ...]
-    references: tuple[tuple[str, ...], ...]
+    candidate: Text
+    references: tuple[Text, ...]
 
     @classmethod
     def of(cls, candidate: str, references: Iterable[str]) -> Caption:
@@ -27,10 +42,10 @@ class Caption:
         Raises:
             NotEnoughData: no reference has a word in it.
         """
-        cut = tuple(tuple(found) for one in references if (found := words(one)))
+        cut = tuple(found for one in references if (found := Text.of(one)).words)
         if not cut:
             raise NotEnoughData("a caption needs at least one reference with a word in it")
-        return cls(tuple(words(candidate)), cut)
+        return cls(Text.of(candidate), cut)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

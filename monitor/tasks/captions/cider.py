@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from monitor.errors import NotEnoughData
-from monitor.tasks.captions.caption import Caption, CorpusScore, means
-from monitor.tasks.captions.ngrams import MAX_N, Ngram, ngrams
+from monitor.tasks.captions.caption import Caption, CorpusScore, Text, means
+from monitor.tasks.captions.ngrams import MAX_N, Ngram
 from monitor.tasks.estimates import bootstrap
 
 SIGMA: Final = 6.0
@@ -37,16 +37,16 @@ class DocumentFrequencies:
     counts: Mapping[Ngram, int]
 
     @classmethod
-    def of(cls, references: Iterable[Sequence[Sequence[str]]]) -> DocumentFrequencies:
-        """Counted over the references of each picture: lists of words, as `Caption.references` holds them.
+    def of(cls, scored: Iterable[Caption]) -> DocumentFrequencies:
+        """Counted over the references of each picture.
 
         Raises:
             NotEnoughData: fewer than two pictures: every run would be as common as can be, and weigh nothing.
         """
         counts: Counter[Ngram] = Counter()
         documents = 0
-        for picture in references:
-            counts.update({run for reference in picture for run in ngrams(reference)})
+        for one in scored:
+            counts.update(set().union(*(reference.runs for reference in one.references)))
             documents += 1
         if documents < 2:
             raise NotEnoughData(f"CIDEr-D weighs words by the references of many pictures; there are {documents}")
@@ -54,7 +54,7 @@ class DocumentFrequencies:
 
     def weight(self, run: Ngram) -> float:
         """Logarithm of the inverse document frequency, >= 0."""
-        return log(self.documents) - log(max(1, self.counts.get(run, 0)))
+        return log(self.documents / max(1, self.counts.get(run, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def cider_d(
         NotEnoughData: fewer than two captions, or probabilities that cannot be.
     """
     if frequencies is None:
-        frequencies = DocumentFrequencies.of(one.references for one in scored)
+        frequencies = DocumentFrequencies.of(scored)
     each = np.array([cider_d_of(one, frequencies) for one in scored], dtype=np.float64)
     (corpus,) = bootstrap(each[:, None], means, probabilities)
     return CorpusScore(corpus, each)
@@ -85,17 +85,17 @@ def cider_d(
 
 def cider_d_of(one: Caption, frequencies: DocumentFrequencies) -> float:
     """CIDEr-D of one caption, in [0, 10]."""
-    mine = _vector(one.words, frequencies)
+    mine = _vector(one.candidate, frequencies)
     similar = [_similarity(mine, _vector(reference, frequencies)) for reference in one.references]
     return FULL * sum(similar) / len(similar)
 
 
-def _vector(words: Sequence[str], frequencies: DocumentFrequencies) -> _Vector:
+def _vector(text: Text, frequencies: DocumentFrequencies) -> _Vector:
     weights: tuple[dict[Ngram, float], ...] = tuple({} for _ in range(MAX_N))
-    for run, count in ngrams(words).items():
+    for run, count in text.runs.items():
         weights[len(run) - 1][run] = count * frequencies.weight(run)
     norms = tuple(sqrt(sum(value * value for value in one.values())) for one in weights)
-    return _Vector(weights, norms, max(0, len(words) - 1))
+    return _Vector(weights, norms, max(0, len(text.words) - 1))
 
 
 def _similarity(mine: _Vector, theirs: _Vector) -> float:

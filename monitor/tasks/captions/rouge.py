@@ -32,11 +32,12 @@ def rouge_l(scored: Sequence[Caption], probabilities: ArrayLike | None = None) -
 
 def rouge_l_of(one: Caption) -> float:
     """ROUGE-L of one caption, in [0, 1]; 0 for a caption without words."""
-    if not one.words:
+    words = one.candidate.words
+    if not words:
         return 0.0
-    common = [common_length(one.words, reference) for reference in one.references]
-    precision = max(common) / len(one.words)
-    recall = max(length / len(reference) for length, reference in zip(common, one.references, strict=True))
+    common = [common_length(words, reference.words) for reference in one.references]
+    precision = max(common) / len(words)
+    recall = max(length / len(reference.words) for length, reference in zip(common, one.references, strict=True))
     if not precision:
         return 0.0
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)

@@ -97,7 +97,7 @@ def test_caption_quality_weighs_rating_and_cider_d_where_both_are_known() -> Non
 def test_a_slice_weighs_words_by_all_references() -> None:
     part = CAPTIONS[:2]
     others = [Judged(Answer("x"), Label(answers=("dogs run",))), Judged(Answer("x"), Label(answers=("dogs sleep",)))]
-    whole = named(Captioning().metrics(part, part + others))["cider_d"]
+    whole = named(Captioning().over(part + others).metrics(part))["cider_d"]
     assert whole.value != pytest.approx(named(Captioning().metrics(part))["cider_d"].value)
     assert whole.n == 2
 
