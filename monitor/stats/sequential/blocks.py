@@ -1,0 +1,48 @@
+"""Two streams of rows cut into blocks that hold rows of both, by how they arrive and by nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import Floats, as_vector
+
+
+def block_ends(first: ArrayLike, second: ArrayLike, growth: float) -> NDArray[np.int64]:
+    """Where blocks end (index of the last increment, included) when increments bring rows of two streams.
+
+    `first` [t] and `second` [t] are numbers of rows >= 0. A block ends as soon as it holds rows of both, in about the
+    ratio of all rows before it, and `growth` of their number: with 0.01, a million rows make some hundred blocks. So
+    the ends depend on arrivals up to there alone: never on outcomes, and later increments never move them. Rows after
+    the last end wait for the next block.
+
+    Raises:
+        NotEnoughData: lengths that differ, or negative or fractional counts.
+    """
+    ours, theirs = _counts(first, "first"), _counts(second, "second")
+    if ours.size != theirs.size:
+        raise NotEnoughData(f"{ours.size} increments of the first stream and {theirs.size} of the second")
+    ends: list[int] = []
+    before, block = np.zeros(2), np.zeros(2)
+    least = np.ones(2)
+    for place, rows in enumerate(np.column_stack([ours, theirs])):
+        block += rows
+        if (block >= least).all() and block.sum() >= growth * before.sum():
+            ends.append(place)
+            before += block
+            block[:] = 0.0
+            least = np.maximum(1.0, np.round(before / before.min()))
+    return np.array(ends, dtype=np.int64)
+
+
+def block_sums(values: Floats, ends: NDArray[np.int64]) -> Floats:
+    """Sums of `values` [t] over each block."""
+    return np.diff(np.concatenate([[0.0], np.cumsum(values)[ends]]))
+
+
+def _counts(values: ArrayLike, name: str) -> Floats:
+    counts = as_vector(values, name, least=0)
+    if (counts < 0.0).any() or (counts != np.round(counts)).any():
+        raise NotEnoughData(f"{name} must be whole numbers of rows, 0 or more")
+    return counts
