@@ -1,0 +1,138 @@
+"""Do the intervals of slice accuracy cover? Answers drawn by the shipped label sampler, weighed by what it says.
+
+    python -m benchmarks.slice_accuracy [--quick] [--seed N]
+
+A cell is a kind of model, an accuracy and a number of labels. In each, requests with ids of their own go through
+`LabelPlan.draw`; those that it draws are graded and estimated by `weighted_share`. Covered is the accuracy of the
+process that made the answers. Judged is the average over accuracies from 0.5 to 0.98 per number of labels and kind:
+single cells jump, because a count of mistakes is a whole number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.sampling import LabelPlan
+from monitor.stats.proportions import Change
+from monitor.stats.weighted import WeightedShare, weighted_share
+
+Floats = NDArray[np.float64]
+
+PLAN = LabelPlan(0.05, boost=4.0, factors={("device", "rare"): 4.0, ("device", "some"): 2.0})
+DEVICES = ("usual", "some", "rare")
+SHARES = (0.75, 0.2, 0.05)
+ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+SIZES = {20: 600, 50: 500, 100: 400, 300: 200, 1000: 80, 5000: 20}
+"""Labels, about -> samples per cell."""
+KINDS = ("calibrated", "uninformative", "overconfident")
+
+
+@dataclass(frozen=True)
+class World:
+    """A model: how sure it is of its answers, and how often they are right."""
+
+    kind: str
+    accuracy: float
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Confidences and chances to be right of n answers."""
+        mean = self.accuracy
+        if self.kind == "calibrated":
+            confidence = rng.beta(4 * mean, 4 * (1 - mean), n)
+            return confidence, confidence
+        confidence = rng.beta(5, 1.5, n)
+        if self.kind == "uninformative":
+            return confidence, np.full(n, mean)
+        # The surer, the more often wrong: mistakes have the largest weights.
+        tilt = 0.8 * min(mean, 1 - mean)
+        return confidence, np.clip(mean - 2 * tilt * (confidence - 5 / 6.5), 0, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the samples: a smoke test, no figures to quote"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="numbers of labels to try")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    found = [cell for n in options.sizes for cell in cells(n, options.seed, quick=options.quick)]
+    result = {
+        "seed": options.seed, "seconds": round(time.perf_counter() - began, 1), "summary": summary(found),
+        "cells": found,
+    }  # fmt: skip
+    print(json.dumps(result, indent=2))
+
+
+def cells(n: int, seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
+    """Coverage of one number of labels, per kind of model and accuracy."""
+    repeats = max(SIZES[n] // (10 if quick else 1), 2)
+    for kind in KINDS:
+        for accuracy in ACCURACIES:
+            rng = np.random.default_rng([seed, n, KINDS.index(kind), round(1000 * accuracy)])
+            world = World(kind, accuracy)
+            truth = float(np.mean(world.draw(400_000, rng)[1]))
+            rows = requests_for(n, world, rng)
+            names = (f"{seed}-{n}-{kind}-{accuracy}-{index}" for index in range(repeats))
+            shares = [sample(world, rows, name, rng) for name in names]
+            changes = [Change(now, before) for now, before in zip(shares[::2], shares[1::2], strict=False)]
+            yield {
+                "labels": n, "kind": kind, "accuracy": accuracy, "samples": repeats,
+                "labels_drawn": round(float(np.mean([one.n for one in shares])), 1),
+                "effective": round(float(np.mean([one.effective_n for one in shares])), 1),
+                "covered": float(np.mean([truth in one.interval for one in shares])),
+                "width": round(float(np.mean([one.interval.upper - one.interval.lower for one in shares])), 4),
+                "changes_covered": float(np.mean([one.interval is None or 0.0 in one.interval for one in changes])),
+            }  # fmt: skip
+
+
+def requests_for(n: int, world: World, rng: np.random.Generator) -> int:
+    """How many requests give about n labels."""
+    confidence, _ = world.draw(4000, rng)
+    devices = rng.choice(DEVICES, 4000, p=SHARES)
+    pi = [PLAN.probability({"device": d}, c) for d, c in zip(devices, confidence.tolist(), strict=True)]
+    return round(n / float(np.mean(pi)))
+
+
+def sample(world: World, requests: int, name: str, rng: np.random.Generator) -> WeightedShare:
+    """The estimate from what the sampler draws of so many requests."""
+    confidence, chance = world.draw(requests, rng)
+    devices = rng.choice(DEVICES, requests, p=SHARES).tolist()
+    draws = [
+        PLAN.draw(f"{name}-{index}", {"device": device}, sure)
+        for index, (device, sure) in enumerate(zip(devices, confidence.tolist(), strict=True))
+    ]
+    drawn = np.array([one.drawn for one in draws])
+    right = rng.random(requests) < chance
+    return weighted_share(right[drawn], np.array([one.probability for one in draws])[drawn])
+
+
+def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Per number of labels: the average over kinds and accuracies, the worst kind, and the worst cell."""
+    result = []
+    for n in dict.fromkeys(one["labels"] for one in found):
+        mine = [one for one in found if one["labels"] == n]
+        by_kind = {kind: np.mean([one["covered"] for one in mine if one["kind"] == kind]) for kind in KINDS}
+        samples = sum(one["samples"] for one in mine)
+        covered = float(np.mean([one["covered"] for one in mine]))
+        result.append({
+            "labels": n, "samples": samples, "covered": round(covered, 4),
+            "standard_error": round(float(np.sqrt(covered * (1 - covered) / samples)), 4),
+            "by_kind": {kind: round(float(value), 4) for kind, value in by_kind.items()},
+            "worst_cell": min(one["covered"] for one in mine),
+            "changes_covered": round(float(np.mean([one["changes_covered"] for one in mine])), 4),
+        })  # fmt: skip
+    return result
+
+
+if __name__ == "__main__":
+    main()

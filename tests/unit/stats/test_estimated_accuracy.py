@@ -1,0 +1,85 @@
+"""Accuracy without labels: what a beta calibration of the past says of other confidences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from monitor.errors import NotEnoughData
+from monitor.stats.estimated_accuracy import MIN_PAST, estimate_accuracy, meaning
+
+
+def test_the_fit_is_the_penalised_logistic_regression_on_both_logarithms() -> None:
+    """scikit-learn with the same two features; its ridge pulls to 0, so the pull to a half is taken off by shifting."""
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.05, 0.95, 4000)
+    right = rng.random(4000) < expit(0.4 + 1.3 * np.log(confidence) - 0.6 * np.log1p(-confidence))
+    features = np.column_stack([np.log(confidence), -np.log1p(-confidence)])
+    expected = LogisticRegression(C=1e6, max_iter=1000).fit(features, right)
+    found = meaning(confidence, right)
+    assert found.of([0.3, 0.8]).tolist() == pytest.approx(
+        expected.predict_proba([[np.log(0.3), -np.log(0.7)], [np.log(0.8), -np.log(0.2)]])[:, 1].tolist(), abs=5e-3
+    )
+
+
+def test_weights_undo_a_sampling_that_looked_at_confidence() -> None:
+    rng = np.random.default_rng(2)
+    confidence = rng.choice([0.3, 0.9], 40_000)
+    right = rng.random(40_000) < np.where(confidence == 0.3, 0.5, 0.8)
+    pi = np.where(right, 0.1, 0.4)  # drawn by the outcome itself: unweighted fits would be wrong
+    drawn = rng.random(40_000) < pi
+    known = meaning(confidence[drawn], right[drawn], pi[drawn])
+    assert known.of([0.3, 0.9]).tolist() == pytest.approx([0.5, 0.8], abs=0.03)
+
+
+@pytest.mark.parametrize("shift", [0.0, -0.2])
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_the_interval_covers_what_labels_later_say(shift: float, power: float) -> None:
+    """Also where confidences fell out of the range that was labelled, and where they never meant what they said."""
+    rng, covered, trials = np.random.default_rng(3), 0, 250
+    for _ in range(trials):
+        past = rng.beta(4.0, 1.0, 300)
+        now = rng.beta(5 * (0.8 + shift), 5 * (0.2 - shift), 2000)
+        known = meaning(past, rng.random(300) < past**power)
+        labels = rng.random(2000) < now**power
+        covered += labels.mean() in estimate_accuracy(now, known).interval
+    assert 0.91 <= covered / trials <= 0.99
+
+
+def test_counts_stand_for_rows() -> None:
+    rng = np.random.default_rng(4)
+    past = rng.random(500)
+    known = meaning(past, rng.random(500) < past)
+    by_rows = estimate_accuracy([0.2] * 30 + [0.9] * 10, known)
+    by_counts = estimate_accuracy([0.2, 0.9], known, [30, 10])
+    assert by_counts.share == pytest.approx(by_rows.share)
+    assert by_counts.interval.lower == pytest.approx(by_rows.interval.lower)
+    assert (by_counts.n, by_counts.past) == (40, 500)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_past_without_a_mistake_or_without_a_hit_still_has_a_meaning(right: bool) -> None:
+    known = meaning(np.linspace(0, 1, 200), np.full(200, right))
+    assert np.isfinite(known.of([0.0, 0.5, 1.0])).all()
+    assert estimate_accuracy([0.5], known).share == pytest.approx(float(right), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "correct", "pi"),
+    [
+        ([0.5] * (MIN_PAST - 1), [1] * (MIN_PAST - 1), None), ([1.5] * 200, [1] * 200, None),
+        ([0.5] * 200, [1] * 199, None), ([float("nan")] * 200, [1] * 200, None), ([0.5] * 200, [1] * 200, [0.0] * 200),
+    ],
+)  # fmt: skip
+def test_an_unusable_past_is_refused(confidence: list[float], correct: list[int], pi: list[float] | None) -> None:
+    with pytest.raises(NotEnoughData):
+        meaning(confidence, correct, pi)
+
+
+@pytest.mark.parametrize(("confidence", "counts"), [([], None), ([2.0], None), ([0.5], [0.0]), ([0.5], [1.0, 2.0])])
+def test_nothing_to_estimate_is_refused(confidence: list[float], counts: list[float] | None) -> None:
+    known = meaning([0.2, 0.8] * 100, [0, 1] * 100)
+    with pytest.raises(NotEnoughData):
+        estimate_accuracy(confidence, known, counts)

@@ -1,0 +1,36 @@
+"""Quantiles from fixed bins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.errors import NotEnoughData
+from monitor.stats.histogram_quantile import Quantile, quantile
+
+BOUNDS = (1.0, 2.0, 5.0, 10.0)
+
+
+@given(st.lists(st.floats(0.001, 10.0), min_size=1, max_size=100), st.floats(0.01, 1.0))
+def test_the_true_quantile_lies_in_the_bin_that_is_named(values: list[float], share: float) -> None:
+    histogram = np.histogram(np.searchsorted(BOUNDS, values), bins=np.arange(len(BOUNDS) + 2))[0].tolist()
+    found = quantile(histogram, BOUNDS, share)
+    exact = float(np.quantile(values, share, method="inverted_cdf"))
+    assert found is not None
+    assert found.upper is not None
+    assert found.estimate is not None
+    assert found.lower < exact <= found.upper
+    assert found.lower <= found.estimate <= found.upper
+
+
+def test_beyond_the_last_bound_nothing_is_guessed_and_nothing_has_no_quantile() -> None:
+    assert quantile([0, 0, 0, 0, 3], BOUNDS, 0.5) == Quantile(None, 10.0, None)
+    assert quantile([0, 0, 0, 0, 0], BOUNDS, 0.5) is None
+
+
+@pytest.mark.parametrize(("histogram", "share"), [([1, 2], 0.5), ([1] * 5, 0.0), ([1] * 5, 1.1)])
+def test_what_cannot_be_is_refused(histogram: list[int], share: float) -> None:
+    with pytest.raises(NotEnoughData):
+        quantile(histogram, BOUNDS, share)

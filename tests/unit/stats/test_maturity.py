@@ -1,0 +1,77 @@
+"""How long labels take, and whether a window's labels are in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from monitor.errors import NotEnoughData
+from monitor.stats.maturity import MATURE_SHARE, MIN_ANSWERED, delay_curve, maturity
+
+
+def test_the_curve_is_scipys_product_limit_estimate() -> None:
+    rng = np.random.default_rng(1)
+    delay, seen_until = rng.exponential(10, 300).round(), rng.uniform(0, 30, 300).round()
+    answered = delay <= seen_until
+    ages = np.minimum(delay, seen_until)
+    expected = stats.ecdf(stats.CensoredData.right_censored(ages, ~answered)).sf
+    found = delay_curve(ages, answered)
+    at = np.arange(0.0, 30.0)
+    assert found.at(at).tolist() == pytest.approx(expected.evaluate(at).tolist())
+
+
+def test_counts_stand_for_tasks() -> None:
+    one = delay_curve([1, 1, 1, 4, 6, 6], [True, True, True, True, False, False])
+    counted = delay_curve([1, 4, 6], [True, True, False], [3, 1, 2])
+    assert counted.open_share.tolist() == one.open_share.tolist()
+    assert counted.answered == one.answered == 4
+
+
+def test_what_is_to_come_is_what_comes() -> None:
+    """Nine of ten tasks are answered after 0 to 48 hours, evenly, the others never."""
+    rng = np.random.default_rng(2)
+    delay = np.where(rng.random(20_000) < 0.9, rng.uniform(0, 48, 20_000), np.inf)
+    age = rng.uniform(0, 28 * 24, 20_000)
+    curve = delay_curve(np.minimum(delay, age), delay <= age)
+    young = rng.uniform(0, 24, 1000)
+    fate = np.where(rng.random(1000) < 0.9, rng.uniform(0, 48, 1000), np.inf)
+    still_open = fate > young
+    found = maturity(int((~still_open).sum()), young[still_open], curve)
+    assert found.to_come == pytest.approx(np.isfinite(fate[still_open]).sum(), rel=0.05)
+    assert not found.mature
+    assert found.known
+
+
+def test_tasks_that_are_open_for_longer_than_any_answer_took_are_never_answered() -> None:
+    curve = delay_curve([1.0] * 50 + [100.0] * 10, [True] * 50 + [False] * 10)
+    found = maturity(50, [100.0] * 10, curve)
+    assert (found.to_come, found.share, found.mature, found.drawn) == (0.0, 1.0, True, 60)
+
+
+def test_before_the_usual_delay_is_known_every_open_task_is_to_come() -> None:
+    curve = delay_curve([1.0] * (MIN_ANSWERED - 1), [True] * (MIN_ANSWERED - 1))
+    found = maturity(19, [500.0] * 5, curve)
+    assert (found.known, found.to_come, found.mature) == (False, 5.0, False)
+
+
+def test_a_window_without_tasks_is_mature() -> None:
+    found = maturity(0, [], delay_curve([], []))
+    assert (found.share, found.mature, found.drawn) == (None, True, 0)
+
+
+def test_the_limit_itself_is_mature() -> None:
+    curve = delay_curve([], [])
+    assert maturity(round(100 * MATURE_SHARE), [0.0] * round(100 - 100 * MATURE_SHARE), curve).mature
+    assert not maturity(round(100 * MATURE_SHARE) - 1, [0.0] * 11, curve).mature
+
+
+@pytest.mark.parametrize(
+    ("ages", "answered", "counts"),
+    [([-1.0], [True], None), ([1.0], [True, False], None), ([float("nan")], [True], None), ([1.0], [True], [-1.0])],
+)
+def test_impossible_tasks_are_refused(ages: list[float], answered: list[bool], counts: list[float] | None) -> None:
+    with pytest.raises(NotEnoughData):
+        delay_curve(ages, answered, counts)
+    with pytest.raises(NotEnoughData):
+        maturity(-1, [], delay_curve([], []))
