@@ -19,7 +19,7 @@ from monitor.domain.events import Image
 from monitor.domain.window import Window, floor
 from monitor.embedding.images import ImageOpener
 from monitor.errors import ImageRefused, NotEnoughData, StoreError
-from monitor.services import review, unlabelled
+from monitor.services import measure_tasks, review, unlabelled
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
 from monitor.stats.calibration import Calibration, calibration
@@ -146,6 +146,13 @@ dead_letters = _cached(streams.dead_letters)
 dead_letters_over_time = _cached(streams.dead_letters_over_time)
 stream_gaps = _cached(streams.stream_gaps)
 partition_days = _cached(existing_days, SLOW_TO_CHANGE)
+
+
+@st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=100, show_spinner=False)
+def task_report(window: Window, selection: Selection, dimension: Dimension | None) -> measure_tasks.TaskReport:
+    """Every task's metrics, captions weighed as the settings say."""
+    with transaction(_engine()) as connection:
+        return measure_tasks.measure_tasks(connection, window, selection, dimension, bootstrap.tasks(_settings()))
 
 
 @st.cache_resource(ttl=SLOW_TO_CHANGE, show_spinner=False)

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.charts.slices import STATE_WORDS, accuracy_dots
 from dashboards.frame import View
+from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table
 from dashboards.traffic_choice import choose_traffic, name
 from dashboards.words import NOTHING, between, certainty, count, p_value, percent, plain, points, span
@@ -60,6 +61,7 @@ def page() -> None:
     missing(table, labelled, view)
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
+    task_metrics(view, dimensions[0])
 
 
 def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:

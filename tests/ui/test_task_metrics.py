@@ -1,0 +1,44 @@
+"""The Slices page shows each task's own metrics of the answers drawn for labelling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+Open = Callable[..., AppTest]
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def tables(app: AppTest, first: str) -> list[list[dict[str, Any]]]:
+    """The tables whose first column has this name."""
+    assert not app.exception
+    return [one.value.to_dict("records") for one in app.dataframe if next(iter(one.value), None) == first]
+
+
+def test_every_metric_stands_with_its_interval_and_n(open_page: Open) -> None:
+    (found,) = tables(open_page("slices", range="24 h", dimension="device"), "metric")
+    rows = {row["metric"]: row for row in found}
+    assert rows["accuracy"] == {
+        "metric": "accuracy", "value": "0.0%", "95% interval": "0.0% to 27.8%", "n": 10, "state": "not enough labels"
+    }  # fmt: skip
+    assert (rows["exact_match"]["value"], rows["refusal_rate"]["n"]) == ("0.0%", 10)
+    assert "yes_bias" not in rows
+
+
+def test_a_metric_is_shown_by_slice(open_page: Open) -> None:
+    app = open_page("slices", range="24 h", dimension="device")
+    (found,) = tables(app, "slice")
+    assert [(row["slice"], row["value"], row["n"]) for row in found] == [("camera-b", "0.0%", 10)]
+    (choice,) = [one for one in app.selectbox if one.label == "By device"]
+    (found,) = tables(choice.select("refusal_rate").run(), "slice")
+    assert found[0]["95% interval"] == "0.0% to 27.8%"
+
+
+def test_a_range_without_draws_says_so(open_page: Open) -> None:
+    app = open_page("slices", source="replay: old exam (exam-1)", dimension="run")
+    assert not tables(app, "metric")
+    said = " ".join(one.value for one in (*app.info, *app.caption, *app.markdown))
+    assert "drawn for labelling" in said
