@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
+from monitor.drift.cluster_occupancy import ClusterOccupancy
 from monitor.drift.detector import Detector
 from monitor.drift.mean_shift import MeanShift
 from monitor.drift.random_features import RandomFeatures
 from monitor.drift.residual_energy import ResidualEnergy
 from monitor.drift.second_moments import SecondMoments
 from monitor.drift.spread import Spread
+from monitor.drift.tail_energy import TailEnergy
 
 DETECTORS: Final[dict[str, Detector]] = {
-    detector.name: detector for detector in (MeanShift(), ResidualEnergy(), Spread(), SecondMoments(), RandomFeatures())
+    detector.name: detector
+    for detector in (
+        MeanShift(),
+        ResidualEnergy(),
+        TailEnergy(),
+        Spread(),
+        SecondMoments(),
+        RandomFeatures(),
+        ClusterOccupancy(),
+    )
 }
 """Name -> detector. A new one is a file, a line here and a row in docs/drift.md; stored fits go on without it."""
 

@@ -19,7 +19,7 @@ MIN_CURRENT: Final = 50
 """Rows below which the mean of a window is not near enough to normal for a p-value of 1%."""
 
 MIN_REFERENCE: Final = 100
-"""Rows of the reference's calibration half: with fewer, neither its mean nor its covariance is known."""
+"""Rows of the reference that calibrate: with fewer, neither its mean nor its covariance is known."""
 
 LEVEL: Final = 0.01
 """False alarms of one comparison on unchanged traffic."""
@@ -44,7 +44,7 @@ def compare(
 ) -> DriftResult:
     """Whether `current` differs from `reference` by more than the reference's windows differ from each other.
 
-    `reference` and `dispersion` come from the calibration half; `level` is the false-alarm rate of this comparison.
+    `reference` and `dispersion` come from the windows that calibrate; `level` is the false-alarm rate of this look.
     `hours` says how many rows of `current` came in each hour (whole hours since the epoch, UTC); a seasonal fit needs
     it, others do not look at it.
 
@@ -95,7 +95,7 @@ def detect(
     statistic = _harmonic(reference.n, current.n) * float(squares.mean())
     # Where the reference's own windows strayed as far, p cannot be less than how often they did.
     as_far = int((spread.distances >= statistic).sum())
-    p_value = max(spread.law(current.n).p_value(statistic), as_far / (dispersion.windows + 1))
+    p_value = max(dispersion.law(name, current.n).p_value(statistic), as_far / (dispersion.windows + 1))
     # Along the direction that separates best, less the share of the squared distance that chance explains.
     along = float(squares.sum()) / max(float(np.linalg.norm(shift / ratios)), _TINY)
     distance = along * float(np.sqrt(max(0.0, 1.0 - spread.usual / max(statistic, _TINY))))
@@ -111,7 +111,9 @@ def smallest_distance(
     then multiplies its p-value by the number of detectors.
     """
     spread = dispersion.spreads[LOCATING]
-    surplus = spread.law(n_current).detectable(level / len(dispersion.spreads), power) * spread.ratios.size
+    surplus = (
+        dispersion.law(LOCATING, n_current).detectable(level / len(dispersion.spreads), power) * spread.ratios.size
+    )
     discount = float(np.mean(1.0 / spread.ratios_at(n_current)))
     return float(np.sqrt(surplus / _harmonic(n_reference, n_current) / discount))
 

@@ -32,19 +32,23 @@ _LEAST_VARIANCE: Final = 1.0
 """Features have variance 1 on the fit's rows. A direction with less on the calibration rows is not blown up again:
 the reference hardly uses it (a rare prompt, say), and one row there must not weigh more than it does elsewhere."""
 
-_LEAST_WEIGHT: Final = 0.01
+_LEAST_WEIGHT: Final = 0.04
 """What a feature that never varied in the reference is taken to vary: a single odd row must not be an alarm."""
 
 _SINGLE_DIRECTION: Final = float(np.sqrt(2.0 / 9.0))
 """Relative deviation of the cube root of a chi-squared variable with one degree of freedom."""
 
-_SKEW: Final = 1.5
-"""Bursts of uneven length skew distances by more than a cube root evens out, so variance beyond that of independent
-rows counts so many times. Measured on bursty traffic at nominal 1%: 1.9% of looks without it, 0.7% with it."""
+_NORMAL_KURTOSIS: Final = 3.0
+
+_GEOMETRIC: Final = 3.7
+"""Bursts of geometric length L repeat rows R = E L^2 / E L times, and multiply the kurtosis of a mean by about
+E L^4 / (E L^2)^2 * E L = 3.7 R."""
+
+_TINY: Final = 1e-12
 
 NEEDS_HOURS: Final = "the fit is seasonal: say the hours in which the rows came"
 
-_NUMBERS: Final = ("rows_per_window", "centre", "deviation", "least_deviation")
+_NUMBERS: Final = ("rows_per_window", "centre", "deviation", "least_deviation", "replication", "kurtosis")
 _KIND: Final = "snellen dispersion 1"
 
 
@@ -52,14 +56,19 @@ _KIND: Final = "snellen dispersion 1"
 class WindowSpread:
     """One detector's: `directions` [m, m] whiten single rows and turn them to where windows vary most.
 
-    `ratios` [m] >= 1: variance of a window's mean, in units of what independent rows would give, at `rows_per_window`
-    rows. `centre` and `deviation`: of the cube roots of windows' mean squared distances over those directions, each
-    window measured against the others; `least_deviation` is what independent rows would give. `distances` are the
+    `ratios` [m] >= 1: variance of a window's mean, in units of what independent rows of unit variance would give, at
+    `rows_per_window` rows; `excess` [m] >= 0: the part of it that rows of one window share, and `replication` >= 1: how
+    many times the variance of independent rows all ratios come to. `kurtosis` >= 3 is that of single rows. `centre` and
+    `deviation`: of the cube roots of windows' mean squared distances over those directions, each window measured
+    against the others; `least_deviation` is what independent rows would give. `distances` are the
     distances themselves, rising.
     """
 
     directions: Floats
     ratios: Floats
+    excess: Floats
+    replication: float
+    kurtosis: float
     rows_per_window: float
     centre: float
     deviation: float
@@ -73,26 +82,54 @@ class WindowSpread:
 
     def ratios_at(self, n: int) -> Floats:
         """The ratios for a window of n rows: what the rows of one window share does not average out as n grows."""
-        grown: Floats = 1.0 + (self.ratios - 1.0) * self._growth(n)
+        grown: Floats = self.ratios + self.excess * (self._growth(n) - 1.0)
         return grown
 
-    def law(self, n: int) -> PredictionLaw:
+    def law(self, n: int, replication: float = 1.0) -> PredictionLaw:
         """Law of the mean squared distance of an unchanged window of n rows.
 
-        If n is above what the reference's windows hold, the grown part may lie in a single direction, and the error
-        of what was measured grows too. If n is below, the window holds fewer bursts, whose sizes even out less. Both
-        widen the law.
+        `replication` is that of all features together, which is known better than that of this detector alone: bursts
+        repeat whole rows. If windows vary as independent rows do, that law is known and costs no power. The more they
+        vary beyond it, the more rests on the windows that were measured: a Student's t with about their number of
+        degrees of freedom, or fewer where few bursts make a heavy tail.
         """
-        windows = self.distances.size
-        uneven = _SKEW * (self.deviation**2 - self.least_deviation**2) * max(1.0, self.rows_per_window / n)
-        deviation = float(np.sqrt(self.least_deviation**2 + uneven))
+        windows, growth = self.distances.size, self._growth(n)
         usual, grown = float(self.ratios.mean()), float(self.ratios_at(n).mean())
+        repeats = 1.0 + (max(replication, self.replication) - 1.0) * growth
+        excess = 1.0 - 1.0 / repeats
+        uneven = self._uneven(n, repeats)
+        deviation = float(np.sqrt(self.least_deviation**2 + uneven))
+        known = (windows - 1) * (deviation**2 / max(uneven, _TINY)) ** 2
+        # If n is above what the reference's windows hold, the grown part may lie in a single direction, and the error
+        # of what was measured grows too: by a third of its relative size, because the law speaks of cube roots.
         share = 1.0 - usual / grown
-        # A third of the relative error, because the law speaks of cube roots.
-        error = deviation / np.sqrt(windows) * (self._growth(n) - 1.0) * usual / grown
+        error = deviation / np.sqrt(windows) * (growth - 1.0) * usual / grown
         single = self.centre * share * _SINGLE_DIRECTION
         widened = float(np.sqrt((deviation * (1.0 - share)) ** 2 + single**2 + error**2))
-        return PredictionLaw(self.centre, widened, windows)
+        return PredictionLaw(
+            centre=self.centre,
+            deviation=widened,
+            freedom=min(known, self._freedom(excess, repeats), 4.0 + 6.0 / max(self._kurtosis_at(n, repeats), _TINY)),
+            error=excess * widened / np.sqrt(windows),
+        )
+
+    def _uneven(self, n: int, repeats: float) -> float:
+        """Variance of the cube root beyond that of independent rows: windows hold few bursts, of uneven sizes.
+
+        As measured (a smaller window holds fewer bursts), but not less than bursts of geometric length would give, of
+        which n rows hold about n / `repeats`: too few windows often show too little of it by chance.
+        """
+        measured = max(self.deviation**2 - self.least_deviation**2, 0.0) * max(1.0, self.rows_per_window / n)
+        return max(measured, (1.0 - 1.0 / repeats) ** 2 * repeats / (3.0 * n))
+
+    def _freedom(self, excess: float, repeats: float) -> float:
+        """How well windows tell the variance that they have beyond independent rows; their tails make it worse."""
+        heavy = 1.0 + self._kurtosis_at(self.rows_per_window, repeats) / 2.0
+        return (self.distances.size - 1) / heavy / max(excess, _TINY)
+
+    def _kurtosis_at(self, n: float, repeats: float) -> float:
+        """Excess kurtosis of a mean of n rows in bursts of geometric length: that of t with 4 + 6 / it as freedom."""
+        return max(((1.0 + _GEOMETRIC * (repeats - 1.0)) * self.kurtosis - 3.0) / n, 0.0)
 
     def _growth(self, n: int) -> float:
         """How many times more rows than the reference's windows a window of n rows has; never below 1."""
@@ -101,7 +138,7 @@ class WindowSpread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dispersion:
-    """`spreads` per detector, from `windows` windows of the calibration half under fit `fit_id`.
+    """`spreads` per detector, from `windows` windows for calibration under fit `fit_id`.
 
     Under a seasonal fit they are spreads about the season, and `season` [m] is what it adds to the means of all rows
     together. With fewer than `MIN_WINDOWS` windows there are no spreads, and a comparison says `not_enough_reference`.
@@ -112,6 +149,16 @@ class Dispersion:
     spreads: dict[str, WindowSpread]
     season: Floats | None = None
 
+    @property
+    def replication(self) -> float:
+        """How many times more windows' means vary than those of independent rows, over all features; at least 1."""
+        sizes = [spread.ratios.size for spread in self.spreads.values()]
+        return float(np.average([spread.replication for spread in self.spreads.values()], weights=sizes))
+
+    def law(self, detector: str, n: int) -> PredictionLaw:
+        """Law of a detector's mean squared distance of an unchanged window of n rows."""
+        return self.spreads[detector].law(n, self.replication)
+
     def to_bytes(self) -> bytes:
         """About 8 bytes x m x r per detector, 30 kB in all for an image stream; see `from_bytes`."""
         facts: dict[str, Any] = {"fit_id": self.fit_id.hex(), "windows": self.windows, "spreads": {}}
@@ -120,6 +167,7 @@ class Dispersion:
             facts["spreads"][name] = {field: getattr(spread, field) for field in _NUMBERS}
             arrays[f"{name}/directions"] = spread.directions
             arrays[f"{name}/ratios"] = spread.ratios
+            arrays[f"{name}/excess"] = spread.excess
             arrays[f"{name}/distances"] = spread.distances
         if self.season is not None:
             arrays["season"] = self.season
@@ -133,15 +181,17 @@ class Dispersion:
             NotEnoughData: damaged bytes, or another version's.
         """
         facts, arrays = unpack(_KIND, data)
-        spreads = {
-            name: WindowSpread(
+        spreads = {}
+        for name, numbers in facts["spreads"].items():
+            ratios = arrays[f"{name}/ratios"]
+            spreads[name] = WindowSpread(
                 directions=arrays[f"{name}/directions"],
-                ratios=arrays[f"{name}/ratios"],
+                ratios=ratios,
+                # Those of before 0.2 did not tell what rows share from what a floor added.
+                excess=arrays.get(f"{name}/excess", ratios - 1.0),
                 distances=arrays[f"{name}/distances"],
-                **numbers,
+                **{"replication": float(ratios.mean()), "kurtosis": _NORMAL_KURTOSIS, **numbers},
             )
-            for name, numbers in facts["spreads"].items()
-        }
         return cls(bytes.fromhex(facts["fit_id"]), facts["windows"], spreads, arrays.get("season"))
 
 
@@ -170,7 +220,7 @@ def estimate(features: Units, windows: NDArray[np.int64], fit: Fit, *, hours: Ar
     spreads = {}
     if starts.size >= MIN_WINDOWS:
         values = values[order]
-        spreads = {name: _spread(_Windows.of(values[:, block], starts)) for name, block in fit.blocks.items()}
+        spreads = {name: _spread(values[:, block], starts) for name, block in fit.blocks.items()}
     return Dispersion(fit.id, starts.size, spreads, season)
 
 
@@ -229,20 +279,23 @@ class _Windows:
         away: Floats = (self.sums - self.counts[:, None] * self.mean) * scales[:, None]
         return away
 
-    def metric(self) -> tuple[Floats, Floats]:
-        """Directions [m, m] that whiten rows and diagonalise the strays, and the strays' variances [m], at least 1."""
+    def metric(self) -> tuple[Floats, Floats, Floats]:
+        """Directions [m, m] that whiten rows and diagonalise the strays; variances along them of strays and rows."""
         variances, axes = np.linalg.eigh(self.covariance)
         whiten = axes / np.sqrt(np.maximum(variances, _LEAST_VARIANCE))
         ratios, turn = np.linalg.eigh(ledoit_wolf(self.strays() @ whiten))
-        return whiten @ turn, np.maximum(ratios, 1.0)
+        directions = whiten @ turn
+        own = np.einsum("ij,ik,kj->j", directions, self.covariance, directions)
+        return directions, ratios, own
 
 
-def _spread(windows: _Windows) -> WindowSpread:
-    directions, ratios = windows.metric()
+def _spread(rows: Floats, starts: NDArray[np.int64]) -> WindowSpread:
+    windows = _Windows.of(rows, starts)
+    directions, strays, own = windows.metric()
+    ratios = np.maximum(strays, 1.0)
     distances = np.array([_distance_from_others(windows, index) for index in range(windows.counts.size)])
     # Independent rows give a weighted chi-squared distance; no window is taken to vary less than they do.
-    weights = np.einsum("ij,ik,kj->j", directions, windows.covariance, directions) / ratios
-    weights = np.maximum(weights, _LEAST_WEIGHT)
+    weights = np.maximum(own / ratios, _LEAST_WEIGHT)
     freedom = float(weights.sum() ** 2 / (weights**2).sum())
     usual = float(np.cbrt(weights.mean()))
     roots = np.cbrt(distances)
@@ -250,6 +303,9 @@ def _spread(windows: _Windows) -> WindowSpread:
     return WindowSpread(
         directions=directions,
         ratios=ratios,
+        excess=np.maximum(strays - own, 0.0),
+        replication=max(float(strays.sum()) / max(float(own.sum()), _TINY), 1.0),
+        kurtosis=_kurtosis(rows),
         rows_per_window=float((windows.counts**2).sum() / windows.n),
         centre=max(float(roots.mean()), usual * (1.0 - 2.0 / (9.0 * freedom))),
         deviation=max(float(roots.std(ddof=1)), least_deviation),
@@ -258,9 +314,15 @@ def _spread(windows: _Windows) -> WindowSpread:
     )
 
 
+def _kurtosis(rows: Floats) -> float:
+    """Mean kurtosis of the features [n, m], at least that of the normal law."""
+    squares = (rows - rows.mean(axis=0)) ** 2
+    return max(float(np.mean((squares**2).mean(axis=0) / np.maximum(squares.mean(axis=0), _LEAST_WEIGHT) ** 2)), 3.0)
+
+
 def _distance_from_others(windows: _Windows, index: int) -> float:
     """Mean squared distance of one window from the others, in a metric in which it had no part."""
     others, count = windows.without(index), float(windows.counts[index])
-    directions, ratios = others.metric()
+    directions, strays, _ = others.metric()
     shift = (windows.sums[index] / count - others.mean) @ directions
-    return count * others.n / windows.n * float(np.mean(shift**2 / ratios))
+    return count * others.n / windows.n * float(np.mean(shift**2 / np.maximum(strays, 1.0)))

@@ -1,4 +1,4 @@
-"""From blessed traffic to all that comparisons need: a fit from one half, its calibration from the other."""
+"""From blessed traffic to all that comparisons need: a fit from some windows, its calibration from the others."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.drift.dispersion import Dispersion, estimate
-from monitor.drift.fit import Fit, learn
+from monitor.drift.fit import MIN_FIT_ROWS, Fit, learn
 from monitor.drift.season import as_hours
 from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import as_matrix
 
 MIN_ROWS: Final = 2 * MIN_REFERENCE
-"""Half of them fit, half calibrate."""
+"""Some of them fit, the others calibrate."""
+
+FITTING: Final = 3
+"""One window in so many fits: a frame is soon good enough, while each window that calibrates adds power."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """`fit` from one half; `baseline` and `dispersion` from the other, whose windows are `calibration_windows`.
+    """`fit` from a third of the windows; `baseline` and `dispersion` from the others, the `calibration_windows`.
 
     A slice is compared with the sketch of its own rows in the calibration windows, under the dispersion of those.
     """
@@ -40,8 +43,8 @@ def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str, *, hours: Ar
     span 3 days (hour of the day) or 2 weeks (hour of the week). `Reference.fit.season` is then not None, and `estimate`
     for slices and `compare` need hours too.
 
-    Whole windows go to one half or the other, so that near-duplicates never stand in both: calibrating on rows that
-    the fit has seen makes every test fire. The choice depends on the window numbers alone.
+    Whole windows fit or calibrate, so that near-duplicates never do both: calibrating on rows that the fit has seen
+    makes every test fire. The choice depends on the window numbers alone.
 
     Raises:
         NotEnoughData: fewer than `MIN_ROWS` rows or two windows, shapes that differ, rows that are all the same,
@@ -66,14 +69,16 @@ def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str, *, hours: Ar
 
 
 def fitting_windows(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Half of the windows, drawn in a fixed shuffled order, so that neither half is all nights or all Mondays.
+    """A third of the windows, or more if they hold few rows, in a fixed shuffled order: not all nights or all Mondays.
 
     What else is chosen by looking at a reference, such as its most frequent answers, is chosen on these windows too.
 
     Raises:
         NotEnoughData: fewer than two windows.
     """
-    found = np.unique(numbers)
+    found, counts = np.unique(numbers, return_counts=True)
     if found.size < 2:
-        raise NotEnoughData("a reference needs rows from at least two windows: one half fits, the other calibrates")
-    return found[np.random.default_rng(0).permutation(found.size)[: found.size // 2]]
+        raise NotEnoughData("a reference needs rows from at least two windows: some fit, the others calibrate")
+    order = np.random.default_rng(0).permutation(found.size)
+    enough = int(np.searchsorted(np.cumsum(counts[order]), MIN_FIT_ROWS)) + 1
+    return found[order[: min(max(found.size // FITTING, enough), max(found.size // 2, 1))]]

@@ -20,21 +20,24 @@ _TINY: Final = 1e-300
 
 @dataclass(frozen=True, slots=True)
 class PredictionLaw:
-    """Law of a squared distance of a further unchanged window, known from `windows` such distances.
+    """Law of a squared distance of a further unchanged window.
 
-    The cube root of a (weighted) chi-squared variable is nearly normal (Wilson and Hilferty, 1931, PNAS 17), so a new
-    cube root less `centre` over `deviation` is Student's t. A plug-in normal at nominal 1% fires 7.3% with 3 windows
-    and 1.7% with 24; this law stays near 1%, and at 1.5% in its worst case, a single degree of freedom.
+    The cube root of a (weighted) chi-squared variable is nearly normal (Wilson and Hilferty, 1931, PNAS 17), with
+    `centre` and `deviation`. Where these were estimated from windows, `freedom` > 0 says how well the deviation is
+    known, and `error` is the standard error of the centre: a further cube root is then Student's t. A plug-in normal at
+    nominal 1% fires 7.3% with 3 windows and 1.7% with 24; this law stays near 1%, and at 1.5% in its worst case, a
+    single degree of freedom.
     """
 
     centre: float
     deviation: float
-    windows: int
+    freedom: float
+    error: float
 
     def p_value(self, distance: float) -> float:
         """P(a further unchanged window lies at `distance` or beyond), in (0, 1]: never exactly 0."""
         score = (float(np.cbrt(distance)) - self.centre) / self._predictive
-        return max(float(stdtr(self.windows - 1, -score)), _TINY)
+        return max(float(stdtr(self.freedom, -score)), _TINY)
 
     def detectable(self, level: float, power: float) -> float:
         """How much the distance must rise so that a test at `level` fires with about probability `power`.
@@ -44,13 +47,13 @@ class PredictionLaw:
         """
         check_share(level, "level")
         check_share(power, "power")
-        threshold = self.centre - float(stdtrit(self.windows - 1, level)) * self._predictive
+        threshold = self.centre - float(stdtrit(self.freedom, level)) * self._predictive
         return float((threshold + ndtri(power) * self.deviation) ** 3 - self.centre**3)
 
     @property
     def _predictive(self) -> float:
         """Deviation of a new window from a centre that was itself estimated."""
-        return self.deviation * float(np.sqrt(1.0 + 1.0 / self.windows))
+        return float(np.hypot(self.deviation, self.error))
 
 
 def cauchy_combination(p_values: ArrayLike) -> float:

@@ -31,7 +31,7 @@ def traffic(rng: np.random.Generator, n: int) -> np.ndarray:
 def changed(rng: np.random.Generator, n: int) -> np.ndarray:
     """Moved, wider and with a third of the rows somewhere new: every detector has something to see."""
     rows = 3.0 + 1.4 * (traffic(rng, n) - 3.0)
-    rows[: n // 3] += 1.5
+    rows[: n // 3] += 2.5
     return rows
 
 

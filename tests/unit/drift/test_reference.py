@@ -10,18 +10,28 @@ from monitor.errors import NotEnoughData
 
 
 def test_whole_windows_fit_or_calibrate_never_both(traffic) -> None:  # type: ignore[no-untyped-def]
-    rows, hours = traffic(16).rows(600), np.repeat(np.arange(20), 30)
+    rows, hours = traffic(16).rows(630), np.repeat(np.arange(21), 30)
     made = build(rows, hours, "e")
     calibrates = np.isin(hours, made.calibration_windows)
-    assert len(made.calibration_windows) == made.dispersion.windows == 10
+    assert len(made.calibration_windows) == made.dispersion.windows == 14
     assert made.baseline == sketch(rows[calibrates], made.fit)
     assert made.fit.id == learn(rows[~calibrates], "e").id
 
 
-def test_the_halves_are_mixed_over_time(traffic) -> None:  # type: ignore[no-untyped-def]
+def test_where_windows_hold_few_rows_more_of_them_fit(traffic) -> None:  # type: ignore[no-untyped-def]
+    made = build(traffic(8).rows(204), np.repeat(np.arange(68), 3), "e")
+    assert len(made.calibration_windows) == 68 - 22
+    few = build(traffic(8).rows(200), np.repeat(np.arange(12), [20, 10, *[17] * 10]), "e")
+    assert len(few.calibration_windows) == 8
+    fewer = build(traffic(8).rows(200), np.repeat(np.arange(4), 50), "e")
+    assert len(fewer.calibration_windows) == 3
+
+
+def test_both_parts_are_mixed_over_time(traffic) -> None:  # type: ignore[no-untyped-def]
     made = build(traffic(8).rows(960), np.repeat(np.arange(48), 20), "e")
     at_night = sum(hour % 24 < 12 for hour in made.calibration_windows)
-    assert 7 <= at_night <= 17
+    assert len(made.calibration_windows) == 32
+    assert 10 <= at_night <= 22
 
 
 def test_the_same_traffic_gives_the_same_reference_in_any_order(traffic) -> None:  # type: ignore[no-untyped-def]

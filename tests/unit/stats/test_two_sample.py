@@ -14,11 +14,12 @@ from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separati
 
 def law_of(distances: np.ndarray) -> PredictionLaw:
     roots = np.cbrt(distances)
-    return PredictionLaw(float(roots.mean()), float(roots.std(ddof=1)), roots.size)
+    deviation = float(roots.std(ddof=1))
+    return PredictionLaw(float(roots.mean()), deviation, roots.size - 1, deviation / math.sqrt(roots.size))
 
 
 def test_p_values_are_those_of_a_t_prediction_of_the_cube_root() -> None:
-    law = PredictionLaw(0.9, 0.2, 12)
+    law = PredictionLaw(0.9, 0.2, 11, 0.2 / math.sqrt(12))
     score = (2.0 ** (1 / 3) - 0.9) / (0.2 * math.sqrt(1 + 1 / 12))
     assert law.p_value(2.0) == pytest.approx(stats.t.sf(score, 11), rel=1e-9)
 
@@ -44,7 +45,7 @@ def test_a_rise_of_the_detectable_size_is_found_about_as_often_as_said(freedom: 
 
 
 def test_p_values_are_never_zero_nor_above_one() -> None:
-    law = PredictionLaw(1.0, 0.1, 1000)
+    law = PredictionLaw(1.0, 0.1, 1000, 0.0)
     assert 0.0 < law.p_value(1e12) < 1e-200
     assert law.p_value(0.0) == pytest.approx(1.0)
 
