@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.privacy import Subjects
 from monitor.services.sketches import SketchService
-from monitor.store import audit, erasure, observations, predictions, references, tombstones
+from monitor.store import audit, erasure, field_sketches, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
 from monitor.store.erasure import Key, Person
 
@@ -100,7 +100,7 @@ class EraseService:
         for start in range(0, len(keys), CHUNK):
             some = keys[start : start + CHUNK]
             rows["embedding_sketches"] += self._withdraw(connection, some)
-            rows["embedding_sketches"] += observations.forget_sketches(connection, *zip(*some, strict=True))
+            rows["embedding_sketches"] += field_sketches.forget_sketches(connection, *zip(*some, strict=True))
         for table in ("embeddings", "predictions"):
             rows[table] = erasure.delete_by_key(connection, table, keys)
         for table in ("label_tasks", "verdicts"):

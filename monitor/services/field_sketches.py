@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.window import Window
 from monitor.services.sketches import SketchService
+from monitor.store import field_sketches as store
 from monitor.store import observations
 from monitor.store.engine import transaction
 from monitor.store.observations import MOST_ROWS, ObservedPrediction
@@ -32,7 +33,7 @@ def sketch_fields(
         return 0
     with transaction(engine) as connection:
         counted = observations.counted(connection, window)
-        done = observations.sketched_hours(connection, window)
+        done = store.sketched_hours(connection, window)
     looked_at = 0
     for (model, hour), rows in sorted(counted.items()):
         stale = [one for one in fields if one.model == model and done.get((one.id, hour)) != rows]
@@ -44,7 +45,7 @@ def sketch_fields(
             for reference in stale:
                 cells = sketcher.cells(reference, contributions(reference.stream, found, reference.categories))
                 sketches = {part: sketch for (part, _), sketch in cells.items()}
-                observations.replace_sketches(connection, reference.id, hour, sketches, rows)
+                store.replace_sketches(connection, reference.id, hour, sketches, rows)
         looked_at += 1
     return looked_at
 

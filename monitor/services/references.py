@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.slices import ALL_TRAFFIC, Slice
-from monitor.domain.window import Window
+from monitor.domain.window import HOUR, Window
 from monitor.drift import reference as reference_fit
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.drift.dispersion import estimate
@@ -158,10 +158,8 @@ def _source_of(connection: Connection, model: str, stream: FieldStream) -> Sourc
 
 
 def _observed(connection: Connection, model: str, window: Window) -> list[ObservedPrediction]:
-    hours = sorted(observations.counted(connection, window, model).items())
-    most = min(observations.MOST_ROWS, MAX_OBSERVED // max(len(hours), 1))
-    rows = [row for (_, hour), n in hours for row in observations.sample(connection, model, hour, n, most)]
-    return [row for row in rows if window.start <= row.ts < window.end]
+    hours = max(1, int(window.length / HOUR))
+    return observations.sample_window(connection, model, window, min(MAX_OBSERVED, hours * observations.MOST_ROWS))
 
 
 def _categories(stream: FieldStream, rows: Sequence[ObservedPrediction], options: ReferenceOptions) -> tuple[str, ...]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from monitor.domain.slices import Slice
 from monitor.domain.window import HOUR, Window
-from monitor.drift.sketch import Sketch
 from monitor.store.copy import raw
-from monitor.store.references import add_sketches
-from monitor.streams import FIELD_STREAMS, Observed
+from monitor.streams import Observed, image_quality
 
 MOST_ROWS: Final = 1000
 """Of a model and hour that are looked at: what a stream of fields costs does not grow with the traffic."""
@@ -32,10 +31,23 @@ class ObservedPrediction:
     """A stored prediction, and where it counts."""
 
     ts: datetime
+    request_id: str
     version: str
     variant: str
     slices: Mapping[str, str]
     observed: Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Numbers of a stored prediction that no stream looks at, and what was measured of its picture."""
+
+    status: str
+    latency_ms: float | None
+    cost_usd: float | None
+    tokens_in: float | None
+    tokens_out: float | None
+    image_quality: NDArray[np.float32] | None
 
 
 def first_prediction(connection: Connection, model: str, until: datetime) -> datetime | None:
@@ -74,6 +86,14 @@ def sample(connection: Connection, model: str, hour: datetime, rows: int, most: 
     return found
 
 
+def sample_window(connection: Connection, model: str, window: Window, most: int) -> list[ObservedPrediction]:
+    """About `most` stored predictions of a window, as many from each hour at most."""
+    hours = sorted(counted(connection, window, model).items())
+    per_hour = min(most, -(-most // max(len(hours), 1)))
+    rows = [row for (_, hour), n in hours for row in sample(connection, model, hour, n, per_hour)]
+    return [row for row in rows if window.start <= row.ts < window.end]
+
+
 def _within(connection: Connection, model: str, hour: datetime, narrowed: int, most: int) -> list[ObservedPrediction]:
     """From slots of 1 / 2**narrowed of each minute; where in the minute they lie follows from the minute's number."""
     minute = HOUR / _SLOTS
@@ -81,8 +101,8 @@ def _within(connection: Connection, model: str, hour: datetime, narrowed: int, m
     starts = [hour + index * minute + width * (_scrambled(hour, index) % 2**narrowed) for index in range(_SLOTS)]
     slots = [(start, start + width) for start in starts] if narrowed else [(hour, hour + HOUR)]
     rows = raw(connection).execute(
-        f"SELECT p.ts, p.version, p.variant, p.task, p.slices, p.confidence, left(p.prompt, {MOST_CHARACTERS}), "
-        f"left(p.answer, {MOST_CHARACTERS}), p.candidates "
+        "SELECT p.ts, p.request_id, p.version, p.variant, p.task, p.slices, p.confidence, "
+        f"left(p.prompt, {MOST_CHARACTERS}), left(p.answer, {MOST_CHARACTERS}), p.candidates "
         "FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS slot (since, until) CROSS JOIN LATERAL ("
         "SELECT * FROM predictions WHERE ts >= slot.since AND ts < slot.until AND ts >= %s AND ts < %s AND model = %s"
         ") AS p ORDER BY hashtextextended(p.request_id, 0), p.request_id LIMIT %s",
@@ -91,52 +111,24 @@ def _within(connection: Connection, model: str, hour: datetime, narrowed: int, m
     return [_observed(row) for row in rows]
 
 
-def replace_sketches(
-    connection: Connection, reference_id: int, hour: datetime, sketches: Mapping[Slice, Sketch], rows: int
-) -> None:
-    """Put an hour's sketches where those of an earlier look stood, if any; `rows` had come by then.
-
-    Two that do so for one reference wait for each other.
-    """
-    values = {"reference": reference_id, "hour": hour}
-    connection.execute(
-        text("SELECT id FROM drift_references WHERE id = :reference FOR NO KEY UPDATE"), {"reference": reference_id}
+def measures(connection: Connection, rows: Sequence[ObservedPrediction]) -> list[Measures]:
+    """The measures of these predictions, in their order."""
+    cursor = raw(connection).cursor(binary=True)
+    found = cursor.execute(
+        "SELECT p.status, p.latency_ms, p.cost_usd, (p.detail -> 'tokens' ->> 'in')::float8, "
+        "(p.detail -> 'tokens' ->> 'out')::float8, e.vector "
+        "FROM unnest(%s::timestamptz[], %s::text[]) WITH ORDINALITY AS wanted (ts, request_id, place) "
+        "JOIN predictions p ON p.ts = wanted.ts AND p.request_id = wanted.request_id "
+        "LEFT JOIN embeddings e ON e.ts = p.ts AND e.request_id = p.request_id AND e.kind = %s ORDER BY place",
+        ([row.ts for row in rows], [row.request_id for row in rows], image_quality.KIND),
     )
-    connection.execute(text("DELETE FROM embedding_sketches WHERE reference_id = :reference AND hour = :hour"), values)
-    add_sketches(connection, reference_id, {(part, hour): sketch for part, sketch in sketches.items()})
-    connection.execute(
-        text(
-            "INSERT INTO sketched_hours (reference_id, hour, counted) VALUES (:reference, :hour, :rows) "
-            "ON CONFLICT (reference_id, hour) DO UPDATE SET counted = EXCLUDED.counted"
-        ),
-        {**values, "rows": rows},
-    )
-
-
-def sketched_hours(connection: Connection, window: Window) -> dict[tuple[int, datetime], int]:
-    """(reference, hour) -> how many predictions had come when it was sketched."""
-    rows = connection.execute(
-        text("SELECT reference_id, hour, counted FROM sketched_hours WHERE hour >= :start AND hour < :end"),
-        {"start": window.start, "end": window.end},
-    )
-    return {(row.reference_id, row.hour): row.counted for row in rows}
-
-
-def forget_sketches(connection: Connection, request_ids: Sequence[str], times: Sequence[datetime]) -> int:
-    """Delete the sketches of the hours in which these predictions came, under references of streams of fields.
-
-    While their rows are still there. Hours that are compared again are sketched anew, of what is stored then.
-    """
-    hours = (
-        "SELECT r.id, date_trunc('hour', p.ts, 'UTC') AS hour "
-        "FROM unnest(%s::text[], %s::timestamptz[]) AS gone (request_id, ts) "
-        "JOIN predictions p ON p.ts = gone.ts AND p.request_id = gone.request_id "
-        "JOIN drift_references r ON r.model = p.model AND r.stream = ANY(%s) GROUP BY 1, 2"
-    )
-    values = (list(request_ids), list(times), list(FIELD_STREAMS))
-    driver = raw(connection)
-    driver.execute(f"DELETE FROM sketched_hours WHERE (reference_id, hour) IN ({hours})", values)
-    return driver.execute(f"DELETE FROM embedding_sketches WHERE (reference_id, hour) IN ({hours})", values).rowcount
+    return [
+        Measures(
+            status, latency, cost, tokens_in, tokens_out,
+            None if vector is None else np.frombuffer(vector, ">f2", offset=4).astype(np.float32),
+        )
+        for status, latency, cost, tokens_in, tokens_out, vector in found
+    ]  # fmt: skip
 
 
 def _scrambled(hour: datetime, index: int) -> int:
@@ -145,6 +137,8 @@ def _scrambled(hour: datetime, index: int) -> int:
 
 
 def _observed(row: tuple[Any, ...]) -> ObservedPrediction:
-    ts, version, variant, task, slices, confidence, prompt, answer, candidates = row
+    ts, request_id, version, variant, task, slices, confidence, prompt, answer, candidates = row
     scores = tuple(float(one["score"]) for one in candidates or ())
-    return ObservedPrediction(ts, version, variant, slices, Observed(task, slices, confidence, prompt, answer, scores))
+    return ObservedPrediction(
+        ts, request_id, version, variant, slices, Observed(task, slices, confidence, prompt, answer, scores)
+    )

@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.records import Batch
-from monitor.domain.window import HOUR, MINUTE
+from monitor.domain.window import HOUR, MINUTE, Window
+from monitor.errors import NotEnoughData
 from monitor.privacy import Subjects
 from monitor.services.erase import EraseService
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestService
 from monitor.services.references import ReferenceOptions
+from monitor.services.report_drift import report_drift
 from monitor.services.sketches import SketchService
 from monitor.store import observations
 from monitor.store.engine import transaction
@@ -168,3 +170,15 @@ def test_a_busy_hour_costs_no_more_and_is_drawn_from_all_of_its_minutes(engine: 
     per_minute = np.bincount([int((one.ts - hour) / MINUTE) for one in found], minlength=60)
     assert per_minute.min() >= 1  # 10 are expected of each
     assert per_minute.max() <= 25
+
+
+def test_any_two_windows_are_reported_with_their_rows(engine: Engine, hours: Hours) -> None:
+    hours(0, 2)
+    hours(2, 3, run="b", longer=True)
+    page = report_drift(engine, "m", Window(START, START + 2 * HOUR), Window(START + 2 * HOUR, START + 3 * HOUR))
+    assert f"({2 * PER_HOUR} rows); current" in page
+    assert f"({PER_HOUR} rows)" in page
+    for column in ("confidence", "margin", "latency_ms", "slice device", "answer", "prompt: characters"):
+        assert (f'"{column}"' in page) is (column != "latency_ms")  # which this traffic does not tell
+    with pytest.raises(NotEnoughData):
+        report_drift(engine, "other", Window(START, START + 2 * HOUR), Window(START + 2 * HOUR, START + 3 * HOUR))

@@ -1,0 +1,53 @@
+"""`snellen report ...`: what is handed on as a file."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from monitor.domain.window import Window
+
+app = typer.Typer(name="report", help="Reports as files.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Reports as files."""
+
+
+@app.command()
+def drift(
+    model: Annotated[str, typer.Option(help="Name of the model.")],
+    reference: Annotated[str, typer.Option(help="START/END, each RFC 3339 with a zone.")],
+    current: Annotated[str, typer.Option(help="START/END of the window to compare with it.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+) -> None:
+    """Write Evidently's report on two windows: confidence, latency, answers, slices, image quality, texts' lengths.
+
+    Descriptive: Evidently's thresholds promise no error rate, and no alarm rests on them. See docs/drift.md for ours.
+    """
+    from monitor import bootstrap, settings
+    from monitor.services.report_drift import report_drift
+
+    windows = _window(reference, "--reference"), _window(current, "--current")
+    engine = bootstrap.open_store(settings.load(), application="snellen-report").engine
+    page = report_drift(engine, model, *windows)
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{out}: {error.strerror}") from None
+    typer.echo(f"{out}: {len(page) / 1e6:.1f} MB")
+
+
+def _window(words: str, option: str) -> Window:
+    from monitor.domain.window import Window
+
+    try:
+        start, end = (datetime.fromisoformat(one) for one in words.split("/"))
+        return Window(start, end)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {words!r}: write 2026-11-20T00:00Z/2026-11-21T00:00Z; {error}") from None
