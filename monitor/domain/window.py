@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -49,3 +50,16 @@ def floor(moment: datetime, step: timedelta) -> datetime:
     '2026-11-21T10:05:00+00:00'
     """
     return _EPOCH + (moment - _EPOCH) // step * step
+
+
+def days_of(moments: Collection[datetime]) -> set[datetime]:
+    """The beginnings of the UTC days in which these moments are. Most batches are of one day, which two looks tell.
+
+    >>> night = [datetime(2026, 11, 20, 23, tzinfo=UTC), datetime(2026, 11, 21, 1, tzinfo=UTC)]
+    >>> [sorted(day.day for day in days_of(moments)) for moments in ([], night[:1], night)]
+    [[], [20], [20, 21]]
+    """
+    if not moments:
+        return set()
+    first, last = floor(min(moments), DAY), floor(max(moments), DAY)
+    return {first} if first == last else {floor(one, DAY) for one in moments}

@@ -10,6 +10,7 @@ from monitor.errors import SettingsError
 
 _BITS: Final = 53
 """A float64 in [0, 1) holds 53 bits exactly, so no two hashes round together and none rounds up to 1."""
+_STEPS: Final = float(2**_BITS)
 
 
 def uniform(request_id: str, key: str) -> float:
@@ -21,13 +22,16 @@ def uniform(request_id: str, key: str) -> float:
     >>> uniform("req-1", "embed") == uniform("req-1", "embed") != uniform("req-1", "label")
     True
     """
-    digest = blake2b(request_id.encode("utf-8", "surrogatepass"), key=_secret(key), digest_size=8).digest()
-    return float((int.from_bytes(digest) >> (64 - _BITS)) / 2**_BITS)
+    coin = _keyed(key).copy()
+    coin.update(request_id.encode("utf-8", "surrogatepass"))
+    return (int.from_bytes(coin.digest()) >> (64 - _BITS)) / _STEPS
 
 
 @cache
-def _secret(key: str) -> bytes:
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+def _keyed(key: str) -> blake2b:
+    """Only to be copied."""
+    secret = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+    return blake2b(key=secret, digest_size=8)
 
 
 def selected(request_id: str, rate: float, key: str) -> bool:

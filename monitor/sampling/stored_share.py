@@ -26,7 +26,11 @@ class StoredShare:
 
     def holds(self, request_id: str, draw: Draw) -> bool:
         """Is this prediction stored?"""
-        return self.rate == 1 or draw.drawn or selected(request_id, self.rate, STORE_KEY)
+        return draw.drawn or self.holds_undrawn(request_id)
+
+    def holds_undrawn(self, request_id: str) -> bool:
+        """Is it stored though it is not drawn for labelling?"""
+        return self.rate == 1 or selected(request_id, self.rate, STORE_KEY)
 
     def inclusion_probability(self, draw: Draw) -> float | None:
         """With which a live prediction is stored; None when all are.

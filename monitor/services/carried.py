@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.events import HALF_MAX, MAX_DIMENSION, Embedding, Prediction
 from monitor.errors import FingerprintMismatch
-from monitor.store.embeddings import EmbeddedPrediction, Halves, embedder_id
+from monitor.store.embeddings import STORED, EmbeddedPrediction, Halves, embedder_id
 from monitor.store.engine import transaction
 
 _WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
@@ -105,4 +105,4 @@ def _read(rows: list[bytes], dtype: str) -> tuple[Halves, NDArray[np.bool_]]:
     with np.errstate(over="ignore"):
         halves = given.astype(np.float16, copy=False)
     largest = (halves.view(np.uint16) & _WITHOUT_SIGN).max(axis=1)
-    return halves, (largest > 0) & (largest < _INFINITY)
+    return halves.astype(STORED), (largest > 0) & (largest < _INFINITY)

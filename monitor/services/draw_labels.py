@@ -97,6 +97,12 @@ class LabelSampler:
                 chosen.stored.append(one)
                 continue
             event = one.event
+            if not self._plans.at(event.ts).may_draw(event.request_id):
+                if not self._share.holds_undrawn(event.request_id):
+                    continue
+                if self._share.rate == 1:
+                    chosen.stored.append(one)
+                    continue
             draw = self._draw(event)
             if not self._share.holds(event.request_id, draw):
                 continue

@@ -237,10 +237,11 @@ def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
     duplicate. Of a call in two records the one that makes it whole is accepted, the other counts as half."""
     sorted_out = prepared.sorted_out
     outcomes: Counter[tuple[str, str]] = Counter()
-    for accepted in sorted_out.predictions.values():
-        *halves, last = accepted.records
-        outcomes[last.partition.topic, "accepted"] += 1
-        outcomes.update((record.partition.topic, "half") for record in halves)
+    taken = Counter(one.records[-1].partition.topic for one in sorted_out.predictions.values())
+    outcomes.update({(topic, "accepted"): count for topic, count in taken.items()})
+    outcomes.update(
+        (half.partition.topic, "half") for one in sorted_out.predictions.values() for half in one.records[:-1]
+    )
     outcomes.update((one.record.partition.topic, "half") for one in prepared.meeting.alone)
     outcomes.update((record.partition.topic, "duplicate") for record in sorted_out.duplicates)
     outcomes.update((record.partition.topic, "ignored") for record in sorted_out.ignored)

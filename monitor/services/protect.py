@@ -36,7 +36,7 @@ class Privacy:
         event, subject = self.redactor.prediction(arrival.event), self.subjects.digest_of(arrival.event)
         if event is arrival.event and subject == NOBODY:
             return arrival
-        return replace(arrival, event=event, subject_hash=subject)
+        return Arrival(event, arrival.content_hash, arrival.replay, subject)
 
     def label(self, arrival: LabelArrival) -> LabelArrival:
         """A label as it is stored."""

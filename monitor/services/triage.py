@@ -109,6 +109,8 @@ class Triage:
         Args:
             known: content hashes of the ids that are not new.
         """
+        if len(new_ids) == len(self.predictions) and not self.others:
+            return
         stands = {request_id: one.arrival.content_hash for request_id, one in self.predictions.items()} | dict(known)
         again = [self.predictions.pop(request_id) for request_id in [*self.predictions] if request_id not in new_ids]
         for one in (*again, *self.others):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
@@ -21,6 +22,8 @@ from monitor.store.tombstones import erased
 Vector = NDArray[np.float32]
 Halves = NDArray[np.float16]
 """Vectors as they are stored."""
+STORED = np.dtype(">f2")
+"""Halves in the order of bytes in which they are sent."""
 Key = tuple[datetime, str, int, str]
 """Event time, request id, embedder, kind: the primary key."""
 
@@ -32,8 +35,7 @@ _KEY = "ts, request_id, embedder_id, kind"
 _HEADER = struct.Struct(">HH")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EmbeddedPrediction:
+class EmbeddedPrediction(Struct, frozen=True, eq=False):
     """What one embedder made of one prediction: vectors [d] by kind (image, prompt, answer)."""
 
     ts: datetime
@@ -56,18 +58,11 @@ class EmbeddedPrediction:
     def of(
         cls, event: Prediction, embedder_id: int, fingerprint: str, vectors: Mapping[str, Vector | Halves]
     ) -> EmbeddedPrediction:
+        model = event.model
         return cls(
-            ts=event.ts,
-            request_id=event.request_id,
-            model=event.model.name,
-            version=event.model.version,
-            variant=event.model.variant,
-            task=event.task,
-            slices=event.slices,
-            embedder_id=embedder_id,
-            fingerprint=fingerprint,
-            given=vectors,
-        )
+            event.ts, event.request_id, model.name, model.version, model.variant, event.task, event.slices,
+            embedder_id, fingerprint, vectors,
+        )  # fmt: skip
 
 
 def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail: Mapping[str, Any] | None) -> int:
@@ -143,8 +138,7 @@ def _records(rows: Sequence[EmbeddedPrediction]) -> Iterator[tuple[object, ...]]
 
 def _halfvec(vector: Vector | Halves) -> bytes:
     """pgvector's binary form: dimension and a reserved number of 16 bits each, then the halves, all big-endian."""
-    halves = vector.astype(np.float16, copy=False)
-    return _HEADER.pack(len(halves), 0) + halves.byteswap().tobytes()
+    return _HEADER.pack(len(vector), 0) + vector.astype(STORED, copy=False).tobytes()
 
 
 def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, Halves]:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
+from monitor.domain.window import days_of
 from monitor.errors import StoreUnavailable, TooManyDays
 from monitor.store.engine import transaction
 from monitor.store.models import PARTITIONED_BY_DAY
@@ -41,7 +42,7 @@ class DayPartitions:
             TooManyDays: they need more than `MAX_DAYS`; none was made.
             StoreError: PostgreSQL refused or does not answer.
         """
-        days = {moment.astimezone(UTC).date() for moment in moments}
+        days = {day.date() for day in days_of(list(moments))}
         if len(days) > MAX_DAYS:
             raise TooManyDays(f"events of {len(days)} days, one transaction takes {MAX_DAYS}")
         if days:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
-from monitor.domain.window import DAY, Window, floor
+from monitor.domain.window import DAY, Window, days_of, floor
 from monitor.store.copy import copy_rows, raw, stage
 
 _encode = msgspec.json.Encoder().encode
@@ -30,8 +30,7 @@ index of another day is not in the nearest memory; and producers that repeat an 
 _ID_COLUMNS = (("request_id", "text"), ("content_hash", "bytea"), ("ts", "timestamptz"))
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """A prediction that passed the door, with the hash of its content."""
 
     event: Prediction
@@ -60,7 +59,7 @@ def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
     ordered = sorted(arrivals, key=lambda arrival: arrival.event.request_id)
     rows = ((one.event.request_id, one.content_hash, one.event.ts) for one in ordered)
     staging = stage(connection, "arrivals", _ID_COLUMNS, rows)
-    days = {floor(one.event.ts, DAY) for one in ordered}
+    days = days_of([one.event.ts for one in ordered])
     found = raw(connection).execute(
         f"WITH beside AS MATERIALIZED ({' UNION ALL '.join(_beside(staging, day) for day in sorted(days))}) "
         "INSERT INTO arrivals (request_id, content_hash, ts) "

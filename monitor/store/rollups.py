@@ -29,6 +29,8 @@ _MERGE = f"""
       latency = {_ADD_ARRAYS.format("latency")}, confidence = {_ADD_ARRAYS.format("confidence")}
 """
 
+_ALL = ("", "")
+"""Dimension and value of all traffic."""
 Key = tuple[int, str, str, str, str, str, str]
 
 
@@ -57,20 +59,21 @@ def add(
 
 
 def _count(cells: dict[Key, _Cell], event: Prediction, slices: list[tuple[str, str]]) -> None:
-    minute, model = int(event.ts.timestamp()) // 60, event.model
-    confidence = event.output.confidence
-    latency = event.latency_ms if event.status == "ok" else None
-    for dimension, value in (("", ""), *slices):
+    minute, model, status = int(event.ts.timestamp()) // 60, event.model, event.status
+    latency = None if event.latency_ms is None or status != "ok" else latency_bin(event.latency_ms)
+    confidence = None if event.output.confidence is None else confidence_bin(event.output.confidence)
+    for dimension, value in (_ALL, *slices):
         key = (minute, model.name, model.version, model.variant, event.task, dimension, value)
         cell = cells.get(key)
         if cell is None:
             cell = cells[key] = _Cell()
-        cell.counts[event.status] += 1
+        cell.counts[status] += 1
         if latency is not None:
-            cell.latency[latency_bin(latency)] += 1
+            cell.latency[latency] += 1
         if confidence is not None:
-            cell.confidence[confidence_bin(confidence)] += 1
-        cell.cost += event.cost_usd or 0.0
+            cell.confidence[confidence] += 1
+        if event.cost_usd is not None:
+            cell.cost += event.cost_usd
 
 
 def _values(cell: _Cell) -> tuple[object, ...]:
