@@ -35,9 +35,7 @@ def task_metrics(view: View, dimension: Dimension) -> None:
     frame.note(
         "Over the answers drawn for labelling, each weighted by the inverse of its probability of being drawn, "
         "and replayed logs as a whole. docs/tasks.md says what each metric is.",
-        f"{count(report.used)} of {count(report.drawn)} drawn answers were looked at, chosen by a hash of their ids."
-        if report.used < report.drawn
-        else "",
+        report.shortfall,
     )
 
 
@@ -47,7 +45,8 @@ def of_task(whole: TaskMetrics, slices: Sequence[TaskMetrics], dimension: Dimens
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**{plain(whole.task)}**, {count(whole.n)} answers")
-        parts.table([{"metric": metric.name, **cells(metric)} for metric in known], COLUMNS)
+        rows = [{"metric": metric.name, **cells(metric)} for metric in known]
+        parts.table(rows, COLUMNS, height=35 * (len(rows) + 1) + 3)
         if unknown:
             st.caption(f"Nothing to tell yet: {plain(', '.join(unknown))}")
     if not slices:
@@ -55,8 +54,8 @@ def of_task(whole: TaskMetrics, slices: Sequence[TaskMetrics], dimension: Dimens
     with right:
         names = [metric.name for metric in known]
         chosen = st.selectbox(f"By {plain(dimension.name)}", names, key=f"metric of {whole.task}", width=260)
-        rows = [(one.value, next(metric for metric in one.metrics if metric.name == chosen)) for one in slices]
-        parts.table([{"slice": value, **cells(metric)} for value, metric in rows], SLICE_COLUMNS)
+        by_slice = [(one.value, next(metric for metric in one.metrics if metric.name == chosen)) for one in slices]
+        parts.table([{"slice": value, **cells(metric)} for value, metric in by_slice], SLICE_COLUMNS)
         if len(slices) == MOST_SLICES:
             st.caption(f"The {MOST_SLICES} values with most answers.")
 

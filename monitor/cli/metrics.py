@@ -75,9 +75,7 @@ def _lines(found: TaskReport) -> list[str]:
     if not found.used:
         return ["no answer of this window was drawn for labelling"]
     lines = [line for one in found.figures for line in _table(one)]
-    if found.used < found.drawn:
-        lines.append(f"{found.used:,} of {found.drawn:,} drawn answers were looked at, chosen by a hash of their ids")
-    return lines
+    return [*lines, found.shortfall] if found.shortfall else lines
 
 
 def _table(one: TaskMetrics) -> list[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from monitor.domain.results import Answer, Candidate, Judged, Label
 from monitor.domain.window import Window
 from monitor.privacy import holds_marker
-from monitor.store.queries.drawn import DrawnRow, LabelWords, agreements, drawn_answers, label_words
+from monitor.store.queries.drawn import MOST_ROWS, DrawnRow, LabelWords, agreements, drawn_answers, label_words
 from monitor.store.queries.selection import EVERYTHING, Selection
 from monitor.store.queries.slices import Dimension
 from monitor.tasks import TASKS, Task
@@ -40,6 +40,13 @@ class TaskReport:
     figures: tuple[TaskMetrics, ...]
     drawn: int
     used: int
+
+    @property
+    def shortfall(self) -> str:
+        """Why not all that were drawn were looked at, for people; empty when they were."""
+        if self.drawn > MOST_ROWS:
+            return f"{self.used:,} of {self.drawn:,} drawn answers were looked at, chosen by a hash of their ids."
+        return f"{self.drawn - self.used:,} drawn answers are not stored any more." if self.used < self.drawn else ""
 
 
 def measure_tasks(
