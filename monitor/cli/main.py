@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import dlq, ingest, metrics, privacy, reference
+from monitor.cli import dlq, ingest, labels, metrics, privacy, reference
 from monitor.cli.terminal import folded, harmless
 from monitor.errors import SnellenError
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(dlq.app)
 app.add_typer(ingest.app)
+app.add_typer(labels.app)
 app.add_typer(reference.app)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 

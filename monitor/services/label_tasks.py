@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 from sqlalchemy import Engine
 
 from monitor.domain.events import MAX_NAME, Annotator, Label, Rejection, content_hash
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
 from monitor.errors import InvalidEvent
+from monitor.labelling.rows import MAX_TEXT
 from monitor.services.protect import Privacy
 from monitor.services.score_labels import score_labels
 from monitor.store import label_tasks
@@ -19,8 +20,6 @@ from monitor.store.label_tasks import Terms
 from monitor.store.labels import LabelArrival, insert_labels
 from monitor.store.queries.label_tasks import item
 
-MAX_TEXT: Final = 2000
-"""Characters of a correction, comment or reason."""
 Judgement = Literal["correct", "incorrect", "unsure"]
 
 

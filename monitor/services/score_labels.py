@@ -66,7 +66,7 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
     reviewers = sorted((label for label in labels if label.annotator_kind != "user"), key=_age)
     adjudicators = [label for label in reviewers if label.adjudicates]
     deciding = _last_words(adjudicators or reviewers or sorted(labels, key=_age))
-    verdicts = [_score(prediction, label) for label in deciding]
+    verdicts = [score_label(prediction, label) for label in deciding]
     verdict = _majority(verdicts)
     said = {one.correct for one in verdicts}
     return VerdictRow(
@@ -103,7 +103,8 @@ def _age(label: LabelRow) -> tuple[object, ...]:
     return (label.ts, label.annotator_id, label.verdict or "", label.answers)
 
 
-def _score(prediction: PredictionRow, row: LabelRow) -> Verdict:
+def score_label(prediction: PredictionRow, row: LabelRow) -> Verdict:
+    """What one label makes of the prediction, by the scorer of its task."""
     candidates = tuple(Candidate(one["answer"], one["score"]) for one in prediction.candidates or ())
     answer = Answer(prediction.answer, candidates)
     answers = () if _redacted(answer, row.answers) else tuple(row.answers)

@@ -13,6 +13,7 @@ from monitor.domain.events import Rejection
 from monitor.drift import DETECTORS
 from monitor.embedding.refusals import Refusal
 from monitor.formats import FORMATS
+from monitor.labelling import LABEL_FILES
 from monitor.mapping.transforms import TRANSFORMS
 from monitor.notify import CHANNELS
 from monitor.sli import SLIS
@@ -31,6 +32,7 @@ TABLES = {
     "events.md": list(Rejection),
     "images.md": list(Refusal),
     "formats.md": FORMATS,
+    "labels.md": LABEL_FILES,
     "architecture.md": [f"monitor/formats/{name}.py" for name in FORMATS],
 }
 

@@ -1,0 +1,168 @@
+"""`snellen labels ...`: tasks out to annotators, labels back in, and how it stands."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.terminal import escaped, harmless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from monitor.labelling import LabelFile
+    from monitor.sampling import LabelPlan
+    from monitor.services.agree import AgreementReport
+    from monitor.services.import_labels import Imported
+    from monitor.settings import Settings
+    from monitor.stats.agreement import Agreement
+
+app = typer.Typer(
+    name="labels", help="Label tasks out to files, labels back in, and how it stands.", no_args_is_help=True
+)
+Format = Annotated[str | None, typer.Option(help="jsonl, csv or label-studio; default: by the file's name.")]
+SHOWN = 20
+
+
+@app.command("export")
+def export_(
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    format: Format = None,
+    stratum: Annotated[
+        str | None, typer.Option(help="Only of this stratum, as `snellen labels status` names it.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest.")] = None,
+    disputed: Annotated[
+        bool, typer.Option("--disputed", help="Those to adjudicate, instead of those to be answered.")
+    ] = False,
+    with_answer: Annotated[
+        bool,
+        typer.Option("--with-answer", help="Show the model's answer; it sways whoever sees it, see docs/labels.md."),
+    ] = False,
+) -> None:
+    """Write the tasks that wait for annotators to a file, without the model's answer."""
+    from monitor import bootstrap, settings
+    from monitor.services.export_labels import Export, export_tasks
+
+    file, config = _file(format, out), settings.load()
+    wanted = Export(stratum, disputed, limit, with_answer)
+    with _database(config) as engine, out.open("wb") as stream:
+        count = export_tasks(engine, file, stream, wanted, bootstrap.label_terms(config), bootstrap.now())
+    typer.echo(harmless(f"{count} tasks written to {out}"))
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Labels: .jsonl, .csv, or Label Studio's JSON.")
+    ],
+    format: Format = None,
+    annotator: Annotated[str | None, typer.Option(help="Whose labels they are, where a row names nobody.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="Write the rows that are wrong, and why, to this file.")] = None,
+) -> None:
+    """Read labels from a file. Doing it twice changes nothing.
+
+    Exit status 1 when some rows are wrong; the others are stored all the same.
+    """
+    from monitor import bootstrap, settings
+    from monitor.services.import_labels import import_labels
+
+    reader, config = _file(format, file), settings.load()
+    privacy = bootstrap.make_privacy(config)
+    with _database(config) as engine, file.open("rb") as stream:
+        rows = reader.read(stream, annotator)
+        done = import_labels(engine, privacy, rows, config.ingest.max_future, bootstrap.now())
+    _report(done)
+    if faults:
+        lines = (json.dumps({"place": one.place, "fault": one.fault}) for one in done.faults)
+        faults.write_text("".join(f"{line}\n" for line in lines))
+    if done.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    days: Annotated[int, typer.Option(min=1, help="Agreement over the predictions of so many days.")] = 28,
+) -> None:
+    """Show what waits for annotators, which sampling plan holds, and how far annotators agree."""
+    from monitor import bootstrap, settings
+    from monitor.domain.window import Window
+    from monitor.sampling import LabelPlans
+    from monitor.services.agree import agreement
+    from monitor.store.engine import transaction
+    from monitor.store.queries.label_tasks import backlog_by_stratum, disputes
+    from monitor.store.queries.selection import EVERYTHING
+    from monitor.store.sampling_plans import stored_plans
+
+    config, now = settings.load(), bootstrap.now()
+    with _database(config) as engine, transaction(engine) as connection:
+        waiting = backlog_by_stratum(connection, bootstrap.label_terms(config), now)
+        disputed = disputes(connection)
+        plans = stored_plans(connection)
+        agreed = agreement(connection, Window.before(now, timedelta(days=days)), EVERYTHING)
+    typer.echo(f"{sum(one.waiting for one in waiting)} wait for annotators, {disputed.waiting} for an adjudicator")
+    for one in waiting:
+        age = (now - one.oldest) / timedelta(hours=1)
+        typer.echo(f"  {escaped(one.stratum):<40} {one.waiting:>8}  oldest {age:,.1f} h, {one.claimed} claimed")
+    typer.echo(_plan(LabelPlans(bootstrap.label_design(config).initial_plan, plans).at(now)))
+    _print_agreement(agreed, days)
+
+
+@contextmanager
+def _database(config: Settings) -> Iterator[Engine]:
+    from monitor import bootstrap
+    from monitor.store.engine import require_migrated
+
+    engine = bootstrap.open_store(config, application="snellen-labels").engine
+    try:
+        require_migrated(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _file(name: str | None, path: Path) -> LabelFile:
+    from monitor.labelling import LABEL_FILES
+
+    by_suffix = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".json": "label-studio"}
+    chosen = name or by_suffix.get(path.suffix, "")
+    if chosen not in LABEL_FILES:
+        raise typer.BadParameter(f"--format must be one of {', '.join(LABEL_FILES)}; {path.name} does not say which")
+    return LABEL_FILES[chosen]
+
+
+def _report(done: Imported) -> None:
+    typer.echo(f"{done.new} new, {done.known} known before, {done.blank} not filled in, {len(done.faults)} wrong")
+    if done.unknown:
+        typer.echo(f"{done.unknown} speak of predictions that are not known (yet): they wait for them")
+    for one in done.faults[:SHOWN]:
+        typer.echo(harmless(f"  {one.place}: {one.fault}"), err=True)
+    if len(done.faults) > SHOWN:
+        typer.echo(f"  and {len(done.faults) - SHOWN} more; --faults FILE writes all of them", err=True)
+
+
+def _plan(plan: LabelPlan) -> str:
+    since = f"plan {plan.version} since {plan.effective_from:%Y-%m-%d %H:%M}Z" if plan.effective_from else ""
+    rates = f"base {plan.base_rate:.3%}, boost {plan.boost:g}, {len(plan.factors)} slices drawn more often"
+    return f"{since or 'rates of the settings'}: {rates}"
+
+
+def _print_agreement(found: AgreementReport, days: int) -> None:
+    typer.echo(f"agreement on {found.units} answers of {days} days that several people judged")
+    for name, value in (("alpha", found.alpha), ("Fleiss' kappa", found.fleiss), ("alpha of ratings", found.ratings)):
+        if value is not None:
+            typer.echo(f"  {name:<40} {_coefficient(value)}")
+    for pair in found.pairs:
+        kappa = "too few, or all alike" if pair.kappa is None else f"kappa {_coefficient(pair.kappa)}"
+        typer.echo(f"  {escaped(f'{pair.first}, {pair.second}'):<40} {pair.alike} of {pair.units} alike; {kappa}")
+
+
+def _coefficient(value: Agreement) -> str:
+    return f"{value.coefficient:.2f} (95%: {value.interval.lower:.2f} to {value.interval.upper:.2f})"

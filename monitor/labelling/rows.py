@@ -1,0 +1,99 @@
+"""What all formats share: the fields of a task that an annotator sees, and how what came back becomes a label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any, Final, Protocol
+
+import msgspec
+
+from monitor.domain.events import Label
+from monitor.domain.label_tasks import TaskItem
+
+UNDATED: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Time of a label whose file does not say when it was given."""
+MAX_TEXT: Final = 2000
+"""Characters of one text that an annotator writes."""
+MAX_ANSWERS: Final = 100
+MAX_ROW: Final = 1024 * 1024
+"""Bytes of one row."""
+FIELDS: Final = ("request_id", "predicted_at", "task", "image", "prompt", "context", "model_answer")
+"""What is exported of a task. The confidence is not: who sees it judges otherwise."""
+SAID: Final = ("annotator", "verdict", "answers", "rating", "comment", "labelled_at")
+"""What annotators fill in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row that came back: a label, or what is wrong with it, or neither where nothing was filled in."""
+
+    place: str
+    """Where it stands, for people, such as `line 7`."""
+    label: Label | None = None
+    fault: str = ""
+
+
+class LabelFile(Protocol):
+    """A file format."""
+
+    def write(self, tasks: Iterable[TaskItem], out: IO[bytes]) -> None:
+        """Write tasks to be labelled."""
+
+    def read(self, source: IO[bytes], annotator: str | None) -> Iterator[Row]:
+        """Every row, in order; one that cannot be read is a fault, and the next one follows.
+
+        Args:
+            annotator: whose labels they are, where a row names nobody.
+        """
+
+
+def fields_of(task: TaskItem) -> dict[str, str | None]:
+    """`FIELDS` of a task, those that there are."""
+    found = {
+        "request_id": task.key.request_id, "predicted_at": task.key.ts.isoformat(), "task": task.task,
+        "image": task.image_ref, "prompt": task.prompt, "context": task.context, "model_answer": task.answer,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def row_of(place: str, said: Mapping[str, Any], annotator: str | None) -> Row:
+    """A row from the values of `request_id` and `SAID`; others are left alone. Empty values say nothing.
+
+    `annotator` is a name, or a mapping with `id` and `kind`; `answers` a list of texts.
+    """
+    filled = {name: value for name in SAID if (value := said.get(name)) not in (None, "", [], ())}
+    if not filled.keys() & {"verdict", "answers", "rating"}:
+        return Row(place)
+    who = filled.get("annotator", annotator)
+    if who is None:
+        return Row(place, fault="names no annotator; fill the field in, or say --annotator")
+    fields: dict[str, Any] = {
+        "request_id": said.get("request_id"), "ts": filled.get("labelled_at", UNDATED),
+        "annotator": who if isinstance(who, Mapping) else {"id": who, "kind": "human"},
+        **{name: filled[name] for name in ("verdict", "answers", "rating", "comment") if name in filled},
+    }  # fmt: skip
+    return checked(place, fields)
+
+
+def checked(place: str, fields: Mapping[str, Any]) -> Row:
+    """The fields of a `label/v1` as a row."""
+    try:
+        label = msgspec.convert(fields, Label)
+    except msgspec.ValidationError as error:
+        return Row(place, fault=str(error))
+    fault = _fault(label)
+    return Row(place, fault=fault) if fault else Row(place, label)
+
+
+def _fault(label: Label) -> str:
+    """What the contract allows, and a file does not; nothing when all is well."""
+    texts = [label.request_id, label.annotator.id, *label.answers, label.correction or "", label.comment or ""]
+    if len(label.answers) > MAX_ANSWERS:
+        return f"{len(label.answers)} answers; at most {MAX_ANSWERS} are kept"
+    if any(len(one) > MAX_TEXT for one in texts):
+        return f"a text has more than {MAX_TEXT} characters"
+    if any("\0" in one or any("\ud800" <= sign <= "\udfff" for sign in one) for one in texts):
+        return "a text holds a NUL character, or is no UTF-8"
+    return ""
