@@ -5,7 +5,7 @@ Every function keeps the name, arguments and result of its query, less the conne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
@@ -16,15 +16,20 @@ from sqlalchemy import Connection, Engine
 
 from monitor import bootstrap, settings
 from monitor.domain.events import Image
+from monitor.domain.slices import Slice
 from monitor.domain.window import Window, floor
 from monitor.embedding.images import ImageOpener
 from monitor.errors import ImageRefused, NotEnoughData, StoreError
 from monitor.services import measure_tasks, review, unlabelled
+from monitor.services.bless import Actor, activate
+from monitor.services.bless import bless as bless_traffic
+from monitor.services.compare_canary import CanaryReport, compare_canary
+from monitor.services.references import Made
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
 from monitor.stats.calibration import Calibration, calibration
 from monitor.stats.scaling import Repair, repairs
-from monitor.store import alert_actions
+from monitor.store import alert_actions, judgements
 from monitor.store.engine import require_migrated, transaction
 from monitor.store.partitions import existing_days
 from monitor.store.queries import (
@@ -32,9 +37,11 @@ from monitor.store.queries import (
     alerts,
     backlog,
     calls,
+    canary,
     catalogue,
     deployments,
     drift,
+    estimates,
     examples,
     incidents,
     label_delays,
@@ -44,6 +51,7 @@ from monitor.store.queries import (
     traffic,
 )
 from monitor.store.queries import calibration as outcomes
+from monitor.store.queries import drift_alarms as alarms
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
 
@@ -120,10 +128,13 @@ review_slices = _cached(review.review_slices)
 review_whole = _cached(review.review_whole)
 aided_accuracy = _cached(unlabelled.aided_accuracy)
 label_maturity = _cached(label_delays.label_maturity)
+judged_estimates = _cached(estimates.judged_estimates)
 references = _cached(drift.references)
 findings = _cached(drift.findings)
 findings_overlapping = _cached(drift.findings_overlapping)
 latest_findings = _cached(drift.latest_findings)
+drift_alarms = _cached(alarms.drift_alarms)
+promised_level = _cached(alarms.promised_level)
 latest_ticks = _cached(slos.latest_ticks)
 slo_history = _cached(slos.slo_history)
 slo_tick = _cached(slos.slo_tick)
@@ -217,6 +228,56 @@ def repairs_of(
         return repairs(found.confidence, found.correct, probability=found.probability)
     except NotEnoughData as error:
         return str(error)
+
+
+canary_rollouts = _cached(canary.canary_rollouts)
+
+
+@st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=20, show_spinner=False)
+def canary_report(rollout: canary.Rollout, as_of: datetime) -> CanaryReport:
+    """The canary beside the stable version, as known at a moment."""
+    options = bootstrap.canary_options(_settings())
+    with transaction(_engine()) as connection:
+        return compare_canary(connection, rollout, as_of, options)
+
+
+def judge(reference_id: int, part: Slice, since: datetime, by: str, *, useful: bool, comment: str) -> bool:
+    """Keep whether an alarm of drift was of use; false when nothing drifted there.
+
+    Raises:
+        ValueError: `by` is no name, or the comment is too long.
+        StoreError: PostgreSQL does not answer.
+    """
+    with transaction(_engine()) as connection:
+        done = judgements.judge(
+            connection, reference_id, part, since, by, bootstrap.now(), useful=useful, comment=comment
+        )
+    st.cache_data.clear()
+    return done
+
+
+def bless(model: str, window: Window, streams: Sequence[str], by: str) -> list[Made]:
+    """Make the model's traffic in a window its drift reference.
+
+    Raises:
+        NotEnoughData: the window is too short, or there is no traffic in it.
+        StoreError: PostgreSQL does not answer.
+    """
+    options, actor = bootstrap.reference_options(_settings()), Actor(by.strip(), bootstrap.now())
+    made = bless_traffic(_engine(), options, model, window, streams, actor)
+    st.cache_data.clear()
+    return made
+
+
+def activate_reference(reference_id: int, by: str) -> None:
+    """Compare with an earlier reference again.
+
+    Raises:
+        NotEnoughData: there is none of this number.
+        StoreError: PostgreSQL does not answer.
+    """
+    activate(_engine(), bootstrap.reference_options(_settings()), reference_id, Actor(by.strip(), bootstrap.now()))
+    st.cache_data.clear()
 
 
 def acknowledge(alert_id: int, by: str) -> bool:

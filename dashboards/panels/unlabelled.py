@@ -7,13 +7,20 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboards import data, parts
 from dashboards.frame import View
-from dashboards.words import NOTHING, between, count, percent
+from dashboards.words import NOTHING, between, count, percent, points
+from monitor.domain.window import DAY, Window
 from monitor.services.unlabelled import Aided
 from monitor.stats import estimated_accuracy, ppi
+from monitor.stats.slices import MIN_LABELS
+from monitor.stats.track_record import track_record
+from monitor.store.queries.estimates import JudgedEstimate
 from monitor.store.queries.slices import Dimension
 
 COLUMNS = ("value", "labels alone", "labels interval", "with confidences", "its interval", "as good as",
            "estimated without labels", "estimate's interval")  # fmt: skip
+RECORD = 28 * DAY
+RECORD_COLUMNS = ("day", "model", "estimate", "estimate's interval", "answers", "by labels", "labels interval",
+                  "labels", "agrees")  # fmt: skip
 
 
 def aided_figures(view: View, with_confidences: DeltaGenerator, without_labels: DeltaGenerator) -> None:
@@ -49,6 +56,36 @@ def aided_table(view: View, dimension: Dimension) -> None:
                 "it, whether they are calibrated or not. The estimate without labels trusts that they mean what they "
                 "meant."
             )
+
+
+def estimate_record(view: View) -> None:
+    """How the daily estimates of the last four weeks stand against labels; nothing before the first estimate."""
+    found = data.judged_estimates(Window.before(view.window.end, RECORD), view.selection, data.now())
+    record = track_record((one.checked for one in found), min_labels=MIN_LABELS)
+    if not found:
+        return
+    with st.expander("Track record of the estimates without labels"):
+        if record.agreed.n:
+            st.markdown(
+                f"**{record.agreed.count} of {record.agreed.n}** daily estimates agree with what labels later said "
+                f"({between(record.agreed.interval)}; 95% would). On average they are off by "
+                f"{points(record.mean_error)}, without sign by {points(record.mean_distance).lstrip('+')}."
+            )
+        parts.table([judged(one) for one in found], RECORD_COLUMNS)
+        st.caption(
+            f"Made at the day's end from its confidences, of labels known by then. Days with fewer than {MIN_LABELS} "
+            "labels are not judged."
+        )
+
+
+def judged(one: JudgedEstimate) -> dict[str, object]:
+    labelled, enough = one.checked.labelled, one.checked.labelled.n >= MIN_LABELS
+    return {
+        "day": f"{one.window.start:%Y-%m-%d}", "model": one.model, "estimate": percent(one.checked.estimate),
+        "estimate's interval": between(one.checked.interval), "answers": one.n,
+        "by labels": percent(labelled.share), "labels interval": between(labelled.interval) if labelled.n else "",
+        "labels": labelled.n, "agrees": ("yes" if one.checked.agrees else "no") if enough else "too few labels",
+    }  # fmt: skip
 
 
 def cells(value: str, one: Aided) -> dict[str, object]:

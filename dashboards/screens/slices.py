@@ -11,7 +11,7 @@ from dashboards import data, frame, parts
 from dashboards.charts.slices import STATE_WORDS, accuracy_dots
 from dashboards.frame import View
 from dashboards.panels.task_metrics import task_metrics
-from dashboards.panels.unlabelled import aided_figures, aided_table
+from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record
 from dashboards.traffic_choice import choose_traffic, name
 from dashboards.words import NOTHING, between, certainty, count, p_value, percent, plain, points, span
 from monitor.services.review import ReviewTable, Values
@@ -61,6 +61,7 @@ def page() -> None:
     missing(table, labelled, view)
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
+    estimate_record(view)
     task_metrics(view, dimensions[0])
 
 

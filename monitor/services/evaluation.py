@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from monitor.domain.window import HOUR, MINUTE, floor
+from monitor.services.estimate_accuracy import estimate_last_day
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.services.score_labels import score_labels
@@ -25,7 +26,7 @@ class Evaluation:
 
 
 def evaluate_ticks(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
-    """Evaluate whole minutes in order: SLOs at each, drift at each full hour among them.
+    """Evaluate whole minutes in order: SLOs at each; drift, and the day before once, at each full hour among them.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; a repetition goes on where this one ended.
@@ -34,6 +35,7 @@ def evaluate_ticks(evaluation: Evaluation, ticks: Sequence[datetime], *, backfil
     for tick in ticks:
         if tick == floor(tick, HOUR):
             evaluate_drift(evaluation.engine, evaluation.drift, tick)
+            estimate_last_day(evaluation.engine, tick)
     evaluate_slos(evaluation.engine, evaluation.objectives, ticks, backfilled=backfilled)
 
 

@@ -43,7 +43,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     # Transitions and notifications go with their alert; an open one stays, however old.
     "alerts": (Rule("alerts", "resolved_at"),),
     "labels": (Rule("labels", "ts", "replay IS NULL"),),
-    "verdicts": (Rule("verdicts", "ts", "replay IS NULL"),),
+    "verdicts": (Rule("verdicts", "ts", "replay IS NULL"), Rule("accuracy_estimates", "window_start")),
     "label_tasks": (Rule("label_tasks", "ts"),),
     "deployments": (Rule("deployments", "ts", by_event_time=True),),
     "dead_letters": (Rule("dead_letters", "created_at"),),

@@ -130,6 +130,7 @@ INSERTS = {
     f"VALUES ({HASH}, 'a', :ts, 'x', 'human', '[]')",
     "verdicts": "(request_id, ts, labelled_at, model, version, variant, task, scorer, slices) "
     f"VALUES ({NAME}, :ts, :ts, 'm', 'v', 'stable', 'vqa', 'label', '{{}}')",
+    "accuracy_estimates": "VALUES (:ts, :ts, 'm', :ts, 0.9, 0.8, 1, 100, 100)",
     "label_tasks": f"VALUES ({NAME}, :ts, 'all', 1)",
     "deployments": "(content_hash, ts, model, version, variant, action) "
     f"VALUES ({HASH}, :ts, 'm', 'v', 'stable', 'rollout')",

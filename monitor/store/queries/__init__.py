@@ -8,6 +8,7 @@ traffic.py      rate, status mix, latency, missing confidences
 accuracy.py     labelled accuracy
 slices.py       labels per value of a slice dimension or of a pair, and in the window before
 label_delays.py how many labels of a window are still to come
+estimates.py    accuracy estimated without labels, against what labels later said
 confidences.py  confidences of all answers, and of labelled ones beside their outcomes
 calibration.py  confidences and outcomes
 drift.py        references and results per stream and slice

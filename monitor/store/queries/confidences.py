@@ -38,6 +38,7 @@ _ALL = f"""
     SELECT {{value}} AS value, ARRAY[{_SUM_OF_BINS}]::bigint[] AS bins, sum(ok)::bigint AS answers
     FROM rollups_minute WHERE minute >= :start AND minute < :end AND dimension = :of{{conditions}} GROUP BY 1
 """
+_REPLAYED = "SELECT EXISTS (SELECT FROM predictions WHERE ts >= :start AND ts < :end AND replay IS NOT NULL"
 _LABELLED = f"""
     SELECT {{value}} AS value,
            string_agg(float4send(coalesce(confidence, 'NaN')), '' ORDER BY ts, request_id) AS confidence,
@@ -54,15 +55,19 @@ def all_confidences(
 
     Minute counts hold every answer, stored or not, so they also know what the labels are a sample of. They know the
     slices of the setting `ingest.slice_dimensions` and the columns. Replays count among them: empty, where the
-    selection asks for a replay or the window holds one.
+    selection asks for a replay or the window holds one of it.
     """
-    if selection.source not in (None, LIVE) or _replayed(connection, window):
-        return {}
     conditions, parameters = selection.of_rollups()
+    given = {**bounds(window), **parameters}
+    if (
+        selection.source not in (None, LIVE)
+        or connection.execute(text(_REPLAYED + conditions + ")"), given).scalar_one()
+    ):
+        return {}
     value = "''" if dimension is None else "value" if dimension.kind == "slice" else dimension.sql
     of = dimension.name if dimension is not None and dimension.kind == "slice" else ""
     query = text(_ALL.format(value=value, conditions=conditions))
-    rows = connection.execute(query, {**bounds(window), **parameters, "of": of})
+    rows = connection.execute(query, {**given, "of": of})
     return {row.value: np.array([*row.bins, max(row.answers - sum(row.bins), 0)]) for row in rows}
 
 
@@ -88,8 +93,3 @@ def _unpacked(row: Any) -> LabelledConfidences:
         correct=np.frombuffer(row.correct, dtype=np.bool_),
         probability=np.frombuffer(row.probability, dtype=">f8").astype(np.float64),
     )
-
-
-def _replayed(connection: Connection, window: Window) -> bool:
-    query = text("SELECT EXISTS (SELECT FROM predictions WHERE ts >= :start AND ts < :end AND replay IS NOT NULL)")
-    return bool(connection.execute(query, bounds(window)).scalar_one())

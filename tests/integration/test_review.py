@@ -1,0 +1,248 @@
+"""The review on a real PostgreSQL: weights, pairs, maturity, confidences, as of a moment, and the same bytes again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, Engine, text
+
+from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, confidence_bin
+from monitor.domain.window import DAY, HOUR, Window
+from monitor.services.estimate_accuracy import estimate_last_day
+from monitor.services.review import full_review, last_full_week, review_slices, review_whole, week_of
+from monitor.services.spreadsheet import review_csv
+from monitor.services.unlabelled import aided_accuracy
+from monitor.stats.weighted import weighted_share
+from monitor.store.engine import transaction
+from monitor.store.queries.estimates import judged_estimates
+from monitor.store.queries.label_delays import label_maturity
+from monitor.store.queries.selection import EVERYTHING
+from monitor.store.queries.slices import Dimension
+
+WEEK = week_of("2026-W46")
+AFTER = WEEK.end + DAY
+DEVICE, REGION = Dimension("slice", "device"), Dimension("slice", "region")
+Rows = list[dict[str, Any]]
+
+VERDICT = text("""
+    INSERT INTO verdicts (request_id, ts, labelled_at, model, version, variant, task, correct, confidence,
+                          inclusion_probability, scorer, slices)
+    VALUES (:request_id, :ts, :labelled_at, :model, '1', 'stable', 'vqa', :correct, :confidence, :pi, 'vqa', :slices)
+""")
+TASK = text("""
+    INSERT INTO label_tasks (ts, request_id, stratum, inclusion_probability, model, answered_at, skipped_at)
+    VALUES (:ts, :request_id, 'all', 0.1, 'm', :answered_at, :skipped_at)
+""")
+ROLLUP = text("""
+    INSERT INTO rollups_minute (minute, model, version, variant, task, dimension, value, ok, error, timeout, rejected,
+                                latency, confidence, cost_usd)
+    VALUES (:minute, 'm', '1', 'stable', 'vqa', :dimension, :value, :ok, 0, 0, 0, :latency, :confidence, 0)
+""")
+
+
+def verdict(index: int, ts: datetime, *, correct: bool, pi: float = 0.1, **changes: Any) -> dict[str, Any]:
+    slices = {"device": f"cam-{index % 3}", "region": f"r{index % 2}"}
+    return {
+        "request_id": f"r{index}", "ts": ts, "labelled_at": ts + HOUR, "model": "m", "correct": correct, "pi": pi,
+        "confidence": 0.9, "slices": Jsonb(changes.pop("slices", slices)), **changes,
+    }  # fmt: skip
+
+
+def fill(connection: Connection, rng: np.random.Generator, n: int = 600) -> Rows:
+    """n labelled answers over two weeks; cam-0 in r0 is bad in the second."""
+    rows = []
+    for index in range(n):
+        ts = WEEK.start - 7 * DAY + index * 14 * DAY / n
+        bad = index % 6 == 0 and ts >= WEEK.start
+        pi = float(rng.choice([0.05, 0.1, 0.3]))
+        rows.append(verdict(index, ts, correct=bool(rng.random() < (0.3 if bad else 0.9)), pi=pi))
+    connection.execute(VERDICT, rows)
+    return rows
+
+
+def rollup(minute: datetime, counts: dict[float, int], dimension: str = "", value: str = "") -> dict[str, Any]:
+    bins = [0] * CONFIDENCE_BINS
+    for confidence, count in counts.items():
+        bins[confidence_bin(confidence)] += count
+    return {
+        "minute": minute, "dimension": dimension, "value": value, "ok": sum(counts.values()),
+        "latency": [0] * LATENCY_BINS, "confidence": bins,
+    }  # fmt: skip
+
+
+def test_slices_are_weighted_as_the_statistic_weighs_them(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        rows = fill(connection, np.random.default_rng(1))
+        table = review_slices(connection, WEEK, [DEVICE], AFTER)
+        whole = review_whole(connection, WEEK, AFTER)
+    for found in table.rows:
+        mine = [one for one in rows if one["slices"].obj["device"] == found.key[0] and one["ts"] >= WEEK.start]
+        expected = weighted_share([one["correct"] for one in mine], [one["pi"] for one in mine])
+        assert (found.accuracy.n, found.accuracy.correct.count) == (expected.n, expected.count)
+        assert found.accuracy.accuracy == pytest.approx(expected.share, abs=1e-5)
+        assert found.accuracy.correct.effective_n == pytest.approx(expected.effective_n, rel=1e-4)
+        assert found.rest.before.n == 300 - found.accuracy.n
+        assert found.change.before.n == 100
+    assert whole.accuracy.n == 300
+    assert whole.change.before.n == 300
+    assert min(table.rows, key=lambda row: row.evidence).key == ("cam-0",)
+
+
+def test_a_pair_of_dimensions_finds_what_either_hides(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        fill(connection, np.random.default_rng(2))
+        connection.execute(
+            VERDICT, [verdict(9000, WEEK.start, correct=True, slices={"device": "cam-0", "region": "r9"})]
+        )
+        connection.execute(VERDICT, [verdict(9001, WEEK.start, correct=True, slices={"device": "cam-0"})])
+        table = review_slices(connection, WEEK, [DEVICE, REGION], AFTER)
+    worst = min(table.rows, key=lambda row: row.evidence)
+    assert worst.key == ("cam-0", "r0")
+    assert worst.stands_out
+    assert worst.changed
+    assert len(table.rows) == 6
+    assert (table.folded, table.without) == (1, 1)
+
+
+def test_too_few_labels_in_every_pair_leave_an_empty_table_that_says_so(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(VERDICT, [verdict(index, WEEK.start, correct=True) for index in range(12)])
+        table = review_slices(connection, WEEK, [DEVICE, REGION], AFTER)
+    assert (table.rows, table.folded) == ((), 6)
+
+
+def test_one_or_two_dimensions_and_no_more(engine: Engine) -> None:
+    with transaction(engine) as connection, pytest.raises(ValueError, match="one dimension or of two"):
+        review_slices(connection, WEEK, [], AFTER)
+
+
+def test_a_review_of_the_past_knows_no_later_label_and_repeats_its_bytes(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        fill(connection, np.random.default_rng(3))
+        before = review_csv(full_review(connection, WEEK, AFTER))
+    with transaction(engine) as connection:
+        late = [verdict(5000 + index, WEEK.start, correct=False, labelled_at=AFTER + HOUR) for index in range(50)]
+        connection.execute(VERDICT, late)
+        assert review_csv(full_review(connection, WEEK, AFTER)) == before
+        assert review_csv(full_review(connection, WEEK, AFTER + DAY)) != before
+
+
+def test_a_window_whose_labels_are_still_to_come_is_not_yet_mature(engine: Engine) -> None:
+    """Tasks are answered after two days; two days after the week a third of its tasks is open."""
+    as_of = WEEK.end
+    times = [WEEK.start - 21 * DAY + index * HOUR for index in range(28 * 24)]
+    tasks = [
+        {"request_id": f"t{index}", "ts": ts, "answered_at": ts + 48 * HOUR, "skipped_at": None}
+        for index, ts in enumerate(times)
+    ]
+    with transaction(engine) as connection:
+        fill(connection, np.random.default_rng(4))
+        connection.execute(TASK, tasks)
+        early = label_maturity(connection, WEEK, EVERYTHING, as_of)
+        late = label_maturity(connection, WEEK, EVERYTHING, as_of + 2 * DAY + HOUR)
+        states = {row.accuracy.state for row in review_slices(connection, WEEK, [DEVICE], as_of).rows}
+    assert (early.drawn, early.answered, early.mature) == (168, 121, False)
+    assert early.to_come == pytest.approx(47)
+    assert (late.answered, late.to_come, late.mature) == (168, 0.0, True)
+    assert states == {"not_yet_mature"}
+
+
+def test_skipped_tasks_are_not_waited_for(engine: Engine) -> None:
+    task = {"ts": WEEK.start, "answered_at": None, "skipped_at": WEEK.start + HOUR}
+    with transaction(engine) as connection:
+        connection.execute(TASK, [{**task, "request_id": str(index)} for index in range(30)])
+        found = label_maturity(connection, WEEK, EVERYTHING, AFTER)
+        then = label_maturity(connection, WEEK, EVERYTHING, WEEK.start + HOUR / 2)
+    assert (found.drawn, found.share, found.mature) == (0, None, True)
+    assert (then.drawn, then.mature) == (30, False)
+
+
+def confident(connection: Connection, rng: np.random.Generator) -> None:
+    """Five weeks in which an answer with confidence 0.6 is right half of the times, one with 0.95 always but for 5%.
+
+    In the last week the share of unsure answers rises from a fifth to a half, of which labels say nothing yet.
+    """
+    rows, rollups = [], []
+    for day in range(35):
+        unsure = 0.5 if day >= 28 else 0.2
+        ts = WEEK.start + (day - 28) * DAY
+        counts = {0.6: round(2000 * unsure), 0.95: round(2000 * (1 - unsure))}
+        rollups += [rollup(ts + HOUR, counts), rollup(ts + HOUR, counts, "device", "cam-0")]
+        for index in range(60):
+            confidence = 0.6 if rng.random() < unsure else 0.95
+            right = bool(rng.random() < (0.5 if confidence == 0.6 else 0.95))
+            rows.append(verdict(1000 * day + index, ts + HOUR, correct=right, confidence=confidence, pi=0.03))
+    connection.execute(VERDICT, rows)
+    connection.execute(ROLLUP, rollups)
+
+
+def test_confidences_help_labels_and_stand_in_for_them(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        confident(connection, np.random.default_rng(5))
+        found = aided_accuracy(connection, WEEK, AFTER)[""]
+        by_device = aided_accuracy(connection, WEEK, AFTER, dimension=DEVICE)
+    truth = 0.5 * 0.5 + 0.5 * 0.95
+    assert found.powered is not None
+    assert found.estimated is not None
+    assert truth in found.powered.interval
+    assert found.powered.saving > 0.15
+    assert truth in found.estimated.interval
+    assert found.estimated.n == 14_000
+    assert found.estimated.past == 28 * 60
+    assert by_device["cam-0"].powered is not None
+    assert by_device["cam-0"].powered.classical.n == 140
+
+
+def test_estimates_are_made_once_before_labels_and_judged_by_them(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        confident(connection, np.random.default_rng(6))
+    made = [estimate_last_day(engine, WEEK.start + hour * HOUR) for hour in range(1, 8 * 24)]
+    with transaction(engine) as connection:
+        found = judged_estimates(connection, Window(WEEK.start - DAY, WEEK.end), EVERYTHING, AFTER)
+        earlier = judged_estimates(connection, Window(WEEK.start - DAY, WEEK.end), EVERYTHING, WEEK.start + 2 * DAY)
+    assert sum(made) == len(found) == 8
+    assert [one.window.start for one in found] == [WEEK.start + day * DAY for day in range(6, -2, -1)]
+    assert all(one.made_at == one.window.end + HOUR for one in found[:7])
+    assert found[0].checked.labelled.n == 60
+    assert sum(one.checked.agrees is True for one in found) >= 7
+    assert len(earlier) == 2
+
+
+def test_nothing_is_estimated_without_a_past(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(ROLLUP, [rollup(WEEK.start, {0.5: 100})])
+    assert estimate_last_day(engine, WEEK.start + 26 * HOUR) == 0
+
+
+def test_a_replay_among_the_answers_leaves_confidences_unused(engine: Engine, rows: Callable[..., list[Any]]) -> None:
+    with transaction(engine) as connection:
+        confident(connection, np.random.default_rng(7))
+        connection.execute(
+            text("CREATE TABLE d PARTITION OF predictions FOR VALUES FROM ('2026-11-10') TO ('2026-11-11')")
+        )
+        connection.execute(
+            text("""
+                INSERT INTO predictions (ts, request_id, model, version, variant, task, status, refused, safety_flagged,
+                                         slices, replay)
+                VALUES ('2026-11-10 12:00+00', 'x', 'm', '1', 'stable', 'vqa', 'ok', false, false, '{}', 'log')
+            """)
+        )
+        assert aided_accuracy(connection, WEEK, AFTER) == {}
+
+
+def test_weeks_have_their_iso_names() -> None:
+    assert Window(datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 16, tzinfo=UTC)) == WEEK
+    assert last_full_week(datetime(2026, 11, 16, 8, tzinfo=UTC)) == WEEK
+    assert last_full_week(datetime(2027, 1, 5, tzinfo=UTC)) == week_of("2026-W53")
+    assert week_of("2026-W01").length == timedelta(days=7)
+
+
+@pytest.mark.parametrize("name", ["2026-46", "2026-W60", "W46", "", "2026-W"])
+def test_what_is_no_week_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no ISO week"):
+        week_of(name)
