@@ -1,0 +1,165 @@
+"""Two arrays of vectors, at once: the same detectors and verdicts, without sketches to keep."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
+from monitor.drift.compare import LEVEL, LOCATING, MIN_CURRENT, MIN_REFERENCE, POWER, compare
+from monitor.drift.fit import Fit, learn
+from monitor.drift.reference import build
+from monitor.drift.sketch import sketch
+from monitor.errors import NotEnoughData
+from monitor.stats.exact_sums import to_values
+from monitor.stats.inputs import Floats, as_matrix, check_share
+from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation
+
+PERMUTATIONS: Final = 499
+FRAME_ROWS: Final = 2000
+"""The frame is learnt on at most so many of the rows: more hardly change it."""
+
+_ARRAYS: Final = "arrays"
+_LEAST_VARIANCE: Final = 1e-3
+_BATCH: Final = 100
+
+Whitened = NDArray[np.float32]
+
+
+def compare_arrays(
+    reference: ArrayLike,
+    current: ArrayLike,
+    *,
+    level: float = LEVEL,
+    windows: ArrayLike | None = None,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> DriftResult:
+    """Whether `current` [m, d] differs from `reference` [n, d]; `level` is the false-alarm rate on unchanged rows.
+
+    With `windows` [n], the number of each reference row's window, this is `build` and `compare`: rows of one window may
+    resemble each other (bursts, the time of day), and `current` is one more window.
+
+    Without them rows are taken for independent draws. The frame and the metric are then learnt on the rows of both
+    sides, without looking at which is which, so that the sides can be permuted: the share of permutations whose
+    combined p-value is as small is an exact p-value (Phipson and Smyth, 2010, "Permutation P-values Should Never Be
+    Zero"), never below 1 / (`permutations` + 1). With `permutations` = 0 the combined p-value of the analytic laws is
+    given as it is. Detectors' own p-values are always analytic.
+
+    Raises:
+        NotEnoughData: NaN, other shapes, dimensions that differ, rows that are all the same, or a level outside (0, 1).
+            Too few rows (50 current, 100 reference) or windows are a verdict, not an error.
+    """
+    check_share(level, "level")
+    if permutations < 0:
+        raise NotEnoughData(f"there cannot be {permutations} permutations")
+    first, second = as_matrix(reference, "reference"), as_matrix(current, "current")
+    if first.shape[1] != second.shape[1]:
+        raise NotEnoughData(f"reference has {first.shape[1]} dimensions, current {second.shape[1]}")
+    if windows is not None:
+        made = build(first, windows, _ARRAYS)
+        return compare(made.fit, made.baseline, sketch(second, made.fit), made.dispersion, level=level)
+    missing = _missing(len(first), len(second))
+    if missing is not None:
+        return missing
+    rng = np.random.default_rng(seed)
+    return _independent(np.concatenate([first, second]), len(first), level, permutations, rng)
+
+
+def _missing(n: int, m: int) -> DriftResult | None:
+    if n < MIN_REFERENCE:
+        reason = f"the reference has {n} rows; {MIN_REFERENCE} are needed"
+        return DriftResult(DriftVerdict.NOT_ENOUGH_REFERENCE, n, m, reason=reason)
+    if m < MIN_CURRENT:
+        reason = f"the window has {m} rows; {MIN_CURRENT} are needed"
+        return DriftResult(DriftVerdict.NOT_ENOUGH_DATA, n, m, reason=reason)
+    return None
+
+
+def _independent(rows: Floats, n: int, level: float, permutations: int, rng: np.random.Generator) -> DriftResult:
+    total = len(rows)
+    seen = rows if total <= FRAME_ROWS else rows[rng.choice(total, FRAME_ROWS, replace=False)]
+    blocks = _whitened(rows, learn(seen, _ARRAYS))
+    laws = {name: _law(block.shape[1], total) for name, block in blocks.items()}
+    sides = np.zeros((total, 1), dtype=np.float32)
+    sides[n:] = 1.0
+    harmonic = n * (total - n) / total
+    results, distances = [], {}
+    for name, found in _distances(blocks, sides).items():
+        statistic = float(found[0])
+        distances[name] = _distance(max(statistic - 1.0, 0.0) * blocks[name].shape[1] / harmonic, harmonic / total)
+        results.append(DetectorResult(name, statistic, laws[name].p_value(statistic), separation(distances[name])))
+    combined = cauchy_combination([result.p_value for result in results])
+    p_value = combined if not permutations else _permuted(blocks, laws, sides, combined, permutations, rng)
+    loudest = min(results, key=lambda result: result.p_value)
+    surplus = laws[LOCATING].detectable(level / len(laws), POWER) * blocks[LOCATING].shape[1]
+    return DriftResult(
+        verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
+        n_reference=n,
+        n_current=total - n,
+        p_value=p_value,
+        effect=loudest.effect,
+        distance=distances[LOCATING],
+        smallest_distance=float(np.sqrt(surplus / harmonic)),
+        detector=loudest.name,
+        detectors=tuple(results),
+    )
+
+
+def _whitened(rows: Floats, fit: Fit) -> dict[str, Whitened]:
+    """Each detector's features [n, m], centred and whitened over the rows of both sides."""
+    features = to_values(fit.features(rows))
+    blocks = {}
+    for name, where in fit.blocks.items():
+        centred = features[:, where] - features[:, where].mean(axis=0)
+        variances, axes = np.linalg.eigh(centred.T @ centred / (len(rows) - 1))
+        kept = variances > _LEAST_VARIANCE * max(float(variances[-1]), _LEAST_VARIANCE)
+        if kept.any():
+            blocks[name] = (centred @ (axes[:, kept] / np.sqrt(variances[kept]))).astype(np.float32)
+    return blocks
+
+
+def _law(directions: int, rows: int) -> PredictionLaw:
+    """Law of the mean squared distance over so many whitened directions, when all rows are alike."""
+    return PredictionLaw(
+        centre=1.0 - 2.0 / (9.0 * directions),
+        deviation=float(np.sqrt(2.0 / (9.0 * directions))),
+        freedom=rows - 2.0,
+        error=0.0,
+    )
+
+
+def _distances(blocks: dict[str, Whitened], sides: NDArray[np.float32]) -> dict[str, Floats]:
+    """Each detector's mean squared distances [b] for b ways to take sides; `sides` [n, b] is 1 for the current side."""
+    n, m = len(sides), sides.sum(axis=0)
+    found = {}
+    for name, block in blocks.items():
+        # The rows' mean is zero, so the other side's sum is this one's with the sign turned.
+        shift = (block.T @ sides).astype(np.float64) * (n / (m * (n - m)))
+        found[name] = (shift**2).mean(axis=0) * (m * (n - m) / n)
+    return found
+
+
+def _distance(squared: float, balance: float) -> float:
+    """Distance of the means in deviations of single rows, from its square in a metric that includes the distance."""
+    return float(np.sqrt(squared / max(1.0 - balance * squared, 1e-9)))
+
+
+def _permuted(
+    blocks: dict[str, Whitened],
+    laws: dict[str, PredictionLaw],
+    sides: NDArray[np.float32],
+    combined: float,
+    permutations: int,
+    rng: np.random.Generator,
+) -> float:
+    """Share of permutations, the observed order among them, whose combined p-value is as small as the observed one."""
+    as_small = 1
+    for start in range(0, permutations, _BATCH):
+        dealt = rng.permuted(np.tile(sides, min(_BATCH, permutations - start)), axis=0)
+        distances = _distances(blocks, dealt)
+        p = np.array([[laws[name].p_value(float(one)) for one in found] for name, found in distances.items()])
+        as_small += sum(cauchy_combination(column) <= combined for column in p.T)
+    return as_small / (permutations + 1)
