@@ -22,12 +22,19 @@ from monitor.stats.multiple_testing import holm
 MOST_TRIED: Final = 12
 WORTH_TRYING: Final = 0.05
 """The first half names at most so many causes, with p-values of at most so much there: each costs the others power."""
+_OF_LENGTH: Final = ("word_length", "digits", "punctuation", "symbols", "repeated", "entropy", "distinct_words")
 UPSTREAM: Final = {
     "brightness": ("contrast", "sharpness", "compression", "colourfulness"),
     "red_green": ("colourfulness",),
     "yellow_blue": ("colourfulness",),
+    **{
+        f"{text} {length}": tuple(f"{text} {name}" for name in _OF_LENGTH)
+        for text in ("prompt", "answer")
+        for length in ("characters", "words")
+    },
 }
-"""Measurements of pictures from which others follow: with less light, contrast and detail fade too, not the reverse."""
+"""Measurements from which others follow: with less light contrast and detail fade too, and in a longer question the
+mark at its end is a smaller share of all characters; not the reverse."""
 CLOSE: Final = 0.8
 """How near to a measurement that follows from it the upstream one must come, to be named first."""
 SPECIFIC: Final = 0.7

@@ -1,0 +1,211 @@
+"""Find slices on one half of the labels and try them on the other, both ways round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from monitor.discovery.labelled import Labelled
+from monitor.discovery.rules import Rule, embedding_rules, in_words, metadata_rules
+from monitor.errors import NotEnoughData
+from monitor.explain.rows import Family
+from monitor.stats.inputs import Floats, check_share
+from monitor.stats.intervals import Interval
+from monitor.stats.multiple_testing import holm
+from monitor.stats.proportions import Change
+from monitor.stats.weighted import WeightedShare, weighted_share
+
+LEAST_LABELS: Final = 200
+LEAST_ROWS: Final = 12
+"""Of a slice, in either half."""
+LEAST_GAP: Final = 0.05
+"""Of accuracy below the rest: smaller ones are no news."""
+MOST_TRIED: Final = 6
+"""Slices that each half may name; each costs the others some power."""
+WORTH_TRYING: Final = 2.0
+"""Standard errors by which a slice must be worse, in the half that found it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSlice:
+    """A slice that is worse than the rest, as the half of the labels shows that had no part in finding it.
+
+    `inside` and `outside` are accuracies with their intervals, `gap` in [-1, 1] is inside less outside with its 95%
+    `interval`. `traffic` in [0, 1] is the estimated share of the traffic that lies in it. Rows of slices that were
+    named before it are left out. `adjusted_p` is Holm's over all that were tried in both halves.
+    """
+
+    kind: Literal["metadata", "embedding"]
+    name: str
+    conditions: tuple[tuple[str, str], ...]
+    traffic: float
+    inside: WeightedShare
+    outside: WeightedShare
+    gap: float
+    interval: Interval
+    adjusted_p: float
+    members: NDArray[np.int64]
+    """Rows of it among all that were given, worst kinds of rows not sorted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Discoveries:
+    """`found` slices, the most certain first; `tried` is how many were tested, `labels` how many labels there were."""
+
+    labels: int
+    accuracy: WeightedShare
+    tried: int
+    found: tuple[FoundSlice, ...]
+
+
+def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 0.05, seed: int = 0) -> Discoveries:
+    """Slices on which accuracy is lower by 5 points or more, from at least 200 labels.
+
+    The labels are dealt into two halves. On each, values of metadata, pairs of them and regions of the embeddings are
+    ranked by how much worse they are, in standard errors; each that is taken leaves its rows, so that its shadows are
+    not found again. What one half names is tested on the other by Fisher's exact test (one-sided; with unequal
+    probabilities on effective numbers of rows), and Holm's procedure over both halves bounds by `alpha` the chance of
+    even one finding that is no worse than the rest.
+
+    Raises:
+        NotEnoughData: fewer than 200 labels, or alpha outside (0, 1).
+    """
+    check_share(alpha, "alpha")
+    if len(rows) < LEAST_LABELS:
+        raise NotEnoughData(f"there are {len(rows)} labels; at least {LEAST_LABELS} are needed to look for slices")
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(rows))
+    halves = np.sort(order[: len(rows) // 2]), np.sort(order[len(rows) // 2 :])
+    tests = [
+        test
+        for finding, testing in (halves, halves[::-1])
+        for test in _test(_suspects(rows.take(finding), families, rng), rows, testing)
+    ]
+    accuracy = weighted_share(rows.correct, rows.probabilities)
+    adjusted = holm([one.p_value for one in tests]).tolist() if tests else []
+    found = [
+        _found(one, p, rows) for one, p in zip(tests, adjusted, strict=True) if p <= alpha and -one.gap >= LEAST_GAP
+    ]
+    return Discoveries(len(rows), accuracy, len(tests), _distinct(found))
+
+
+def _suspects(half: Labelled, families: Sequence[Family], rng: np.random.Generator) -> list[Rule]:
+    """The worst slices, one after the other, each without the rows of those before."""
+    rules = [*metadata_rules(half, LEAST_ROWS), *embedding_rules(half, rng)]
+    if not rules:
+        return []
+    inside = np.stack([rule.members(half) if rule.seen is None else rule.seen for rule in rules]).astype(np.float64)
+    handicaps = np.array([rule.handicap for rule in rules])
+    left = np.ones(len(half))
+    chosen: list[Rule] = []
+    while len(chosen) < MOST_TRIED:
+        worse = _worse(inside, left, half) - handicaps
+        best = int(worse.argmax())
+        if worse[best] < WORTH_TRYING:
+            break
+        chosen.append(in_words(rules[best], families))
+        left = left * (1.0 - inside[best])
+    return chosen
+
+
+def _worse(inside: Floats, left: Floats, half: Labelled) -> Floats:
+    """By how many standard errors each slice [rules] has more errors than the rest, among the rows that are left."""
+    weights = left / half.probabilities
+    errors = 1.0 - half.correct
+    mass, squared = inside @ weights, inside @ weights**2
+    wrong = inside @ (weights * errors)
+    whole, all_squared, all_wrong = weights.sum(), (weights**2).sum(), float(weights @ errors)
+    rows, rest = inside @ left, left.sum() - inside @ left
+    usable = (rows >= LEAST_ROWS) & (rest >= LEAST_ROWS)
+    overall = all_wrong / whole if whole > 0.0 else 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = wrong / mass - (all_wrong - wrong) / (whole - mass)
+        error = np.sqrt(overall * (1 - overall) * (squared / mass**2 + (all_squared - squared) / (whole - mass) ** 2))
+        found: Floats = np.where(usable & (gap >= LEAST_GAP) & (error > 0.0), gap / error, -np.inf)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Test:
+    rule: Rule
+    traffic: float
+    inside: WeightedShare
+    outside: WeightedShare
+    p_value: float
+    earlier: tuple[Rule, ...]
+
+    @property
+    def gap(self) -> float:
+        return (self.inside.share or 0.0) - (self.outside.share or 0.0)
+
+
+def _test(suspects: Sequence[Rule], rows: Labelled, testing: NDArray[np.int64]) -> list[_Test]:
+    half = rows.take(testing)
+    left, done = np.ones(len(half), dtype=bool), []
+    for place, rule in enumerate(suspects):
+        members = rule.members(half)
+        inside, outside = members & left, ~members & left
+        if min(inside.sum(), outside.sum()) >= LEAST_ROWS:
+            shares = [weighted_share(half.correct[side], half.probabilities[side]) for side in (inside, outside)]
+            weights = 1.0 / half.probabilities
+            traffic = float(weights[members].sum() / weights.sum())
+            p_value = worse_by_chance(shares[0], shares[1])
+            done.append(_Test(rule, traffic, shares[0], shares[1], p_value, tuple(suspects[:place])))
+        left &= ~members
+    return done
+
+
+def worse_by_chance(inside: WeightedShare, outside: WeightedShare) -> float:
+    """P(so many errors inside, or more) were a slice as good as the rest, in (0, 1].
+
+    Fisher's exact test on the errors; with unequal probabilities of being drawn on the effective numbers of rows, as
+    many errors inside and as few outside counted as keeps the test cautious.
+
+    Raises:
+        NotEnoughData: a side without rows.
+    """
+    if inside.share is None or outside.share is None:
+        raise NotEnoughData("a slice and the rest need labels to be compared")
+    n, rest = (max(int(min(one.effective_n, one.n)), 1) for one in (inside, outside))
+    errors = int(np.floor((1.0 - inside.share) * n + 1e-9))
+    others = int(np.ceil((1.0 - outside.share) * rest - 1e-9))
+    return float(max(hypergeom.sf(errors - 1, n + rest, errors + others, n), 1e-300))
+
+
+def _found(test: _Test, adjusted_p: float, rows: Labelled) -> FoundSlice:
+    members = test.rule.members(rows)
+    for rule in test.earlier:
+        members &= ~rule.members(rows)
+    interval = Change(test.inside, test.outside).interval
+    assert interval is not None  # noqa: S101 (both sides have rows)
+    return FoundSlice(
+        kind=test.rule.kind,
+        name=test.rule.name,
+        conditions=test.rule.conditions,
+        traffic=test.traffic,
+        inside=test.inside,
+        outside=test.outside,
+        gap=test.gap,
+        interval=interval,
+        adjusted_p=adjusted_p,
+        members=np.flatnonzero(members),
+    )
+
+
+def _distinct(found: Sequence[FoundSlice]) -> tuple[FoundSlice, ...]:
+    """What both halves found is told once, as the half saw it that is more certain."""
+    kept: list[FoundSlice] = []
+    for one in sorted(found, key=lambda one: one.adjusted_p):
+        if all(_overlap(one.members, other.members) < 0.5 for other in kept):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Of the smaller slice, the part that lies in the other too."""
+    return np.intersect1d(one, other).size / max(min(one.size, other.size), 1)

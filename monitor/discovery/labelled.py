@@ -1,0 +1,86 @@
+"""Labelled answers, and everything by which they may be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from monitor.errors import NotEnoughData
+from monitor.explain.rows import Family, unit
+from monitor.stats.inputs import Floats, as_outcomes, as_vector
+
+Words = NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """n labelled answers. `correct` [n] is 0 or 1; `probabilities` [n] in (0, 1] are those with which each was drawn.
+
+    `attributes` [n] are words by dimension, empty in rows that have none; `vectors` [n, d] embeddings by kind, with NaN
+    in rows that have none. Build them with `labelled`.
+    """
+
+    correct: Floats
+    probabilities: Floats
+    attributes: Mapping[str, Words]
+    vectors: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.correct)
+
+    def take(self, rows: NDArray[np.int64]) -> Labelled:
+        return Labelled(
+            self.correct[rows],
+            self.probabilities[rows],
+            {name: values[rows] for name, values in self.attributes.items()},
+            {kind: matrix[rows] for kind, matrix in self.vectors.items()},
+        )
+
+
+def labelled(
+    correct: ArrayLike,
+    slices: Sequence[Mapping[str, str]],
+    vectors: Mapping[str, Floats] | None = None,
+    probabilities: ArrayLike | None = None,
+    families: Sequence[Family] = (),
+) -> Labelled:
+    """Put labels together with their metadata, their vectors, and the phrase of each family that they are nearest to.
+
+    Args:
+        correct: [n], true or false.
+        slices: n values by dimension.
+        vectors: [n, d] by kind; NaN in rows that have none.
+        probabilities: [n] in (0, 1], with which each was drawn for labelling; None when they are equal.
+        families: phrases with vectors of the same encoder; their words become attributes beside the metadata.
+
+    Raises:
+        NotEnoughData: lengths or shapes that do not fit, outcomes or probabilities out of range.
+    """
+    outcomes = as_outcomes(correct, "correct", least=1)
+    n, vectors = outcomes.size, vectors or {}
+    drawn = np.ones(n) if probabilities is None else as_vector(probabilities, "probabilities", least=1)
+    if len(slices) != n or drawn.size != n or any(one.ndim != 2 or len(one) != n for one in vectors.values()):
+        raise NotEnoughData(f"{n} labels need as many slices, probabilities and vectors [n, d]")
+    if not (drawn.min() > 0.0 and drawn.max() <= 1.0):
+        raise NotEnoughData(f"probabilities must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
+    dimensions = sorted({name for one in slices for name in one})
+    attributes = {name: np.array([one.get(name, "") for one in slices], dtype=np.str_) for name in dimensions}
+    for family in families:
+        if family.kind in vectors:
+            attributes[f"{family.kind} {family.name}"] = _words(family, vectors[family.kind])
+    return Labelled(
+        outcomes, drawn, attributes, {kind: np.asarray(one, dtype=np.float64) for kind, one in vectors.items()}
+    )
+
+
+def _words(family: Family, vectors: Floats) -> Words:
+    """The phrase that each row is nearest to; empty where it has no vector."""
+    family.demand(vectors.shape[1])
+    known = np.isfinite(vectors).all(axis=1)
+    words = np.full(len(vectors), "", dtype=f"<U{max(map(len, family.phrases))}")
+    nearest = (unit(vectors[known]) @ unit(family.vectors).T).argmax(axis=1)
+    words[known] = np.array(family.phrases)[nearest]
+    return words

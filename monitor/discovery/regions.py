@@ -1,0 +1,115 @@
+"""Regions of the embeddings where answers go wrong: at the end of a direction, or around a wrong answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.stats.inputs import Floats
+from monitor.stats.shrinkage import ledoit_wolf
+
+PARTS: Final = (0.025, 0.05, 0.1, 0.2)
+"""Of the rows, that a region holds."""
+RIDGES: Final = (0.0, 1.0, 30.0)
+"""Of the mean variance, added to every axis: from Fisher's discriminant to the plain difference of the means."""
+FOLDS: Final = 5
+MOST_CENTRES: Final = 150
+MOST_AXES: Final = 16
+LEAST_ERRORS: Final = 5
+
+Members = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beyond:
+    """Rows whose coordinate along `direction` [d] from `centre` [d] reaches `threshold`."""
+
+    centre: Floats
+    direction: Floats
+    threshold: float
+
+    def members(self, vectors: Floats) -> Members:
+        found: Members = (vectors - self.centre) @ self.direction >= self.threshold
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ball:
+    """Rows within `radius` of `middle` [p], along the whitened `axes` [d, p] from `centre` [d]; `direction` [d] leads
+    from the centre to its middle."""
+
+    centre: Floats
+    axes: Floats
+    middle: Floats
+    radius: float
+    direction: Floats
+
+    def members(self, vectors: Floats) -> Members:
+        distances = (((vectors - self.centre) @ self.axes - self.middle) ** 2).sum(axis=1)
+        found: Members = distances <= self.radius**2
+        return found
+
+
+def beyond(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator[tuple[Beyond, Members]]:
+    """Ends of the directions in which wrong answers lie, from `vectors` [n, d] and `errors` [n] of 0 or 1.
+
+    Each comes with its members among these rows out of fold: a direction points to the very errors it was learnt from,
+    so that only other rows can say whether it leads anywhere. Fisher (1936), "The use of multiple measurements in
+    taxonomic problems", with the covariance of Ledoit and Wolf and some ridges.
+    """
+    if min(errors.sum(), (1.0 - errors).sum()) < LEAST_ERRORS * FOLDS:
+        return
+    centre = vectors.mean(axis=0)
+    centred = vectors - centre
+    covariance = ledoit_wolf(centred)
+    level = float(np.trace(covariance)) / len(covariance)
+    if level <= 0.0:
+        return
+    folds = rng.permutation(len(vectors)) % FOLDS
+    for ridge in RIDGES:
+        metric = covariance + ridge * level * np.eye(len(covariance))
+        direction = _discriminant(centred, errors, metric, covariance)
+        along, elsewhere = centred @ direction, np.empty(len(vectors))
+        for fold in range(FOLDS):
+            apart = folds == fold
+            elsewhere[apart] = centred[apart] @ _discriminant(centred[~apart], errors[~apart], metric, covariance)
+        for part in PARTS:
+            threshold, out_of_fold = (float(np.quantile(one, 1.0 - part)) for one in (along, elsewhere))
+            yield Beyond(centre, direction, threshold), elsewhere >= out_of_fold
+
+
+def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator[tuple[Ball, Members]]:
+    """The nearest rows around wrong answers, along the leading whitened axes of `vectors` [n, d]: a scan statistic.
+    Each comes with its members among these rows.
+
+    Kulldorff (1997), "A spatial scan statistic", Communications in Statistics 26(6), with the embedding for the map.
+    """
+    wrong = np.flatnonzero(errors == 1.0)
+    if wrong.size < LEAST_ERRORS:
+        return
+    centre = vectors.mean(axis=0)
+    centred = vectors - centre
+    values, directions = np.linalg.eigh(centred.T @ centred / len(vectors))
+    values, directions = values[::-1][:MOST_AXES], directions[:, ::-1][:, :MOST_AXES]
+    kept = values > 1e-9 * max(float(values[0]), 1e-12)
+    axes = directions[:, kept] / np.sqrt(values[kept])
+    places = centred @ axes
+    for middle in places[rng.permutation(wrong)[:MOST_CENTRES]]:
+        distances = ((places - middle) ** 2).sum(axis=1)
+        nearest = np.sort(distances)
+        towards = (directions[:, kept] * np.sqrt(values[kept])) @ middle
+        for part in PARTS[:-1]:
+            reach = float(nearest[int(part * len(vectors))])
+            yield Ball(centre, axes, middle, float(np.sqrt(reach)), towards), distances <= reach
+
+
+def _discriminant(centred: Floats, errors: Floats, metric: Floats, covariance: Floats) -> Floats:
+    """From right to wrong answers, such that rows vary by 1 along it."""
+    apart = centred[errors == 1.0].mean(axis=0) - centred[errors == 0.0].mean(axis=0)
+    direction = np.linalg.solve(metric, apart)
+    scaled: Floats = direction / np.sqrt(max(float(direction @ covariance @ direction), 1e-300))
+    return scaled

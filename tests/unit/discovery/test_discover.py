@@ -1,0 +1,173 @@
+"""Slices are found where they were planted, tested on labels that had no part in finding them, and named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import fisher_exact
+from sklearn.datasets import make_blobs
+
+from monitor.discovery import Discoveries, discover, labelled
+from monitor.discovery.discover import worse_by_chance
+from monitor.errors import NotEnoughData
+from monitor.explain import Family
+from monitor.stats.weighted import weighted_share
+
+N = 2400
+DEVICES, TOPICS = np.array(["a", "b", "c", "d"]), np.array(["food", "cars", "texts", "maps", "pets"])
+
+
+def traffic(rng: np.random.Generator, n: int = N) -> list[dict[str, str]]:
+    return [
+        {"device": device, "topic": topic}
+        for device, topic in zip(rng.choice(DEVICES, n), rng.choice(TOPICS, n), strict=True)
+    ]
+
+
+def verdicts(rng: np.random.Generator, bad: np.ndarray, good: float = 0.9) -> np.ndarray:
+    return rng.random(bad.size) < np.where(bad, good - 0.3, good)
+
+
+def planted_pair(seed: int, **options: object) -> tuple[Discoveries, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    slices = traffic(rng)
+    bad = np.array([one == {"device": "b", "topic": "maps"} for one in slices])  # 5% of the traffic
+    return discover(labelled(verdicts(rng, bad), slices), **options), bad  # type: ignore[arg-type]
+
+
+def test_a_pair_of_values_is_found_and_named() -> None:
+    found, bad = planted_pair(0)
+    first = found.found[0]
+    assert first.conditions == (("device", "b"), ("topic", "maps"))
+    assert first.name == "device = b and topic = maps"
+    assert np.array_equal(first.members, np.flatnonzero(bad))
+    assert -0.3 in first.interval
+    assert first.traffic == pytest.approx(0.05, abs=0.02)
+    assert first.inside.n < 0.7 * bad.sum()  # figures come from the half that had no part in finding it
+
+
+def test_planted_pairs_are_found_in_nine_cases_of_ten() -> None:
+    hits = [any(len(one.conditions) == 2 for one in planted_pair(seed)[0].found) for seed in range(20)]
+    assert sum(hits) >= 18
+
+
+def test_what_overlaps_the_slice_is_not_found_as_its_shadow() -> None:
+    names = [one.name for seed in range(8) for one in planted_pair(seed)[0].found]
+    assert not {"device = b", "topic = maps"} & set(names)
+
+
+def test_nothing_is_found_where_nothing_is_worse() -> None:
+    """Level 5% over everything; 60 looks, so more than 8 would be a surprise of less than 1%."""
+    found = 0
+    for seed in range(60):
+        rng = np.random.default_rng(1000 + seed)
+        slices = traffic(rng, 800)
+        vectors = {"image": rng.normal(size=(800, 12))}
+        found += bool(discover(labelled(rng.random(800) < 0.85, slices, vectors)).found)
+    assert found <= 8
+
+
+def test_a_bad_cluster_without_any_metadata_is_found() -> None:
+    rng = np.random.default_rng(4)
+    vectors, cluster = make_blobs(N, 32, centers=20, cluster_std=1.0, random_state=4)
+    found = discover(labelled(verdicts(rng, cluster == 7), [{}] * N, {"image": vectors})).found
+    assert found
+    assert found[0].kind == "embedding"
+    assert (cluster[found[0].members] == 7).mean() > 0.7
+    assert (cluster[found[0].members] == 7).sum() > 0.7 * (cluster == 7).sum()
+
+
+def test_a_region_is_named_by_the_phrases_in_its_direction() -> None:
+    rng = np.random.default_rng(5)
+    subjects = rng.choice(3, N, p=[0.5, 0.42, 0.08])
+    centres = 4.0 * np.eye(3, 20)
+    vectors = centres[subjects] + rng.normal(size=(N, 20))
+    family = Family("image", "subject", ("a cat", "a dog", "a bird"), centres)
+    rows = labelled(verdicts(rng, subjects == 2), [{}] * N, {"image": vectors})
+    found = discover(rows, [family]).found
+    assert found[0].name == "a bird"
+    as_attribute = labelled(verdicts(rng, subjects == 2), [{}] * N, {"image": vectors}, families=[family])
+    assert discover(as_attribute, [family]).found[0].name == "image subject = a bird"
+
+
+def test_estimates_honour_how_labels_were_drawn() -> None:
+    """Wrong answers are drawn five times as often; the estimate is of the traffic, not of the labels."""
+    rng = np.random.default_rng(6)
+    slices = traffic(rng, 20_000)
+    bad = np.array([one["device"] == "c" for one in slices])
+    right = verdicts(rng, bad)
+    probabilities = np.where(right, 0.1, 0.5)
+    drawn = np.flatnonzero(rng.random(20_000) < probabilities)
+    found = discover(labelled(right[drawn], [slices[row] for row in drawn], probabilities=probabilities[drawn])).found
+    assert found[0].name == "device = c"
+    assert found[0].inside.share == pytest.approx(0.6, abs=0.05)
+    assert found[0].outside.share == pytest.approx(0.9, abs=0.02)
+    assert found[0].traffic == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize("table", [(40, 10, 900, 60), (12, 0, 300, 30), (20, 20, 50, 1), (30, 3, 400, 40)])
+def test_with_equal_weights_the_test_is_fishers(table: tuple[int, int, int, int]) -> None:
+    right, wrong, right_elsewhere, wrong_elsewhere = table
+    inside = weighted_share([1] * right + [0] * wrong)
+    outside = weighted_share([1] * right_elsewhere + [0] * wrong_elsewhere)
+    expected = fisher_exact([[wrong, right], [wrong_elsewhere, right_elsewhere]], alternative="greater").pvalue
+    assert worse_by_chance(inside, outside) == pytest.approx(expected, rel=1e-9)
+
+
+def test_with_unequal_weights_the_test_keeps_its_level() -> None:
+    rng = np.random.default_rng(0)
+    fired = 0
+    for _ in range(1500):
+        sides = []
+        for n in (60, 900):
+            right = rng.random(n * 4) < 0.85
+            probabilities = np.where(right, 0.15, 0.45)
+            drawn = rng.random(n * 4) < probabilities
+            sides.append(weighted_share(right[drawn], probabilities[drawn]))
+        fired += worse_by_chance(*sides) <= 0.05
+    assert fired / 1500 <= 0.06
+
+
+def test_the_same_seed_gives_the_same_slices() -> None:
+    one, other = planted_pair(2)[0], planted_pair(2)[0]
+    assert [found.name for found in one.found] == [found.name for found in other.found]
+    assert [found.adjusted_p for found in one.found] == [found.adjusted_p for found in other.found]
+
+
+def test_rows_without_vectors_or_values_lie_in_no_slice() -> None:
+    rng = np.random.default_rng(8)
+    slices = [one if index % 2 else {} for index, one in enumerate(traffic(rng))]
+    vectors = rng.normal(size=(N, 6))
+    vectors[::3] = np.nan
+    bad = np.array([one.get("device") == "a" for one in slices])
+    found = discover(labelled(verdicts(rng, bad), slices, {"image": vectors})).found
+    assert found[0].name == "device = a"
+
+
+@pytest.mark.parametrize(
+    ("correct", "slices", "vectors", "probabilities"),
+    [
+        ([1, 0, 2], [{}] * 3, None, None),
+        ([1, 0], [{}] * 3, None, None),
+        ([1, 0], [{}] * 2, {"image": np.zeros((3, 2))}, None),
+        ([1, 0], [{}] * 2, {"image": np.zeros(2)}, None),
+        ([1, 0], [{}] * 2, None, [0.5]),
+        ([1, 0], [{}] * 2, None, [0.5, 0.0]),
+        ([1, 0], [{}] * 2, None, [0.5, 1.5]),
+        ([], [], None, None),
+    ],
+)
+def test_bad_labels_are_refused(correct: object, slices: object, vectors: object, probabilities: object) -> None:
+    with pytest.raises(NotEnoughData):
+        labelled(correct, slices, vectors, probabilities)  # type: ignore[arg-type]
+
+
+def test_too_few_labels_are_refused() -> None:
+    with pytest.raises(NotEnoughData, match="at least 200"):
+        discover(labelled([1] * 199, [{}] * 199))
+    with pytest.raises(NotEnoughData):
+        discover(labelled([1, 0] * 150, [{}] * 300), alpha=1.0)
+
+
+def test_all_right_finds_nothing() -> None:
+    assert discover(labelled([1] * 400, traffic(np.random.default_rng(0), 400))).found == ()
