@@ -3,9 +3,9 @@
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.explanation [--seed N] [--incidents N] [--unchanged N]
 
 Incidents of 17 kinds are planted into the inputs of drawn requests (`benchmarks/planted_incidents.py`), which the
-demo's small CLIP encodes; `monitor.explain.explain` and its text bank then say what moved. `random_cause_right` is the share that a cause
-drawn at random from all candidates would get right, beside it. Unchanged windows show how often anything is confirmed
-where nothing moved. Every seed draws other requests, strengths, values and devices.
+demo's small CLIP encodes; `monitor.explain.explain` and its text bank then say what moved. `random_cause_right` is the
+share that a cause drawn at random from all candidates would get right, beside it. Unchanged windows show how often
+anything is confirmed where nothing moved. Every seed draws other requests, strengths, values and devices.
 """
 
 from __future__ import annotations
