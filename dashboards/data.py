@@ -16,14 +16,17 @@ from sqlalchemy import Connection, Engine
 
 from monitor import bootstrap, settings
 from monitor.domain.events import Image
+from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
 from monitor.domain.slices import Slice
 from monitor.domain.window import Window, floor
 from monitor.embedding.images import ImageOpener
 from monitor.errors import ImageRefused, NotEnoughData, StoreError
 from monitor.services import measure_tasks, review, unlabelled
+from monitor.services.agree import agreement
 from monitor.services.bless import Actor, activate
 from monitor.services.bless import bless as bless_traffic
 from monitor.services.compare_canary import CanaryReport, compare_canary
+from monitor.services.label_tasks import LabelDesk, Said
 from monitor.services.references import Made
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
@@ -31,6 +34,7 @@ from monitor.stats.calibration import Calibration, calibration
 from monitor.stats.scaling import Repair, repairs
 from monitor.store import alert_actions, judgements
 from monitor.store.engine import require_migrated, transaction
+from monitor.store.label_tasks import Terms
 from monitor.store.partitions import existing_days
 from monitor.store.queries import (
     accuracy,
@@ -45,6 +49,7 @@ from monitor.store.queries import (
     examples,
     incidents,
     label_delays,
+    label_tasks,
     slices,
     slos,
     streams,
@@ -147,7 +152,11 @@ slice_shifts = _cached(incidents.slice_shifts)
 example_requests = _cached(examples.examples)
 last_deployments = _cached(deployments.last_deployments)
 deployments_within = _cached(deployments.deployments_within)
-label_backlog = _cached(backlog.label_backlog)
+_label_backlog = _cached(backlog.label_backlog)
+_label_strata = _cached(label_tasks.backlog_by_stratum)
+_label_states = _cached(label_tasks.states)
+label_disputes = _cached(label_tasks.disputes)
+agreement_of = _cached(agreement, SLOW_TO_CHANGE)
 logged_calls = _cached(calls.logged_calls)
 _waiting_sides = _cached(calls.waiting_sides)
 partition_lags = _cached(streams.partition_lags)
@@ -181,14 +190,76 @@ def waiting_sides() -> calls.WaitingSides:
     return _waiting_sides(bootstrap.group(_settings(), "ingest"))
 
 
+def _terms() -> Terms:
+    return bootstrap.label_terms(_settings())
+
+
+def label_backlog() -> backlog.LabelBacklog:
+    """What waits for annotators, now."""
+    return _label_backlog(_terms(), now())
+
+
+def label_strata() -> list[label_tasks.StratumBacklog]:
+    """The same by stratum."""
+    return _label_strata(_terms(), now())
+
+
+def label_states(window: Window) -> dict[TaskState, int]:
+    """Tasks of the predictions of a window by what became of them."""
+    return _label_states(window, _terms(), now())
+
+
+@st.cache_resource(show_spinner=False)
+def _label_desk() -> LabelDesk:
+    return bootstrap.make_label_desk(_settings(), bootstrap.Store(_engine()))
+
+
+def take_task(annotator: str, stratum: str | None, *, adjudicate: bool) -> TaskItem | None:
+    """The oldest task that this annotator may answer, held for them; None when there is none.
+
+    Raises:
+        InvalidEvent: the name is none.
+        StoreError: PostgreSQL does not answer.
+    """
+    return _label_desk().take(annotator, bootstrap.now(), stratum=stratum, adjudicate=adjudicate)
+
+
+def answer_task(key: TaskKey, annotator: str, said: Said) -> TaskState | None:
+    """Append what an annotator says; returns what became of the task.
+
+    Raises:
+        InvalidEvent: it says nothing, or too much.
+        StoreError: PostgreSQL does not answer.
+    """
+    state = _label_desk().answer(key, annotator, said, bootstrap.now())
+    st.cache_data.clear()
+    return state
+
+
+def skip_task(key: TaskKey, annotator: str, reason: str) -> None:
+    """Set a task aside that cannot be answered.
+
+    Raises:
+        InvalidEvent: the reason is too long.
+        StoreError: PostgreSQL does not answer.
+    """
+    _label_desk().skip(key, annotator, reason, bootstrap.now())
+    st.cache_data.clear()
+
+
+def release_task(key: TaskKey, annotator: str) -> None:
+    """Give a task back unanswered."""
+    _label_desk().release(key, annotator)
+
+
 @st.cache_resource(show_spinner=False)
 def _image_opener() -> ImageOpener:
     return bootstrap.make_image_opener(_settings())
 
 
 @st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=100, show_spinner=False)
-def thumbnail(reference: str, sha256: str | None) -> bytes | str:
-    """A small PNG of a request's picture, or why there is none.
+def thumbnail(reference: str, sha256: str | None, side: int = THUMBNAIL) -> bytes | str:
+    """A PNG of a request's picture whose longer side has so many pixels at most, or why there is none.
 
     Opened as the embedder opens it: below the folders and from the hosts that the settings allow, within their limits.
     """
@@ -196,7 +267,7 @@ def thumbnail(reference: str, sha256: str | None) -> bytes | str:
         picture = _image_opener()(Image(ref=reference, sha256=sha256))
     except ImageRefused as refused:
         return str(refused)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    picture.thumbnail((side, side))
     png = BytesIO()
     picture.save(png, "PNG")
     return png.getvalue()

@@ -18,6 +18,8 @@ from monitor.slo.objective import Objective
 from monitor.store.queries.drift import Finding
 
 MOST_SLICES = 12
+MOST_CHARTS = 3
+"""Where nothing drifted."""
 
 
 def moved(objective: Objective | None, during: Window) -> None:
@@ -29,7 +31,8 @@ def moved(objective: Objective | None, during: Window) -> None:
         frame.empty("No drift result overlaps this time.", "Drift is evaluated at full hours by `snellen schedule`.")
         return
     earlier = {one.stream: one for one in data.latest_findings(during.start, model)}
-    streams = sorted({one.stream for one in found})
+    drifted_in = {one.stream for one in found if one.verdict == DriftVerdict.DRIFT}
+    streams = sorted({one.stream for one in found}, key=lambda name: (name not in drifted_in, name))
     rows = [stream_row(stream, whole, earlier.get(stream)) for stream in streams]
     parts.table(rows, ("stream", "before", "during", "effect", "adjusted p", "n", "since (UTC)"))
     for stream in streams:
@@ -38,7 +41,7 @@ def moved(objective: Objective | None, during: Window) -> None:
             st.caption(f"**{plain(stream)}** drifted in: {plain('; '.join(parts_of_it))}")
     with st.expander("Evidence over time"):
         context = Window(during.start - DAY, during.end + HOUR)
-        for stream in streams:
+        for stream in [name for name in streams if name in drifted_in] or streams[:MOST_CHARTS]:
             shown = [one for one in data.findings(context, model) if one.stream == stream]
             st.caption(f"**{plain(stream)}**")
             parts.chart(charts.evidence(shown, context, Events()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -11,7 +12,9 @@ from dashboards.charts import drift as charts
 from dashboards.charts.axes import Events
 from dashboards.charts.palette import VERDICTS
 from dashboards.frame import View
-from dashboards.words import NOTHING, count, lasting, moment, p_value, plain, span
+from dashboards.panels.alarms import alarms
+from dashboards.panels.references import references as reference_panel
+from dashboards.words import NOTHING, count, lasting, moment, p_value, plain
 from monitor.domain.results import DriftVerdict
 from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Finding, Reference
@@ -28,34 +31,82 @@ def page() -> None:
     if not references:
         frame.empty(
             "There is no reference to compare with yet.",
-            "A provisional one is made by `snellen schedule` once enough embedded predictions have come "
+            "A provisional one is made by `snellen schedule` once enough traffic has come "
             "(settings `drift.reference_rows` and `drift.reference_span`); vectors come with the events, or from "
-            "`python -m collectors embed`.",
+            "`python -m collectors embed`. `snellen reference create` blesses traffic that is there already.",
         )
         return
     found = data.findings(view.window, view.model)
-    of_slices = data.findings(view.window, view.model, slices=True)
     if not found:
         frame.empty(
             "No comparison was made in this range.",
             "Drift is evaluated at full hours by `snellen schedule`; choose a longer range, or evaluate past times "
             "with `snellen evaluate --as-of TIME`.",
         )
-    events = parts.events_of(view)
+    else:
+        overview(found, references)
+    streams = list(dict.fromkeys((one.model, one.stream) for one in references))
+    chosen = choose(streams, found)
+    of_slices = [one for one in data.findings(view.window, view.model, slices=True) if _name(one) == chosen]
+    mine = [one for one in references if _name(one) == chosen]
+    stream(mine, [one for one in found if _name(one) == chosen], of_slices, view, parts.events_of(view))
+    alarms(view)
+    reference_panel(references, view.model)
+
+
+def _name(one: Finding | Reference) -> tuple[str, str]:
+    return one.model, one.stream
+
+
+def overview(found: Sequence[Finding], references: Sequence[Reference]) -> None:
+    """Every stream in one line: what moved stands first."""
+    blessed = {one.id for one in references if one.blessed}
+    by_stream: dict[tuple[str, str], list[Finding]] = {}
+    for one in found:
+        by_stream.setdefault(_name(one), []).append(one)
+    ordered = sorted(by_stream.values(), key=lambda of_stream: (-_drifting(of_stream), of_stream[0].stream))
+    parts.table([_row(of_stream, blessed) for of_stream in ordered], _COLUMNS)
     st.caption(VERDICT_LEGEND)
-    for model, name in dict.fromkeys((one.model, one.stream) for one in references):
-        mine = [one for one in references if (one.model, one.stream) == (model, name)]
-        stream(mine, _of(found, model, name), _of(of_slices, model, name), view, events)
+
+
+_COLUMNS = (
+    "stream", "newest", "ticks with drift", "persists", "effect", "adjusted p", "n", "smallest shift seen", "by",
+    "reference", "model",
+)  # fmt: skip
+
+
+def _row(found: Sequence[Finding], blessed: Collection[int]) -> dict[str, object]:
+    newest = found[-1]
+    last = [one.verdict for one in found[-LOOKS:]]
+    return {
+        "stream": newest.stream, "newest": parts.in_words(VERDICTS[newest.verdict]),
+        "ticks with drift": f"{_drifting(found)} of {len(found)}",
+        "persists": "yes" if persists(last) else "no",
+        "effect": NOTHING if newest.effect is None else f"{newest.effect:.2f}",
+        "adjusted p": p_value(newest.adjusted_p), "n": newest.n,
+        "smallest shift seen": _deviations(newest.smallest_distance), "by": newest.detector or NOTHING,
+        "reference": "blessed" if newest.reference_id in blessed else "provisional", "model": newest.model,
+    }  # fmt: skip
+
+
+def _drifting(found: Sequence[Finding]) -> int:
+    return sum(one.verdict is DriftVerdict.DRIFT for one in found)
+
+
+def choose(streams: Sequence[tuple[str, str]], found: Sequence[Finding]) -> tuple[str, str]:
+    """The stream that the address names, else the one that drifted most."""
+    drifted = Counter(_name(one) for one in found if one.verdict is DriftVerdict.DRIFT)
+    loudest = max(range(len(streams)), key=lambda index: drifted[streams[index]])
+    several = len({model for model, _ in streams}) > 1
+    words = {f"{name} · {model}" if several else name: (model, name) for model, name in streams}
+    shown = st.selectbox("Stream", list(words), index=loudest, key="stream", bind="query-params", width=320)
+    return words[shown]
 
 
 VERDICT_LEGEND = " · ".join(f"{look.symbol} {look.words}" for look in VERDICTS.values()) + (
     ". The dashed line is the level below which an adjusted p-value is called drift; p-values are adjusted over all "
     "streams and slices of a tick (Benjamini-Hochberg)."
 )
-
-
-def _of(found: Sequence[Finding], model: str, name: str) -> list[Finding]:
-    return [one for one in found if (one.model, one.stream) == (model, name)]
 
 
 def stream(
@@ -80,7 +131,6 @@ def stream(
             "Slices, one cell per tick: red is drift, blue is none, the darker the stronger the evidence; grey marks: "
             "not enough data or reference.",
         )
-    about(references)
 
 
 def latest(one: Finding) -> None:
@@ -121,24 +171,6 @@ def persistence(found: Sequence[Finding]) -> str:
 
 def _deviations(distance: float | None) -> str:
     return NOTHING if distance is None else f"{distance:.2f} SD"
-
-
-def about(references: Sequence[Reference]) -> None:
-    """What the stream is compared with; former references stay visible, their results are not comparable."""
-    rows = [
-        {
-            "reference": one.id,
-            "kind": ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former"),
-            "window (UTC)": span(one.window), "rows": one.rows, "embedder": one.embedder,
-            "made (UTC)": moment(one.created_at),
-        }
-        for one in references
-    ]  # fmt: skip
-    words = (
-        "provisional: fitted on the first traffic, not chosen by anybody" if not references[0].blessed else "blessed"
-    )
-    with st.expander(f"Reference {references[0].id} ({words})"):
-        parts.table(rows, ("reference", "kind", "window (UTC)", "rows", "embedder", "made (UTC)"))
 
 
 page()

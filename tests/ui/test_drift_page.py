@@ -1,0 +1,92 @@
+"""The Drift page: all streams at a glance, alarms that are judged, references that are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+from streamlit.testing.v1 import AppTest
+
+Open = Callable[..., AppTest]
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+def said(app: AppTest) -> str:
+    assert not app.exception
+    return "\n".join(one.value for one in (*app.caption, *app.warning, *app.info)).replace("\\", "")
+
+
+def table(app: AppTest, column: str) -> Any:
+    return next(one.value for one in app.dataframe if column in one.value)
+
+
+def test_every_stream_stands_in_one_line_with_what_it_could_have_seen(open_page: Open) -> None:
+    row = table(open_page("drift"), "ticks with drift").iloc[0].to_dict()
+
+    assert row["stream"] == "image"
+    assert row["newest"] == "▲ drift"
+    assert row["ticks with drift"] == "1 of 4"  # the tick at the end of the range belongs to the next
+    assert row["persists"] == "no"
+    assert (row["n"], row["smallest shift seen"], row["reference"]) == (400, "0.25 SD", "provisional")
+
+
+def test_drift_in_a_row_is_one_alarm_for_each_slice(open_page: Open) -> None:
+    alarms = table(open_page("drift"), "said")
+
+    assert sorted(alarms["slice"]) == ["all traffic", "device = camera-b"]
+    assert set(alarms["lasted"]) == {"1 h"}
+    assert set(alarms["said"]) == {""}
+
+
+def test_what_is_said_of_an_alarm_is_kept_and_reported_beside_the_promise(open_page: Open, engine: Engine) -> None:
+    app = open_page("drift")
+    assert "2 alarms, 0 of them judged. Promised: at most 1.0%" in said(app)
+    app.text_input(key="judge-name").set_value("ann")
+    next(one for one in app.button if one.label == "Not useful").click().run()
+
+    assert "2 alarms, 1 of them judged: 100.0% not useful (20.7 to 100.0% · 1/1)" in said(app)
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT useful, actor, value FROM drift_judgements")).all()
+    assert [tuple(one) for one in kept] == [(False, "ann", "")]
+
+    next(one for one in app.button if one.label == "Useful").click().run()
+    assert "1 of them judged: 0.0% not useful" in said(app)
+
+
+def test_nobody_judges_or_blesses_without_a_name(open_page: Open, engine: Engine) -> None:
+    app = open_page("drift")
+    next(one for one in app.button if one.label == "Not useful").click().run()
+    assert "Say who judges it." in said(app)
+    next(one for one in app.button if one.label == "Bless").click().run()
+    assert "Say who blesses it" in said(app)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM drift_judgements")).scalar_one() == 0
+
+
+def test_traffic_that_cannot_be_blessed_says_why(open_page: Open) -> None:
+    app = open_page("drift")
+    app.text_input(key="bless-name").set_value("ann")
+    [days] = app.date_input
+    first = days.value[0] - timedelta(days=20)
+    days.set_value((first, first))
+    next(one for one in app.button if one.label == "Bless").click().run()
+    assert "too short" in said(app)
+
+
+def test_a_change_of_encoder_is_told(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO embedders (fingerprint, dimension) VALUES ('next-encoder', 8)"))
+        connection.execute(
+            text(
+                "INSERT INTO drift_references (id, model, stream, embedder_id, blessed, active, window_start, "
+                "window_end, rows, fit) OVERRIDING SYSTEM VALUE SELECT 8, r.model, r.stream, e.id, false, true, window_start, window_end, 900, '' "
+                "FROM drift_references r, embedders e WHERE r.id = 7 AND e.fingerprint = 'next-encoder'"
+            )
+        )
+    words = said(open_page("drift"))
+    assert "image: new encoder next-encoder since" in words
+    assert "in place of exam-encoder" in words
+    assert "no drift" in words
