@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import dlq, ingest, labels, metrics, privacy, reference
+from monitor.cli import canary, dlq, ingest, labels, metrics, privacy, reference, report, review
 from monitor.cli.terminal import folded, harmless
 from monitor.errors import SnellenError
 
@@ -38,6 +38,7 @@ app.add_typer(dlq.app)
 app.add_typer(ingest.app)
 app.add_typer(labels.app)
 app.add_typer(reference.app)
+app.add_typer(report.app)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 
 
@@ -204,7 +205,9 @@ def schema() -> None:
 
 
 app.command()(privacy.erase)
+app.command()(canary.canary)
 app.command()(metrics.metrics)
+app.command()(review.review)
 
 
 @contextmanager

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, Engine, text
+from typer.testing import CliRunner
 
+from monitor.cli.main import app
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, confidence_bin
 from monitor.domain.window import DAY, HOUR, Window
 from monitor.services.estimate_accuracy import estimate_last_day
@@ -246,3 +250,41 @@ def test_weeks_have_their_iso_names() -> None:
 def test_what_is_no_week_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no ISO week"):
         week_of(name)
+
+
+# ---- the command ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def snellen(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", database_url)
+    return lambda *words: CliRunner().invoke(app, ["review", *words])
+
+
+def test_the_command_prints_the_week_and_writes_the_same_file_again(
+    engine: Engine, snellen: Callable[..., Result], tmp_path: Path
+) -> None:
+    with transaction(engine) as connection:
+        fill(connection, np.random.default_rng(8))
+    as_of = ("--week", "2026-W46", "--as-of", AFTER.isoformat().replace("+00:00", "Z"))
+    printed = snellen(*as_of)
+    files = [tmp_path / "one.csv", tmp_path / "two.csv"]
+    written = [snellen(*as_of, "--csv", str(file)) for file in files]
+    assert printed.exit_code == 0, printed.output
+    assert [one.exit_code for one in written] == [0, 0]
+    assert "Week 2026-W46, 2026-11-09 to 2026-11-16 UTC" in printed.output
+    assert "by device, surely worst first:\n  cam-0" in printed.output
+    assert "by device and region, surely worst first:\n  cam-0 & r0" in printed.output
+    assert files[0].read_bytes() == files[1].read_bytes() == snellen(*as_of, "--csv", "-").stdout_bytes
+    assert files[0].read_text().count("\n") == 1 + 1 + 3 + 2 + 6
+
+
+def test_a_week_without_labels_says_so(engine: Engine, snellen: Callable[..., Result]) -> None:
+    found = snellen("--week", "2026-W02")
+    assert found.exit_code == 3
+    assert "accuracy is unknown, not good" in found.output
+
+
+@pytest.mark.parametrize("words", [("--week", "46"), ("--as-of", "2026-11-17T00:00:00")])
+def test_a_wrong_week_or_moment_is_refused(snellen: Callable[..., Result], words: tuple[str, str]) -> None:
+    assert snellen(*words).exit_code == 2
