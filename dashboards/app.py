@@ -19,6 +19,8 @@ page = st.navigation(
         st.Page("screens/drift.py", title="Drift", icon=":material/trending_up:"),
         st.Page("screens/calibration.py", title="Calibration", icon=":material/balance:"),
         st.Page("screens/slices.py", title="Slices", icon=":material/donut_small:"),
+        st.Page("screens/canary.py", title="Canary", icon=":material/compare_arrows:"),
+        st.Page("screens/labels.py", title="Labels", icon=":material/label:"),
         st.Page("screens/slos.py", title="SLOs and alerts", icon=":material/local_fire_department:"),
         st.Page("screens/ingest.py", title="Ingest health", icon=":material/input:"),
     ]

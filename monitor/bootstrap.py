@@ -20,6 +20,7 @@ from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.compare_canary import CanaryOptions
 from monitor.services.deliver import Delivery
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
@@ -316,6 +317,12 @@ def reference_options(settings: Settings) -> ReferenceOptions:
         slice_dimensions=settings.ingest.slice_dimensions,
         max_slice_values=settings.ingest.max_slice_values,
     )
+
+
+def canary_options(settings: Settings) -> CanaryOptions:
+    """How sure a verdict on a canary must be, and which differences do not matter."""
+    canary = settings.canary
+    return CanaryOptions(canary.alpha, canary.label_margin, canary.request_margin)
 
 
 def expiry_options(settings: Settings) -> ExpiryOptions:

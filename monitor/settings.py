@@ -381,6 +381,17 @@ class Dashboard(Strict, frozen=True):
     """Preferred; the next free one is taken when it is in use. Always bound to 127.0.0.1."""
 
 
+class Canary(Strict, frozen=True):
+    """A canary beside the stable version; see docs/canary.md."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """The chance that a canary is ever called better, worse or equivalent falsely, however often one looks."""
+    label_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """A difference of accuracy, or of the calibration gap, that does not matter."""
+    request_margin: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    """A difference of the error rate, or of the share of slow answers, that does not matter."""
+
+
 class Settings(BaseSettings):
     """All settings; see docs/settings.md."""
 
@@ -403,6 +414,7 @@ class Settings(BaseSettings):
     drift: Drift = Drift()
     retention: Retention = Retention()
     alerts: Alerts = Alerts()
+    canary: Canary = Canary()
     dashboard: Dashboard = Dashboard()
 
     @model_validator(mode="after")

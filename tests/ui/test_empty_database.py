@@ -13,6 +13,8 @@ PAGES = {
     "drift": "snellen up",
     "calibration": "snellen up",
     "slices": "snellen up",
+    "canary": "snellen up",
+    "labels": "snellen up",
     "slos": "snellen schedule",
     "ingest": "python -m collectors ingest",
 }

@@ -14,6 +14,8 @@ TITLES = {
     "drift": "Drift",
     "calibration": "Calibration",
     "slices": "Slices",
+    "canary": "Canary",
+    "labels": "Labels",
     "slos": "SLOs and alerts",
     "ingest": "Ingest health",
 }

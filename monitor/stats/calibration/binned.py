@@ -45,7 +45,7 @@ class BinnedErrors:
         return self._above_gap(inverted(self._absolute, self.gaps, self.noise, self._level))
 
     def debiased(self, expected: Measured) -> Measured:
-        """ECE less its bias: 2 ECE - mean of ECE(gaps + chance), at least 0; the interval is that of the ECE.
+        """ECE less its bias: 2 ECE - mean of ECE(gaps + chance), at least 0; all else is that of the ECE.
 
         With chance drawn from normal laws of variance accuracy (1 - accuracy) / n. Kumar, Liang and Ma (2019),
         "Verified Uncertainty Calibration", NeurIPS, section 5, as their package `uncertainty-calibration` does it.
@@ -53,7 +53,7 @@ class BinnedErrors:
         deviation = np.sqrt(self.accuracy * (1.0 - self.accuracy) / self._n)
         bias = float(self._absolute(self.gaps + chance(deviation)).mean()) - expected.value
         value = max(0.0, expected.value - bias)
-        return Measured(value, value, _holding(expected.interval, value))
+        return Measured(value, expected.corrected, _holding(expected.interval, value))
 
     def root_mean_square(self) -> Measured:
         """Square root of the sum over bins of share times gap^2; `corrected` is the root of the unbiased estimate.

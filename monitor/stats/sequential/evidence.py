@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.stats.inputs import Floats
 
 
 class Evidence(Protocol):
     """About the difference of two rates or means, second - first, gathered block by block."""
+
+    ends: NDArray[np.int64]
+    """[blocks], the index of the last increment of each."""
 
     @property
     def estimate(self) -> float:

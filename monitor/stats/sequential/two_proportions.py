@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import rel_entr, xlog1py, xlogy
 
 from monitor.errors import NotEnoughData
@@ -45,7 +45,7 @@ class TwoProportions:
             raise NotEnoughData("increments of two streams need four counts each")
         if (k1 < 0).any() or (k2 < 0).any() or (k1 > n1).any() or (k2 > n2).any():
             raise NotEnoughData("an increment cannot have more outcomes than rows, nor fewer than 0")
-        self.ends = block_ends(n1, n2, _GROWTH)
+        self.ends: NDArray[np.int64] = block_ends(n1, n2, _GROWTH)
         if not self.ends.size:
             raise NotEnoughData("there is no block yet that holds rows of both streams")
         self.rows = np.stack([block_sums(n1, self.ends), block_sums(n2, self.ends)])

@@ -1,0 +1,242 @@
+"""Is the canary better or worse than what is stable? Reads, stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from monitor.domain.histograms import LATENCY_BOUNDS_MS
+from monitor.domain.window import DAY, MINUTE, Window, floor
+from monitor.stats.sequential import BoundedMeans, Comparison, Evidence, Outcome, TwoProportions, compare
+from monitor.store.queries.canary import (
+    Floats,
+    Ints,
+    LabelledRows,
+    RequestMinutes,
+    Rollout,
+    labelled_rows,
+    moments,
+    request_minutes,
+)
+from monitor.store.queries.latency import quantile
+
+MEASURES: Final = ("accuracy", "calibration", "errors", "latency")
+"""What is compared; each gets its share of alpha, so that the chance of any false verdict, ever, is at most alpha."""
+
+BEFORE: Final = DAY
+"""Stable traffic before the rollout that says which latency is slow."""
+
+SLOW_SHARE: Final = 0.95
+_MOST_POINTS: Final = 200
+
+Measure = Literal["accuracy", "calibration", "errors", "latency"]
+
+
+class Verdict(StrEnum):
+    """Of the canary against stable."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "cannot tell yet"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryOptions:
+    """`alpha`: the chance of any false verdict. Margins: differences of shares that do not matter, in (0, 1)."""
+
+    alpha: float = 0.05
+    label_margin: float = 0.02
+    """Of accuracy and of the calibration gap."""
+    request_margin: float = 0.005
+    """Of the error rate and of the share of slow answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """`n` labels or requests, and their mean; None without any."""
+
+    n: int
+    mean: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One measure. `comparison` is of canary - stable; None while there are no rows of both."""
+
+    measure: Measure
+    noun: str
+    """What was counted."""
+    stable: Side
+    canary: Side
+    comparison: Comparison | None
+    verdict: Verdict
+    reason: str
+    """In words."""
+    at: tuple[datetime, ...]
+    """When each step of the comparison's interval was known, thinned out as `lower` and `upper` are."""
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CanaryReport:
+    """All measures of one rollout as of a moment."""
+
+    rollout: Rollout
+    as_of: datetime
+    options: CanaryOptions
+    slow_ms: float | None
+    """Answers above it are slow: the bound at or above the 95th percentile of stable answers in the day before the
+    rollout; None: there were none."""
+    measures: tuple[Judged, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Worse if anything is, else undecided if anything is, else better if anything is."""
+        found = {one.verdict for one in self.measures}
+        order = (Verdict.WORSE, Verdict.UNDECIDED, Verdict.BETTER)
+        return next((one for one in order if one in found), Verdict.EQUIVALENT)
+
+
+def compare_canary(connection: Connection, rollout: Rollout, as_of: datetime, options: CanaryOptions) -> CanaryReport:
+    """Compare a canary with the stable version over the time that both served.
+
+    Every interval holds at all times at once, so the report may be read at any time and as often as one likes.
+
+    Raises:
+        NotEnoughData: alpha or a margin outside (0, 1).
+    """
+    labels = labelled_rows(connection, rollout, as_of)
+    window = _whole_minutes(rollout.window(as_of))
+    stable, canary = (request_minutes(connection, rollout, window, canary=one) for one in (False, True))
+    day_before = Window.before(window.start, BEFORE)
+    slow_ms = _slow(request_minutes(connection, rollout, day_before, canary=False))
+    alpha = options.alpha / len(MEASURES)
+    measures = (
+        _accuracy(labels, alpha, options.label_margin),
+        _calibration(labels, alpha, options.label_margin),
+        _errors(stable, canary, alpha, options.request_margin),
+        _latency(stable, canary, slow_ms, alpha, options.request_margin),
+    )
+    return CanaryReport(rollout, as_of, options, slow_ms, measures)
+
+
+def _accuracy(labels: LabelledRows, alpha: float, margin: float) -> Judged:
+    of_canary, right = labels.canary, labels.correct
+    sides = [Side(int(one.sum()), _mean(right[one])) for one in (~of_canary, of_canary)]
+
+    def evidence() -> TwoProportions:
+        return TwoProportions(~of_canary, ~of_canary & right, of_canary, of_canary & right)
+
+    return _judged("accuracy", "labels", sides, evidence, labels.known_at, alpha, margin, Verdict.BETTER)
+
+
+def _calibration(labels: LabelledRows, alpha: float, margin: float) -> Judged:
+    """The signed gap, mean confidence - accuracy: the nearer to 0 the better."""
+    known = np.isfinite(labels.confidence)
+    of_canary = labels.canary[known]
+    gaps = labels.confidence[known] - labels.correct[known]
+    sides = [Side(int(one.sum()), _mean(gaps[one])) for one in (~of_canary, of_canary)]
+    found = _judged(
+        "calibration", "labels with a confidence", sides, lambda: BoundedMeans(gaps, of_canary),
+        labels.known_at[known], alpha, margin, Verdict.WORSE,
+    )  # fmt: skip
+    if found.verdict not in (Verdict.BETTER, Verdict.WORSE):
+        return found
+    # That the gaps differ is proven; which of the two is the better one is a matter of the distance from 0.
+    nearer = abs(sides[1].mean or 0.0) < abs(sides[0].mean or 0.0)
+    return replace(found, verdict=Verdict.BETTER if nearer else Verdict.WORSE)
+
+
+def _errors(stable: RequestMinutes, canary: RequestMinutes, alpha: float, margin: float) -> Judged:
+    counts = [(one.minute, one.ok + one.failed, one.failed) for one in (stable, canary)]
+    return _of_requests("errors", "requests", counts, alpha, margin)
+
+
+def _latency(
+    stable: RequestMinutes, canary: RequestMinutes, slow_ms: float | None, alpha: float, margin: float
+) -> Judged:
+    if slow_ms is None:
+        reason = "no stable answer with a latency in the day before the rollout says what is slow"
+        nothing = Side(0, None)
+        return Judged("latency", "answers", nothing, nothing, None, Verdict.UNDECIDED, reason, (), (), ())
+    first = LATENCY_BOUNDS_MS.index(slow_ms) + 1
+    counts = [(one.minute, one.latency.sum(axis=1), one.latency[:, first:].sum(axis=1)) for one in (stable, canary)]
+    return _of_requests("latency", "answers", counts, alpha, margin)
+
+
+def _of_requests(
+    measure: Measure, noun: str, counts: Sequence[tuple[Ints, Ints, Ints]], alpha: float, margin: float
+) -> Judged:
+    """Counts (minute, requests, bad ones) of stable and of the canary; more bad ones are worse."""
+    minutes = np.union1d(counts[0][0], counts[1][0])
+    total, bad = np.zeros((2, 2, minutes.size))
+    for side, (minute, requests, failed) in enumerate(counts):
+        places = np.searchsorted(minutes, minute)
+        total[side, places], bad[side, places] = requests, failed
+    sides = [Side(int(n.sum()), float(k.sum() / n.sum()) if n.sum() else None) for n, k in zip(total, bad, strict=True)]
+    known_at: Floats = 60.0 * (minutes.astype(np.float64) + 1.0)
+    return _judged(
+        measure, noun, sides, lambda: TwoProportions(total[0], bad[0], total[1], bad[1]), known_at, alpha, margin,
+        Verdict.WORSE,
+    )  # fmt: skip
+
+
+def _judged(
+    measure: Measure, noun: str, sides: list[Side], evidence: Callable[[], Evidence], known_at: Floats, alpha: float,
+    margin: float, if_higher: Verdict,
+) -> Judged:  # fmt: skip
+    stable, canary = sides
+    if not stable.n or not canary.n:
+        missing = " or ".join(name for name, side in (("stable", stable), ("canary", canary)) if not side.n)
+        reason = f"no {noun} of {missing} yet"
+        return Judged(measure, noun, stable, canary, None, Verdict.UNDECIDED, reason, (), (), ())
+    gathered = evidence()
+    found = compare(gathered, alpha=alpha, margin=margin)
+    verdict = _verdict(found.outcome, if_higher)
+    shown = np.unique(np.linspace(0, found.lower.size - 1, min(found.lower.size, _MOST_POINTS)).round().astype(int))
+    return Judged(
+        measure, noun, stable, canary, found, verdict, _reason(found, verdict, noun, margin),
+        moments(known_at[gathered.ends][shown]), tuple(found.lower[shown].tolist()), tuple(found.upper[shown].tolist()),
+    )  # fmt: skip
+
+
+def _verdict(outcome: Outcome, if_higher: Verdict) -> Verdict:
+    if outcome in (Outcome.EQUIVALENT, Outcome.UNDECIDED):
+        return Verdict.EQUIVALENT if outcome == Outcome.EQUIVALENT else Verdict.UNDECIDED
+    better = (outcome == Outcome.HIGHER) == (if_higher == Verdict.BETTER)
+    return Verdict.BETTER if better else Verdict.WORSE
+
+
+def _reason(found: Comparison, verdict: Verdict, noun: str, margin: float) -> str:
+    if verdict == Verdict.EQUIVALENT:
+        return f"the difference is below {100 * margin:g} points either way"
+    if verdict != Verdict.UNDECIDED:
+        return "the interval of the difference leaves out 0"
+    if found.more is None:
+        return f"no foreseeable number of {noun} would tell"
+    return f"about {found.more:,} more {noun} of the canary needed, if it goes on like this"
+
+
+def _slow(before: RequestMinutes) -> float | None:
+    """A bound of the histogram that at most a twentieth of the answers exceed."""
+    known = quantile(before.latency.sum(axis=0).tolist(), SLOW_SHARE)
+    return None if known is None else known.upper
+
+
+def _mean(values: NDArray[np.bool_] | Floats) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _whole_minutes(window: Window) -> Window:
+    """From the first whole minute of the rollout on: the minute of the rollout holds traffic from before it."""
+    start = floor(window.start + MINUTE - timedelta(microseconds=1), MINUTE)
+    return Window(start, max(start, floor(window.end, MINUTE)))
