@@ -103,7 +103,7 @@ class EraseService:
             rows["embedding_sketches"] += field_sketches.forget_sketches(connection, *zip(*some, strict=True))
         for table in ("embeddings", "predictions"):
             rows[table] = erasure.delete_by_key(connection, table, keys)
-        for table in ("label_tasks", "verdicts"):
+        for table in ("label_tasks", "verdicts", "explanation_examples", "discovery_examples"):
             rows[table] = erasure.delete_by_id(connection, table, request_ids)
         gone = erasure.delete_labels(connection, request_ids, labels)
         rows["labels"] = len(gone)

@@ -37,6 +37,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "drift_results": (
         Rule("drift_results", "tick", by_event_time=True),
+        Rule("drift_explanations", "window_end", by_event_time=True),
+        Rule("slice_discoveries", "window_end", by_event_time=True),
         Rule("drift_judgements", "since", by_event_time=True),
     ),
     "slo_evaluations": (Rule("slo_evaluations", "tick", by_event_time=True),),
