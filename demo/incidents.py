@@ -130,7 +130,7 @@ INCIDENTS: Final[dict[str, Incident]] = {
             lasts=timedelta(hours=20),
             alter=_camera,
             shows={
-                "Drift": f"images drift, most of all in the slice device = {CHANGED_CAMERA}; prompts do not",
+                "Drift": f"images and their quality drift, most of all in device = {CHANGED_CAMERA}; prompts do not",
                 "Slices": f"the accuracy of device = {CHANGED_CAMERA} falls",
                 "Calibration": "in that slice confidence stays well above accuracy",
                 "SLOs and alerts": f"Camera {CHANGED_CAMERA[-1]} accuracy pages hours later: labels take their time",
@@ -144,7 +144,7 @@ INCIDENTS: Final[dict[str, Incident]] = {
             lasts=timedelta(hours=10),
             alter=_campaign,
             shows={
-                "Drift": "prompts drift; images do not",
+                "Drift": "prompts, their texts and metadata drift; images do not",
                 "SLOs and alerts": "nothing fires, because the answers stay as good as they were",
             },
         ),
