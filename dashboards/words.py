@@ -68,7 +68,11 @@ def certainty(proportion: Proportion | WeightedShare) -> str:
     """
     if not proportion.n:
         return "n = 0"
-    return f"{between(proportion.interval)} · {proportion.count}/{proportion.n}"
+    # With weights, counts would give another share than the one that stands above.
+    alike = isinstance(proportion, Proportion) or proportion.effective_n == proportion.n
+    return f"{between(proportion.interval)} · " + (
+        f"{proportion.count}/{proportion.n}" if alike else f"n = {count(proportion.n)}, weighted"
+    )
 
 
 def times(burn: float | None) -> str:

@@ -18,26 +18,31 @@ STATE_WORDS: Final = {"ok": "ok", "not_enough_labels": "not enough labels", "not
 WORSE: Final = "worse than the rest"
 BETTER: Final = "better than the rest"
 LIKE_THE_REST: Final = "not told from the rest"
+LOOKS: Final = {
+    LIKE_THE_REST: BLUE, WORSE: VERMILLION, BETTER: SKY, STATE_WORDS["not_enough_labels"]: LIGHT_GREY,
+    STATE_WORDS["not_yet_mature"]: GREY,
+}  # fmt: skip
 
 
 def accuracy_dots(rows: Sequence[JudgedSlice[Values]], overall: float | None) -> Layered:
     """A dot and its 95% interval per slice, in the order given; grey where labels are too few or still to come."""
+    states = [STATE_WORDS[row.accuracy.state] if row.accuracy.state != "ok" else _looks(row) for row in rows]
+    looks = [one for one in LOOKS if one in states]
     data = frame(
         (
             {
                 "value": " & ".join(row.key), "accuracy": row.accuracy.accuracy, "lower": row.accuracy.interval.lower,
                 "upper": row.accuracy.interval.upper, "labels": row.accuracy.n,
-                "state": STATE_WORDS[row.accuracy.state] if row.accuracy.state != "ok" else _looks(row),
+                "state": state,
             }
-            for row in rows
+            for row, state in zip(rows, states, strict=True)
         ),
         ("value", "accuracy", "lower", "upper", "labels", "state"),
     )  # fmt: skip
     colour = alt.Color(
         "state:N", title=None, legend=alt.Legend(orient="top", columns=2, labelLimit=300),
         scale=alt.Scale(
-            domain=[LIKE_THE_REST, WORSE, BETTER, STATE_WORDS["not_enough_labels"], STATE_WORDS["not_yet_mature"]],
-            range=[BLUE, VERMILLION, SKY, LIGHT_GREY, GREY],
+            domain=looks, range=[LOOKS[one] for one in looks],
         ),
     )  # fmt: skip
     tips = [alt.Tooltip("value:N"), alt.Tooltip("accuracy:Q", format=".1%"), alt.Tooltip("lower:Q", format=".1%"),

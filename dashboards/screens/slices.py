@@ -13,7 +13,7 @@ from dashboards.frame import View
 from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record
 from dashboards.traffic_choice import choose_traffic, name
-from dashboards.words import NOTHING, between, certainty, count, p_value, percent, plain, points, span
+from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
 from monitor.services.review import ReviewTable, Values
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
@@ -58,7 +58,7 @@ def page() -> None:
     content = table_csv(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view.window, data.now())
     file = f"slices-{'-'.join(one.name for one in dimensions)}.csv"
     st.download_button("Download CSV", content, file, "text/csv", icon=":material/download:")
-    missing(table, labelled, view)
+    missing(table, labelled, maturity, view)
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
     estimate_record(view)
@@ -117,7 +117,7 @@ def shown(rows: Sequence[Judged], table: ReviewTable, labelled: Accuracy) -> Non
             f"{count(table.folded)} pairs have fewer: choose a longer range, or label more.",
         )
         return
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 2], gap="medium")
     with left:
         parts.chart(accuracy_dots(rows[:SHOWN], labelled.correct.share))
         if len(rows) > SHOWN:
@@ -132,33 +132,31 @@ def cells(row: Judged) -> dict[str, object]:
         "value": " & ".join(row.key), "accuracy": percent(found.accuracy, 2),
         "interval": between(found.interval) if found.n else "", "labels": found.n,
         "state": STATE_WORDS[found.state],
-        "against the rest": marked(row.rest.difference, row.rest_p, sure=row.stands_out),
+        "against the rest": points(row.rest.difference) + (" *" if row.stands_out else ""),
         "rest interval": ends(row.rest.interval),
-        "change": marked(row.change.difference, row.change_p, sure=row.changed),
+        "change": points(row.change.difference) + (" *" if row.changed else ""),
         "change interval": ends(row.change.interval),
         "before": f"{percent(before.share)} of {before.n}" if before.n else "",
     }  # fmt: skip
-
-
-def marked(difference: float | None, adjusted: float | None, *, sure: bool) -> str:
-    """The difference, its adjusted p-value where it was tested, and a star where it is told from chance."""
-    if adjusted is None:
-        return points(difference)
-    return f"{points(difference)}{' *' if sure else ''} (p {p_value(adjusted)})"
 
 
 def ends(interval: Interval | None) -> str:
     return "" if interval is None else f"{points(interval.lower).removesuffix(' pt')} to {points(interval.upper)}"
 
 
-def missing(table: ReviewTable, labelled: Accuracy, view: View) -> None:
+def missing(table: ReviewTable, labelled: Accuracy, maturity: Maturity, view: View) -> None:
     pair = len(table.dimensions) > 1
     folded = (
-        f"{count(table.folded)} pairs with fewer than {MIN_LABELS} labels are left out, and all beyond {MOST_VALUES}."
+        f"Pairs left out because they have fewer than {MIN_LABELS} labels: {count(table.folded)}. At most {MOST_VALUES} "
+        "are shown."
         if pair
         else f"{count(table.folded)} rarer values are folded into `__other__`."
     )
     frame.note(
+        ""
+        if maturity.mature
+        else f"**Not yet mature**: about {count(round(maturity.to_come))} more labels of this range are to come, with "
+        "which figures may move.",
         *parts.label_notes(labelled),
         f"Change is against {span(view.window.previous())}, the stretch just before; the rest is all other labelled "
         f"traffic of this range. \\* marks a difference whose p-value, adjusted over all slices of the table "
