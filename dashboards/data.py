@@ -231,9 +231,7 @@ def answer_task(key: TaskKey, annotator: str, said: Said) -> TaskState | None:
         InvalidEvent: it says nothing, or too much.
         StoreError: PostgreSQL does not answer.
     """
-    state = _label_desk().answer(key, annotator, said, bootstrap.now())
-    st.cache_data.clear()
-    return state
+    return _label_desk().answer(key, annotator, said, bootstrap.now())
 
 
 def skip_task(key: TaskKey, annotator: str, reason: str) -> None:
@@ -244,7 +242,6 @@ def skip_task(key: TaskKey, annotator: str, reason: str) -> None:
         StoreError: PostgreSQL does not answer.
     """
     _label_desk().skip(key, annotator, reason, bootstrap.now())
-    st.cache_data.clear()
 
 
 def release_task(key: TaskKey, annotator: str) -> None:

@@ -223,7 +223,8 @@ def examples(connection: Connection, now: datetime) -> None:
         for one in ids
     ])  # fmt: skip
     insert(connection, "label_tasks", [
-        {"request_id": one, "ts": now - 2 * HOUR, "stratum": "all", "inclusion_probability": 0.1}
+        {"request_id": one, "ts": now - 2 * HOUR, "stratum": "device=camera-b", "inclusion_probability": 0.1,
+         "model": MODEL, "task": "vqa", "answers": int(one in ids), "answered_at": now - HOUR if one in ids else None}
         for one in (*ids, "nobody-1", "nobody-2")
     ])  # fmt: skip
 

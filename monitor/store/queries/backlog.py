@@ -7,10 +7,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from monitor.store.label_tasks import WAITING, Terms
+
 
 @dataclass(frozen=True, slots=True)
 class LabelBacklog:
-    """`waiting` of `drawn` predictions have no label; `oldest` is the event time of the one that waits longest."""
+    """`waiting` of `drawn` predictions have too few labels; `oldest` is the event time of the first of them."""
 
     drawn: int
     waiting: int
@@ -19,14 +21,13 @@ class LabelBacklog:
     """Labels whose prediction has not come (yet), or that wait for the next scoring run."""
 
 
-_BACKLOG = text("""
-    SELECT count(*) AS drawn, count(*) FILTER (WHERE answered.request_id IS NULL) AS waiting,
-           min(ts) FILTER (WHERE answered.request_id IS NULL) AS oldest,
+_BACKLOG = text(f"""
+    SELECT (SELECT count(*) FROM label_tasks) AS drawn, count(*) AS waiting, min(t.ts) AS oldest,
            (SELECT count(*) FROM labels WHERE NOT scored) AS unmatched
-    FROM label_tasks LEFT JOIN (SELECT DISTINCT request_id FROM labels) AS answered USING (request_id)
+    FROM label_tasks t WHERE {WAITING}
 """)
 
 
-def label_backlog(connection: Connection) -> LabelBacklog:
-    """As it stands now."""
-    return LabelBacklog(**connection.execute(_BACKLOG).mappings().one())
+def label_backlog(connection: Connection, terms: Terms, now: datetime) -> LabelBacklog:
+    """As it stands now; tasks that were set aside or expired wait no more."""
+    return LabelBacklog(**connection.execute(_BACKLOG, terms.at(now)).mappings().one())

@@ -1,0 +1,164 @@
+"""One task at a time: the picture, the question, the answer, and a key for each verdict."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from dashboards import data, frame
+from dashboards.words import moment, percent, plain
+from monitor.domain.events import MAX_NAME
+from monitor.domain.label_tasks import TaskItem, TaskKey
+from monitor.errors import InvalidEvent
+from monitor.labelling.rows import MAX_TEXT
+from monitor.services.label_tasks import Judgement, Said
+
+SIDE: Final = 720
+"""Pixels of the picture's longer side."""
+SHOWN: Final = 4000
+"""Characters of a prompt, context or answer."""
+EVERY_STRATUM: Final = "all strata"
+JUDGE, SETTLE = "Judge", "Settle disputes"
+VERDICTS: Final[tuple[tuple[Judgement, str, str], ...]] = (
+    ("correct", "1", ":material/check:"),
+    ("incorrect", "2", ":material/close:"),
+    ("unsure", "3", ":material/question_mark:"),
+)
+RATED: Final = ("captioning",)
+"""Tasks whose answers are rated from 0 to 100 as well."""
+HELD: Final = "label_task"
+LAST: Final = "label_last"
+Choice = tuple[str, str | None, bool]
+
+
+def desk() -> None:
+    st.subheader("Judge", anchor=False)
+    choice = _choose()
+    if choice is None:
+        frame.note("Say who you are: agreement is between people, and nobody settles their own dispute.")
+        return
+    try:
+        task = _current(choice)
+        if task is None:
+            _nothing(choice)
+        else:
+            _judge(task, choice[0])
+    except InvalidEvent as refused:
+        st.warning(plain(str(refused)))
+
+
+def _choose() -> Choice | None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        name = st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240)
+        what = st.segmented_control("What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what")
+        strata = [EVERY_STRATUM, *(one.stratum for one in data.label_strata())]
+        stratum = st.selectbox("Stratum", strata, key="label_stratum", width=320)
+    chosen = None if stratum in (None, EVERY_STRATUM) else stratum
+    return (name.strip(), chosen, what == SETTLE) if name and name.strip() else None
+
+
+def _current(choice: Choice) -> TaskItem | None:
+    """The task that this person holds, or the next one. Who chooses otherwise gives theirs back."""
+    held: tuple[Choice, TaskItem] | None = st.session_state.get(HELD)
+    if held is not None and held[0] == choice:
+        return held[1]
+    if held is not None:
+        data.release_task(held[1].key, held[0][0])
+    name, stratum, adjudicate = choice
+    task = data.take_task(name, stratum, adjudicate=adjudicate)
+    st.session_state[HELD] = None if task is None else (choice, task)
+    return task
+
+
+def _nothing(choice: Choice) -> None:
+    if choice[2]:
+        frame.empty("No dispute waits for you.", "Who has judged an answer does not settle the dispute about it.")
+    else:
+        frame.empty("Nothing waits for you.", "What you have judged is not offered to you again. Try all strata.")
+
+
+def _judge(task: TaskItem, name: str) -> None:
+    with st.container(border=True):
+        picture, words = st.columns([3, 4], gap="large")
+        with picture:
+            _picture(task)
+        with words:
+            _words(task)
+            _verdict(task, name)
+
+
+def _picture(task: TaskItem) -> None:
+    found = data.thumbnail(task.image_ref, task.image_sha256, SIDE) if task.image_ref else "no picture was logged"
+    if isinstance(found, bytes):
+        st.image(found, width="stretch")
+        return
+    st.caption(f":material/hide_image: no picture: {plain(found[:300])}")
+    if task.image_ref:
+        st.code(task.image_ref[:SHOWN], language=None, wrap_lines=True)
+
+
+def _words(task: TaskItem) -> None:
+    """Prompt and answer come from anybody: shown as plain text only."""
+    for title, words in (("Question", task.prompt), ("Context", task.context), ("The model's answer", task.answer)):
+        if words:
+            st.caption(title)
+            st.text(words[:SHOWN])
+    if task.words:
+        st.caption("What was said of it")
+        for one in task.words:
+            st.text(f"{one.annotator}: {one.said}"[:SHOWN])
+    why = "as any answer" if task.in_base else "more often than others: the model was unsure, or its slice is rare"
+    slices = ", ".join(f"{key} = {value}" for key, value in sorted(task.slices.items()))
+    st.caption(
+        plain(
+            f"{task.task} · {task.model} {task.version} ({task.variant}) · {moment(task.key.ts)} UTC · "
+            f"{slices[:200] or 'no slices'} · answered by {task.answers} of {task.annotators}"
+        )
+    )
+    st.caption(plain(f"Drawn with probability {percent(task.inclusion_probability)}, {why}."))
+
+
+def _verdict(task: TaskItem, name: str) -> None:
+    """The inputs' keys hold the task's, so that the next task begins with empty ones."""
+    own = f"{task.key.ts.timestamp()}-{task.key.request_id}"
+    right = st.text_input("What would be right, if it is not", max_chars=MAX_TEXT, key=f"right-{own}")
+    comment = st.text_input("Comment", max_chars=MAX_TEXT, key=f"comment-{own}")
+    rating = None
+    if task.task in RATED:
+        rating = st.number_input("Rating, 0 to 100", 0.0, 100.0, None, step=5.0, key=f"rating-{own}", width=200)
+    with st.container(horizontal=True, gap="small"):
+        for verdict, key, icon in VERDICTS:
+            if st.button(verdict.capitalize(), key=f"{verdict}-{own}", icon=icon, shortcut=key):
+                said = Said(verdict, (right,) if right else (), rating, comment or "")
+                state = data.answer_task(task.key, name, said)
+                _next(task, f"{verdict}; the task is {state or 'gone'}")
+        if st.button("Set aside", key=f"skip-{own}", icon=":material/block:", shortcut="9"):
+            data.skip_task(task.key, name, comment or "cannot be judged")
+            _next(task, "set aside")
+    _back(name)
+
+
+def _next(task: TaskItem, outcome: str) -> None:
+    st.session_state[LAST] = (task, outcome)
+    st.session_state[HELD] = None
+    st.rerun()
+
+
+def _back(name: str) -> None:
+    """The answer before, to be judged again: the last word counts."""
+    last: tuple[TaskItem, str] | None = st.session_state.get(LAST)
+    if last is None:
+        return
+    task, outcome = last
+    held: tuple[Choice, TaskItem] | None = st.session_state.get(HELD)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"Before: {plain(_named(task.key))} → {plain(outcome)}", width="content")
+        if held is not None and held[1].key != task.key and st.button("Judge it again", type="tertiary", shortcut="0"):
+            data.release_task(held[1].key, name)
+            st.session_state[HELD] = (held[0], task)
+            st.rerun()
+
+
+def _named(key: TaskKey) -> str:
+    return key.request_id if len(key.request_id) <= 40 else f"{key.request_id[:39]}…"

@@ -1,0 +1,103 @@
+"""For annotators: the next answer to judge, with one key per verdict; what waits, and how far annotators agree."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards import data, frame, parts
+from dashboards.frame import View
+from dashboards.panels.label_desk import desk
+from dashboards.words import NOTHING, count, lasting, moment, percent, span
+from monitor.domain.label_tasks import TaskState
+from monitor.services.agree import LEAST_UNITS, AgreementReport
+from monitor.stats.agreement import Agreement
+
+
+def page() -> None:
+    view = frame.open_page("Labels", "What is there to judge, is it judged in time, and do annotators agree?")
+    if frame.nothing_yet():
+        return
+    figures(view)
+    desk()
+    left, right = st.columns(2, gap="large")
+    with left:
+        strata()
+    with right:
+        agreement(view)
+
+
+def figures(view: View) -> None:
+    waiting, disputed, states = data.label_backlog(), data.label_disputes(), data.label_states(view.window)
+    drawn, done = sum(states.values()), states.get(TaskState.DONE, 0)
+    aside = states.get(TaskState.SKIPPED, 0) + states.get(TaskState.EXPIRED, 0)
+    first, second, third, fourth = st.columns(4)
+    with first:
+        oldest = "" if waiting.oldest is None else f"the oldest for {lasting(data.now() - waiting.oldest)}"
+        parts.figure("Waiting for an annotator", count(waiting.waiting), oldest or "nothing waits")
+    with second:
+        oldest = "" if disputed.oldest is None else f"the oldest of {moment(disputed.oldest)}"
+        parts.figure("Disputed", count(disputed.waiting), oldest or "nobody contradicts anybody")
+    with third:
+        parts.figure("Answered", percent(done / drawn if drawn else None), f"{count(done)} of {count(drawn)} drawn")
+    with fourth:
+        parts.figure("Set aside or expired", count(aside), f"of {count(drawn)} drawn in {span(view.window)}")
+
+
+def strata() -> None:
+    st.subheader("What waits, by stratum", anchor=False)
+    found = data.label_strata()
+    if not found:
+        frame.empty("Nothing waits for an annotator.", "What is drawn is said by the settings `labels.*`.")
+        return
+    rows = [
+        {
+            "stratum": one.stratum,
+            "waiting": one.waiting,
+            "claimed": one.claimed,
+            "oldest waits for": lasting(data.now() - one.oldest),
+            "its prediction (UTC)": moment(one.oldest),
+        }
+        for one in found
+    ]
+    parts.table(rows, ("stratum", "waiting", "claimed", "oldest waits for", "its prediction (UTC)"))
+
+
+def agreement(view: View) -> None:
+    st.subheader("How far annotators agree", anchor=False)
+    found = data.agreement_of(view.window, view.selection)
+    if not found.pairs and found.ratings is None:
+        frame.empty(
+            "No answer of this range was judged by more than one.",
+            "A random share of the tasks is given to two people: the setting `labels.overlap`.",
+        )
+        return
+    rows = [{"who": f"{one.first}, {one.second}", "answers": one.units, "alike": percent(one.alike / one.units),
+             **coefficient("Cohen's kappa", one.kappa)} for one in found.pairs]  # fmt: skip
+    parts.table([*everybody(found), *rows], ("who", "answers", "alike", "coefficient", "value", "95%"))
+    frame.note(
+        f"{count(found.unsure)} judgements were unsure: they count as missing." if found.unsure else "",
+        f"A pair's kappa is shown from {LEAST_UNITS} answers on; it is not defined where all judgements are the same.",
+        "1 is perfect, 0 what guessing with the same shares would give. Adjudications are left out.",
+    )
+
+
+def everybody(found: AgreementReport) -> list[dict[str, object]]:
+    """One row for each coefficient of all annotators together."""
+    named = (
+        ("Krippendorff's alpha", found.alpha), ("Fleiss' kappa", found.fleiss), ("alpha of ratings", found.ratings),
+    )  # fmt: skip
+    return [
+        {"who": "everybody", "answers": one.units, "alike": NOTHING, **coefficient(name, one)}
+        for name, one in named
+        if one is not None
+    ]
+
+
+def coefficient(name: str, value: Agreement | None) -> dict[str, object]:
+    if value is None:
+        return {"coefficient": name, "value": NOTHING, "95%": NOTHING}
+    interval = f"{value.interval.lower:.2f} to {value.interval.upper:.2f}"
+    return {"coefficient": name, "value": f"{value.coefficient:.2f}", "95%": interval}
+
+
+page()

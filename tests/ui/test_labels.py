@@ -1,0 +1,140 @@
+"""The annotator's page: one task after another, by name, and what the labels say of the annotators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import streamlit as st
+from sqlalchemy import Engine, text
+from streamlit.testing.v1 import AppTest
+
+from monitor import bootstrap
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def queue(seeded: Engine) -> Engine:
+    """Three of the seeded predictions wait again, one of them for two people; the two without a prediction do not."""
+    with seeded.begin() as connection:
+        connection.execute(text("DELETE FROM label_tasks WHERE request_id LIKE 'nobody%'"))
+        connection.execute(text("DELETE FROM labels WHERE request_id IN ('today-b-66', 'today-b-67', 'today-b-68')"))
+        connection.execute(
+            text(
+                "UPDATE label_tasks SET answers = 0, answered_at = NULL, "
+                "annotators = CASE request_id WHEN 'today-b-67' THEN 2 ELSE 1 END "
+                "WHERE request_id IN ('today-b-66', 'today-b-67', 'today-b-68')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO arrivals SELECT request_id, 'x'::bytea, ts FROM predictions "
+                "WHERE request_id LIKE 'today-b%'"
+            )
+        )
+    return seeded
+
+
+def sit_down(open_page: Open, name: str, what: str = "Judge") -> AppTest:
+    app = open_page("labels")
+    next(one for one in app.text_input if one.label == "Your name").set_value(name).run()
+    if what != "Judge":
+        next(one for one in app.segmented_control if one.label == "What").set_value(what).run()
+    assert not app.exception
+    return app
+
+
+def press(app: AppTest, label: str) -> None:
+    next(one for one in app.button if one.label == label).click().run()
+    assert not app.exception
+
+
+def fill(app: AppTest, label: str, words: str) -> None:
+    next(one for one in app.text_input if one.label == label).set_value(words)
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(one.value for one in (*app.caption, *app.markdown, *app.text)).replace("\\", "")
+
+
+def rows(engine: Engine, query: str) -> list[Any]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_nobody_judges_without_a_name(open_page: Open, queue: Engine) -> None:
+    app = open_page("labels")
+    assert not app.exception
+    assert "Say who you are" in said(app)
+    assert not [one for one in app.button if one.label == "Correct"]
+    assert rows(queue, "SELECT count(*) FROM label_tasks WHERE claimed_by IS NOT NULL") == [(0,)]
+
+
+def test_a_verdict_is_a_label_and_the_next_task_comes(open_page: Open, queue: Engine) -> None:
+    app = sit_down(open_page, "Ada")
+    assert rows(queue, "SELECT request_id, claimed_by FROM label_tasks WHERE claimed_by IS NOT NULL") == [
+        ("today-b-66", "Ada")
+    ]
+    assert "two cats" in said(app)
+    assert "Drawn with probability 10.0%, as any answer." in said(app)
+    fill(app, "What would be right, if it is not", "three cats")
+    press(app, "Incorrect")
+    assert "Before: today-b-66 → incorrect; the task is done" in said(app)
+    assert next(one.value for one in app.text_input if one.label.startswith("What would be right")) == ""
+    assert rows(queue, "SELECT verdict, answers, annotator_id FROM labels WHERE request_id = 'today-b-66'") == [
+        ("incorrect", ["three cats"], "Ada")
+    ]
+    assert rows(queue, "SELECT correct FROM verdicts WHERE request_id = 'today-b-66'") == [(False,)]
+    assert rows(queue, "SELECT request_id FROM label_tasks WHERE claimed_by = 'Ada'") == [("today-b-67",)]
+
+
+def test_the_answer_before_can_be_judged_again(open_page: Open, queue: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = sit_down(open_page, "Ada")
+    press(app, "Incorrect")
+    press(app, "Judge it again")
+    later = bootstrap.now() + timedelta(seconds=9)
+    monkeypatch.setattr(bootstrap, "now", lambda: later)
+    press(app, "Correct")
+    assert rows(queue, "SELECT correct FROM verdicts WHERE request_id = 'today-b-66'") == [(True,)]
+    assert rows(queue, "SELECT count(*) FROM labels WHERE request_id = 'today-b-66'") == [(2,)]
+
+
+def test_the_second_of_two_disagrees_and_a_third_settles_it(open_page: Open, queue: Engine) -> None:
+    with queue.begin() as connection:
+        connection.execute(text("DELETE FROM label_tasks WHERE request_id IN ('today-b-66', 'today-b-68')"))
+    press(sit_down(open_page, "Ada"), "Correct")
+    press(sit_down(open_page, "Bo"), "Incorrect")
+    assert "No dispute waits for you." in said(sit_down(open_page, "Bo", "Settle disputes"))
+    app = sit_down(open_page, "Chi", "Settle disputes")
+    assert "Ada: correct" in said(app)
+    assert "Bo: incorrect" in said(app)
+    press(app, "Incorrect")
+    assert rows(queue, "SELECT correct FROM verdicts WHERE request_id = 'today-b-67'") == [(False,)]
+    st.cache_data.clear()  # which keeps it for a minute
+    agreed = next(one.value for one in open_page("labels").dataframe if "who" in one.value)
+    assert list(agreed["who"]) == ["Ada, Bo"]
+    assert list(agreed["alike"]) == ["0.0%"]
+
+
+def test_what_cannot_be_judged_is_set_aside(open_page: Open, queue: Engine) -> None:
+    app = sit_down(open_page, "Ada")
+    fill(app, "Comment", "no picture")
+    press(app, "Set aside")
+    assert rows(queue, "SELECT request_id, skip_reason FROM label_tasks WHERE skipped_at IS NOT NULL") == [
+        ("today-b-66", "Ada: no picture")
+    ]
+
+
+def test_what_waits_is_shown_by_stratum_with_its_age(open_page: Open, queue: Engine) -> None:
+    app = open_page("labels")
+    waits = next(one.value for one in app.dataframe if "stratum" in one.value)
+    assert waits.iloc[0].to_dict() == {
+        "stratum": "device=camera-b", "waiting": 3, "claimed": 0, "oldest waits for": "2 h",
+        "its prediction (UTC)": "2026-03-02 10:00",
+    }  # fmt: skip
+    found = {one.label: one.value for one in app.metric}
+    assert found["Waiting for an annotator"] == "3"
+    assert found["Answered"] == "70.0%"
