@@ -24,9 +24,9 @@ from monitor.stats.estimated_accuracy import MIN_PAST, estimate_accuracy, meanin
 from monitor.stats.ppi import MIN_LABELS, Guesses, prediction_powered_among
 
 ACCURACIES = (0.6, 0.8, 0.9, 0.95)
-SIZES = {60: 300, 100: 300, 200: 200, 500: 100, 2000: 25}
+SIZES = {60: 300, 100: 300, 200: 200, 500: 200, 2000: 100}
 """Labels, about -> samples per cell."""
-PAST = {150: 200, 500: 100, 2000: 30}
+PAST = {150: 200, 500: 100, 2000: 60}
 DEVICE = {"device": "usual"}
 
 
@@ -108,7 +108,7 @@ def broken(samples: int, seed: int) -> dict[str, Any]:
 
 def labelled(world: World, n: int, name: str, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
     """Confidences, outcomes, whether drawn, and with which probability, of so many requests that about n are drawn."""
-    requests = 12 * n
+    requests = 8 * n
     confidence, chance = world.draw(requests, rng)
     plan = LabelPlan(PLAN.base_rate / 2, boost=PLAN.boost)
     expected = np.mean([plan.probability(DEVICE, sure) for sure in confidence[:500].tolist()])

@@ -1,9 +1,9 @@
 """Do the intervals of slice accuracy cover? Answers drawn by the shipped label sampler, weighed by what it says.
 
-    python -m benchmarks.slice_accuracy [--quick] [--seed N]
+    python -m benchmarks.slice_accuracy [--quick] [--seed N] [--sizes 20 100] [--marks]
 
 A cell is a kind of model, an accuracy and a number of labels. In each, requests with ids of their own go through
-`LabelPlan.draw`; those that it draws are graded and estimated by `weighted_share`. Covered is the accuracy of the
+`LabelPlan.draw`; those that it draws are graded and estimated by `share_of_sums`. Covered is the accuracy of the
 process that made the answers. Judged is the average over accuracies from 0.5 to 0.98 per number of labels and kind:
 single cells jump, because a count of mistakes is a whole number.
 """
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from monitor.sampling import LabelPlan
 from monitor.stats.proportions import Change
-from monitor.stats.weighted import WeightedShare, weighted_share
+from monitor.stats.slice_review import SliceLabels, review
+from monitor.stats.weighted import WeightedShare, WeightSums, share_of_sums, weight_sums
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ PLAN = LabelPlan(0.05, boost=4.0, factors={("device", "rare"): 4.0, ("device", "
 DEVICES = ("usual", "some", "rare")
 SHARES = (0.75, 0.2, 0.05)
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
-SIZES = {20: 600, 50: 500, 100: 400, 300: 200, 1000: 80, 5000: 20}
+SIZES = {20: 600, 50: 500, 100: 400, 300: 200, 1000: 80, 5000: 60}
 """Labels, about -> samples per cell."""
 KINDS = ("calibrated", "uninformative", "overconfident")
 
@@ -63,12 +64,14 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="numbers of labels to try")
+    parser.add_argument("--marks", action="store_true", help="also how often unchanged slices are marked")
     options = parser.parse_args()
     began = time.perf_counter()
     found = [cell for n in options.sizes for cell in cells(n, options.seed, quick=options.quick)]
+    marks = false_marks(options.seed, 20 if options.quick else 250) if options.marks else None
     result = {
         "seed": options.seed, "seconds": round(time.perf_counter() - began, 1), "summary": summary(found),
-        "cells": found,
+        "false_marks": marks, "cells": found,
     }  # fmt: skip
     print(json.dumps(result, indent=2))
 
@@ -105,15 +108,36 @@ def requests_for(n: int, world: World, rng: np.random.Generator) -> int:
 
 def sample(world: World, requests: int, name: str, rng: np.random.Generator) -> WeightedShare:
     """The estimate from what the sampler draws of so many requests."""
+    return share_of_sums(drawn(world, requests, name, rng))
+
+
+def drawn(world: World, requests: int, name: str, rng: np.random.Generator) -> WeightSums:
+    """What the sampler draws of so many requests."""
     confidence, chance = world.draw(requests, rng)
     devices = rng.choice(DEVICES, requests, p=SHARES).tolist()
     draws = [
         PLAN.draw(f"{name}-{index}", {"device": device}, sure)
         for index, (device, sure) in enumerate(zip(devices, confidence.tolist(), strict=True))
     ]
-    drawn = np.array([one.drawn for one in draws])
+    taken = np.array([one.drawn for one in draws])
     right = rng.random(requests) < chance
-    return weighted_share(right[drawn], np.array([one.probability for one in draws])[drawn])
+    return weight_sums(right[taken], np.array([one.probability for one in draws])[taken])
+
+
+def false_marks(seed: int, tables: int) -> dict[str, Any]:
+    """Tables of 20 slices of about 60 labels, all alike and unchanged: how many have any mark."""
+    rng, changed, standing = np.random.default_rng([seed, 7]), 0, 0
+    world = World("calibrated", 0.85)
+    rows = requests_for(60, world, rng)
+    for table in range(tables):
+        slices = [
+            SliceLabels(one, *(drawn(world, rows, f"{seed}-m-{table}-{one}-{week}", rng) for week in range(2)))
+            for one in range(20)
+        ]
+        found = review(slices, sum((one.now for one in slices), WeightSums()))
+        changed += any(one.changed for one in found)
+        standing += any(one.stands_out for one in found)
+    return {"tables": tables, "with_a_change": changed / tables, "with_one_that_stands_out": standing / tables}
 
 
 def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -147,8 +147,8 @@ def ends(interval: Interval | None) -> str:
 def missing(table: ReviewTable, labelled: Accuracy, maturity: Maturity, view: View) -> None:
     pair = len(table.dimensions) > 1
     folded = (
-        f"Pairs left out because they have fewer than {MIN_LABELS} labels: {count(table.folded)}. At most {MOST_VALUES} "
-        "are shown."
+        f"Pairs left out because they have fewer than {MIN_LABELS} labels: {count(table.folded)}. "
+        f"At most {MOST_VALUES} are shown."
         if pair
         else f"{count(table.folded)} rarer values are folded into `__other__`."
     )
