@@ -16,18 +16,22 @@ from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.images import ImageOpener
 from monitor.embedding.places import Places
 from monitor.errors import SettingsError
+from monitor.explain.bank import CONCEPTS, Bank, parse_bank
 from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.compare_canary import CanaryOptions
+from monitor.services.concepts import embed_bank
 from monitor.services.deliver import Delivery
+from monitor.services.discover_slices import DiscoverOptions
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.erase import EraseService
 from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluation import Evaluation
 from monitor.services.expire_halves import ExpiryOptions
+from monitor.services.explain import ExplainOptions
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.label_tasks import LabelDesk
 from monitor.services.plan_labels import PlanOptions
@@ -251,7 +255,42 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
         pair_patience=settings.ingest.pair_patience,
         privacy=make_privacy(settings),
     )
-    return EmbedService(store.engine, make_embedder(settings), options, _sketches(settings, store).update)
+    embedder = make_embedder(settings)
+    encoder = embedder.encoder
+    embed_bank(
+        store.engine, text_bank(settings), encoder.fingerprint, encoder.dimension, encoder.detail, encoder.encode_texts
+    )
+    return EmbedService(store.engine, embedder, options, _sketches(settings, store).update)
+
+
+def text_bank(settings: Settings) -> Bank:
+    """The phrases that may name what moved. Raises SettingsError with every fault of the file."""
+    file = settings.explain.concepts or CONCEPTS
+    try:
+        content = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"explain.concepts (or SNELLEN_EXPLAIN__CONCEPTS): {file} cannot be read: {error}"
+        ) from None
+    return parse_bank(content, str(file))
+
+
+def explain_options(settings: Settings) -> ExplainOptions:
+    """Raises SettingsError with every fault of the text bank."""
+    explain = settings.explain
+    return ExplainOptions(text_bank(settings), explain.rows, explain.alpha, settings.ingest.slice_dimensions)
+
+
+def discover_options(settings: Settings) -> DiscoverOptions:
+    """Raises SettingsError with every fault of the text bank."""
+    explain = settings.explain
+    return DiscoverOptions(
+        text_bank(settings),
+        explain.discovery_span,
+        explain.discovery_labels,
+        explain.alpha,
+        settings.ingest.slice_dimensions,
+    )
 
 
 def make_embedder(settings: Settings) -> Embedder:

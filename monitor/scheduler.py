@@ -17,8 +17,10 @@ from monitor import bootstrap
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
+from monitor.services.discover_slices import DiscoverOptions, discover_daily
 from monitor.services.evaluation import Evaluation, evaluate_ticks
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
+from monitor.services.explain import ExplainOptions, explain_alarms
 from monitor.services.measure_backlog import measure_backlog
 from monitor.services.plan_labels import PlanOptions, plan_labels
 from monitor.services.retain import make_partitions_ahead, retain
@@ -43,6 +45,8 @@ class Context:
     plans: PlanOptions
     """What sampling plans are made for."""
     label_terms: Terms
+    explain: ExplainOptions
+    discover: DiscoverOptions
 
 
 def evaluate_now(context: Context) -> None:
@@ -88,6 +92,16 @@ def measure_label_backlog(context: Context) -> None:
     measure_backlog(context.evaluation.engine, context.label_terms, bootstrap.now())
 
 
+def explain_drift(context: Context) -> None:
+    """What moved, where drift persists. Apart from the evaluation, which must not wait for it."""
+    explain_alarms(context.evaluation.engine, context.explain, bootstrap.now())
+
+
+def discover(context: Context) -> None:
+    """Slices that nobody had named, once a day."""
+    discover_daily(context.evaluation.engine, context.discover, bootstrap.now())
+
+
 JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "evaluate": (60, evaluate_now),
     "deliver": (5, deliver_due),
@@ -96,6 +110,8 @@ JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "label_plan": (900, plan_label_sampling),
     "label_backlog": (60, measure_label_backlog),
     "retain": (3600, retire_old_rows),
+    "explain": (120, explain_drift),
+    "discover": (3600, discover),
 }
 """Name -> (every so many seconds, what)."""
 
@@ -115,6 +131,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         dict(settings.retention),
         bootstrap.plan_options(settings),
         bootstrap.label_terms(settings),
+        bootstrap.explain_options(settings),
+        bootstrap.discover_options(settings),
     )
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(

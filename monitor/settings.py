@@ -381,6 +381,22 @@ class Dashboard(Strict, frozen=True):
     """Preferred; the next free one is taken when it is in use. Always bound to 127.0.0.1."""
 
 
+class Explain(Strict, frozen=True):
+    """What moved, and slices that nobody had named; see docs/explanation.md."""
+
+    concepts: Path | None = None
+    """YAML file of phrases that may name what moved, as `kind: {family: [phrase, ...]}`; none: those that ship."""
+    rows: Annotated[int, Field(ge=200)] = 4000
+    """Retained predictions of each window that an explanation looks at, at most."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Chance that an explanation confirms any cause though nothing moved, or that a search finds any slice though none
+    is worse than the rest."""
+    discovery_span: Annotated[timedelta, AfterValidator(_whole_day)] = timedelta(days=28)
+    """Whose labels are searched for slices, once a day."""
+    discovery_labels: Annotated[int, Field(ge=200)] = 10_000
+    """Labels that a search looks at, at most."""
+
+
 class Canary(Strict, frozen=True):
     """A canary beside the stable version; see docs/canary.md."""
 
@@ -414,6 +430,7 @@ class Settings(BaseSettings):
     drift: Drift = Drift()
     retention: Retention = Retention()
     alerts: Alerts = Alerts()
+    explain: Explain = Explain()
     canary: Canary = Canary()
     dashboard: Dashboard = Dashboard()
 

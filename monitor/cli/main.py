@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import canary, dlq, ingest, labels, metrics, privacy, reference, report, review
+from monitor.cli import canary, dlq, explain, ingest, labels, metrics, privacy, reference, report, review
 from monitor.cli.terminal import folded, harmless
 from monitor.errors import SnellenError
 
@@ -160,10 +160,13 @@ def evaluate(
     """Evaluate past ticks the same way as live ones; marked as backfilled, and no channel hears of them."""
     from monitor import bootstrap, settings
     from monitor.services.backfill import backfill
+    from monitor.services.explain import explain_past
 
     config = settings.load()
     end = _aware(as_of)
-    ticks = backfill(bootstrap.make_evaluation(config), _aware(since) if since else end, end)
+    evaluation, start = bootstrap.make_evaluation(config), _aware(since) if since else end
+    ticks = backfill(evaluation, start, end)
+    explain_past(evaluation.engine, bootstrap.explain_options(config), start, end)
     typer.echo(f"{ticks} ticks evaluated up to {end.isoformat()}")
 
 
@@ -206,6 +209,8 @@ def schema() -> None:
 
 app.command()(privacy.erase)
 app.command()(canary.canary)
+app.command()(explain.explain)
+app.command()(explain.discover)
 app.command()(metrics.metrics)
 app.command()(review.review)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from monitor.errors import SettingsError
 
+CONCEPTS: Final = Path(__file__).with_name("concepts.yaml")
+"""The bank that ships."""
 KINDS: Final = ("image", "prompt", "answer")
 MOST_PHRASES: Final = 5000
 LONGEST: Final = 200

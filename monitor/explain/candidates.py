@@ -81,9 +81,10 @@ def concepts(
     for family in families:
         if family.kind in reference.vectors and family.kind in current.vectors:
             family.demand(reference.vectors[family.kind].shape[1])
+            cosines = _Cosines(family)
             for index, phrase in enumerate(family.phrases):
                 yield Candidate(
-                    "concept", phrase, family.kind, share=True, measure=_margin(family, index), family=family.name
+                    "concept", phrase, family.kind, share=True, measure=_margin(cosines, index), family=family.name
                 )
 
 
@@ -131,14 +132,28 @@ def _in_slice(dimension: str, value: str) -> Callable[[Rows], Floats]:
     return lambda rows: rows.within(dimension, value).astype(np.float64)
 
 
-def _margin(family: Family, index: int) -> Callable[[Rows], Floats]:
+class _Cosines:
+    """Cosines of rows to the phrases of one family [n, c], each set of rows once."""
+
+    def __init__(self, family: Family) -> None:
+        self._kind = family.kind
+        self._phrases = unit(family.vectors).T
+        self._known: dict[int, tuple[Rows, Floats]] = {}
+
+    def of(self, rows: Rows) -> Floats:
+        if id(rows) not in self._known:
+            vectors = rows.vectors[self._kind]
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            self._known[id(rows)] = rows, vectors @ self._phrases / np.maximum(lengths, 1e-30)
+        return self._known[id(rows)][1]
+
+
+def _margin(cosines: _Cosines, index: int) -> Callable[[Rows], Floats]:
     """Cosine to the phrase less that to the best other phrase of its family: above zero where it is the nearest."""
-    phrases = unit(family.vectors)
 
     def measure(rows: Rows) -> Floats:
-        cosines = unit(rows.vectors[family.kind]) @ phrases.T
-        others = np.delete(cosines, index, axis=1).max(axis=1)
-        margins: Floats = cosines[:, index] - others
+        found = cosines.of(rows)
+        margins: Floats = found[:, index] - np.delete(found, index, axis=1).max(axis=1)
         return margins
 
     return measure

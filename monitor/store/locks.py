@@ -11,6 +11,8 @@ from monitor.store.engine import translated
 
 BACKFILL = 0x42414B  # "BAK"
 RETENTION = 0x524554  # "RET"
+EXPLANATION = 0x455850  # "EXP"
+DISCOVERY = 0x444953  # "DIS"
 SCORING = 0x4C424C  # "LBL"
 
 

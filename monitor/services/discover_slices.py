@@ -1,0 +1,115 @@
+"""Look for slices that nobody had named, on the labels of the last weeks."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from monitor.discovery import LEAST_LABELS, Discoveries, discover, labelled
+from monitor.domain.window import DAY, Window, floor
+from monitor.errors import NotEnoughData
+from monitor.explain.bank import Bank
+from monitor.services.concepts import families
+from monitor.services.explained_rows import KINDS
+from monitor.store import discoveries as store
+from monitor.store import locks
+from monitor.store.engine import transaction
+from monitor.store.explanations import Vectors, vectors_of
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = 6
+LEAST_VECTORS = 0.5
+"""Of the labelled answers, that must have a kind of vectors for regions to be looked for among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoverOptions:
+    bank: Bank
+    span: timedelta
+    """Of the labels that are searched."""
+    labels: int
+    """At most."""
+    alpha: float
+    """Chance that any slice is shown although none is worse than the rest."""
+    slice_dimensions: tuple[str, ...]
+
+
+def discover_slices(engine: Engine, options: DiscoverOptions, model: str, window: Window, now: datetime) -> Discoveries:
+    """Search the labels of a model in a window, store what is found, and return it.
+
+    Raises:
+        NotEnoughData: there are fewer than 200 labels that the sampler drew.
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    with transaction(engine) as connection:
+        answers = store.labelled_answers(connection, model, window, options.labels)
+        if len(answers) < LEAST_LABELS:
+            raise NotEnoughData(
+                f"{model} has {len(answers)} labels that the sampler drew between {window.start} and {window.end}; at "
+                f"least {LEAST_LABELS} are needed to look for slices"
+            )
+        stored = vectors_of(connection, [(one.ts, one.request_id) for one in answers])
+        counted = Counter(number for one in stored for number, kind in one if kind in KINDS)
+        embedder = counted.most_common(1)[0][0] if counted else None
+        known = families(connection, options.bank, embedder)
+    dimensions = {*options.slice_dimensions, "version", "variant", "task"}
+    rows = labelled(
+        [one.correct for one in answers],
+        [{name: one.slices[name] for name in dimensions & one.slices.keys()} for one in answers],
+        _matrices(stored, embedder),
+        [one.probability for one in answers],
+        known,
+    )
+    found = discover(rows, known, alpha=options.alpha)
+    examples = []
+    for one in found.found:
+        wrong = [row for row in one.members.tolist() if not answers[row].correct][:EXAMPLES]
+        examples.append([(answers[row].ts, answers[row].request_id) for row in wrong])
+    with transaction(engine) as connection:
+        store.insert_discovery(connection, model, window, found, examples, now)
+    return found
+
+
+def discover_daily(engine: Engine, options: DiscoverOptions, now: datetime) -> int:
+    """Search every model with enough labels that was not searched yet for the window that ends at the last midnight
+    (UTC); returns how many searches there were. One process at a time.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    window = Window.before(floor(now, DAY), options.span)
+    with locks.try_hold(engine, locks.DISCOVERY) as held:
+        if held is None:
+            return 0
+        with transaction(engine) as connection:
+            waiting = [
+                model
+                for model, labels in store.labelled_models(connection, window).items()
+                if labels >= LEAST_LABELS and not store.searched_since(connection, model, window.end - DAY)
+            ]
+        for model in waiting:
+            found = discover_slices(engine, options, model, window, now)
+            log.info("searched for slices", extra={"model": model, "found": len(found.found), "labels": found.labels})
+        return len(waiting)
+
+
+def _matrices(stored: list[Vectors], embedder: int | None) -> dict[str, NDArray[np.float64]]:
+    """[n, d] by kind, NaN in rows that have none; without kinds that most rows lack."""
+    matrices = {}
+    for kind in KINDS:
+        vectors = [one.get((embedder, kind)) if embedder is not None else None for one in stored]
+        known = [one for one in vectors if one is not None]
+        if len(known) >= LEAST_VECTORS * max(len(vectors), 1) and known:
+            matrix = np.full((len(vectors), known[0].size), np.nan)
+            for row, one in enumerate(vectors):
+                if one is not None:
+                    matrix[row] = one
+            matrices[kind] = matrix
+    return matrices
