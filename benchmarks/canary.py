@@ -3,9 +3,9 @@
     python -m benchmarks.canary [--seed 1] [--trials 200] [--quick]
 
 `false` is the share of trials in which the interval of the true difference ever left it out, looked at after every
-block, at alpha 0.05 (0.0125 is what each of the service's four measures gets). `labels` are rows of the canary until the
-interval leaves out 0: quartiles over trials, beside the labels that a test of fixed size would need for the power that
-was reached by then (`fixed_50`, `fixed_80`), which may be looked at only once. `expected_over_taken` compares the
+block, at alpha 0.05. `labels` are rows of the canary until the interval leaves out 0: quartiles over trials, at alpha
+0.05 and at 0.0125, which each of the service's four measures gets; beside them what a test of fixed size needs for a
+power of 50 and 80% (`fixed_50`, `fixed_80`), which may be looked at only once. `expected_over_taken` compares the
 labels that were announced as still needed, at half of those that it took, with those that it then took.
 """
 

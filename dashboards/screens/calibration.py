@@ -10,7 +10,7 @@ from dashboards import data, frame, parts
 from dashboards.charts.reliability import answers_per_bin, reliability
 from dashboards.frame import View
 from dashboards.panels.repair import repair
-from dashboards.traffic_choice import choose_slice, choose_traffic
+from dashboards.traffic_choice import choose_slice, choose_traffic, name
 from dashboards.words import between, count, percent, plain, points, span
 from monitor.domain.window import Window
 from monitor.stats.calibration import MIN_ROWS, Calibration, Difference, Measured
@@ -21,6 +21,9 @@ NOW: Final = "this range"
 BEFORE, REFERENCE = "range before", "drift reference"
 MOST_SLICES: Final = 12
 """Of a table of slices: those with most labels."""
+
+_ROW: Final = 35
+"""Pixels of a table's row."""
 
 IN_POINTS: Final = {
     "gap": "Signed gap", "ece": "ECE, equal width", "ece_debiased": "ECE, debiased",
@@ -80,7 +83,7 @@ def shown(view: View, dimension: Dimension | None, value: str | None, against: s
         repair(data.repairs_of(view.window, selection, dimension, value))
         table(now)
     measures(now, changes, against)
-    slices(view, dimension)
+    slices(view)
     frame.note(
         f"{NOW.capitalize()}: {span(view.window)}, n = {count(now.n)}.",
         f"{against.capitalize()}: {span(other)}, n = {count(earlier.used)}"
@@ -149,7 +152,7 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
         for name, title in (IN_POINTS | AS_SCORES).items()
         for found in [now.measures()[name]]
     ]  # fmt: skip
-    parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"))
+    parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"), height=_ROW * (len(rows) + 1) + 3)
     st.caption(
         "The first eight in percentage points. Errors are above 0 by chance alone: less chance is the error under "
         f"which half of such samples would show more. Change is against the {against}, with its 95% interval; * where "
@@ -157,8 +160,10 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
     )
 
 
-def slices(view: View, dimension: Dimension | None) -> None:
-    """Gap, ECE and Brier score of each value of the dimension."""
+def slices(view: View) -> None:
+    """Gap, ECE and Brier score of each value of the dimension that was chosen to slice by."""
+    known = {name(one): one for one in data.slice_dimensions(view.window, view.selection)}
+    dimension = known.get(st.session_state.get("slice_by", ""))
     if dimension is None:
         return
     values = data.slice_values(view.window, view.selection, dimension)[:MOST_SLICES]
@@ -166,9 +171,9 @@ def slices(view: View, dimension: Dimension | None) -> None:
     for value in values:
         one = data.calibration_of(view.window, view.selection, dimension, value)
         cells: dict[str, object] = {"value": value, "answers": one.used}
-        for name, title in (("gap", "signed gap, pt"), ("ece", "ECE, pt"), ("brier", "Brier score")):
-            found = one.calibration.measures()[name] if one.calibration else None
-            cells[title] = f"{_number(name, found.value)} ({_interval(name, found)})" if found else "too few"
+        for measure, title in (("gap", "signed gap, pt"), ("ece", "ECE, pt"), ("brier", "Brier score")):
+            found = one.calibration.measures()[measure] if one.calibration else None
+            cells[title] = f"{_number(measure, found.value)} ({_interval(measure, found)})" if found else "too few"
         rows.append(cells)
     st.subheader(f"By {plain(dimension.name)}", anchor=False)
     parts.table(rows, ("value", "answers", "signed gap, pt", "ECE, pt", "Brier score"))

@@ -117,6 +117,8 @@ def acknowledge(incident: Incident) -> None:
 def deployments(opened_at: datetime) -> None:
     st.subheader("Last deployments before it", anchor=False)
     found = data.last_deployments(opened_at + MINUTE)
+    if any(one.variant == "canary" for one in found):
+        st.page_link("screens/canary.py", label="Canary beside stable", icon=":material/compare_arrows:")
     if found:
         st.caption(f"The last one came {lasting(opened_at - found[0].ts)} before the alert opened.")
         parts.deployment_table(found)

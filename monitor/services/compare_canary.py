@@ -223,7 +223,12 @@ def _reason(found: Comparison, verdict: Verdict, noun: str, margin: float) -> st
         return "the interval of the difference leaves out 0"
     if found.more is None:
         return f"no foreseeable number of {noun} would tell"
-    return f"about {found.more:,} more {noun} of the canary needed, if it goes on like this"
+    return f"about {_rounded(found.more):,} more {noun} of the canary needed, if it goes on like this"
+
+
+def _rounded(count: int) -> int:
+    """To two digits: an expectation is no count."""
+    return round(count, 2 - len(str(count))) if count > 99 else count
 
 
 def _slow(before: RequestMinutes) -> float | None:

@@ -42,7 +42,7 @@ def percentiles(draws: Floats, n: int, level: float) -> tuple[Floats, Floats]:
 
     The percentile interval is too narrow for small n, because a resample varies by (n - 1) / n of what a sample does,
     and the normal law takes the place of Student's t; the tails are lightened by as much.
-    Hesterberg (2015), "What Teachers Should Know About the Bootstrap", The American Statistician 69(4), section 3.4.
+    Hesterberg (2015), "What Teachers Should Know About the Bootstrap", The American Statistician 69(4).
 
     Raises:
         NotEnoughData: n < 2, or level outside (0, 1).

@@ -24,8 +24,9 @@ MIN_ROWS: Final = 100
 """Fewer answers cannot be halved: with 50 in each half the temperature is known to about a third."""
 
 MIN_ISOTONIC: Final = 1000
-"""Answers of one half below which isotonic regression follows chance: Niculescu-Mizil and Caruana (2005), "Predicting
-Good Probabilities With Supervised Learning", ICML, section 5, found it behind a one-parameter fit below about 1,000."""
+"""Answers of one half below which isotonic regression may follow chance: Niculescu-Mizil and Caruana (2005),
+"Predicting Good Probabilities With Supervised Learning", ICML, found it behind a sigmoid with fewer than about 200 to
+1,000."""
 
 _HOTTEST: Final = 20.0
 """Temperatures are sought between 1 / 20 and 20."""
@@ -109,7 +110,7 @@ def fit_temperature(confidence: ArrayLike, correct: ArrayLike, *, probability: A
 
     Outcomes are drawn in by Platt's targets, (k + 1) / (k + 2) for right and 1 / (m + 2) for wrong answers, so that
     answers without a mistake do not make T fall without end. Platt (1999), "Probabilistic Outputs for Support Vector
-    Machines", section 2.2; Guo et al. (2017), section 4.2.
+    Machines"; Guo et al. (2017), section 4.2.
 
     Raises:
         NotEnoughData: rows that `calibration` refuses, or only right or only wrong answers.

@@ -48,7 +48,7 @@ class BinnedErrors:
         """ECE less its bias: 2 ECE - mean of ECE(gaps + chance), at least 0; all else is that of the ECE.
 
         With chance drawn from normal laws of variance accuracy (1 - accuracy) / n. Kumar, Liang and Ma (2019),
-        "Verified Uncertainty Calibration", NeurIPS, section 5, as their package `uncertainty-calibration` does it.
+        "Verified Uncertainty Calibration", NeurIPS, as their package `uncertainty-calibration` does it.
         """
         deviation = np.sqrt(self.accuracy * (1.0 - self.accuracy) / self._n)
         bias = float(self._absolute(self.gaps + chance(deviation)).mean()) - expected.value
@@ -60,22 +60,29 @@ class BinnedErrors:
 
         The unbiased square is the sum of share times (gap^2 - accuracy (1 - accuracy) / (n - 1)), at least 0: Bröcker
         (2012), "Estimating reliability and resolution of probability forecasts through decomposition of the empirical
-        score", Climate Dynamics 39; Kumar, Liang and Ma (2019), section 4.2. Bins of one answer have no such estimate
-        and keep their gap^2.
+        score", Climate Dynamics 39; Kumar, Liang and Ma (2019). Bins of one answer have no such estimate and count
+        as 0, as in their package.
         """
         found = self._above_gap(inverted(self._quadratic, self.gaps, self.noise, self._level))
-        spare = np.where(self._n > 1.0 + _TINY, self._n - 1.0, np.inf)
-        variance = self.accuracy * (1.0 - self.accuracy) / spare
-        corrected = float(np.sqrt(max(0.0, float(self.share @ (self.gaps**2 - variance)))))
+        several = self._n > 1.0 + _TINY
+        variance = self.accuracy * (1.0 - self.accuracy) / np.where(several, self._n - 1.0, 1.0)
+        square = float(self.share @ np.where(several, self.gaps**2 - variance, 0.0))
+        corrected = float(np.sqrt(max(0.0, square)))
         return Measured(found.value, corrected, _holding(found.interval, corrected))
 
     def maximum(self) -> Measured:
-        """MCE: the largest abs(gap) of a bin, however few answers it holds. Naeini et al. (2015)."""
-        return self._above_gap(inverted(_largest, self.gaps, self.noise, self._level))
+        """MCE: the largest abs(gap) of a bin, however few answers it holds. Naeini et al. (2015).
+
+        A bin of few answers says nearly nothing, so the lower end often is what the signed gap alone says.
+        """
+        found = self._above_gap(inverted(_largest, self.gaps, self.noise, self._level))
+        least = min(max(0.0, self._gap.lower, -self._gap.upper), found.value)
+        interval = Interval(max(found.interval.lower, least), found.interval.upper)
+        return Measured(found.value, max(found.corrected, least), interval)
 
     def overconfidence(self) -> Measured:
         """Sum over bins of share times confidence times max(gap, 0): what confident mistakes add. Thulasidasan et al.
-        (2019), "On Mixup Training", NeurIPS, section 3.1."""
+        (2019), "On Mixup Training: Improved Calibration and Predictive Uncertainty", NeurIPS."""
         weight = self.share * self.confidence
         if weight.sum() < _TINY:  # nobody is over-confident who claims nothing
             return Measured(0.0, 0.0, Interval(0.0, 0.0))

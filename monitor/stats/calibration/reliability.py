@@ -53,8 +53,8 @@ def reliability_table(
         bins: of equal width over [0, 1], empty ones included (Guo et al., 2017, "On Calibration of Modern Neural
             Networks", ICML, section 2).
         equal_mass: bins of as equal weight as equal confidences allow instead, none of them empty (Nguyen and O'Connor,
-            2015, "Posterior calibration and exploratory analysis for natural language processing models", EMNLP,
-            section 4.1; Nixon et al., 2019, "Measuring Calibration in Deep Learning", CVPR workshops).
+            2015, "Posterior calibration and exploratory analysis for natural language processing models", EMNLP;
+            Nixon et al., 2019, "Measuring Calibration in Deep Learning", CVPR workshops).
         level: of the intervals.
 
     Raises:

@@ -61,7 +61,7 @@ def corp_decomposition(
 
     With p the isotonic (PAV) fit of outcomes on confidences and a the accuracy: miscalibration = Brier(confidence) -
     Brier(p), discrimination = Brier(a) - Brier(p), uncertainty = Brier(a). Dimitriadis, Gneiting and Jordan (2021),
-    "Stable reliability diagrams for probabilistic classifiers", PNAS 118(8), equation 4. The fit follows chance too, so
+    "Stable reliability diagrams for probabilistic classifiers", PNAS 118(8). The fit follows chance too, so
     both parts are larger than they would be with endless data.
 
     Raises:

@@ -33,8 +33,8 @@ def smooth_error(rows: Rows, gap: Interval, level: float) -> SmoothError:
 
     With residual curve r(t) = mean of K_s(t, confidence) (confidence - correct), smECE_s is the integral of abs(r) over
     [0, 1]; the width s is the one with smECE_s = s, which exists and is unique because smECE_s falls in s.
-    Błasiok and Nakkiran (2024), "Smooth ECE: Principled Reliability Diagrams via Kernel Smoothing", ICLR, definitions 3
-    and 6. Computed on a grid, where reflection is what the cosine transform does.
+    Błasiok and Nakkiran (2024), "Smooth ECE: Principled Reliability Diagrams via Kernel Smoothing", ICLR.
+    Computed on a grid, where reflection is what the cosine transform does.
 
     The interval inverts a test as that of the ECE: smECE of a table is at least e exactly when its smECE_e is at least
     e, so simulated tables need no search for their own width. It reaches as far as that of abs(signed `gap`), which
