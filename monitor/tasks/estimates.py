@@ -9,18 +9,17 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from monitor.errors import NotEnoughData
 from monitor.stats.bootstrap import percentiles, resampled_means
 from monitor.stats.inputs import Floats, as_matrix, as_shares, as_vector, check_share
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
-from monitor.stats.weighted import weighted_share
+from monitor.stats.weighted import PRIOR_ROWS, weighted_share
 
-_PRIOR_ROWS: Final = 2.0
-"""So many rows of the largest variance that the mean allows are added, so that twenty equal scores are no certainty."""
-
+_VARIANCE_PRIOR: Final = 1.0
+"""Rows of the largest variance: twenty equal scores are no certainty."""
 _ROUNDING: Final = 1e-12
 
 
@@ -40,11 +39,13 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
     Hájek's, sum(w x) / sum(w) with w = 1 / probability. Scores that are all 0 or 1 are outcomes: their interval is that
     of `monitor.stats.weighted.weighted_share`. Of other scores it is Wilson's for the mean m of m (1 - m) / v answers,
     v being the linearised variance of the mean, sum(w² (x - m)²) / sum(w)²: no score within [0, 1] varies more than an
-    outcome of the same mean, so that number is n or more. Two answers of that largest variance are added, so that
-    equal scores are no certainty.
+    outcome of the same mean, so that there are n or more of them. As there, few scores far from the rest make v a bad
+    guess. So its two factors, variance and design effect, are averaged with the largest variance, m (1 - m), for one
+    row, and with Kish's design effect for `PRIOR_ROWS` rows, against min(sum x, sum(1 - x)) rows that were seen; and
+    Student's t takes the place of the normal deviate. `benchmarks/task_metrics.py` measures what it covers.
 
     Hájek (1971), comment in "Foundations of Statistical Inference"; Wilson (1927), JASA 22; effective sample size: Korn
-    and Graubard (1998), Survey Methodology 24.
+    and Graubard (1998), Survey Methodology 24; design effect: Kish (1992), Journal of Official Statistics 8.
 
     >>> estimate = mean_share([1] * 81 + [0] * 182)  # Newcombe (1998), table I: 0.2553 to 0.3662
     >>> round(estimate.interval.lower, 4), round(estimate.interval.upper, 4)
@@ -59,11 +60,17 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
         return Estimate(found.share or 0.0, found.interval_at(level), found.n)
     w = hajek_weights(probabilities, x.size)
     mean = min(max(float(w @ x), 0.0), 1.0)
-    spread, squares = mean * (1.0 - mean), w * w
-    seen = float(squares @ (x - mean) ** 2)
-    variance = (x.size * seen + _PRIOR_ROWS * spread * float(squares.sum())) / (x.size + _PRIOR_ROWS)
-    # As good as all 0 or all 1: there is no variance left that a float could hold.
-    effective = spread / variance if spread > _ROUNDING else 1.0 / float(squares.sum())
+    largest, squares = mean * (1.0 - mean), w * w
+    of_weights = x.size * float(squares.sum())
+    if largest < _ROUNDING:  # as good as all 0 or all 1: no variance that a float could hold
+        return Estimate(mean, wilson_of_share(mean, x.size / of_weights, level), x.size)
+    residuals = (x - mean) ** 2
+    variance = float(w @ residuals)
+    of_design = x.size * float(squares @ residuals) / variance if variance > 0.0 else of_weights
+    rarer = min(float(x.sum()), x.size - float(x.sum()))
+    variance = (rarer * variance + _VARIANCE_PRIOR * largest) / (rarer + _VARIANCE_PRIOR)
+    effect = (rarer * of_design + PRIOR_ROWS * of_weights) / (rarer + PRIOR_ROWS)
+    effective = x.size * largest / (variance * effect) * _student(x.size, level)
     return Estimate(mean, wilson_of_share(mean, effective, level), x.size)
 
 
@@ -120,6 +127,13 @@ def bootstrap(
         Estimate(float(value), Interval(float(low), float(high)), n)
         for value, low, high in zip(values, *tails, strict=True)
     ]
+
+
+def _student(n: int, level: float) -> float:
+    """Squared ratio of the normal deviate to Student's, in (0, 1]: what n answers are worth when their variance has to
+    be estimated. One answer is given one degree of freedom."""
+    tail = (1.0 - level) / 2.0
+    return float((ndtri(tail) / stdtrit(max(n - 1, 1), tail)) ** 2)
 
 
 def hajek_weights(probabilities: ArrayLike | None, n: int) -> Floats:
