@@ -26,6 +26,8 @@ TITLES = {
     "Drift": "drift",
     "Calibration": "calibration",
     "Slices": "slices",
+    "Canary": "canary",
+    "Labels": "labels",
     "SLOs and alerts": "slos",
     "Ingest health": "ingest",
 }

@@ -25,7 +25,9 @@ Open = Callable[..., AppTest]
 
 
 @pytest.mark.usefixtures("seeded")
-@pytest.mark.parametrize("page", ["overview", "on_call", "slices", "drift", "calibration", "labels", "slos", "ingest"])
+@pytest.mark.parametrize(
+    "page", ["overview", "on_call", "slices", "drift", "calibration", "canary", "labels", "slos", "ingest"]
+)
 def test_no_page_hands_foreign_text_to_a_markdown_reader(open_page: Open, page: str) -> None:
     app = open_page(page)
     assert not app.exception

@@ -24,15 +24,17 @@ def block_ends(first: ArrayLike, second: ArrayLike, growth: float) -> NDArray[np
     if ours.size != theirs.size:
         raise NotEnoughData(f"{ours.size} increments of the first stream and {theirs.size} of the second")
     ends: list[int] = []
-    before, block = np.zeros(2), np.zeros(2)
-    least = np.ones(2)
-    for place, rows in enumerate(np.column_stack([ours, theirs])):
-        block += rows
-        if (block >= least).all() and block.sum() >= growth * before.sum():
+    of_first = of_second = block_first = block_second = 0.0
+    least_first = least_second = 1.0
+    for place, (one, other) in enumerate(zip(ours.tolist(), theirs.tolist(), strict=True)):
+        block_first, block_second = block_first + one, block_second + other
+        enough = growth * (of_first + of_second) <= block_first + block_second
+        if enough and block_first >= least_first and block_second >= least_second:
             ends.append(place)
-            before += block
-            block[:] = 0.0
-            least = np.maximum(1.0, np.round(before / before.min()))
+            of_first, of_second = of_first + block_first, of_second + block_second
+            block_first = block_second = 0.0
+            least_first = max(1.0, round(of_first / of_second))
+            least_second = max(1.0, round(of_second / of_first))
     return np.array(ends, dtype=np.int64)
 
 
