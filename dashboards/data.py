@@ -57,6 +57,7 @@ from monitor.store.queries import (
 )
 from monitor.store.queries import calibration as outcomes
 from monitor.store.queries import drift_alarms as alarms
+from monitor.store.queries import explanations as explained
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
 
@@ -150,6 +151,10 @@ transitions = _cached(alerts.transitions)
 deliveries = _cached(alerts.deliveries)
 slice_shifts = _cached(incidents.slice_shifts)
 example_requests = _cached(examples.examples)
+explanations = _cached(explained.explanations)
+explanation_examples = _cached(explained.explanation_examples)
+latest_discovery = _cached(explained.latest_discovery, SLOW_TO_CHANGE)
+discovery_examples = _cached(explained.discovery_examples, SLOW_TO_CHANGE)
 last_deployments = _cached(deployments.last_deployments)
 deployments_within = _cached(deployments.deployments_within)
 _label_backlog = _cached(backlog.label_backlog)

@@ -13,6 +13,7 @@ from dashboards.charts.axes import Events
 from dashboards.charts.palette import VERDICTS
 from dashboards.frame import View
 from dashboards.panels.alarms import alarms
+from dashboards.panels.explained import explained
 from dashboards.panels.references import references as reference_panel
 from dashboards.words import NOTHING, count, lasting, moment, p_value, plain
 from monitor.domain.results import DriftVerdict
@@ -50,6 +51,7 @@ def page() -> None:
     of_slices = [one for one in data.findings(view.window, view.model, slices=True) if _name(one) == chosen]
     mine = [one for one in references if _name(one) == chosen]
     stream(mine, [one for one in found if _name(one) == chosen], of_slices, view, parts.events_of(view))
+    explained(view.window, view.model)
     alarms(view)
     reference_panel(references, view.model)
 

@@ -11,6 +11,7 @@ from dashboards.frame import View
 from dashboards.panels.burning import burning, tier_of
 from dashboards.panels.carried import carried
 from dashboards.panels.examples import examples
+from dashboards.panels.explained import explained
 from dashboards.panels.moved import moved
 from dashboards.words import lasting, moment, plain
 from monitor.domain.window import MINUTE
@@ -45,6 +46,7 @@ def page() -> None:
         deployments(incident.opened_at)
     if objective:
         examples(objective, during)
+    explained(during, objective.measure.selector.model if objective else None)
     history(incident)
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.charts.slices import STATE_WORDS, accuracy_dots
 from dashboards.frame import View
+from dashboards.panels.discovered import discovered
 from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record
 from dashboards.traffic_choice import choose_traffic, name
@@ -62,7 +63,14 @@ def page() -> None:
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
     estimate_record(view)
+    discovered(view.window, selection.model or _only_model())
     task_metrics(view, dimensions[0])
+
+
+def _only_model() -> str | None:
+    """The one that is served, where there is only one."""
+    names = {one.model for one in data.served_models()}
+    return names.pop() if len(names) == 1 else None
 
 
 def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
