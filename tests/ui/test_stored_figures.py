@@ -102,6 +102,14 @@ def test_slices_compare_with_the_day_before_and_with_the_rest(open_page: Open) -
     assert "7 labelled predictions were not drawn" in said(app)
 
 
+def test_a_range_whose_tasks_are_open_is_not_yet_mature(open_page: Open) -> None:
+    app = open_page("slices", range="24 h", dimension="device")
+
+    assert cells(app, "value", "camera-a", beside="change")["state"] == "not yet mature"
+    assert metrics(app)["Labels in"] == "83%"
+    assert "Not yet mature: about 2 more labels" in said(app).replace("*", "")
+
+
 def test_a_slice_with_few_labels_says_so_and_is_not_tested(open_page: Open, seed: object) -> None:
     app = open_page("slices", range="24 h", dimension="device")
     few = cells(app, "labels", 5)
