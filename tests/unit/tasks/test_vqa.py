@@ -1,6 +1,10 @@
-"""The VQA metric against its published rules (visualqa.org/evaluation.html) and worked numbers."""
+"""The VQA metric against its published rules (visualqa.org/evaluation.html), worked numbers, and its official code."""
 
 from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +13,28 @@ from hypothesis import strategies as st
 from monitor.domain.results import Answer, Label
 from monitor.tasks.contractions import CONTRACTIONS
 from monitor.tasks.vqa import VisualQuestionAnswering, normalise, soft_accuracy
+
+REFERENCE = json.loads((Path(__file__).parent / "vqa_reference.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("raw", "clean"), REFERENCE["normalised"])
+def test_normalised_answers_are_those_of_the_official_code(raw: str, clean: str) -> None:
+    assert normalise(raw) == clean
+
+
+@pytest.mark.parametrize(("answer", "answers", "score"), REFERENCE["soft_accuracy"])
+def test_soft_accuracy_is_that_of_the_official_code(answer: str, answers: list[str], score: float) -> None:
+    assert soft_accuracy(answer, answers) == pytest.approx(score)
+
+
+def test_both_sides_are_normalised_where_all_annotators_agree_unlike_in_the_official_code() -> None:
+    assert soft_accuracy("Yes.", ["yes"] * 10) == 1.0
+
+
+def test_a_huge_answer_costs_little() -> None:
+    began = time.perf_counter()
+    normalise("a.,;' " * 200_000)
+    assert time.perf_counter() - began < 2.0
 
 
 @pytest.mark.parametrize(
