@@ -112,7 +112,7 @@ def _words(task: TaskItem) -> None:
     slices = ", ".join(f"{key} = {value}" for key, value in sorted(task.slices.items()))
     st.caption(
         plain(
-            f"{task.task} · {task.model} {task.version} ({task.variant}) · {moment(task.key.ts)} UTC · "
+            f"{task.task} · {task.model} {task.version or '(no version)'} · {moment(task.key.ts)} UTC · "
             f"{slices[:200] or 'no slices'} · answered by {task.answers} of {task.annotators}"
         )
     )

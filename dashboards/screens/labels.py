@@ -7,7 +7,7 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.frame import View
 from dashboards.panels.label_desk import desk
-from dashboards.words import NOTHING, count, lasting, moment, percent, span
+from dashboards.words import NOTHING, count, lasting, moment, percent
 from monitor.domain.label_tasks import TaskState
 from monitor.services.agree import LEAST_UNITS, AgreementReport
 from monitor.stats.agreement import Agreement
@@ -40,7 +40,7 @@ def figures(view: View) -> None:
     with third:
         parts.figure("Answered", percent(done / drawn if drawn else None), f"{count(done)} of {count(drawn)} drawn")
     with fourth:
-        parts.figure("Set aside or expired", count(aside), f"of {count(drawn)} drawn in {span(view.window)}")
+        parts.figure("Set aside or expired", count(aside), f"of {count(drawn)} drawn in this range")
 
 
 def strata() -> None:

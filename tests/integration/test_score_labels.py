@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 
 from monitor.domain.records import Batch
-from monitor.sampling import LABEL_KEY, selected
+from monitor.domain.window import DAY, Window
+from monitor.sampling import LABEL_KEY, LabelPlan, selected
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestService
 from monitor.services.score_labels import score_labels
+from monitor.slo.objective import Selector
+from monitor.store.indicators import label_outcomes
+from tests.integration.conftest import make_service
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 Build = Callable[..., dict[str, Any]]
@@ -95,3 +102,33 @@ def test_many_labels_are_scored_in_chunks(
     ingest.write(send(*(prediction(one) for one in ids), *(label(one) for one in ids)), NOW)
     assert score_labels(engine, chunk=10) == 25
     assert rows("SELECT count(*) FROM verdicts") == [25]
+
+
+def test_slos_count_the_base_sample_alone_and_every_drawn_answer_keeps_its_probability(
+    engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    """The model errs whenever it is unsure, and unsure answers are drawn four times as often."""
+    options = replace(make_service(engine)._options, labels=LabelDesign(rate=0.2, boost=4.0))
+    service = IngestService(engine, options, lambda *_: None)
+    sure = {f"q{number}": number % 3 > 0 for number in range(900)}
+    events = [
+        prediction(one, output={"answer": "a", "confidence": 1.0 if is_sure else 0.5}) for one, is_sure in sure.items()
+    ]
+    service.write(send(*events), NOW)
+    drawn = rows("SELECT request_id FROM label_tasks")
+    service.write(send(*(label(one, verdict="correct" if sure[one] else "incorrect") for one in drawn)), NOW)
+    score_labels(engine)
+    with engine.connect() as connection:
+        counted = label_outcomes(connection, Selector(), Window.before(NOW, DAY)).correct
+    base = [one for one in sure if LabelPlan(0.2).draw(one, {}, None).drawn]
+    assert len(counted) == len(base) == rows("SELECT count(*) FROM label_tasks WHERE in_base")[0]
+    assert counted.sum() == sum(sure[one] for one in base)
+    found = rows(
+        "SELECT correct, count(*), min(inclusion_probability), max(inclusion_probability) FROM verdicts GROUP BY 1"
+    )
+    by_outcome = {correct: (count, least, most) for correct, count, least, most in found}
+    assert by_outcome[True][1:] == (0.2, 0.2)
+    assert by_outcome[False][1:] == (0.8, 0.8)
+    assert by_outcome[False][0] > by_outcome[True][0]
+    weighted = by_outcome[True][0] / 0.2 / (by_outcome[True][0] / 0.2 + by_outcome[False][0] / 0.8)
+    assert weighted == pytest.approx(2 / 3, abs=0.07)
