@@ -30,6 +30,8 @@ from monitor.streams import FIELD_STREAMS, FieldStream, Observed
 WINDOWS, ROWS, WINDOW_HOURS = 24, 350, 3
 POOL = 6000
 LEVELS = (0.01, 0.05)
+CHANGED = 0.15
+"""Share of a window's rows that a planted change meets."""
 Places = NDArray[np.int64]
 
 
@@ -123,16 +125,16 @@ def _tied(row: Observed) -> Observed:
 
 
 CHANGES: dict[str, tuple[str, Callable[[Observed], Observed]]] = {
-    "confidence of 30% of the rows lower by 0.15": ("confidence", _unsure),
-    "30% of the rows near a tie, confidence as it was": ("margin", _tied),
-    "30% of the answers are 'red'": ("answer_mix", lambda row: replace(row, answer="red")),
-    "30% of the prompts with five more words": ("prompt_text", _longer),
-    "30% of the answers in capitals": ("answer_text", lambda row: replace(row, answer=(row.answer or "").upper())),
-    "30% of the requests from one device": (
+    "confidence lower by 0.15": ("confidence", _unsure),
+    "near a tie, confidence as it was": ("margin", _tied),
+    "the answer is 'red'": ("answer_mix", lambda row: replace(row, answer="red")),
+    "five more words in the prompt": ("prompt_text", _longer),
+    "the answer in capitals": ("answer_text", lambda row: replace(row, answer=(row.answer or "").upper())),
+    "requests from one device": (
         "metadata", lambda row: replace(row, slices={**row.slices, "device": "camera-1"}),
     ),
 }  # fmt: skip
-"""What is done to 30% of a window's rows -> the stream that must see it, and the change."""
+"""What is done to some rows of a window -> the stream that must see it, and the change."""
 
 
 # ---- the shipped path ------------------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ def found(
         reference, categories = fit(stream, pool, rng, independent)
         for _ in range(looks // 4):
             rows = [pool[place] for place in independent(pool, rng, 0).tolist()]
-            rows = [change(row) if rng.random() < 0.3 else row for row in rows]
+            rows = [change(row) if rng.random() < CHANGED else row for row in rows]
             hits.append(p_value(stream, reference, categories, rows, 0) < LEVELS[0])
     return round(100 * float(np.mean(hits)), 1)
 
