@@ -81,7 +81,7 @@ def concepts(
     for family in families:
         if family.kind in reference.vectors and family.kind in current.vectors:
             family.demand(reference.vectors[family.kind].shape[1])
-            cosines = _Cosines(family)
+            cosines = _cosines(family)
             for index, phrase in enumerate(family.phrases):
                 yield Candidate(
                     "concept", phrase, family.kind, share=True, measure=_margin(cosines, index), family=family.name
@@ -99,11 +99,11 @@ def clusters(
         if wanted < 2:
             continue
         centres = kmeans(both, wanted, rng)
-        middle = both.mean(axis=0)
+        middle, numbers = both.mean(axis=0), _nearest(kind, centres)
         for index, centre in enumerate(centres):
             words = described(centre - middle, kind, families)
             name = words or f"{kind} cluster {index + 1}"
-            yield Candidate("cluster", name, kind, True, _nearest(kind, centres, index), in_words=bool(words))
+            yield Candidate("cluster", name, kind, True, _is(numbers, index), in_words=bool(words))
 
 
 KINDS: Final = {"slice": slices, "feature": features, "pairing": pairing, "concept": concepts, "cluster": clusters}
@@ -132,39 +132,60 @@ def _in_slice(dimension: str, value: str) -> Callable[[Rows], Floats]:
     return lambda rows: rows.within(dimension, value).astype(np.float64)
 
 
-class _Cosines:
-    """Cosines of rows to the phrases of one family [n, c], each set of rows once."""
+class _Once:
+    """What a function makes of some rows, remembered: all candidates of a family share it."""
 
-    def __init__(self, family: Family) -> None:
-        self._kind = family.kind
-        self._phrases = unit(family.vectors).T
+    def __init__(self, make: Callable[[Rows], Floats]) -> None:
+        self._make = make
         self._known: dict[int, tuple[Rows, Floats]] = {}
 
-    def of(self, rows: Rows) -> Floats:
+    def __call__(self, rows: Rows) -> Floats:
         if id(rows) not in self._known:
-            vectors = rows.vectors[self._kind]
-            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-            self._known[id(rows)] = rows, vectors @ self._phrases / np.maximum(lengths, 1e-30)
+            self._known[id(rows)] = rows, self._make(rows)
         return self._known[id(rows)][1]
 
 
-def _margin(cosines: _Cosines, index: int) -> Callable[[Rows], Floats]:
+def _cosines(family: Family) -> _Once:
+    """Of rows to the phrases of a family [n, c]."""
+    phrases = unit(family.vectors).T
+
+    def measure(rows: Rows) -> Floats:
+        vectors = rows.vectors[family.kind]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        cosines: Floats = vectors @ phrases / np.maximum(lengths, 1e-30)
+        return cosines
+
+    return _Once(measure)
+
+
+def _margin(cosines: _Once, index: int) -> Callable[[Rows], Floats]:
     """Cosine to the phrase less that to the best other phrase of its family: above zero where it is the nearest."""
 
     def measure(rows: Rows) -> Floats:
-        found = cosines.of(rows)
+        found = cosines(rows)
         margins: Floats = found[:, index] - np.delete(found, index, axis=1).max(axis=1)
         return margins
 
     return measure
 
 
-def _nearest(kind: str, centres: Floats, index: int) -> Callable[[Rows], Floats]:
+def _nearest(kind: str, centres: Floats) -> _Once:
+    """Number of the centre that each row is nearest to [n]; NaN where it has no vector."""
+
     def measure(rows: Rows) -> Floats:
         vectors = unit(rows.vectors[kind])
         known = np.isfinite(vectors).all(axis=1)
-        inside = np.full(len(vectors), np.nan)
-        inside[known] = nearest(vectors[known], centres) == index
+        found = np.full(len(vectors), np.nan)
+        found[known] = nearest(vectors[known], centres)
+        return found
+
+    return _Once(measure)
+
+
+def _is(numbers: _Once, index: int) -> Callable[[Rows], Floats]:
+    def measure(rows: Rows) -> Floats:
+        found = numbers(rows)
+        inside: Floats = np.where(np.isfinite(found), found == index, np.nan)
         return inside
 
     return measure
