@@ -22,7 +22,12 @@ def repair(found: tuple[Repair, ...] | str) -> None:
         st.info(
             plain(best.sentence()) + "  \n" + plain(
                 f"Judged on the half that was not fitted, n = {count(best.n)}: log loss {won.value:.4f} less "
-                f"({won.interval.lower:.4f} to {won.interval.upper:.4f})."
+                f"({won.interval.lower:.4f} to {won.interval.upper:.4f})." + _range(best)
             ),
             icon=":material/tune:",
         )  # fmt: skip
+
+
+def _range(one: Repair) -> str:
+    known = one.temperature_interval
+    return "" if known is None else f" T lies between {known.lower:.2f} and {known.upper:.2f}."

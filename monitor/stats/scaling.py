@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtri
 
 from monitor.errors import NotEnoughData
 from monitor.stats.bootstrap import percentiles, resampled_means
@@ -39,7 +39,8 @@ Recalibrate = Callable[[Floats], Floats]
 class Repair:
     """What recalibrating `n` answers would do, each judged by the fit of the half that it was not in.
 
-    `temperature` is fitted on all answers; above 1 it makes confidences more modest; None for other kinds. `before` and
+    `temperature` is fitted on all answers; above 1 it makes confidences more modest; with its interval, both None for
+    other kinds. `before` and
     `after` are the calibration of the answers as they are and as repaired. `won` is the mean log loss that the repair
     takes away, in nats, with its interval, and `won_by_half` that of each half. `holds`: the interval and both halves
     lie above 0; only then is the repair to be recommended.
@@ -47,6 +48,7 @@ class Repair:
 
     kind: Kind
     temperature: float | None
+    temperature_interval: Interval | None
     n: int
     before: Calibration
     after: Calibration
@@ -137,6 +139,20 @@ def _temperature(rows: Rows) -> float:
     return float(np.exp(found.x))
 
 
+def _interval(rows: Rows, temperature: float, level: float) -> Interval:
+    """Of the temperature: normal for 1 / T with the variance that holds also where scaling is not all that is wrong.
+
+    White (1982), "Maximum Likelihood Estimation of Misspecified Models", Econometrica 50. Where 1 / T may be 0, T is
+    not bounded above and `_HOTTEST` stands for it.
+    """
+    logits = _logits(rows.confidence)
+    fitted = expit(logits / temperature)
+    slopes = rows.weight * (fitted - rows.correct) * logits
+    curvature = float(rows.weight @ (fitted * (1.0 - fitted) * logits**2))
+    error = float(ndtri((1.0 + level) / 2.0)) * float(np.sqrt(slopes @ slopes)) / curvature
+    return Interval(1.0 / (1.0 / temperature + error), 1.0 / max(1.0 / temperature - error, 1.0 / _HOTTEST))
+
+
 def _temperature_scaling(rows: Rows) -> Recalibrate:
     temperature = _temperature(rows)
     return lambda confidence: np.asarray(expit(_logits(confidence) / temperature))
@@ -164,9 +180,11 @@ def _judged(
     by_half = tuple(float(np.average(won[half], weights=rows.weight[half])) for half in (first, ~first))
     lower, upper = percentiles(resampled_means(won[:, None], rows.weight), rows.n, level)
     interval = Interval(float(lower[0]), float(upper[0]))
+    temperature = _temperature(rows) if kind == "temperature" else None
     return Repair(
         kind=kind,
-        temperature=_temperature(rows) if kind == "temperature" else None,
+        temperature=temperature,
+        temperature_interval=None if temperature is None else _interval(rows, temperature, level),
         n=rows.n,
         before=before,
         after=_calibration(rows, repaired, level),

@@ -159,6 +159,13 @@ def test_calibration_of_one_slice(open_page: Open) -> None:
     assert cells(app, "value", "camera-a")["signed gap, pt"].startswith("−5.0 (−")
 
 
+def test_calibration_is_compared_with_the_window_of_the_drift_reference(open_page: Open) -> None:
+    app = open_page("calibration", range="24 h", against="drift reference")
+
+    assert cells(app, "measure", "Signed gap")["change"].startswith("+12.5 (+")
+    assert "Drift reference: 2026-02-28 12:00 to 2026-03-01 12:00 UTC (1 d), n = 200" in said(app)
+
+
 def test_calibration_says_when_confidence_is_missing_everywhere(open_page: Open) -> None:
     app = open_page("calibration", source="replay: old exam (exam-1)")
 

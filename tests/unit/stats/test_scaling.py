@@ -106,6 +106,18 @@ def test_too_little_to_halve_is_refused(confidence: list[float], correct: list[b
         repairs(confidence, correct)
 
 
+@pytest.mark.parametrize("temperature", [0.7, 1.8])
+def test_the_interval_of_the_temperature_covers_as_often_as_said(temperature: float) -> None:
+    rng = np.random.default_rng(9)
+    held = 0
+    for _ in range(60):
+        confidence, correct = heated(rng, 400, temperature)
+        found = repairs(confidence, correct)[0].temperature_interval
+        assert found is not None
+        held += temperature in found
+    assert held >= 53  # 0.95 of 60, less two and a half standard errors
+
+
 def test_certain_confidences_are_no_infinite_loss() -> None:
     rng = np.random.default_rng(8)
     found = repairs(np.ones(200), rng.random(200) < 0.9)[0]
