@@ -132,6 +132,17 @@ def test_the_last_word_of_an_annotator_and_an_adjudicators_alone_count(
     assert named(measured().figures[0])["human_rating"].value == pytest.approx(60.0)
 
 
+def test_labels_of_an_older_prediction_of_the_same_id_do_not_count(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    older = {"ts": "2026-11-18T11:59:30Z"}
+    second = {"id": "second", "kind": "human"}
+    ingest.write(send(prediction(DRAWN[0], task="captioning", **older)), NOW)
+    ingest.write(send(label(DRAWN[0], verdict=None, rating=10, annotator=second, ts="2026-11-18T12:00:00Z")), NOW)
+    ingest.write(send(prediction(DRAWN[0], task="captioning"), label(DRAWN[0], verdict=None, rating=80)), NOW)
+    assert named(measured().figures[0])["human_rating"].value == pytest.approx(80.0)
+
+
 def test_agreement_of_answer_and_image_comes_from_stored_vectors_of_one_embedder(
     ingest: IngestService, send: Send, prediction: Build, measured: Callable[..., TaskReport]
 ) -> None:

@@ -81,9 +81,14 @@ _DRAWN = """
     ORDER BY p.ts, p.request_id
 """
 _WORDS = text("""
-    SELECT request_id, ts, annotator_id, answers, rating, safety_violation, adjudicates FROM labels
-    WHERE request_id = ANY(:ids) AND annotator_kind <> 'user' AND scored ORDER BY request_id, ts, annotator_id
+    SELECT l.request_id, l.ts, annotator_id, answers, rating, safety_violation, adjudicates
+    FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts)
+    JOIN labels AS l ON l.request_id = k.request_id
+    WHERE annotator_kind <> 'user' AND scored AND (l.ts >= k.ts OR NOT EXISTS (
+        SELECT FROM arrivals AS a WHERE a.request_id = l.request_id AND a.ts <= l.ts
+    )) ORDER BY l.request_id, l.ts, annotator_id
 """)
+"""As `monitor.store.scoring.take_labels` tells what a label speaks of: an id may have been used before."""
 _AGREEMENT = text("""
     SELECT k.request_id, k.ts, i.embedder_id, 1 - (i.vector <=> a.vector) AS cosine
     FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts) CROSS JOIN LATERAL (
@@ -112,8 +117,8 @@ def drawn_answers(
 
 def label_words(connection: Connection, rows: Sequence[DrawnRow]) -> list[LabelWords]:
     """What annotators, but not users who complained, said of these answers, the oldest first."""
-    ids = [row.request_id for row in rows if row.judged]
-    return [LabelWords(**row) for row in connection.execute(_WORDS, {"ids": ids}).mappings()]
+    judged = [row for row in rows if row.judged]
+    return [LabelWords(**row) for row in connection.execute(_WORDS, _keys(judged)).mappings()]
 
 
 def agreements(connection: Connection, rows: Sequence[DrawnRow]) -> dict[tuple[str, datetime], float]:
@@ -121,9 +126,12 @@ def agreements(connection: Connection, rows: Sequence[DrawnRow]) -> dict[tuple[s
 
     A vector of zeros has no direction: its row is left out.
     """
-    keys = {"ids": [row.request_id for row in rows], "times": [row.ts for row in rows]}
     by_embedder: dict[int, dict[tuple[str, datetime], float]] = {}
-    for found in connection.execute(_AGREEMENT, keys):
+    for found in connection.execute(_AGREEMENT, _keys(rows)):
         if -1.0 <= found.cosine <= 1.0:
             by_embedder.setdefault(found.embedder_id, {})[found.request_id, found.ts] = found.cosine
     return max(by_embedder.items(), key=lambda item: (len(item[1]), item[0]), default=(0, {}))[1]
+
+
+def _keys(rows: Sequence[DrawnRow]) -> dict[str, Any]:
+    return {"ids": [row.request_id for row in rows], "times": [row.ts for row in rows]}
