@@ -12,6 +12,7 @@ import pytest
 from monitor.domain.events import Rejection
 from monitor.drift import DETECTORS
 from monitor.embedding.refusals import Refusal
+from monitor.explain.candidates import KINDS as CAUSES
 from monitor.formats import FORMATS
 from monitor.labelling import LABEL_FILES
 from monitor.mapping.transforms import TRANSFORMS
@@ -26,6 +27,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 TABLES = {
     "tasks.md": TASKS,
     "drift.md": [*DETECTORS, *STREAMS],
+    "explanation.md": CAUSES,
     "sli.md": SLIS,
     "channels.md": CHANNELS,
     "replay.md": TRANSFORMS,
