@@ -34,14 +34,27 @@ def aided_figures(view: View, with_confidences: DeltaGenerator, without_labels: 
             "Labels, and the confidences of all answers (prediction-powered, PPI++). No alert rests on it.",
         )  # fmt: skip
     with without_labels:
-        estimated = found.estimated
-        parts.figure(
-            "Estimated without labels", percent(estimated.share, 2) if estimated else NOTHING,
-            f"{between(estimated.interval)} · n = {count(estimated.n)}" if estimated
-            else f"needs {estimated_accuracy.MIN_PAST} earlier labels",
-            "What the confidences of this range meant in the four weeks before. It cannot see that they have come to "
-            "mean something else: below stands how often it was right.",
-        )  # fmt: skip
+        estimated_figure(found)
+
+
+def estimated_alone(view: View) -> None:
+    """What confidences say where there is no label at all, and how far such estimates can be trusted."""
+    found = data.aided_accuracy(view.window, data.now(), view.selection).get("", Aided())
+    if found.estimated is not None:
+        with st.columns(4)[0]:
+            estimated_figure(found)
+    estimate_record(view)
+
+
+def estimated_figure(found: Aided) -> None:
+    estimated = found.estimated
+    parts.figure(
+        "Estimated without labels", percent(estimated.share, 2) if estimated else NOTHING,
+        f"{between(estimated.interval)} · n = {count(estimated.n)}" if estimated
+        else f"needs {estimated_accuracy.MIN_PAST} earlier labels",
+        "What the confidences of this range meant in the four weeks before. It cannot see that they have come to "
+        "mean something else: the track record says how often it was right.",
+    )  # fmt: skip
 
 
 def aided_table(view: View, dimension: Dimension) -> None:

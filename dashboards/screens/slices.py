@@ -12,7 +12,7 @@ from dashboards.charts.slices import STATE_WORDS, accuracy_dots
 from dashboards.frame import View
 from dashboards.panels.discovered import discovered
 from dashboards.panels.task_metrics import task_metrics
-from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record
+from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
 from dashboards.traffic_choice import choose_traffic, name
 from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
 from monitor.services.review import ReviewTable, Values
@@ -49,6 +49,7 @@ def page() -> None:
     labelled = data.labelled_accuracy(view.window, selection)
     if not labelled.correct.n:
         no_labels(selection)
+        estimated_alone(view)
         return
     maturity = data.label_maturity(view.window, selection, data.now())
     figures(labelled, maturity, view)

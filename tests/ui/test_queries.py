@@ -164,6 +164,16 @@ def test_request_shifts_are_counted_by_the_sli_itself(seeded: Engine) -> None:
     ]
 
 
+def test_label_shifts_count_what_the_slo_counts(engine: Engine, graded: Callable[..., None]) -> None:
+    during, before = windows_of(NOW - HOUR, 60, NOW)
+    graded("base", NOW - HOUR, 20, 15, {"device": "a"})
+    graded("boosted", NOW - HOUR, 30, 0, {"device": "a"}, probability=0.4)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE verdicts SET in_base = false WHERE inclusion_probability = 0.4"))
+        found = slice_shifts(connection, Measure("label_accuracy", True, Selector()), during, before)
+    assert found[0].bad.now == Proportion(5, 20)
+
+
 def test_slow_answers_are_those_beyond_the_threshold(seeded: Engine) -> None:
     during, before = windows_of(NOW, 60, NOW)
     with seeded.connect() as connection:

@@ -72,6 +72,7 @@ def slice_shifts(connection: Connection, measure: Measure, incident: Window, bef
 
 
 def _labels(connection: Connection, measure: Measure, incident: Window, before: Window) -> list[SliceShift]:
+    """Of the labels that the SLO counts: those drawn with one probability."""
     conditions, parameters = selected(measure.selector)
     columns = ", ".join(f"('column', '{name}', {name})" for name in PARTS)
     query = text(f"""
@@ -79,7 +80,7 @@ def _labels(connection: Connection, measure: Measure, incident: Window, before: 
             SELECT 'slice' AS kind, key, value FROM jsonb_each_text(slices)
             UNION ALL VALUES {columns}, (NULL, NULL, '')
         ) AS parts
-        WHERE ts >= :first AND ts < :last AND {COUNTS}{conditions} GROUP BY kind, key, value
+        WHERE ts >= :first AND ts < :last AND {COUNTS} AND in_base{conditions} GROUP BY kind, key, value
     """)
     rows = connection.execute(query, {**parameters, **_windows(incident, before)})
     return [

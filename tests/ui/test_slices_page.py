@@ -1,0 +1,63 @@
+"""The slices page: what confidences add to labels, and what they say where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
+
+import pytest
+from sqlalchemy import Engine
+from streamlit.testing.v1 import AppTest
+
+from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bin
+from monitor.services.estimate_accuracy import estimate_last_day
+
+Open = Callable[..., AppTest]
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def confident(engine: Engine, seed: ModuleType) -> Engine:
+    """Ten days of answers, half of them sure (9 of 10 right), half not (5 of 10); labels end a day ago."""
+    sure, unsure = confidence_bin(0.9), confidence_bin(0.5)
+    confidence = [500 if index in (sure, unsure) else 0 for index in range(CONFIDENCE_BINS)]
+    with engine.begin() as connection:
+        for day in range(10):
+            at = NOW - (day + 0.5) * DAY
+            row = seed.rollup(at.replace(minute=0), 1000, 0)
+            seed.insert(connection, "rollups_minute", [{**row, "confidence": confidence}])
+            if day >= 1:
+                seed.graded(connection, f"sure-{day}", at, 30, 27, {}, confidence=0.9)
+                seed.graded(connection, f"unsure-{day}", at, 30, 15, {}, confidence=0.5)
+    for day in range(4):
+        estimate_last_day(engine, NOW.replace(hour=2) - day * DAY)
+    return engine
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    assert not app.exception
+    return {one.label: one.value for one in app.metric}
+
+
+@pytest.mark.usefixtures("confident")
+def test_confidences_stand_beside_labels(open_page: Open) -> None:
+    app = open_page("slices", range="7 d")
+    found = figures(app)
+    assert found["All labelled answers"] == "70.00%"
+    assert found["With confidences"] == "70.00%"
+    assert "more labels" in " ".join(one.value for one in app.caption)
+
+
+@pytest.mark.usefixtures("confident")
+def test_where_there_are_no_labels_the_estimate_and_its_record_are_shown(open_page: Open) -> None:
+    app = open_page("slices", range="24 h")
+    found, words = figures(app), " ".join(one.value for one in (*app.markdown, *app.caption))
+    assert list(found) == ["Estimated without labels"]
+    assert float(found["Estimated without labels"].rstrip("%")) == pytest.approx(70, abs=1)
+    assert "No labels in this range: accuracy is unknown, not good." in words
+    assert "**4 of 4** daily estimates agree" in words
+    record = next(one.value for one in app.dataframe)
+    assert record["agrees"].tolist() == ["yes"] * 4
+    assert record["by labels"].tolist() == ["70.0%"] * 4
