@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -39,7 +40,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         known = sum(self.confidence)
-        if self.per_day < 0 or len(self.confidence) != CONFIDENCE_BINS or not -1e-9 <= known <= 1 + 1e-9:
+        if not 0 <= self.per_day < inf or len(self.confidence) != CONFIDENCE_BINS or not -1e-9 <= known <= 1 + 1e-9:
             raise NotEnoughData(f"{self.slice}: not a volume and the shares of {CONFIDENCE_BINS} bins of confidence")
 
 
@@ -72,7 +73,7 @@ def plan_rates(total: Volume, slices: Sequence[Volume], budget: float, minimum: 
     Raises:
         NotEnoughData: no traffic, no budget, a negative minimum, or a boost below 1.
     """
-    if total.per_day <= 0 or budget <= 0 or minimum < 0 or boost < 1:
+    if total.per_day <= 0 or not 0 < budget < inf or not 0 <= minimum < inf or not 1 <= boost < inf:
         raise NotEnoughData("a sampling plan needs traffic, a budget above 0, a minimum of 0 or more, a boost >= 1")
     if total.per_day <= budget:
         return Rates(1.0, {}, minimum, total.per_day)

@@ -26,6 +26,9 @@ class Rule:
     """Rows sum up predictions, and say nothing of replays: on days with replayed predictions they are exempt too."""
 
 
+_SUPERSEDED = "EXISTS (SELECT FROM sampling_plans AS later WHERE later.effective_from > sampling_plans.effective_from)"
+"""The newest plan holds, however old."""
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "rollups": (
         Rule("rollups_minute", "minute", by_event_time=True),
@@ -45,7 +48,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     # Transitions and notifications go with their alert; an open one stays, however old.
     "alerts": (Rule("alerts", "resolved_at"),),
     "labels": (Rule("labels", "ts", "replay IS NULL"),),
-    "verdicts": (Rule("verdicts", "ts", "replay IS NULL"), Rule("accuracy_estimates", "window_start")),
+    "verdicts": (
+        Rule("verdicts", "ts", "replay IS NULL"),
+        Rule("accuracy_estimates", "window_start"),
+        Rule("sampling_plans", "effective_from", _SUPERSEDED),
+    ),
     "label_tasks": (Rule("label_tasks", "ts"),),
     "deployments": (Rule("deployments", "ts", by_event_time=True),),
     "dead_letters": (Rule("dead_letters", "created_at"),),

@@ -132,6 +132,7 @@ INSERTS = {
     f"VALUES ({NAME}, :ts, :ts, 'm', 'v', 'stable', 'vqa', 'label', '{{}}')",
     "accuracy_estimates": "VALUES (:ts, :ts, 'm', :ts, 0.9, 0.8, 1, 100, 100)",
     "label_tasks": f"VALUES ({NAME}, :ts, 'all', 1)",
+    "sampling_plans": "(effective_from, base_rate, boost, factors, detail) VALUES (:ts, 0.1, 1, '[]', '{}')",
     "deployments": "(content_hash, ts, model, version, variant, action) "
     f"VALUES ({HASH}, :ts, 'm', 'v', 'stable', 'rollout')",
     "dead_letters": "(topic, topic_id, partition, record_offset, reason, detail, raw, created_at) "
@@ -184,6 +185,14 @@ def test_an_open_incident_stays_however_old(engine: Engine, rows: Rows) -> None:
         statement = INSERTS["alerts"].replace(":ts, :ts", ":ts, NULL")
         connection.execute(text(f"INSERT INTO alerts {statement}"), {"ts": NOW - timedelta(days=2000)})
     assert run(engine)["alerts"].rows == 0
+
+
+def test_the_sampling_plan_that_holds_stays_however_old(engine: Engine, rows: Rows) -> None:
+    with engine.begin() as connection:
+        statement = text(f"INSERT INTO sampling_plans {INSERTS['sampling_plans']}")
+        connection.execute(statement, [{"ts": NOW - timedelta(days=days)} for days in (2000, 1000)])
+    assert run(engine)["sampling_plans"].rows == 1
+    assert rows("SELECT effective_from FROM sampling_plans") == [NOW - timedelta(days=1000)]
 
 
 def test_rows_are_found_along_an_index(engine: Engine) -> None:

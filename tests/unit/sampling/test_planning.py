@@ -136,6 +136,8 @@ REFUSED = {
     "no budget": (10.0, 0.0, 1.0, 1.0),
     "a negative minimum": (10.0, 1.0, -1.0, 1.0),
     "a boost below 1": (10.0, 1.0, 1.0, 0.5),
+    "a budget that is no number": (10.0, float("nan"), 1.0, 1.0),
+    "a minimum without end": (10.0, 1.0, float("inf"), 1.0),
 }
 
 
@@ -146,6 +148,9 @@ def test_what_no_plan_can_be_made_of_is_refused(case: str) -> None:
         plan_rates(Volume(ALL_TRAFFIC, per_day), [], budget, minimum, boost)
 
 
-def test_shares_that_are_none_are_refused() -> None:
+def test_volumes_and_shares_that_are_none_are_refused() -> None:
+    for per_day in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(NotEnoughData):
+            Volume(ALL_TRAFFIC, per_day)
     with pytest.raises(NotEnoughData):
         Volume(ALL_TRAFFIC, 1.0, (0.9,) * CONFIDENCE_BINS)
