@@ -1,6 +1,6 @@
 """Do the intervals of slice accuracy cover? Answers drawn by the shipped label sampler, weighed by what it says.
 
-    python -m benchmarks.slice_accuracy [--quick] [--seed N] [--sizes 20 100] [--marks]
+    python -m benchmarks.slice_accuracy [--quick] [--seed N] [--sizes 20 100] [--extreme] [--marks]
 
 A cell is a kind of model, an accuracy and a number of labels. In each, requests with ids of their own go through
 `LabelPlan.draw`; those that it draws are graded and estimated by `share_of_sums`. Covered is the accuracy of the
@@ -28,6 +28,8 @@ from monitor.stats.weighted import WeightedShare, WeightSums, share_of_sums, wei
 Floats = NDArray[np.float64]
 
 PLAN = LabelPlan(0.05, boost=4.0, factors={("device", "rare"): 4.0, ("device", "some"): 2.0})
+EXTREME = LabelPlan(0.005, boost=8.0, factors={("device", "rare"): 20.0, ("device", "some"): 5.0})
+"""Weights up to 160 to 1."""
 DEVICES = ("usual", "some", "rare")
 SHARES = (0.75, 0.2, 0.05)
 ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
@@ -42,6 +44,8 @@ class World:
 
     kind: str
     accuracy: float
+    plan: LabelPlan = PLAN
+    """By which its answers are drawn for labelling."""
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Confidences and chances to be right of n answers."""
@@ -64,10 +68,11 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="numbers of labels to try")
+    parser.add_argument("--extreme", action="store_true", help="with weights up to 160 to 1")
     parser.add_argument("--marks", action="store_true", help="also how often unchanged slices are marked")
     options = parser.parse_args()
-    began = time.perf_counter()
-    found = [cell for n in options.sizes for cell in cells(n, options.seed, quick=options.quick)]
+    began, plan = time.perf_counter(), EXTREME if options.extreme else PLAN
+    found = [cell for n in options.sizes for cell in cells(n, options.seed, plan, quick=options.quick)]
     marks = false_marks(options.seed, 20 if options.quick else 250) if options.marks else None
     result = {
         "seed": options.seed, "seconds": round(time.perf_counter() - began, 1), "summary": summary(found),
@@ -76,13 +81,13 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def cells(n: int, seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
+def cells(n: int, seed: int, plan: LabelPlan, *, quick: bool) -> Iterator[dict[str, Any]]:
     """Coverage of one number of labels, per kind of model and accuracy."""
     repeats = max(SIZES[n] // (10 if quick else 1), 2)
     for kind in KINDS:
         for accuracy in ACCURACIES:
             rng = np.random.default_rng([seed, n, KINDS.index(kind), round(1000 * accuracy)])
-            world = World(kind, accuracy)
+            world = World(kind, accuracy, plan)
             truth = float(np.mean(world.draw(400_000, rng)[1]))
             rows = requests_for(n, world, rng)
             names = (f"{seed}-{n}-{kind}-{accuracy}-{index}" for index in range(repeats))
@@ -102,7 +107,7 @@ def requests_for(n: int, world: World, rng: np.random.Generator) -> int:
     """How many requests give about n labels."""
     confidence, _ = world.draw(4000, rng)
     devices = rng.choice(DEVICES, 4000, p=SHARES)
-    pi = [PLAN.probability({"device": d}, c) for d, c in zip(devices, confidence.tolist(), strict=True)]
+    pi = [world.plan.probability({"device": d}, c) for d, c in zip(devices, confidence.tolist(), strict=True)]
     return round(n / float(np.mean(pi)))
 
 
@@ -116,7 +121,7 @@ def drawn(world: World, requests: int, name: str, rng: np.random.Generator) -> W
     confidence, chance = world.draw(requests, rng)
     devices = rng.choice(DEVICES, requests, p=SHARES).tolist()
     draws = [
-        PLAN.draw(f"{name}-{index}", {"device": device}, sure)
+        world.plan.draw(f"{name}-{index}", {"device": device}, sure)
         for index, (device, sure) in enumerate(zip(devices, confidence.tolist(), strict=True))
     ]
     taken = np.array([one.drawn for one in draws])
