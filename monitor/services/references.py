@@ -86,15 +86,18 @@ def make_of_vectors(
     """
     sketcher = options.sketcher(engine)
     with transaction(engine) as connection:
+        rows = _thinned(store.embedded(connection, source, window))
+    sketcher.admit(rows)
+    fitted = [
+        _fitted(
+            sketcher, options, source, stream.name,
+            [(row, vector) for row in rows if (vector := stream.vector(row.vectors)) is not None],
+        )
+        for stream in streams
+    ]  # fmt: skip
+    with transaction(engine) as connection:
         store.next_epoch(connection)
-        if not blessed:
-            streams = [one for one in streams if not _has(connection, source, one.name)]  # another process was faster
-        rows = _thinned(store.embedded(connection, source, window)) if streams else []
-        sketcher.admit(rows)
-        made = []
-        for stream in streams:
-            chosen = [(row, vector) for row in rows if (vector := stream.vector(row.vectors)) is not None]
-            made.append(_make(connection, sketcher, options, source, stream.name, window, chosen, blessed=blessed))
+        made = _store_all(connection, fitted, window, blessed=blessed)
         sketch_retained(connection, sketcher, source, [one.reference for one in made if one.reference])
     return made
 
@@ -132,23 +135,17 @@ def make_of_fields(
     """
     sketcher = options.sketcher(engine)
     with transaction(engine) as connection:
-        store.next_epoch(connection)
         sources = {one.name: _source_of(connection, model, one) for one in streams}
-        if not blessed:
-            streams = [one for one in streams if not _has(connection, sources[one.name], one.name)]
-        rows = _observed(connection, model, window) if streams else []
-        sketcher.admit(rows)
-        made = []
-        for stream in streams:
-            categories = _categories(stream, rows, options)
-            chosen = contributions(stream.name, rows, categories)
-            made.append(
-                _make(
-                    connection, sketcher, options, sources[stream.name], stream.name, window, chosen,
-                    blessed=blessed, categories=categories,
-                )
-            )  # fmt: skip
-    return made
+        rows = _observed(connection, model, window)
+    sketcher.admit(rows)
+    fitted = []
+    for stream in streams:
+        categories = _categories(stream, rows, options)
+        chosen = contributions(stream.name, rows, categories)
+        fitted.append(_fitted(sketcher, options, sources[stream.name], stream.name, chosen, categories))
+    with transaction(engine) as connection:
+        store.next_epoch(connection)
+        return _store_all(connection, fitted, window, blessed=blessed)
 
 
 def _source_of(connection: Connection, model: str, stream: FieldStream) -> Source:
@@ -175,35 +172,51 @@ def _categories(stream: FieldStream, rows: Sequence[ObservedPrediction], options
 # ---- both -----------------------------------------------------------------------------------------------------------
 
 
-def _has(connection: Connection, source: Source, stream: str) -> bool:
-    return any(
-        (one.model, one.embedder_id, one.stream) == (source.model, source.embedder_id, stream)
-        for one in store.active_references(connection)
-    )
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A stream's reference before it is stored; `built` is None where there was not enough."""
+
+    source: Source
+    stream: str
+    rows: int
+    categories: tuple[str, ...]
+    built: reference_fit.Reference | None
+    baselines: dict[Slice, Baseline]
+    reason: str = ""
 
 
-def _make(
-    connection: Connection,
+def _fitted(
     sketcher: SketchService,
     options: ReferenceOptions,
     source: Source,
     stream: str,
-    window: Window,
     rows: Sequence[tuple[Placed, Vector]],
-    *,
-    blessed: bool,
     categories: tuple[str, ...] = (),
-) -> Made:
+) -> _Fitted:
+    """Takes seconds, and so holds no lock that ingest waits for."""
     try:
         built, baselines = _build(sketcher, options, source, rows)
     except NotEnoughData as error:
         log.warning("no reference", extra={"model": source.model, "stream": stream, "reason": str(error)})
-        return Made(source.model, stream, None, str(error))
-    made = store.insert_reference(
-        connection, source, stream, built.fit, window, len(rows), blessed=blessed, categories=categories
-    )
-    store.insert_baselines(connection, made.id, baselines)
-    return Made(source.model, stream, made)
+        return _Fitted(source, stream, len(rows), categories, None, {}, str(error))
+    return _Fitted(source, stream, len(rows), categories, built, baselines)
+
+
+def _store_all(connection: Connection, fitted: Sequence[_Fitted], window: Window, *, blessed: bool) -> list[Made]:
+    """Under the lock of the epoch. A provisional reference never takes the place of one that is there by now."""
+    active = {(one.model, one.embedder_id, one.stream) for one in store.active_references(connection)}
+    made = []
+    for one in fitted:
+        if one.built is None:
+            made.append(Made(one.source.model, one.stream, None, one.reason))
+        elif blessed or (one.source.model, one.source.embedder_id, one.stream) not in active:
+            stored = store.insert_reference(
+                connection, one.source, one.stream, one.built.fit, window, one.rows,
+                blessed=blessed, categories=one.categories,
+            )  # fmt: skip
+            store.insert_baselines(connection, stored.id, one.baselines)
+            made.append(Made(one.source.model, one.stream, stored))
+    return made
 
 
 def _build(
