@@ -17,10 +17,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 
 from monitor.stats.calibration import MEASURES, calibration
 from monitor.stats.calibration.measured import difference
 from monitor.stats.inputs import Floats
+from monitor.stats.scaling import repairs
 
 POPULATION = 2_000_000
 Answers = tuple[Floats, Floats, Floats]
@@ -92,6 +94,39 @@ def differences(seed: int, trials: int, n: int) -> dict[str, float]:
     return {key: round(held[key] / trials, 3) for key in MEASURES}
 
 
+def repaired(seed: int, trials: int) -> list[dict[str, Any]]:
+    """How often a repair is recommended, by the temperature that is needed, and whether it keeps what it promises.
+
+    `promised` and `kept` are the corrected ECE after the repair: as the answers at hand say, and as a hundred thousand
+    further answers say that are scaled by the temperature found (medians over trials).
+    """
+    found = []
+    for temperature in (1.0, 1.3, 1.8):
+        for n in (200, 1000, 4000):
+            rng = np.random.default_rng(seed)
+            advised, promised, kept, before = 0, [], [], []
+            for _ in range(trials):
+                repair = repairs(*_heated(rng, n, temperature))[0]
+                advised += repair.holds
+                confidence, correct = _heated(rng, POPULATION // 20, temperature)
+                scaled = expit(logit(confidence) / (repair.temperature or 1.0))
+                before.append(calibration(confidence, correct).ece.corrected)
+                kept.append(calibration(scaled, correct).ece.corrected)
+                promised.append(repair.after.ece.corrected)
+            found.append({
+                "temperature": temperature, "n": n, "recommended": round(advised / trials, 2),
+                "before": round(float(np.median(before)), 4), "promised": round(float(np.median(promised)), 4),
+                "kept": round(float(np.median(kept)), 4),
+            })  # fmt: skip
+    return found
+
+
+def _heated(rng: np.random.Generator, n: int, temperature: float) -> tuple[Floats, Floats]:
+    """Confidences that scaling by `temperature` would make right."""
+    true = rng.beta(5, 2, n).clip(1e-6, 1 - 1e-6)
+    return np.asarray(expit(logit(true) * temperature)), (rng.random(n) < true).astype(np.float64)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
@@ -103,7 +138,18 @@ def main() -> None:
     means = {key: round(float(np.mean([row["covers"][key] for row in rows])), 3) for key in MEASURES}
     worst = {key: min(row["covers"][key] for row in rows) for key in MEASURES}
     changes = {str(n): differences(options.seed, trials, n) for n in sizes[1:3]}
-    print(json.dumps({"mean": means, "worst": worst, "differences": changes, "cells": rows}, indent=1))
+    print(
+        json.dumps(
+            {
+                "mean": means,
+                "worst": worst,
+                "differences": changes,
+                "repairs": repaired(options.seed, max(5, trials // 3)),
+                "cells": rows,
+            },
+            indent=1,
+        )
+    )
 
 
 if __name__ == "__main__":

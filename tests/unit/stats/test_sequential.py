@@ -202,7 +202,7 @@ def test_few_rows_decide_nothing_and_say_how_many_would() -> None:
 def test_the_rows_still_expected_are_about_those_that_it_takes() -> None:
     rng = np.random.default_rng(9)
     taken, expected = [], []
-    for _ in range(30):
+    for _ in range(20):
         of_second, outcome = rows(rng, 3000, 0.3, 0.85, 0.72)
         evidence = proportions(of_second, outcome)
         found = compare(evidence, alpha=0.05, margin=0.02)
