@@ -35,6 +35,8 @@ bench: $(READY) ## benchmarks; each prints JSON
 	$(BIN)/python -m benchmarks.logger
 	$(BIN)/python -m benchmarks.privacy
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.slice_accuracy --marks
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.prediction_powered
 
 soak: $(READY) ## the long tests
 	$(BIN)/pytest -m soak --timeout 3600

@@ -28,6 +28,7 @@ from monitor.services.bless import bless as bless_traffic
 from monitor.services.compare_canary import CanaryReport, compare_canary
 from monitor.services.label_tasks import LabelDesk, Said
 from monitor.services.references import Made
+from monitor.services.spreadsheet import review_csv
 from monitor.settings import Settings
 from monitor.slo.objective import Objective
 from monitor.stats.calibration import Calibration, calibration
@@ -178,6 +179,21 @@ def task_report(window: Window, selection: Selection, dimension: Dimension | Non
     """Every task's metrics, captions weighed as the settings say."""
     with transaction(_engine()) as connection:
         return measure_tasks.measure_tasks(connection, window, selection, dimension, bootstrap.tasks(_settings()))
+
+
+def review_file(window: Window, selection: Selection, as_of: datetime) -> Callable[[], bytes]:
+    """What makes the whole review as a file, at the time that it is asked for.
+
+    Raises, when called:
+        StoreError: PostgreSQL does not answer.
+    """
+    engine = _engine()
+
+    def make() -> bytes:
+        with transaction(engine) as connection:
+            return review_csv(review.full_review(connection, window, as_of, selection))
+
+    return make
 
 
 @st.cache_resource(ttl=SLOW_TO_CHANGE, show_spinner=False)

@@ -15,7 +15,7 @@ from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
 from dashboards.traffic_choice import choose_traffic, name
 from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
-from monitor.services.review import ReviewTable, Values
+from monitor.services.review import ReviewTable, Values, last_full_week
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
 from monitor.stats.maturity import Maturity
@@ -57,15 +57,26 @@ def page() -> None:
     table = data.review_slices(view.window, dimensions, data.now(), selection)
     rows = sorted(table.rows, key=SORTS[order])
     shown(rows, table, labelled)
-    content = table_csv(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view.window, data.now())
-    file = f"slices-{'-'.join(one.name for one in dimensions)}.csv"
-    st.download_button("Download CSV", content, file, "text/csv", icon=":material/download:")
+    downloads(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view)
     missing(table, labelled, maturity, view)
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
     estimate_record(view)
     discovered(view.window, selection.model or _only_model())
     task_metrics(view, dimensions[0])
+
+
+def downloads(table: ReviewTable, view: View) -> None:
+    """The table as it is shown, everything as `snellen review` writes it, and the way to the last full week."""
+    names, now, week = "-".join(one.name for one in table.dimensions), data.now(), last_full_week(data.now())
+    whole = data.review_file(view.window, view.selection, now)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        content, file = table_csv(table, view.window, now), f"slices-{names}.csv"
+        st.download_button("Download CSV", content, file, "text/csv", icon=":material/download:")
+        file = f"review-{view.window.end:%Y-%m-%d}.csv"
+        st.download_button("Download all slices and pairs", whole, file, "text/csv", icon=":material/table_view:")
+        address = f"/slices?range=Custom&from={week.start:%Y-%m-%dT%H:%M}&to={week.end:%Y-%m-%dT%H:%M}"
+        st.link_button(f"Week {week.start:%G-W%V}", address, icon=":material/calendar_view_week:")
 
 
 def _only_model() -> str | None:

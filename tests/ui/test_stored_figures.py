@@ -125,7 +125,7 @@ def test_the_surely_worst_slice_comes_first_and_the_table_can_be_downloaded(open
     frame = next(one.value for one in app.dataframe)
 
     assert frame["value"].tolist()[:2] == ["camera-b", "camera-a"]
-    assert len(app.get("download_button")) == 1
+    assert [one.proto.label for one in app.get("download_button")] == ["Download CSV", "Download all slices and pairs"]
 
 
 def test_slices_of_two_dimensions(open_page: Open) -> None:
