@@ -48,7 +48,7 @@ def page() -> None:
         overview(found, references)
     streams = list(dict.fromkeys((one.model, one.stream) for one in references))
     chosen = choose(streams, found)
-    of_slices = [one for one in data.findings(view.window, view.model, slices=True) if _name(one) == chosen]
+    of_slices = data.findings(view.window, *chosen, slices=True)
     mine = [one for one in references if _name(one) == chosen]
     stream(mine, [one for one in found if _name(one) == chosen], of_slices, view, parts.events_of(view))
     explained(view.window, view.model)

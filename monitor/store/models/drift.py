@@ -99,7 +99,10 @@ class SketchedHour(Base):
 
 class DriftResult(Base):
     __tablename__ = "drift_results"
-    __table_args__ = (Index("ix_drift_results_tick", "tick"),)
+    __table_args__ = (
+        Index("ix_drift_results_tick", "tick"),
+        Index("ix_drift_results_drifted", "tick", postgresql_where=text("verdict = 'drift'")),
+    )
 
     reference_id: Mapped[int] = mapped_column(ForeignKey("drift_references.id", ondelete="CASCADE"), primary_key=True)
     dimension: Mapped[str] = mapped_column(primary_key=True)

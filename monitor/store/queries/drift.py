@@ -86,18 +86,22 @@ def references(connection: Connection, model: str | None = None, stream: str | N
 
 
 def findings(
-    connection: Connection, window: Window, model: str | None = None, *, slices: bool = False
+    connection: Connection,
+    window: Window,
+    model: str | None = None,
+    stream: str | None = None,
+    *,
+    slices: bool = False,
 ) -> list[Finding]:
     """Results whose tick lies in the window, in time order: of all traffic, or of the slices."""
+    chosen = {name: value for name, value in (("model", model), ("stream", stream)) if value is not None}
     conditions = "dimension <> ''" if slices else "dimension = ''"
-    if model is not None:
-        conditions += " AND r.model = :model"
+    conditions += "".join(f" AND r.{name} = :{name}" for name in chosen)
     query = text(f"""
         {_FINDINGS} WHERE {conditions} AND tick >= :start AND tick < :end
         ORDER BY tick, r.model, r.stream, dimension, value
     """)
-    given: dict[str, Any] = bounds(window) | ({"model": model} if model is not None else {})
-    return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]
+    return [_finding(dict(row)) for row in connection.execute(query, bounds(window) | chosen).mappings()]
 
 
 def findings_overlapping(connection: Connection, window: Window, model: str | None = None) -> list[Finding]:
@@ -113,13 +117,14 @@ def findings_overlapping(connection: Connection, window: Window, model: str | No
 
 def latest_findings(connection: Connection, at: datetime, model: str | None = None) -> list[Finding]:
     """The last result of every stream not after `at`, of all traffic."""
-    chosen = "AND r.model = :model" if model is not None else ""
+    chosen = "WHERE r.model = :model" if model is not None else ""
     query = text(f"""
-        SELECT * FROM (
-            SELECT DISTINCT ON (found.model, found.stream) * FROM (
-                {_FINDINGS} WHERE dimension = '' AND value = '' AND tick <= :at {chosen}
-            ) AS found ORDER BY found.model, found.stream, found.tick DESC, found.reference_id DESC
-        ) AS latest ORDER BY model, stream
+        SELECT DISTINCT ON (r.model, r.stream) d.reference_id, r.model, r.stream, dimension, value, tick,
+               d.window_start, n, verdict, p_value, adjusted_p, effect, detail
+        FROM drift_references AS r CROSS JOIN LATERAL (
+            SELECT * FROM drift_results
+            WHERE reference_id = r.id AND dimension = '' AND value = '' AND tick <= :at ORDER BY tick DESC LIMIT 1
+        ) AS d {chosen} ORDER BY r.model, r.stream, tick DESC, r.id DESC
     """)
     given: dict[str, Any] = {"at": at} | ({"model": model} if model is not None else {})
     return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]

@@ -48,7 +48,7 @@ class Tally:
     not_useful: Proportion
     """Of those that were judged."""
     promised: float | None
-    """Expected share of false findings: the level of the ticks, the largest if it was changed."""
+    """Expected share of false findings among those of a tick."""
 
 
 _ALARMS = text("""
@@ -75,12 +75,11 @@ _ALARMS = text("""
     WHERE CAST(:model AS text) IS NULL OR r.model = :model
     ORDER BY a.since DESC, r.model, r.stream, a.dimension, a.value
 """)
-_LEVEL = text(
-    """
-    SELECT max((detail ->> 'alpha')::float8) FROM drift_results JOIN drift_references r ON r.id = reference_id
+_LEVEL = text("""
+    SELECT CAST(detail ->> 'alpha' AS float8) FROM drift_results JOIN drift_references r ON r.id = reference_id
     WHERE tick >= :start AND tick < :end AND (CAST(:model AS text) IS NULL OR r.model = :model)
-""".replace("::", r"\:\:")
-)
+    ORDER BY tick DESC LIMIT 1
+""")
 
 
 def drift_alarms(connection: Connection, window: Window, model: str | None = None) -> list[Alarm]:
@@ -96,8 +95,8 @@ def drift_alarms(connection: Connection, window: Window, model: str | None = Non
 
 
 def promised_level(connection: Connection, window: Window, model: str | None = None) -> float | None:
-    """The expected share of false findings at the window's ticks; None where nothing was compared."""
-    found: float | None = connection.execute(_LEVEL, bounds(window) | {"model": model}).scalar_one()
+    """The expected share of false findings at the window's last tick; None where nothing was compared."""
+    found: float | None = connection.execute(_LEVEL, bounds(window) | {"model": model}).scalar()
     return found
 
 
