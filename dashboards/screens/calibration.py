@@ -49,12 +49,12 @@ def page() -> None:
 
 
 def choose_reference(view: View) -> tuple[str, Window]:
-    """What to compare with: the range just before, or the window of an active drift reference."""
-    blessed = next((one for one in data.references(view.model) if one.active), None)
-    if blessed is None:
+    """What to compare with: the range just before, or the window of the model's active drift reference."""
+    active = [one for one in data.references(view.model) if one.active]
+    if len({one.model for one in active}) != 1:
         return BEFORE, view.window.previous()
     chosen = st.selectbox("Compare with", [BEFORE, REFERENCE], key="against", bind="query-params", width=170)
-    return (BEFORE, view.window.previous()) if chosen == BEFORE else (REFERENCE, blessed.window)
+    return (BEFORE, view.window.previous()) if chosen == BEFORE else (REFERENCE, active[0].window)
 
 
 def shown(view: View, dimension: Dimension | None, value: str | None, against: str, other: Window) -> None:

@@ -49,12 +49,20 @@ def difference(first: Measured, second: Measured) -> Difference:
     """The difference, whose interval comes from those of the two.
 
     Distances from each value to its own bounds add as squares: Zou and Donner (2008), "Construction of confidence
-    limits about effect measures: a general approach", Statistics in Medicine 27.
+    limits about effect measures: a general approach", Statistics in Medicine 27. Not where a bound is 0, below which an
+    error cannot be: there chance errs to one side only, and distances add as they are (as squares, the change between a
+    calibrated window and an over-confident one was covered 89% of the time).
     """
     value = first.corrected - second.corrected
-    below = hypot(first.corrected - first.interval.lower, second.interval.upper - second.corrected)
-    above = hypot(first.interval.upper - first.corrected, second.corrected - second.interval.lower)
+    below = _added(first, second.interval.upper - second.corrected)
+    above = _added(second, first.interval.upper - first.corrected)
     return Difference(value, Interval(value - below, value + above))
+
+
+def _added(lowered: Measured, other: float) -> float:
+    """The distance down to the bound of one measure, and the `other` distance."""
+    distance = lowered.corrected - lowered.interval.lower
+    return distance + other if lowered.interval.lower == 0.0 else hypot(distance, other)
 
 
 def inverted(statistic: Callable[[Floats], Floats], signal: Floats, noise: Floats, level: float) -> Measured:
