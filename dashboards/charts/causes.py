@@ -33,7 +33,7 @@ def effects(causes: Sequence[Cause]) -> Layered:
     zero = alt.Chart(frame([{"zero": 0.0}], ("zero",))).mark_rule(color=LIGHT_GREY).encode(x="zero:Q")
     rules = base.mark_rule(size=2).encode(x=x, x2="upper:Q")
     dots = base.mark_point(filled=True, opacity=1, size=60).encode(x="effect:Q")
-    return alt.layer(zero, rules, dots).properties(height=26 * len(causes) + 90)
+    return alt.layer(zero, rules, dots).properties(height=28 * len(causes) + 130)
 
 
 def _row(cause: Cause) -> dict[str, Any]:
