@@ -110,7 +110,8 @@ def notes(report: CanaryReport) -> None:
     options = report.options
     frame.note(
         f"The chance that any of these verdicts is ever false is at most {percent(options.alpha, 0)}, however often "
-        f"the page is read: each interval holds at all times at once, at {percent(1 - options.alpha / len(MEASURES), 2)}.",
+        "the page is read: each interval holds at all times at once, at "
+        f"{percent(1 - options.alpha / len(MEASURES), 2)}.",
         f"Equivalent: the whole interval is within the shaded margin, {percent(options.label_margin)} for accuracy and "
         f"calibration, {percent(options.request_margin)} for requests.",
         f"Slow: above {milliseconds(report.slow_ms)}, the histogram's bound at the 95th percentile of stable answers "
