@@ -54,14 +54,21 @@ def servers(home: Path) -> Iterator[Servers]:
         started.postgres.stop()
 
 
-def fill(bootstrap: str, topic: str, records: Iterable[tuple[bytes, Headers]], partitions: int = PARTITIONS) -> float:
-    """Send the records; returns their mean size in bytes."""
+def fill(
+    bootstrap: str,
+    topic: str,
+    records: Iterable[tuple[bytes, Headers]],
+    partitions: int = PARTITIONS,
+    key_header: str | None = None,
+) -> float:
+    """Send the records, by what this header says to one partition, or to any; returns their mean size in bytes."""
     config = ClientConfig(bootstrap)
     ensure_topics(config, [topic], partitions)
     sink, place = Sink(config), Partition("", topic, "", 0)
     count = size = 0
     for value, headers in records:
-        sink.repeat(Record(place, 0, -1, value, headers))
+        key = dict(headers)[key_header] if key_header else None
+        sink.repeat(Record(place, 0, -1, value, headers, key))
         count, size = count + 1, size + len(value) + sum(len(name) + len(content) for name, content in headers)
     sink.flush()
     sink.close()

@@ -18,10 +18,12 @@ from kafka.errors import CorruptRecordError, UnsupportedCodecError
 from kafka.record.default_records import DefaultRecordBatch
 
 from monitor.broker.unpacking import CODECS, Unread, unpack, unpack_in_bounds
+from monitor.domain.records import MARK
 
 MAX_HEADERS: Final = 10_000
 """Of a record. Two bytes make a header, which takes a hundred in memory."""
 _MODERN: Final = 2
+_MARK: Final = MARK.encode()
 _LONG: Final = 0x80
 """A byte of a number from here on says that another follows."""
 _BITS: Final = 64
@@ -38,6 +40,8 @@ class RawRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+    marked: bool = False
+    """May a header of ours be among them?"""
 
 
 class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types
@@ -103,11 +107,17 @@ def _modern(batch: Any) -> Iterator[RawRecord]:
         further, place = _varint(content, place)
         key, place = _bytes(content, place) if content[place] != _NONE else (None, place + 1)
         value, place = _bytes(content, place)
-        headers, place = _headers(content, place) if content[place] else ((), place + 1)
+        headers: tuple[tuple[str, bytes], ...] = ()
+        marked = False
+        if content[place]:
+            marked = content.find(_MARK, place, end) >= 0
+            headers, place = _headers(content, place)
+        else:
+            place += 1
         if place != end:
             raise ValueError(f"a record that should end at byte {end} ends at {place}")
         timestamp = stamp + ((later >> 1) ^ -(later & 1)) if logged is None else logged
-        yield RawRecord(base + (further >> 1), timestamp, key, value, headers)
+        yield RawRecord(base + (further >> 1), timestamp, key, value, headers, marked)
     if place != len(content):
         raise ValueError(f"{len(content) - place} bytes follow the last record")
 

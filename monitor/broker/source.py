@@ -362,5 +362,5 @@ def _add_up(polled: dict[TopicPartition, list[RawRecord]]) -> tuple[int, int]:
 
 def record_of(partition: Partition, raw: RawRecord) -> Record:
     """What the client read, as our services see it."""
-    offset, timestamp_ms, key, value, headers = raw
-    return Record(partition, offset, timestamp_ms, value or b"", headers, key, fault_of(value))
+    offset, timestamp_ms, key, value, headers, marked = raw
+    return Record(partition, offset, timestamp_ms, value or b"", headers, key, fault_of(value), marked)

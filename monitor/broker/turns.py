@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from monitor.broker.reading import RawRecord
 
-TURN_RECORDS = 512
+TURN_RECORDS = 128
 """Of one partition, before the others have their turn."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
@@ -19,8 +18,7 @@ _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Half:
+class Half(msgspec.Struct, frozen=True):
     """One side of a call."""
 
     pair_id: str
@@ -52,9 +50,12 @@ def join(request: Half, response: Half) -> Prediction:
     Raises:
         InvalidEvent: together they are no prediction of the wire contract.
     """
-    fields = _merged(_merged(response.fields, request.fields), response.fields)
-    for path in (("model", "name"), ("task",)):
-        _keep(fields, request.fields, path)
+    fields = _merged(request.fields, response.fields)
+    if "task" in request.fields:
+        fields["task"] = request.fields["task"]
+    model = request.fields.get("model")
+    if isinstance(model, dict) and "name" in model and isinstance(fields["model"], dict):
+        fields["model"]["name"] = model["name"]
     latency_ms = (response.ts - request.ts).total_seconds() * 1000
     if latency_ms >= 0:  # clocks of two hosts may disagree
         fields.setdefault("latency_ms", latency_ms)
@@ -82,11 +83,3 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         below = merged.get(name)
         merged[name] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _keep(fields: dict[str, Any], given: dict[str, Any], path: tuple[str, ...]) -> None:
-    *parents, name = path
-    for parent in parents:
-        fields, given = fields.get(parent, {}), given.get(parent, {})
-    if name in given:
-        fields[name] = given[name]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 REPLAY_HEADER = "snellen-replay"
 """Record header naming the replay that sent it; such events may be of any age and are exempt from retention."""
 DEAD_LETTER_HEADER = "snellen-dead-letter"
 """Record header with the number of the dead letter that this record repeats (`snellen dlq replay`)."""
+MARK = "snellen-"
+"""How both begin."""
 MAX_DIGITS = 19
 """Fewer digits than this always fit a bigint."""
 
@@ -33,9 +35,13 @@ class Record:
     key: bytes | None = None
     fault: str | None = None
     """Why the client could not read it, and which records it stands for; None: it could."""
+    marked: bool = field(default=True, compare=False)
+    """False: certainly neither of the two headers above is there. Logs may have a dozen headers for each record."""
 
     @property
     def replay(self) -> str | None:
+        if not self.marked:
+            return None
         for name, content in self.headers:
             if name == REPLAY_HEADER:
                 return content.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}") or None
@@ -44,6 +50,8 @@ class Record:
     @property
     def dead_letter(self) -> int | None:
         """The number of the dead letter that it repeats, as its sender says."""
+        if not self.marked:
+            return None
         for name, content in self.headers:
             if name == DEAD_LETTER_HEADER and content.isdigit() and len(content) < MAX_DIGITS:
                 return int(content)

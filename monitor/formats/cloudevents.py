@@ -8,12 +8,11 @@ because bridges pass it on. The content type need not tell structured mode: the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from monitor.domain.events import Rejection
 from monitor.domain.records import Record
@@ -24,15 +23,16 @@ from monitor.formats.payloads.values import bytes_of
 STRUCTURED = "application/cloudevents"
 BATCH = "application/cloudevents-batch"
 _PREFIXES = ("ce_", "ce-")
+_OTHER = ":"
+"""Before the names of headers that are no attributes; none of these has it."""
+_CONTENT_TYPE = f"{_OTHER}content-type"
 
 
-@dataclass(frozen=True, slots=True)
-class CloudEvent:
+class CloudEvent(Struct, frozen=True):
     attributes: Mapping[str, bytes]
     """Context attributes and extensions by their (lower-case) name, without prefix, in UTF-8."""
-    content_type: str
-    """Of the record. That of the data is not asked: it may be the request's."""
     data: bytes
+    """Its content type is not asked: it may be the request's."""
 
     def __getitem__(self, name: str) -> str:
         """Text of an attribute; empty if there is none.
@@ -40,7 +40,8 @@ class CloudEvent:
         Raises:
             InvalidEvent: it has the NUL character.
         """
-        return storable(self.attributes.get(name, b"").decode("utf-8", "replace"))
+        content = self.attributes.get(name)
+        return storable(content.decode("utf-8", "replace")) if content else ""
 
 
 _read_members = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -55,10 +56,10 @@ def cloud_events(record: Record) -> Sequence[CloudEvent]:
     Raises:
         InvalidEvent: an event has no type, or structured mode is not the JSON that it should be.
     """
-    event = _binary(record)
-    kind = event.content_type.lower()
-    if event["type"]:
-        return (event,)
+    attributes = {_attribute(name): content for name, content in record.headers}
+    if attributes.get("type"):
+        return (CloudEvent(attributes, record.value),)
+    kind = attributes.get(_CONTENT_TYPE, b"").decode("utf-8", "replace").lower()
     if not kind.startswith(STRUCTURED) and b'"specversion"' not in record.value:
         raise InvalidEvent(Rejection.INVALID, "ce_type: no CloudEvent, neither in the headers nor in the value")
     refuse_nul(record.value)
@@ -69,28 +70,17 @@ def cloud_events(record: Record) -> Sequence[CloudEvent]:
         raise InvalidEvent(Rejection.UNREADABLE, f"no CloudEvent in JSON: {error}") from None
 
 
-def _binary(record: Record) -> CloudEvent:
-    attributes: dict[str, bytes] = {}
-    content_type = ""
-    for name, content in record.headers:
-        attribute = _attribute(name)
-        if attribute is not None:
-            attributes[attribute] = content
-        elif name.lower() == "content-type":
-            content_type = content.decode("utf-8", "replace")
-    return CloudEvent(attributes, content_type, record.value)
-
-
 @lru_cache(maxsize=256)
-def _attribute(header: str) -> str | None:
+def _attribute(header: str) -> str:
     """The attribute that a header of this name holds; a topic's records all have the same few names."""
-    return header[3:].lower() if header[:3].lower() in _PREFIXES else None
+    name = header.lower()
+    return name[3:] if name.startswith(_PREFIXES) else f"{_OTHER}{name}"
 
 
 def _structured(raw: bytes | Raw) -> CloudEvent:
     members = _read_members(raw)
     data = _data(members.pop("data", None), members.pop("data_base64", None))
-    event = CloudEvent({name.lower(): _text(value) for name, value in members.items()}, STRUCTURED, data)
+    event = CloudEvent({name.lower(): _text(value) for name, value in members.items()}, data)
     if not event["type"]:
         raise InvalidEvent(Rejection.INVALID, "type: the CloudEvent has none")
     return event

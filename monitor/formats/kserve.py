@@ -7,7 +7,7 @@ the content type of the request. A response is logged only where it was HTTP 200
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -52,16 +52,19 @@ def decoder(options: FormatOptions) -> Decoder:
     roles = Roles(options.fields)
 
     def decode(record: Record) -> list[Decoded]:
-        return [half for event in cloud_events(record) for half in _halves(event, record, roles, options)]
+        events = cloud_events(record)
+        if len(events) == 1:
+            return _halves(events[0], record, roles, options)
+        return [half for event in events for half in _halves(event, record, roles, options)]
 
     return decode
 
 
-def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOptions) -> Iterator[Half]:
+def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOptions) -> list[Decoded]:
     """One half for each item of the call; nothing for events of other types, an explainer's say."""
     side = SIDES.get(event["type"])
     if side is None:
-        return
+        return []
     name = event["inferenceservicename"] or options.model or ""
     if side == "request":
         read = read_request(event.data, roles, options.max_record_bytes)
@@ -73,8 +76,8 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOpti
     ts = moment(time, "ce_time") if time else record_time(record, "ce_time")
     base["model"] = _model(event, name, read)
     rows = [over(base, row) for row in read.rows]
-    for pair_id, row in with_ids(event["id"], rows, "ce_id", options.max_record_bytes):
-        yield Half(pair_id, side, ts, row)
+    identified = with_ids(event["id"], rows, "ce_id", options.max_record_bytes)
+    return [Half(pair_id, side, ts, row) for pair_id, row in identified]
 
 
 def _model(event: CloudEvent, name: str, read: Read) -> Fields:

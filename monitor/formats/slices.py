@@ -18,7 +18,7 @@ def slices_of(wanted: Mapping[str, str], *sources: Mapping[str, Any]) -> dict[st
         sources: names and values; of a list its only item counts, as in logged HTTP headers.
     """
     found: dict[str, str] = {}
-    folded = [{name.lower(): value for name, value in source.items()} for source in sources] if wanted else []
+    folded = [{name.lower(): value for name, value in source.items()} for source in sources if source] if wanted else []
     for dimension, name in wanted.items():
         for source in folded:
             value = short(source.get(name.lower()))
@@ -34,4 +34,6 @@ def variant_of(endpoint: str) -> str:
     >>> variant_of("canary"), variant_of("my-shadow"), variant_of("default"), variant_of("")
     ('canary', 'shadow', 'stable', 'stable')
     """
+    if not endpoint:
+        return "stable"
     return next((variant for variant in ("canary", "shadow") if variant in endpoint.lower()), "stable")

@@ -37,10 +37,15 @@ class Subjects:
         if wrong:
             raise SettingsError([f"privacy.subject: {path!r} must be extra.NAME or slices.NAME" for path in wrong])
         self._split = [tuple(path.split(".", 1)) for path in self.paths]
+        self._firsts = {root: {places[1] for places in self.places() if places[0] == root} for root in ROOTS}
+        """The names under which a look into a root could begin."""
         self._keys = tuple(keys) or (b"",)
 
     def digest_of(self, event: Prediction | Label) -> bytes:
         """16 bytes, or `NOBODY`."""
+        firsts = self._firsts
+        if firsts["extra"].isdisjoint(event.extra) and firsts["slices"].isdisjoint(getattr(event, "slices", ())):
+            return NOBODY
         for root, name in self._split:
             fields = getattr(event, root, None)
             if fields:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
@@ -84,7 +84,7 @@ class Pairing:
 
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:
     """Count the calls that met and are stored for the first time; losses that were counted too early are taken back."""
-    joined = Counter(_key_of(one) for one in stored if one.request_id in meeting.joined)
+    joined = _by_key(one for one in stored if one.request_id in meeting.joined)
     found = Counter(lost_key(meeting.taken[pair_id].half) for pair_id in meeting.lost)
     halves.count_calls(connection, joined, Counter({key: -number for key, number in found.items()}))
 
@@ -105,9 +105,14 @@ def lost_key(half: Half) -> CallKey:
     return CallKey(floor(half.ts, MINUTE), *(str(one)[:MAX_NAME] for one in names))
 
 
-def _key_of(event: Prediction) -> CallKey:
-    model = event.model
-    return CallKey(floor(event.ts, MINUTE), model.name, model.version, model.variant, event.task)
+def _by_key(events: Iterable[Prediction]) -> Counter[CallKey]:
+    """Counted by whole minutes since the epoch, of which only few become times again."""
+    counted = Counter((int(one.ts.timestamp()) // 60, one.model, one.task) for one in events)
+    counts: Counter[CallKey] = Counter()
+    for (minute, model, task), calls in counted.items():
+        key = CallKey(datetime.fromtimestamp(60 * minute, UTC), model.name, model.version, model.variant, task)
+        counts[key] += calls
+    return counts
 
 
 def _prefer(waited: HalfArrival, sides: dict[Side, HalfArrival], sorted_out: Triage) -> None:

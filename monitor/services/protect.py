@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from msgspec.structs import replace as changed
+
 from monitor.domain.events import Rejection
 from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER, Record
 from monitor.privacy import Redactor, Subjects
@@ -48,7 +50,8 @@ class Privacy:
     def half(self, arrival: HalfArrival) -> HalfArrival:
         """One side of a call as it waits for the other."""
         half = arrival.half
-        return replace(arrival, half=replace(half, fields=self.redactor.fields(half.fields)))
+        fields = self.redactor.fields(half.fields)
+        return arrival if fields is half.fields else changed(arrival, half=changed(half, fields=fields))
 
     def rejected(self, rejected: Rejected) -> Rejected:
         """A dead letter as it is kept; the digest of its bytes as they came tells it apart all the same."""

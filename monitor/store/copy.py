@@ -35,6 +35,6 @@ def stage(connection: Connection, like: str, columns: Sequence[tuple[str, str]],
     cursor.execute(
         f"CREATE TEMP TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS SELECT {names} FROM {like} WHERE false"
     )
-    cursor.execute(f"TRUNCATE {staging}")
+    cursor.execute(f"DELETE FROM {staging}")  # nearly always empty; TRUNCATE would make a new file each time
     copy_rows(connection, staging, columns, rows)
     return staging

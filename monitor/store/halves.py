@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -32,8 +31,7 @@ _COUNT = text(f"""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class HalfArrival:
+class HalfArrival(msgspec.Struct, frozen=True):
     """A side with the record that brought it."""
 
     half: Half

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
@@ -23,8 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(slots=True)
-class Read:
+class Read(Struct):
     """What a body says."""
 
     rows: list[Fields]
@@ -35,7 +33,7 @@ class Read:
     model: str = ""
     version: str = ""
     created: Any = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     """Names and values that may be slices."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ _MAX_ID = 128
 _encode = msgspec.json.Encoder().encode
 
 
-def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) -> Iterator[tuple[str, Fields]]:
+def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) -> list[tuple[str, Fields]]:
     """One row goes by the id of the call; of several, row k (from 0) by `<id>#k`.
 
     Args:
@@ -39,10 +39,9 @@ def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) ->
             Rejection.INVALID, f"{name}: an id of 1 to {_MAX_ID} characters is needed, not {call_id[:64]!r}"
         )
     if len(rows) == 1:
-        yield call_id, rows[0]
-    else:
-        _demand_small(rows, MAX_GROWTH * max_bytes, name)
-        yield from ((f"{call_id}#{number}", row) for number, row in enumerate(rows))
+        return [(call_id, rows[0])]
+    _demand_small(rows, MAX_GROWTH * max_bytes, name)
+    return [(f"{call_id}#{number}", row) for number, row in enumerate(rows)]
 
 
 def _demand_small(rows: Sequence[Fields], limit: int, name: str) -> None:
