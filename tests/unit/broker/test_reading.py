@@ -16,6 +16,8 @@ from kafka.errors import CorruptRecordError
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
 from monitor.broker.reading import RawRecord, read_our_way
+from monitor.broker.source import record_of
+from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER, Partition
 
 CRC, ATTRIBUTES, LAST_DELTA, HEADER = 17, 21, 23, 61
 """Places in a batch of version 2 (Kafka protocol, "Record Batch")."""
@@ -102,6 +104,21 @@ def test_where_the_broker_stamps_records_its_time_counts() -> None:
     raw = changed(batch([(5, None, b"a", []), (9, None, b"b", [])]), LOG_APPEND_TIME)
     assert [one.timestamp for one in read(OURS, raw)[0]] == [9, 9]
     assert read(OURS, raw) == read(THEIRS, raw)
+
+
+@pytest.mark.parametrize(
+    ("headers", "replay", "dead_letter"),
+    [
+        ([("ce_id", b"x")], None, None),
+        ([("ce_id", b"snellen-replay")], None, None),
+        ([("ce_id", b"x"), (REPLAY_HEADER, b"r1")], "r1", None),
+        ([(DEAD_LETTER_HEADER, b"7"), ("ce_id", b"x")], None, 7),
+    ],
+)
+def test_headers_of_ours_are_seen_among_others(headers: Any, replay: str | None, dead_letter: int | None) -> None:
+    part = OURS(0, PLACE, MemoryRecords(batch([(1, None, b"v", headers)], codec=LZ4)))
+    record = record_of(Partition("c", "t", "i", 0), part.take()[0])
+    assert (record.replay, record.dead_letter) == (replay, dead_letter)
 
 
 def test_a_header_name_that_is_no_utf8_is_written_out() -> None:

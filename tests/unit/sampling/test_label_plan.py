@@ -25,7 +25,15 @@ def test_no_probability_lies_below_the_base_rate_or_above_one(
     confidence: float | None, device: str, base: float, boost: float
 ) -> None:
     plan = LabelPlan(base, boost, {("device", "rare"): 7.0})
-    assert base <= plan.probability({"device": device}, confidence) <= 1
+    assert base <= plan.probability({"device": device}, confidence) <= min(1, plan.highest)
+
+
+@given(st.text(min_size=1), confidences, devices)
+def test_the_cheap_first_look_passes_over_nothing_that_is_drawn(
+    request_id: str, confidence: float | None, device: str
+) -> None:
+    draw = PLAN.draw(request_id, {"device": device}, confidence)
+    assert PLAN.may_draw(request_id) or not draw.drawn
 
 
 @given(st.text(min_size=1), confidences, devices)
