@@ -30,7 +30,7 @@ from monitor.discovery import discover, labelled
 from monitor.discovery.discover import FoundSlice
 from monitor.explain import Family
 
-POOL: Final = 12_000
+POOL: Final = 8_000
 SHARE, GOOD, BAD = 0.05, 0.9, 0.6
 HARMLESS: Final = 0.01
 """A true gap that is smaller makes a finding false."""

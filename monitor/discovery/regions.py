@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from monitor.stats.inputs import Floats
 from monitor.stats.shrinkage import ledoit_wolf
 
-PARTS: Final = (0.025, 0.05, 0.1, 0.2)
-"""Of the rows, that a region holds."""
+ENDS: Final = (0.025, 0.05, 0.1, 0.2)
+BALLS: Final = (0.035, 0.05, 0.07, 0.1)
+"""Of the rows, that the end of a direction, or a ball, holds."""
 RIDGES: Final = (0.0, 1.0, 30.0)
 """Of the mean variance, added to every axis: from Fisher's discriminant to the plain difference of the means."""
 FOLDS: Final = 5
 MOST_CENTRES: Final = 150
 MOST_AXES: Final = 16
+STEP, STEPS = 0.05, 3
+"""A ball settles on the wrong answers among this part of the rows, so many times (mean shift)."""
 LEAST_ERRORS: Final = 5
 
 Members = NDArray[np.bool_]
@@ -77,7 +80,7 @@ def beyond(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterato
         for fold in range(FOLDS):
             apart = folds == fold
             elsewhere[apart] = centred[apart] @ _discriminant(centred[~apart], errors[~apart], metric, covariance)
-        for part in PARTS:
+        for part in ENDS:
             threshold, out_of_fold = (float(np.quantile(one, 1.0 - part)) for one in (along, elsewhere))
             yield Beyond(centre, direction, threshold), elsewhere >= out_of_fold
 
@@ -98,13 +101,24 @@ def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator
     kept = values > 1e-9 * max(float(values[0]), 1e-12)
     axes = directions[:, kept] / np.sqrt(values[kept])
     places = centred @ axes
-    for middle in places[rng.permutation(wrong)[:MOST_CENTRES]]:
+    for start in places[rng.permutation(wrong)[:MOST_CENTRES]]:
+        middle = _settled(start, places, wrong)
         distances = ((places - middle) ** 2).sum(axis=1)
         nearest = np.sort(distances)
         towards = (directions[:, kept] * np.sqrt(values[kept])) @ middle
-        for part in PARTS[:-1]:
+        for part in BALLS:
             reach = float(nearest[int(part * len(vectors))])
             yield Ball(centre, axes, middle, float(np.sqrt(reach)), towards), distances <= reach
+
+
+def _settled(middle: Floats, places: Floats, wrong: NDArray[np.int64]) -> Floats:
+    """The middle of the wrong answers around it: from the edge of a cluster a ball would hold but a part of it."""
+    near = max(LEAST_ERRORS, int(STEP * len(places)))
+    for _ in range(STEPS):
+        ball = ((places - middle) ** 2).sum(axis=1)
+        reach = np.partition(ball, near)[near]
+        middle = places[wrong[ball[wrong] <= reach]].mean(axis=0)
+    return middle
 
 
 def _discriminant(centred: Floats, errors: Floats, metric: Floats, covariance: Floats) -> Floats:
