@@ -97,6 +97,7 @@ class EraseService:
     ) -> Counter[str]:
         rows: Counter[str] = Counter()
         keys = [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
+        references.share_epoch(connection)
         for start in range(0, len(keys), CHUNK):
             some = keys[start : start + CHUNK]
             rows["embedding_sketches"] += self._withdraw(connection, some)
@@ -115,11 +116,10 @@ class EraseService:
         return +rows
 
     def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:
-        """Take the vectors' share out of the hourly sums of every active reference."""
+        """Take the vectors' share out of the hourly sums of every active reference, whose epoch is shared."""
         embedded = erasure.embedded(connection, keys)
         if not embedded:
             return 0
-        references.share_epoch(connection)
         self._sketches.admit(embedded)
         return sum(
             erasure.withdraw_sketches(connection, reference.id, self._sketches.sketch(reference, embedded))

@@ -40,6 +40,7 @@ def sketch_fields(
         if not stale:
             continue
         with transaction(engine) as connection:
+            store.claim(connection, [one.id for one in stale])
             found = observations.sample(connection, model, hour, rows, MOST_ROWS)
             sketcher.admit(found)
             for reference in stale:

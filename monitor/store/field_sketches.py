@@ -24,17 +24,23 @@ def sketched_hours(connection: Connection, window: Window) -> dict[tuple[int, da
     return {(row.reference_id, row.hour): row.counted for row in rows}
 
 
+def claim(connection: Connection, reference_ids: Sequence[int]) -> None:
+    """Whoever reads predictions to sketch them, or erases some, waits here for another who does, until its end.
+
+    So no sketch holds what was erased between reading and writing.
+    """
+    query = text("SELECT id FROM drift_references WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+    connection.execute(query, {"ids": list(reference_ids)})
+
+
 def replace_sketches(
     connection: Connection, reference_id: int, hour: datetime, sketches: Mapping[Slice, Sketch], rows: int
 ) -> None:
     """Put an hour's sketches where those of an earlier look stood, if any; `rows` had come by then.
 
-    Two that do so for one reference wait for each other.
+    The reference is claimed.
     """
     values = {"reference": reference_id, "hour": hour}
-    connection.execute(
-        text("SELECT id FROM drift_references WHERE id = :reference FOR NO KEY UPDATE"), {"reference": reference_id}
-    )
     connection.execute(text("DELETE FROM embedding_sketches WHERE reference_id = :reference AND hour = :hour"), values)
     add_sketches(connection, reference_id, {(part, hour): sketch for part, sketch in sketches.items()})
     connection.execute(
@@ -59,5 +65,6 @@ def forget_sketches(connection: Connection, request_ids: Sequence[str], times: S
     )
     values = (list(request_ids), list(times), list(FIELD_STREAMS))
     driver = raw(connection)
+    claim(connection, [row[0] for row in driver.execute(f"SELECT DISTINCT id FROM ({hours}) AS cells", values)])
     driver.execute(f"DELETE FROM sketched_hours WHERE (reference_id, hour) IN ({hours})", values)
     return driver.execute(f"DELETE FROM embedding_sketches WHERE (reference_id, hour) IN ({hours})", values).rowcount
