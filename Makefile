@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FUZZ ?= -max_total_time=60
 
-.PHONY: help install demo test check fmt bench soak fuzz constraints clean
+.PHONY: help install demo test check fmt bench peers soak fuzz constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,9 +34,16 @@ bench: $(READY) ## benchmarks; each prints JSON
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.logger
 	$(BIN)/python -m benchmarks.privacy
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift --quick
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.slice_accuracy --marks
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.prediction_powered
+
+peers: ## environments of the drift benchmark's peers, in .bench; torch comes from .venv
+	$(PYTHON) -m venv .bench/alibi
+	.bench/alibi/bin/pip install --quiet "alibi-detect==0.11.4" "numpy==1.24.4" "numba==0.57.1"
+	echo "$(CURDIR)/$(VENV)/lib/$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages" > $$(echo .bench/alibi/lib/python3.*/site-packages)/torch.pth
+	$(PYTHON) -m venv .bench/others
+	.bench/others/bin/pip install --quiet "nannyml==0.13.1" "frouros==0.9.0" "pandas<3" "numpy<2.3" statsmodels
 
 soak: $(READY) ## the long tests
 	$(BIN)/pytest -m soak --timeout 3600

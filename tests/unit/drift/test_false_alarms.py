@@ -1,6 +1,6 @@
 """What this project stands for: unchanged traffic alarms no more often than the level says.
 
-benchmarks/drift.py measures this over many more sizes; here the bounds only catch a break.
+benchmarks/drift measures this over many more sizes; here the bounds only catch a break.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ Rows = NDArray[np.float32]
 Draw = Callable[[int, int], Rows]
 """(number of the window, rows) -> rows of unchanged traffic in that window."""
 
-DAY = 4
+DAY = 24
 """Windows in a day, for what is seasonal."""
 
 
@@ -82,21 +83,40 @@ def traffics(world: World) -> dict[str, Draw]:
     }
 
 
-def changes(world: World) -> dict[str, Callable[[int], Rows]]:
+def changes(world: Clip) -> dict[str, Callable[[int], Rows]]:
     """Planted changes: name -> a draw of n rows."""
-    if isinstance(world, Agreement):
-        return {
-            "mean shift 0.3 sd": lambda n: world.draw(n, 0.3),
-            "widening 30%": lambda n: world.draw(n, widen=1.3),
-        }
-    ten_factors = np.resize([0.3] * 10 + [0.0] * 30, len(world.loadings))
+    ten_factors = np.resize([0.2] * 10 + [0.0] * 30, len(world.loadings))
     return {
-        "10% of a new cluster": lambda n: np.concatenate([world.newcomers(n // 10), world.draw(n - n // 10)]),
-        "5% of a new cluster": lambda n: np.concatenate([world.newcomers(n // 20), world.draw(n - n // 20)]),
-        "mean shift 0.3 sd of ten factors": lambda n: world.draw(n, ten_factors),
-        "widening 10% about the mean": lambda n: _about_mean(world.draw(n), 1.1),
+        **{f"{share}% of a new cluster": partial(_joined, world, share / 100) for share in (2, 5, 10, 20)},
+        "mean shift 0.2 sd of ten factors": lambda n: world.draw(n, ten_factors),
+        "widening 5% about the mean": lambda n: _about_mean(world.draw(n), 1.05),
         "rotation about the mean": lambda n: _turned(world.draw(n), world.rng),
     }
+
+
+def _joined(world: Clip, share: float, n: int) -> Rows:
+    few = round(share * n)
+    return np.concatenate([world.newcomers(few), world.draw(n - few)])
+
+
+class Pairs:
+    """Images and texts that share their factors; rows are their cosines, which is what a pair's agreement is."""
+
+    dimension = 1
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.image = self.rng.standard_normal((30, 128))
+
+    def draw(self, n: int, mispaired: float = 0.0) -> Rows:
+        """n cosines, a share of them of a text with somebody else's image."""
+        meaning = self.rng.standard_normal((n, 30))
+        shown = meaning.copy()
+        few = round(mispaired * n)
+        shown[:few] = self.rng.standard_normal((few, 30))
+        images = _unit(shown @ self.image + 4.0 * self.rng.standard_normal((n, 128)))
+        texts = _unit(meaning @ self.image + 3.0 * self.rng.standard_normal((n, 128)))
+        return (images * texts).sum(axis=1, keepdims=True).astype(np.float32)
 
 
 def _unit(rows: NDArray[np.float64]) -> Rows:

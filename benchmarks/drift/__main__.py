@@ -1,0 +1,96 @@
+"""False alarms, power and cost of the drift test, beside its peers on the same arrays.
+
+    python -m benchmarks.drift --quick                 a smoke test; no figures to quote
+    python -m benchmarks.drift --out FOLDER            all parts, in shards; those already in FOLDER are not run again
+    python -m benchmarks.drift --out FOLDER --report   what the shards say, as JSON; --docs writes tables and plots
+
+Peers run in environments of their own (`make peers` builds them in `.bench`; `--peers` names another folder).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.drift import levels, power, report
+from benchmarks.drift.cost import cost
+from benchmarks.drift.demo_traffic import demo
+from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("looks", "ticks", "power", "demo", "cost")
+TESTERS = (*power.OURS, *ALIBI, *EVIDENTLY, *OTHERS)
+DIMENSIONS = (1, 64, 512)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few repetitions, small sizes")
+    parser.add_argument("--out", type=Path, help="folder of shards")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this part; may be given again")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--references", type=int, default=40, help="fresh references per cell")
+    parser.add_argument("--peers", type=Path, default=ROOT / ".bench")
+    parser.add_argument("--report", action="store_true", help="run nothing")
+    parser.add_argument(
+        "--docs", action="store_true", help="write docs/images/drift-*.svg and print tables for docs/drift.md"
+    )
+    options = parser.parse_args()
+    with TemporaryDirectory() as scratch:
+        folder = options.out or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not options.report:
+            for name, run in shards(options):
+                path = folder / f"{name}.json"
+                if not path.exists():
+                    path.write_text(json.dumps(run()))
+        found = report.read(folder)
+    if options.docs:
+        print(report.tables(found))
+        report.plots(found, ROOT / "docs" / "images")
+    else:
+        print(json.dumps(report.summary(found), indent=2))
+
+
+def shards(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Name and work of each; names hold the seed, so that another seed adds to what is there."""
+    parts, seed = options.part or PARTS, options.seed
+    references = 2 if options.quick else options.references
+    if "looks" in parts:
+        cells = levels.cells((64,) if options.quick else DIMENSIONS, large=not options.quick)
+        for index, (dimension, kind, size) in enumerate(cells):
+            few = 4 if size.current >= 5000 else references
+            yield (
+                f"looks-{dimension}-{index}-{seed}",
+                lambda d=dimension, k=kind, s=size, r=few, i=index: levels.looks(
+                    d, k, s, seed=1000 * seed + 17 * i + d, references=r, times=8
+                ),
+            )
+    if "ticks" in parts:
+        for kind in ("independent", "bursty", "seasonal"):
+            yield (
+                f"ticks-{kind}-{seed}",
+                lambda k=kind: levels.ticks(k, seed=100 + 1000 * seed, references=max(references // 5, 2)),
+            )
+    if "power" in parts:
+        for tester in list(power.OURS) if options.quick else TESTERS:
+            for part in range(max(references // 4, 1)):
+                yield (
+                    f"power-{tester}-{100 * seed + part}",
+                    lambda t=tester, s=100 * seed + part: power.shard(
+                        t, s, references=2, dimension=512, folder=options.peers, limit=600.0
+                    ),
+                )
+    if "demo" in parts:
+        yield f"demo-{seed}", lambda: demo(600 if options.quick else 6000, references, looks=8)
+    if "cost" in parts:
+        sizes = (1000, 10_000) if options.quick else (1000, 10_000, 100_000, 1_000_000)
+        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, sizes)
+
+
+if __name__ == "__main__":
+    main()

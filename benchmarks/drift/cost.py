@@ -1,0 +1,77 @@
+"""Seconds and memory of sketching and comparing, beside the least that the same question can cost without sums."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.drift.traffic import Clip, Rows
+from monitor.drift.compare import compare
+from monitor.drift.fit import learn
+from monitor.drift.reference import build
+from monitor.drift.sketch import merge, sketch
+from monitor.drift.two_sample import compare_arrays
+
+CHUNK = 10_000
+"""Rows that are sketched at once; sketches merge exactly."""
+
+
+def cost(repeats: int, rows: tuple[int, ...]) -> dict[str, Any]:
+    """512-d; `rows` are sizes of the window that is sketched in chunks."""
+    world = Clip(512, seed=9)
+    first, window = world.draw(4000), world.draw(4000)
+    reference = build(first, np.arange(4000) // 250, "bench")
+    current = sketch(window, reference.fit)
+    compared = _seconds(lambda: compare(reference.fit, reference.baseline, current, reference.dispersion), repeats)
+    sketched = _seconds(lambda: sketch(window, reference.fit), max(repeats // 10, 3))
+    axes = reference.fit.axes.astype(np.float64)
+    projected = _seconds(lambda: window.astype(np.float64) @ axes, max(repeats // 10, 3))
+    squared = _seconds(lambda: _mmd(first, window), 2)
+    return {
+        "compare_ms": round(1e3 * compared, 3),
+        "sketch_4000_ms": round(1e3 * sketched, 1),
+        "sketch_vectors_per_s": round(len(window) / sketched),
+        "projection_alone_vectors_per_s": round(len(window) / projected),
+        "one_mmd_4000_without_permutations_s": round(squared, 2),
+        "a_hundred_mmds_over_sketch_and_compare": round(100 * squared / (sketched + compared)),
+        "compare_arrays_4000_s": round(_seconds(lambda: compare_arrays(first, window), 2), 2),
+        "learn_2000_rows_ms": round(1e3 * _seconds(lambda: learn(first[:2000], "bench"), 3), 1),
+        "sketch_bytes": len(current.to_bytes()),
+        "fit_bytes": len(reference.fit.to_bytes()),
+        "dispersion_bytes": len(reference.dispersion.to_bytes()),
+        "windows": [_window(reference.fit, world.draw(CHUNK), n) for n in rows],
+    }
+
+
+def _window(fit: Any, rows: Rows, n: int) -> dict[str, Any]:
+    """A window of n rows, `CHUNK` at a time; the same rows again and again, for drawing them would take longer."""
+    began = time.perf_counter()
+    whole = sketch(rows[: min(n, CHUNK)], fit)
+    for _ in range(1, -(-n // CHUNK)):
+        whole = merge(whole, sketch(rows, fit))
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rows": whole.n, "seconds": round(seconds, 3), "peak_of_the_process_mb": round(peak)}
+
+
+def _mmd(first: Rows, second: Rows) -> float:
+    """One squared maximum mean discrepancy with a Gaussian kernel: what a permutation test computes 100 times."""
+    rows = np.concatenate([first, second]).astype(np.float64)
+    squares = (rows**2).sum(axis=1)
+    kernel = np.exp(-np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0.0))
+    n = len(first)
+    return float(kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean())
+
+
+def _seconds(call: Callable[[], object], repeats: int) -> float:
+    """Median time of one call."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))

@@ -1,0 +1,162 @@
+"""False alarms on unchanged traffic: of single looks, and of whole ticks as the service takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import ttest_1samp
+
+from benchmarks.drift.traffic import Agreement, Clip, Draw, Rows, World, traffics
+from monitor.domain.results import DriftVerdict
+from monitor.drift.compare import compare
+from monitor.drift.dispersion import estimate
+from monitor.drift.persistence import persists
+from monitor.drift.reference import Reference, build
+from monitor.drift.sketch import Sketch, sketch
+from monitor.sampling import selected
+from monitor.stats.multiple_testing import benjamini_hochberg
+
+LEVELS = (0.01, 0.05)
+KINDS = ("independent", "bursty", "seasonal", "seasonal, hours known", "moody")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much traffic there is: windows of a reference, rows in each, rows of the window that is looked at."""
+
+    windows: int
+    per_window: int
+    current: int
+
+
+SIZES = (Size(72, 50, 50), Size(24, 75, 75), Size(24, 200, 200), Size(24, 200, 1000), Size(24, 1000, 1000))
+LARGE = (Size(24, 1000, 5000), Size(12, 5000, 50_000))
+"""Tried on independent and seasonal traffic of 64 dimensions only."""
+
+
+def cells(dimensions: tuple[int, ...], *, large: bool) -> Iterator[tuple[int, str, Size]]:
+    for dimension in dimensions:
+        for kind in KINDS:
+            for size in SIZES:
+                if kind != "seasonal, hours known" or size.windows >= 72:
+                    yield dimension, kind, size
+            if large and dimension == 64 and kind in {"independent", "seasonal"}:
+                yield from ((dimension, kind, size) for size in LARGE)
+
+
+def looks(dimension: int, kind: str, size: Size, *, seed: int, references: int, times: int) -> dict[str, Any]:
+    """p-values of `times` unchanged windows under each of `references` fresh references."""
+    world: World = Agreement(seed=seed) if dimension == 1 else Clip(dimension, seed=seed)
+    draw = traffics(world)[kind.split(",", maxsplit=1)[0]]
+    found = np.empty((references, times))
+    for row in found:
+        made = reference(draw, size, seasonal=kind.endswith("known"))
+        for look in range(times):
+            hour = int(world.rng.integers(size.windows))
+            row[look] = p_value(made, draw(hour, size.current), hour)
+    return {"dimension": dimension, "traffic": kind, **vars(size), "seed": seed, **rates(found)}
+
+
+def reference(draw: Draw, size: Size, *, seasonal: bool = False) -> Reference:
+    """Windows are hours, one after the other."""
+    rows = np.concatenate([draw(window, size.per_window) for window in range(size.windows)])
+    hours = np.repeat(np.arange(size.windows), size.per_window)
+    return build(rows, hours, "bench", hours=hours if seasonal else None)
+
+
+def p_value(made: Reference, rows: Rows, hour: int) -> float:
+    hours = {hour: len(rows)} if made.fit.season is not None else None
+    result = compare(made.fit, made.baseline, sketch(rows, made.fit), made.dispersion, hours=hours)
+    if result.p_value is None:
+        raise RuntimeError(f"no p-value: {result.reason}")
+    return result.p_value
+
+
+def rates(p: np.ndarray) -> dict[str, Any]:
+    """Shares of p-values [references, looks] below each level, their standard error over references, and the p-value of
+    "no more often than the level", by the t-test over references: looks under one reference share its luck."""
+    found: dict[str, Any] = {"references": len(p), "looks": p.size}
+    for level in LEVELS:
+        shares = (p < level).mean(axis=1)
+        excess = 1.0 if shares.std() == 0.0 else float(ttest_1samp(shares, level, alternative="greater").pvalue)
+        error = float(shares.std(ddof=1) / np.sqrt(len(shares)))
+        found |= {f"below_{level}": float(shares.mean()), f"error_{level}": error, f"excess_{level}": excess}
+    return found
+
+
+# ---- ticks ---------------------------------------------------------------------------------------------------------
+
+DEVICES = {"phone": 0.4, "kiosk": 0.3, "web": 0.2, "car": 0.1}
+SAMPLE_RATE = 0.5
+TICKS = 24
+
+
+def ticks(kind: str, *, seed: int, references: int, per_hour: int = 1200, hours: int = 24) -> dict[str, Any]:
+    """The service's path: a keyed sample is embedded, every stream and slice sketched and compared, the tick's findings
+    corrected by Benjamini and Hochberg, and alarms kept where two of three ticks agree."""
+    alarms, kept, compared = np.zeros((references, 2)), np.zeros((references, 2)), 0
+    for index in range(references):
+        worlds: list[World] = [Clip(64, seed=seed + index), Agreement(seed=seed + index)]
+        streams = [_Stream(world, traffics(world)[kind], f"{seed}/{index}", per_hour, hours) for world in worlds]
+        seen = [[p for stream in streams for p in stream.look(hours + tick)] for tick in range(TICKS)]
+        compared = max(sum(p is not None for p in tick) for tick in seen)
+        for column, level in enumerate(LEVELS):
+            found = np.array([_findings(p, level) for p in seen])
+            alarms[index, column] = found.any(axis=1).mean()
+            verdicts = np.where(found, DriftVerdict.DRIFT, DriftVerdict.NO_DRIFT)
+            ends = range(3, TICKS + 1)
+            kept[index, column] = np.mean([any(persists(list(v[:end])) for v in verdicts.T) for end in ends])
+    result: dict[str, Any] = {"traffic": kind, "ticks": references * TICKS, "comparisons_a_tick": compared}
+    for column, level in enumerate(LEVELS):
+        result |= {
+            f"ticks_with_a_finding_{level}": float(alarms[:, column].mean()),
+            f"error_{level}": float(alarms[:, column].std(ddof=1) / np.sqrt(references)),
+            f"ticks_with_a_persistent_finding_{level}": float(kept[:, column].mean()),
+        }
+    return result
+
+
+def _findings(p_values: list[float | None], level: float) -> list[bool]:
+    """Benjamini-Hochberg over the comparisons of a tick that had rows enough."""
+    adjusted = iter(benjamini_hochberg([p for p in p_values if p is not None]))
+    return [p is not None and bool(next(adjusted) < level) for p in p_values]
+
+
+class _Stream:
+    def __init__(self, world: World, draw: Draw, name: str, per_hour: int, hours: int) -> None:
+        self.rng, self.draw, self.name, self.per_hour = world.rng, draw, name, per_hour
+        arrived = [self._arrive(hour) for hour in range(hours)]
+        rows, devices = (np.concatenate(parts) for parts in zip(*arrived, strict=True))
+        windows = np.repeat(np.arange(hours), [len(part) for part, _ in arrived])
+        self.made = build(rows, windows, "bench")
+        calibrates = np.isin(windows, self.made.calibration_windows)
+        features = self.made.fit.features(rows[calibrates])
+        self.slices: dict[str | None, Any] = {None: (self.made.baseline, self.made.dispersion)}
+        for device in DEVICES:
+            members = devices[calibrates] == device
+            part, numbers = features[members], windows[calibrates][members]
+            self.slices[device] = (Sketch.of_features(part, self.made.fit), estimate(part, numbers, self.made.fit))
+
+    def look(self, hour: int) -> Iterator[float | None]:
+        rows, devices = self._arrive(hour)
+        features, fit = self.made.fit.features(rows), self.made.fit
+        for device, (baseline, dispersion) in self.slices.items():
+            part = features if device is None else features[devices == device]
+            yield compare(fit, baseline, Sketch.of_features(part, fit), dispersion).p_value
+
+    def _arrive(self, hour: int) -> tuple[Rows, np.ndarray]:
+        chosen = [selected(f"{self.name}/{hour}/{row}", SAMPLE_RATE, "bench") for row in range(self.per_hour)]
+        devices = self.rng.choice(list(DEVICES), size=self.per_hour, p=list(DEVICES.values()))
+        return self.draw(hour, self.per_hour)[chosen], devices[chosen]
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Adjusted p-values. Holm (1979), "A Simple Sequentially Rejective Multiple Test Procedure"."""
+    order = np.argsort(p_values)
+    scaled = np.array(p_values)[order] * np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return [float(one) for one in adjusted]

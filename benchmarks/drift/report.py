@@ -1,0 +1,124 @@
+"""What the shards say: rates, a joint judgement, tables and plots."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.drift.levels import LEVELS, holm
+
+Found = dict[str, list[dict[str, Any]]]
+
+NULL = "unchanged, independent"
+HOLDS = 0.15
+"""A tester holds its nominal 5% in a kind of traffic if no more of the unchanged looks alarm than this: a level of 5%
+with the luck of a few dozen looks. What alarms more often is not a test there, and its power does not count."""
+
+
+def read(folder: Path) -> Found:
+    """Shards by part."""
+    found: Found = defaultdict(list)
+    for path in sorted(folder.glob("*.json")):
+        found[path.stem.split("-")[0]].append(json.loads(path.read_text()))
+    return found
+
+
+def summary(found: Found) -> dict[str, Any]:
+    return {**judged(found["looks"]), **found, "power": powers(found["power"])}
+
+
+def judged(looks: list[dict[str, Any]]) -> dict[str, Any]:
+    """All cells jointly: the smallest p-value of "alarms more often than the level", adjusted by Holm."""
+    return {
+        f"smallest_adjusted_p_at_{level}": min(holm([one[f"excess_{level}"] for one in looks]), default=1.0)
+        for level in LEVELS
+    }
+
+
+def powers(shards: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Cell -> tester -> looks, share of alarms (nominal 5% where the tester has a level), share below 1%."""
+    answers: dict[str, dict[str, Any]] = defaultdict(lambda: defaultdict(lambda: {"p": [], "alarm": []}))
+    for one in shards:
+        for cell, judged_there in one.get("cells", {}).items():
+            answers[cell][one["tester"]]["p"] += judged_there["p"]
+            answers[cell][one["tester"]]["alarm"] += judged_there["alarm"]
+    return {cell: {tester: _rates(**both) for tester, both in sorted(found.items())} for cell, found in answers.items()}
+
+
+def _rates(p: list[float | None], alarm: list[bool]) -> dict[str, Any]:
+    known = [one for one in p if one is not None]
+    below = round(float(np.mean(np.array(known) < 0.01)), 3) if known else None
+    return {"looks": len(alarm), "alarms": round(float(np.mean(alarm)), 3), "below_0.01": below}
+
+
+def tables(found: Found) -> str:
+    """Markdown for docs/drift.md."""
+    return "\n\n".join([_looks_table(found["looks"]), _power_table(powers(found["power"]))])
+
+
+def _looks_table(looks: list[dict[str, Any]]) -> str:
+    cells: dict[tuple[str, str, int], dict[int, str]] = defaultdict(dict)
+    for one in looks:
+        key = one["traffic"], f"{one['windows']} x {one['per_window']:,}", one["current"]
+        cells[key][one["dimension"]] = f"{100 * one['below_0.01']:.1f} / {100 * one['below_0.05']:.1f}"
+    lines = ["| traffic | reference | window | 1-d | 64-d | 512-d |", "|---|---|---|---|---|---|"]
+    for (kind, size, current), by_dimension in cells.items():
+        row = " | ".join(by_dimension.get(dimension, "") for dimension in (1, 64, 512))
+        lines.append(f"| {kind} | {size} | {current:,} | {row} |")
+    return "\n".join(lines)
+
+
+def _power_table(power: dict[str, dict[str, dict[str, Any]]]) -> str:
+    testers = sorted({tester for found in power.values() for tester in found})
+    testers.sort(key=lambda name: not name.startswith("snellen"))
+    lines = ["| | " + " | ".join(testers) + " |", "|---" * (len(testers) + 1) + "|"]
+    for cell, found in power.items():
+        shown = [f"{100 * found[name]['alarms']:.0f}" if name in found else "" for name in testers]
+        lines.append(f"| {cell} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+# ---- plots ---------------------------------------------------------------------------------------------------------
+
+_COLOURS = {"snellen": "#1668dc", "snellen_arrays": "#69b1ff"}
+_GREY = "#8c8c8c"
+
+
+def plots(found: Found, folder: Path) -> None:
+    """`drift-power.svg`: every tester's share of alarms in every cell."""
+    power = powers(found["power"])
+    if power:
+        (folder / "drift-power.svg").write_text(_dots(power))
+
+
+def _dots(power: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """A line for each cell; a dot for each tester, hollow where it does not hold its level on independent traffic."""
+    left, width, step = 230, 480, 26
+    loud = {name for name, one in power.get(NULL, {}).items() if one["alarms"] > HOLDS}
+    parts = []
+    for row, (cell, found) in enumerate(power.items()):
+        y = 40 + row * step
+        parts.append(f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">{cell}</text>')
+        parts.append(f'<line x1="{left}" y1="{y}" x2="{left + width}" y2="{y}" stroke="#e5e5e5"/>')
+        for name, one in sorted(found.items(), key=lambda item: item[0].startswith("snellen")):
+            x, colour = left + width * one["alarms"], _COLOURS.get(name, _GREY)
+            fill = "none" if name in loud else colour
+            parts.append(
+                f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" fill-opacity="0.8">'
+                f"<title>{name}: {one['alarms']:.0%} of {one['looks']}</title></circle>"
+            )
+    parts += [
+        f'<text x="{left + width * tick:.0f}" y="22" text-anchor="middle">{100 * tick:.0f}%</text>'
+        for tick in (0, 0.05, 0.25, 0.5, 0.75, 1)
+    ]
+    height = 60 + len(power) * step
+    legend = "blue: Snellen (light: raw arrays); grey: peers; hollow: alarms on more than 15% of unchanged looks"
+    parts.append(f'<text x="{left}" y="{height - 8}" fill="#595959">{legend}</text>')
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} {height}" font-family="sans-serif"'
+    )
+    return f'{head} font-size="12"><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n'
