@@ -30,6 +30,8 @@ Disagreement = Callable[[Floats], tuple[Floats, Floats]]
 
 REPLICATES: Final = 2000
 _LEAST_UNITS: Final = 2
+_AT_ONCE: Final = 4_000_000
+"""Weights of units in memory during the bootstrap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,10 @@ def krippendorff_alpha(
     table = table[np.isfinite(table).sum(axis=1) >= 2]
     if len(table) < _LEAST_UNITS:
         raise NotEnoughData(f"{len(table)} units have two judgements or more; at least {_LEAST_UNITS} are needed")
-    values, coded = np.unique(table, return_inverse=True)
-    values = values[np.isfinite(values)]
-    counts = (coded.reshape(table.shape)[:, :, None] == np.arange(values.size)).sum(axis=1).astype(np.float64)
+    given = np.isfinite(table)
+    values, coded = np.unique(table[given], return_inverse=True)
+    counts = np.zeros((len(table), values.size))
+    np.add.at(counts, (np.nonzero(given)[0], coded), 1.0)
     patterns, times = np.unique(counts, axis=0, return_counts=True)
     disagreement = _ranked(patterns) if level == "ordinal" else _at_distance(patterns, _distances(values, level))
     farthest = float(values.size > 1) if level == "nominal" else float(np.ptp(values)) ** 2
@@ -192,12 +195,26 @@ def _agreement(
     if observed <= 1e-12:
         interval = _of_no_difference(units, float(expected), farthest, confidence)
     else:
-        drawn = np.random.default_rng(0).multinomial(units, times / units, size=replicates).astype(np.float64)
-        each, chance = disagreement(drawn)
-        known = chance > 1e-12  # samples in which all is alike say nothing
-        lower, upper = np.quantile(1.0 - each[known] / chance[known], [(1 - confidence) / 2, (1 + confidence) / 2])
+        lower, upper = np.quantile(
+            _resampled(disagreement, times, replicates), [(1 - confidence) / 2, (1 + confidence) / 2]
+        )
         interval = Interval(float(lower), float(upper))
     return Agreement(float(1.0 - observed / expected), interval, float(observed), float(expected), units, judgements)
+
+
+def _resampled(disagreement: Disagreement, times: NDArray[np.int64], replicates: int) -> Floats:
+    """Coefficients of samples of as many units, some at a time; samples in which all is alike say nothing."""
+    rng, units = np.random.default_rng(0), int(times.sum())
+    found = []
+    for size in _batches(replicates, max(_AT_ONCE // times.size, 1)):
+        each, chance = disagreement(rng.multinomial(units, times / units, size=size).astype(np.float64))
+        known = chance > 1e-12
+        found.append(1.0 - each[known] / chance[known])
+    return np.concatenate(found)
+
+
+def _batches(total: int, most: int) -> list[int]:
+    return [min(most, total - start) for start in range(0, total, most)]
 
 
 def _of_no_difference(units: int, expected: float, farthest: float, confidence: float) -> Interval:

@@ -19,8 +19,8 @@ from monitor.domain.window import HOUR, Window
 from monitor.drift.sketch import sketch
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
-from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.draw_labels import LabelDesign
+from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions

@@ -19,7 +19,8 @@ CHUNK: Final = 500
 _ITEM = f"""
     SELECT t.ts, t.request_id, {STATE} AS state, t.model, t.version, t.variant, t.task, t.stratum,
            t.inclusion_probability, t.in_base, t.annotators, t.answers, t.confidence, t.slices,
-           p.prompt, p.answer, p.image_ref, p.detail ->> 'context' AS context, p.detail -> 'image' ->> 'sha256' AS sha256
+           p.prompt, p.answer, p.image_ref, p.detail ->> 'context' AS context,
+           p.detail -> 'image' ->> 'sha256' AS sha256
     FROM label_tasks t JOIN predictions p ON p.ts = t.ts AND p.request_id = t.request_id
 """
 _ONE = text(f"{_ITEM} WHERE t.ts = :ts AND t.request_id = :request_id")
