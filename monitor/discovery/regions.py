@@ -42,18 +42,18 @@ class Beyond:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ball:
-    """Rows within `radius` of `middle` [p], along the whitened `axes` [d, p] from `centre` [d]; `direction` [d] leads
-    from the centre to its middle."""
+    """Rows whose squared distance from `middle` [p] is at most `reach`, along the whitened `axes` [d, p] from `centre`
+    [d]; `direction` [d] leads from the centre to the middle."""
 
     centre: Floats
     axes: Floats
     middle: Floats
-    radius: float
+    reach: float
     direction: Floats
 
     def members(self, vectors: Floats) -> Members:
         distances = (((vectors - self.centre) @ self.axes - self.middle) ** 2).sum(axis=1)
-        found: Members = distances <= self.radius**2
+        found: Members = distances <= self.reach
         return found
 
 
@@ -108,7 +108,7 @@ def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator
         towards = (directions[:, kept] * np.sqrt(values[kept])) @ middle
         for part in BALLS:
             reach = float(nearest[int(part * len(vectors))])
-            yield Ball(centre, axes, middle, float(np.sqrt(reach)), towards), distances <= reach
+            yield Ball(centre, axes, middle, reach, towards), distances <= reach
 
 
 def _settled(middle: Floats, places: Floats, wrong: NDArray[np.int64]) -> Floats:

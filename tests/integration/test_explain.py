@@ -6,16 +6,18 @@ import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
+from monitor import bootstrap, settings
 from monitor.domain.records import Batch
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, Window
-from monitor.errors import NotEnoughData
+from monitor.errors import NotEnoughData, SettingsError
 from monitor.explain.words import in_words
 from monitor.privacy import Subjects
 from monitor.services.concepts import embed_bank, families
@@ -273,3 +275,23 @@ def test_labels_that_nobody_drew_are_left_out(engine: Engine) -> None:
     with pytest.raises(NotEnoughData, match="has 0 labels"):
         discover_slices(engine, SEARCH, "m", LABELLED, NOW)
     assert discover_daily(engine, SEARCH, LABELLED.end + HOUR) == 0
+
+
+def test_the_embed_worker_embeds_the_bank_with_its_own_text_tower(
+    engine: Engine, database_url: str, rows: Rows, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bank = tmp_path / "concepts.yaml"
+    bank.write_text("image: {lighting: [a photo in dim light, a photo in bright light]}")
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", database_url)
+    monkeypatch.setenv("SNELLEN_EMBEDDER__MODEL", "local-dir:demo/clip/model")
+    monkeypatch.setenv("SNELLEN_EXPLAIN__CONCEPTS", str(bank))
+    bootstrap.make_embed(settings.load(), bootstrap.Store(engine))
+    assert rows("SELECT phrase FROM concept_vectors ORDER BY phrase") == [
+        "a photo in bright light", "a photo in dim light",
+    ]  # fmt: skip
+
+
+def test_a_bank_that_cannot_be_read_is_told_by_its_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SNELLEN_EXPLAIN__CONCEPTS", str(tmp_path / "none.yaml"))
+    with pytest.raises(SettingsError, match=r"explain\.concepts"):
+        bootstrap.explain_options(settings.load())

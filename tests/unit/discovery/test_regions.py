@@ -1,0 +1,56 @@
+"""Regions where answers go wrong, against what was planted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.discovery.regions import BALLS, ENDS, RIDGES, balls, beyond
+
+
+def planted(rng: np.random.Generator, n: int = 1500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A direction at whose end answers go wrong: vectors, errors, and who lies there."""
+    vectors = rng.normal(size=(n, 10)) * np.linspace(2, 0.5, 10)
+    there = vectors[:, 2] > np.quantile(vectors[:, 2], 0.9)
+    return vectors, (rng.random(n) < np.where(there, 0.6, 0.05)).astype(float), there
+
+
+def test_the_end_of_a_planted_direction_is_found() -> None:
+    rng = np.random.default_rng(0)
+    vectors, errors, there = planted(rng)
+    found = list(beyond(vectors, errors, rng))
+    assert len(found) == len(ENDS) * len(RIDGES)
+    best = max((there[region.members(vectors)].mean() for region, _ in found), default=0.0)
+    assert best > 0.8
+
+
+def test_out_of_fold_a_direction_that_leads_nowhere_shows_it() -> None:
+    """In the rows that it was learnt from, errors seem to lie along any direction; out of fold they do not."""
+    rng = np.random.default_rng(1)
+    inside, outside = [], []
+    for _ in range(10):
+        vectors, errors = rng.normal(size=(400, 60)), (rng.random(400) < 0.15).astype(float)
+        for region, seen in beyond(vectors, errors, rng):
+            inside.append(errors[region.members(vectors)].mean())
+            outside.append(errors[seen].mean())
+    assert np.mean(inside) > 0.3
+    assert np.mean(outside) < 0.17
+
+
+def test_a_ball_holds_the_part_that_it_should_and_the_same_rows_again() -> None:
+    rng = np.random.default_rng(2)
+    vectors, errors, _ = planted(rng)
+    for number, (ball, inside) in enumerate(balls(vectors, errors, rng)):
+        assert inside.mean() == pytest.approx(BALLS[number % len(BALLS)], abs=2e-3)
+        assert (ball.members(vectors) != inside).sum() <= 1  # the row on the edge, by rounding
+        if number > 20:
+            break
+
+
+def test_few_errors_or_equal_rows_give_no_regions() -> None:
+    rng = np.random.default_rng(3)
+    few = np.zeros(300)
+    few[:3] = 1.0
+    assert not list(beyond(rng.normal(size=(300, 4)), few, rng))
+    assert not list(balls(rng.normal(size=(300, 4)), few, rng))
+    assert not list(beyond(np.ones((300, 4)), (rng.random(300) < 0.5).astype(float), rng))

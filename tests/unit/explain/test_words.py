@@ -1,0 +1,66 @@
+"""How causes read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.domain.slices import ALL_TRAFFIC, Slice
+from monitor.explain import Carrier, Cause
+from monitor.explain.words import carried, in_words
+from monitor.stats.dominance import Dominance
+from monitor.stats.intervals import Interval
+
+SHARE = Cause(
+    kind="concept",
+    name="a dark, blurry photo",
+    of="image",
+    within=ALL_TRAFFIC,
+    part=1.0,
+    is_share=True,
+    before=0.04,
+    now=0.31,
+    change=1.4,
+    interval=Interval(0.25, 0.37),
+    dominance=Dominance(0.27, Interval(0.2, 0.34), 1e-9),
+    adjusted_p=1e-8,
+    confirmed=True,
+)
+MEASURED = replace(
+    SHARE, kind="feature", name="yellow_blue", of="", is_share=False, change=-1.52, interval=Interval(-1.71, -1.33)
+)
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (SHARE, "a dark, blurry photo: 4% → 31% (25 to 37%)"),
+        (replace(SHARE, of="prompt"), "prompt: a dark, blurry photo: 4% → 31% (25 to 37%)"),
+        (replace(SHARE, kind="slice", of="device", name="b"), "device = b: 4% → 31% (25 to 37%)"),
+        (replace(SHARE, kind="cluster"), "images like: a dark, blurry photo: 4% → 31% (25 to 37%)"),
+        (MEASURED, "yellow blue fell by 1.5 SD (1.3 to 1.7)"),
+        (replace(MEASURED, change=0.8, interval=Interval(0.6, 1.0)), "yellow blue rose by 0.8 SD (0.6 to 1.0)"),
+        (replace(MEASURED, change=0.1, interval=Interval(-0.1, 0.3)), "yellow blue rose by 0.1 SD (−0.1 to +0.3)"),
+        (
+            replace(SHARE, within=Slice("device", "camera-3"), part=0.3),
+            "a dark, blurry photo: 4% → 31% (25 to 37%), in device = camera-3 (30% of the traffic)",
+        ),
+    ],
+    ids=["share", "prompt", "slice", "cluster", "fell", "rose", "unsure", "within"],
+)
+def test_a_cause_reads_as_one_line(cause: Cause, words: str) -> None:
+    assert in_words(cause) == words
+
+
+def test_a_carrier_reads_as_one_line() -> None:
+    inside, outside = Dominance(0.5, Interval(0.4, 0.6), 1e-9), Dominance(-0.02, Interval(-0.1, 0.06), 0.5)
+    words = carried(Carrier(Slice("device", "c"), "image", 0.25, inside, outside))
+    assert words == (
+        "device = c (25% of the traffic) carries the change of its images: +0.50 (+0.40 to +0.60) inside, "
+        "-0.02 elsewhere"
+    )
+
+
+def test_the_effect_of_a_part_counts_as_much_as_its_traffic() -> None:
+    assert replace(SHARE, part=0.3).effect == pytest.approx(0.081)
