@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
+from typer.testing import CliRunner
 
+from monitor import bootstrap
+from monitor.cli.main import app
 from monitor.domain.records import Batch
 from monitor.domain.window import HOUR, MINUTE, Window
 from monitor.errors import NotEnoughData
@@ -172,13 +177,26 @@ def test_a_busy_hour_costs_no_more_and_is_drawn_from_all_of_its_minutes(engine: 
     assert per_minute.max() <= 25
 
 
-def test_any_two_windows_are_reported_with_their_rows(engine: Engine, hours: Hours) -> None:
+def test_any_two_windows_are_reported_with_their_rows(
+    engine: Engine, hours: Hours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hours(0, 2)
     hours(2, 3, run="b", longer=True)
-    page = report_drift(engine, "m", Window(START, START + 2 * HOUR), Window(START + 2 * HOUR, START + 3 * HOUR))
+    monkeypatch.setenv("SNELLEN_CONFIG", os.devnull)
+    monkeypatch.setattr(bootstrap, "open_store", lambda *_, **__: bootstrap.Store(engine))
+    windows = [
+        "--reference", "2026-11-18T00:00Z/2026-11-18T02:00Z", "--current", "2026-11-18T02:00Z/2026-11-18T03:00Z",
+    ]  # fmt: skip
+    out = tmp_path / "report.html"
+    done = CliRunner().invoke(app, ["report", "drift", "--model", "m", *windows, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    page = out.read_text()
     assert f"({2 * PER_HOUR} rows); current" in page
     assert f"({PER_HOUR} rows)" in page
     for column in ("confidence", "margin", "latency_ms", "slice device", "answer", "prompt: characters"):
         assert (f'"{column}"' in page) is (column != "latency_ms")  # which this traffic does not tell
+    for wrong in ("2026-11-18T02:00Z", "2026-11-18T02:00/2026-11-18T03:00", "2026-11-18T04:00Z/2026-11-18T03:00Z"):
+        windows[3] = wrong
+        assert CliRunner().invoke(app, ["report", "drift", "--model", "m", *windows, "--out", str(out)]).exit_code == 2
     with pytest.raises(NotEnoughData):
         report_drift(engine, "other", Window(START, START + 2 * HOUR), Window(START + 2 * HOUR, START + 3 * HOUR))

@@ -29,7 +29,7 @@ class Reference:
     rows: int
     created_at: datetime
     replaces: str | None
-    """The embedder before, where this reference is the first after a change of it: a new baseline, no drift."""
+    """The embedder before, where this reference is the first of its own: a new baseline, no drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,11 @@ class Finding:
 
 _REFERENCES = """
     SELECT id, model, stream, embedder, blessed, active, window_start, window_end, rows, created_at,
-           nullif(earlier, embedder) AS replaces
+           CASE WHEN nth = 1 THEN earlier END AS replaces
     FROM (
         SELECT r.*, e.fingerprint AS embedder,
-               lag(e.fingerprint) OVER (PARTITION BY model, stream ORDER BY r.id) AS earlier
+               lag(e.fingerprint) OVER (PARTITION BY model, stream ORDER BY r.id) AS earlier,
+               row_number() OVER (PARTITION BY model, stream, embedder_id ORDER BY r.id) AS nth
         FROM drift_references AS r JOIN embedders AS e ON e.id = r.embedder_id
     ) AS known
 """
