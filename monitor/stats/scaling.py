@@ -59,14 +59,14 @@ class Repair:
     def sentence(self) -> str:
         """For people: what it would bring, or that it would not.
 
-        The errors named are the corrected ECEs, less what chance adds to them.
+        The errors named are the corrected ECEs, less what chance adds to them; "at most" is the end of the interval.
         """
         name = "Isotonic regression" if self.temperature is None else f"T = {self.temperature:.2g}"
         if not self.holds:
             return f"{name} is not shown to help answers that it was not fitted on: leave the confidences as they are."
         return (
             f"{name} would bring the calibration error from {self.before.ece.corrected:.3f} to "
-            f"{self.after.ece.corrected:.3f} and the signed gap from {self.before.gap.value:+.3f} to "
+            f"{self.after.ece.corrected:.3f} (at most {self.after.ece.interval.upper:.3f}) and the signed gap from {self.before.gap.value:+.3f} to "
             f"{self.after.gap.value:+.3f}."
         )
 
