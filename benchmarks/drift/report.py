@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from benchmarks.drift.levels import LEVELS, holm
+
+_CELL = ("dimension", "traffic", "windows", "per_window", "current")
 
 Found = dict[str, list[dict[str, Any]]]
 
@@ -33,10 +36,35 @@ def summary(found: Found) -> dict[str, Any]:
 
 def judged(looks: list[dict[str, Any]]) -> dict[str, Any]:
     """All cells jointly: the smallest p-value of "alarms more often than the level", adjusted by Holm."""
+    cells = pooled(looks)
     return {
-        f"smallest_adjusted_p_at_{level}": min(holm([one[f"excess_{level}"] for one in looks]), default=1.0)
-        for level in LEVELS
+        "cells": len(cells),
+        **{
+            f"smallest_adjusted_p_at_{level}": min(holm([one[f"excess_{level}"] for one in cells]), default=1.0)
+            for level in LEVELS
+        },
     }
+
+
+def pooled(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry per cell: shards with other seeds count by their looks."""
+    cells: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for one in looks:
+        cells[tuple(one[name] for name in _CELL)].append(one)
+    return [_pool(cell, shards) for cell, shards in cells.items()]
+
+
+def _pool(cell: tuple[Any, ...], shards: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(shards) == 1:
+        return shards[0]
+    weights = np.array([one["looks"] for one in shards]) / sum(one["looks"] for one in shards)
+    found = dict(zip(_CELL, cell, strict=True)) | {"looks": sum(one["looks"] for one in shards)}
+    for level in LEVELS:
+        share = float(weights @ [one[f"below_{level}"] for one in shards])
+        error = float(np.linalg.norm(weights * [one[f"error_{level}"] for one in shards]))
+        excess = float(norm.sf((share - level) / error)) if error else 1.0
+        found |= {f"below_{level}": share, f"error_{level}": error, f"excess_{level}": excess}
+    return found
 
 
 def powers(shards: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -62,7 +90,7 @@ def tables(found: Found) -> str:
 
 def _looks_table(looks: list[dict[str, Any]]) -> str:
     cells: dict[tuple[str, str, int], dict[int, str]] = defaultdict(dict)
-    for one in looks:
+    for one in sorted(pooled(looks), key=lambda one: (one["traffic"], one["current"], one["per_window"])):
         key = one["traffic"], f"{one['windows']} x {one['per_window']:,}", one["current"]
         cells[key][one["dimension"]] = f"{100 * one['below_0.01']:.1f} / {100 * one['below_0.05']:.1f}"
     lines = ["| traffic | reference | window | 1-d | 64-d | 512-d |", "|---|---|---|---|---|---|"]

@@ -123,9 +123,13 @@ class WindowSpread:
         return max(measured, (1.0 - 1.0 / repeats) ** 2 * repeats / (3.0 * n))
 
     def _freedom(self, excess: float, repeats: float) -> float:
-        """How well windows tell the variance that they have beyond independent rows; their tails make it worse."""
+        """How well windows tell the variance that they have beyond independent rows; their tails make it worse.
+
+        Half of the windows' degrees of freedom, because their directions, ratios and unevenness come from them as well.
+        Measured on bursty traffic, 1-d, 16 windows, at nominal 1%: 3.2% of looks with all of them, 0.8% with half.
+        """
         heavy = 1.0 + self._kurtosis_at(self.rows_per_window, repeats) / 2.0
-        return (self.distances.size - 1) / heavy / max(excess, _TINY)
+        return (self.distances.size - 1) / 2.0 / heavy / max(excess, _TINY)
 
     def _kurtosis_at(self, n: float, repeats: float) -> float:
         """Excess kurtosis of a mean of n rows in bursts of geometric length: that of t with 4 + 6 / it as freedom."""
