@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FUZZ ?= -max_total_time=60
+# Those of minutes; the long ones are run by hand.
+BENCHMARKS ?= ingest ingest_formats ingest_scaling logger privacy "drift --quick" streams explanation discovery \
+	calibration canary slice_accuracy prediction_powered task_metrics capacity embedding
 
 .PHONY: help install demo test check fmt bench peers soak fuzz constraints clean
 .DEFAULT_GOAL := help
@@ -30,13 +33,8 @@ fmt: $(READY) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## benchmarks; each prints JSON
-	$(BIN)/python -m benchmarks.ingest
-	$(BIN)/python -m benchmarks.logger
-	$(BIN)/python -m benchmarks.privacy
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.drift --quick
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.slice_accuracy --marks
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.prediction_powered
+bench: $(READY) ## benchmarks; each prints JSON; benchmarks/README.md says what and how long
+	@for name in $(BENCHMARKS); do echo "# $$name" && OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 peers: ## environments of the drift benchmark's peers, in .bench; torch comes from .venv
 	$(PYTHON) -m venv .bench/alibi
