@@ -145,7 +145,7 @@ def _dots(power: dict[str, dict[str, dict[str, Any]]]) -> str:
     ]
     height = 60 + len(power) * step
     legend = "blue: Snellen (light: raw arrays); grey: peers; hollow: alarms on more than 15% of unchanged looks"
-    parts.append(f'<text x="{left}" y="{height - 8}" fill="#595959">{legend}</text>')
+    parts.append(f'<text x="20" y="{height - 8}" fill="#595959">{legend}</text>')
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} {height}" font-family="sans-serif"'
     )
