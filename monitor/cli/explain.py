@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.terminal import harmless
+from monitor.cli.windows import window_of
 
 if TYPE_CHECKING:
     from monitor.discovery import FoundSlice
     from monitor.domain.slices import Slice
-    from monitor.domain.window import Window
 
 Model = Annotated[str, typer.Option(help="Name of the model.")]
 
@@ -32,7 +31,7 @@ def explain(
     from monitor.store.explanations import Compared
 
     config = settings.load()
-    compared = Compared(model, _slice(part), _window(reference, "--reference"), _window(current, "--current"))
+    compared = Compared(model, _slice(part), window_of(reference, "--reference"), window_of(current, "--current"))
     engine = bootstrap.open_store(config, application="snellen-explain").engine
     require_migrated(engine)
     found = explain_windows(engine, bootstrap.explain_options(config), compared, bootstrap.now())
@@ -67,7 +66,7 @@ def discover(
     engine = bootstrap.open_store(config, application="snellen-discover").engine
     require_migrated(engine)
     options = bootstrap.discover_options(config)
-    found = discover_slices(engine, options, model, _window(window, "--window"), bootstrap.now())
+    found = discover_slices(engine, options, model, window_of(window, "--window"), bootstrap.now())
     typer.echo(f"{found.labels:,} labels, {found.tried} slices tried, {len(found.found)} confirmed")
     for one in found.found:
         typer.echo(harmless(_line(one)))
@@ -91,13 +90,3 @@ def _slice(words: str | None) -> Slice:
     if not (equals and dimension and value):
         raise typer.BadParameter(f"--slice {words!r}: write DIMENSION=VALUE, such as device=camera-3")
     return Slice(dimension, value)
-
-
-def _window(words: str, option: str) -> Window:
-    from monitor.domain.window import Window
-
-    try:
-        start, end = (datetime.fromisoformat(one) for one in words.split("/"))
-        return Window(start, end)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} {words!r}: write 2026-11-20T00:00Z/2026-11-21T00:00Z; {error}") from None

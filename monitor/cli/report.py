@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from monitor.domain.window import Window
+from monitor.cli.windows import window_of
 
 app = typer.Typer(name="report", help="Reports as files.", no_args_is_help=True)
 
@@ -33,7 +31,7 @@ def drift(
     from monitor import bootstrap, settings
     from monitor.services.report_drift import report_drift
 
-    windows = _window(reference, "--reference"), _window(current, "--current")
+    windows = window_of(reference, "--reference"), window_of(current, "--current")
     engine = bootstrap.open_store(settings.load(), application="snellen-report").engine
     page = report_drift(engine, model, *windows)
     try:
@@ -41,13 +39,3 @@ def drift(
     except OSError as error:
         raise typer.BadParameter(f"{out}: {error.strerror}") from None
     typer.echo(f"{out}: {len(page) / 1e6:.1f} MB")
-
-
-def _window(words: str, option: str) -> Window:
-    from monitor.domain.window import Window
-
-    try:
-        start, end = (datetime.fromisoformat(one) for one in words.split("/"))
-        return Window(start, end)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} {words!r}: write 2026-11-20T00:00Z/2026-11-21T00:00Z; {error}") from None

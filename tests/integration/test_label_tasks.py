@@ -24,7 +24,6 @@ from monitor.services.score_labels import score_labels
 from monitor.store.engine import transaction
 from monitor.store.label_tasks import Terms
 from monitor.store.queries import label_tasks as queries
-from monitor.store.queries.selection import EVERYTHING, Selection
 from tests.integration.conftest import make_service
 
 pytestmark = pytest.mark.integration
@@ -163,7 +162,6 @@ def test_what_is_set_aside_leaves_the_queue_until_somebody_answers_it(
     assert desk.take("bo", NOW) is None
     with transaction(engine) as connection:
         assert queries.backlog_by_stratum(connection, TERMS, NOW) == []
-        assert queries.maturity(connection, Window.before(NOW, DAY), EVERYTHING).skipped == 1
     assert desk.answer(task.key, "bo", Said("correct"), NOW) is TaskState.DONE
     assert not desk.skip(task.key, "ann", "too late", NOW)
 
@@ -177,7 +175,7 @@ def test_tasks_expire_by_their_age(desk: LabelDesk, engine: Engine, serve: Calla
         assert queries.backlog_by_stratum(connection, TERMS, late) == []
 
 
-def test_the_backlog_is_counted_by_stratum_and_maturity_by_prediction_window(
+def test_the_backlog_is_counted_by_stratum(
     desk: LabelDesk, engine: Engine, serve: Callable[..., None]
 ) -> None:
     serve("a", "b", "c")
@@ -186,19 +184,12 @@ def test_the_backlog_is_counted_by_stratum_and_maturity_by_prediction_window(
     assert task is not None
     desk.answer(task.key, "ann", Said("correct"), NOW)
     desk.take("ann", NOW, stratum="device=cam-2")
-    window = Window.before(NOW, DAY)
     with transaction(engine) as connection:
         found = queries.backlog_by_stratum(connection, TERMS, NOW)
         assert [(one.stratum, one.waiting, one.claimed) for one in found] == [
             ("device=cam-1", 2, 0), ("device=cam-2", 1, 1),
         ]  # fmt: skip
         assert found[0].oldest == datetime(2026, 11, 20, 11, 1, tzinfo=UTC)
-        known = queries.maturity(connection, window, EVERYTHING)
-        assert (known.drawn, known.answered, known.base_drawn, known.base_answered) == (4, 1, 4, 1)
-        assert known.share == 0.25
-        assert queries.maturity(connection, window, Selection(model="other")).share is None
-        steps = queries.maturity_over_time(connection, window, EVERYTHING, MINUTE)
-        assert [(at.minute, one.drawn, one.answered) for at, one in steps] == [(0, 2, 1), (1, 1, 0), (2, 1, 0)]
         assert [one.key.request_id for one in queries.queue(connection, TERMS, NOW)] == ["d", "b", "c"]
 
 

@@ -1,10 +1,10 @@
-"""Label tasks to look at: one, the queue, what waits, and how mature the labels of a window are."""
+"""Label tasks to look at: one, the queue, and what waits. `label_delays` says how mature a window is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -12,8 +12,7 @@ from sqlalchemy import Connection, Row, text
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState, Word
 from monitor.domain.window import Window
 from monitor.store.label_tasks import DISPUTED, STATE, WAITING, Terms
-from monitor.store.queries.buckets import EPOCH
-from monitor.store.queries.selection import Selection, bounds
+from monitor.store.queries.selection import bounds
 
 CHUNK: Final = 500
 _ITEM = f"""
@@ -43,12 +42,6 @@ _STATES = text(f"""
     SELECT {STATE} AS state, count(*) AS tasks FROM label_tasks t
     WHERE t.ts >= :start AND t.ts < :end GROUP BY 1
 """)
-_MATURITY = """
-    SELECT count(*) AS drawn, count(answered_at) AS answered, count(*) FILTER (WHERE in_base) AS base_drawn,
-           count(answered_at) FILTER (WHERE in_base) AS base_answered,
-           count(*) FILTER (WHERE answered_at IS NULL AND skipped_at IS NOT NULL) AS skipped
-"""
-_FROM = "FROM label_tasks WHERE ts >= :start AND ts < :end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +62,6 @@ class Disputes:
 
     waiting: int
     oldest: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Maturity:
-    """How far the labels of a prediction window have come. Skipped tasks will stay without."""
-
-    drawn: int
-    answered: int
-    base_drawn: int
-    """Of the sample in which all answers have the same probability."""
-    base_answered: int
-    skipped: int
-
-    @property
-    def share(self) -> float | None:
-        """Answered, of those that can be; None when nothing was drawn."""
-        return self.answered / (self.drawn - self.skipped) if self.drawn > self.skipped else None
 
 
 def item(connection: Connection, key: TaskKey, terms: Terms, now: datetime, *, words: bool = False) -> TaskItem | None:
@@ -132,25 +108,6 @@ def states(connection: Connection, window: Window, terms: Terms, now: datetime) 
     """How many tasks of the predictions of a window are in each state; states without any are left out."""
     rows = connection.execute(_STATES, {**bounds(window), **terms.at(now)})
     return {TaskState(row.state): row.tasks for row in rows}
-
-
-def maturity(connection: Connection, window: Window, selection: Selection) -> Maturity:
-    """Of live traffic: replays are taken whole, no task is drawn of them."""
-    conditions, parameters = selection.of_rollups()
-    row = connection.execute(text(f"{_MATURITY}{_FROM}{conditions}"), {**bounds(window), **parameters}).one()
-    return Maturity(*row)
-
-
-def maturity_over_time(
-    connection: Connection, window: Window, selection: Selection, step: timedelta
-) -> list[tuple[datetime, Maturity]]:
-    """By bucket of prediction time; buckets in which nothing was drawn are left out."""
-    conditions, parameters = selection.of_rollups()
-    rows = connection.execute(
-        text(f"{_MATURITY}, date_bin(:step, ts, :origin) AS at {_FROM}{conditions} GROUP BY at ORDER BY at"),
-        {**bounds(window), **parameters, "step": step, "origin": EPOCH},
-    )
-    return [(row.at, Maturity(*row[:5])) for row in rows]
 
 
 def _item(row: Row[Any], words: tuple[Word, ...] = ()) -> TaskItem:
