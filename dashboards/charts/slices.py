@@ -14,7 +14,10 @@ from monitor.stats.slice_review import JudgedSlice
 from monitor.store.queries.incidents import SliceShift
 
 _NAMES: Final = alt.Axis(labelLimit=220, labelOverlap=False)
-STATE_WORDS: Final = {"ok": "ok", "not_enough_labels": "not enough labels", "not_yet_mature": "not yet mature"}
+STATE_WORDS: Final = {
+    "ok": "ok", "not_enough_labels": "not enough labels", "not_enough_labels_before": "not enough labels before",
+    "not_yet_mature": "not yet mature",
+}  # fmt: skip
 WORSE: Final = "worse than the rest"
 BETTER: Final = "better than the rest"
 LIKE_THE_REST: Final = "not told from the rest"

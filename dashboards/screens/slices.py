@@ -14,7 +14,7 @@ from dashboards.panels.discovered import discovered
 from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
 from dashboards.traffic_choice import choose_traffic, name
-from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
+from dashboards.words import between, certainty, count, percent, plain, points, span
 from monitor.services.review import ReviewTable, Values, last_full_week
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
@@ -28,7 +28,7 @@ from monitor.store.queries.slices import MOST_VALUES, Dimension
 Judged = JudgedSlice[Values]
 SORTS: Final = {
     "surely worst": lambda row: (*row.evidence, row.key),
-    "largest loss": lambda row: (row.change.difference is None, row.change.difference or 0.0, row.key),
+    "largest loss": lambda row: (row.known_change is None, row.change.difference or 0.0, row.key),
     "most labels": lambda row: (-row.accuracy.n, row.key),
     "name": lambda row: row.key,
 }
@@ -86,7 +86,8 @@ def _only_model() -> str | None:
 
 
 def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
-    change = data.review_whole(view.window, data.now(), view.selection).change
+    whole = data.review_whole(view.window, data.now(), view.selection)
+    change = whole.known_change
     columns = st.columns(5)
     with columns[0]:
         parts.figure(
@@ -95,8 +96,9 @@ def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
         )  # fmt: skip
     with columns[1]:
         parts.figure(
-            "Change", points(change.difference), ends(change.interval) or NOTHING,
-            f"Against {span(view.window.previous())}.",
+            "Change", points(change.difference if change else None),
+            ends(change.interval) if change else too_few(whole),
+            f"Against {span(view.window.previous())}; only where both have at least {MIN_LABELS} labels.",
         )  # fmt: skip
     with columns[2]:
         parts.figure(
@@ -147,17 +149,23 @@ def shown(rows: Sequence[Judged], table: ReviewTable, labelled: Accuracy) -> Non
 
 
 def cells(row: Judged) -> dict[str, object]:
-    found, before = row.accuracy, row.change.before
+    found, change, before = row.accuracy, row.known_change, row.change.before
     return {
         "value": " & ".join(row.key), "accuracy": percent(found.accuracy, 2),
         "interval": between(found.interval) if found.n else "", "labels": found.n,
         "state": STATE_WORDS[found.state],
         "against the rest": points(row.rest.difference) + (" *" if row.stands_out else ""),
         "rest interval": ends(row.rest.interval),
-        "change": points(row.change.difference) + (" *" if row.changed else ""),
-        "change interval": ends(row.change.interval),
-        "before": f"{percent(before.share)} of {before.n}" if before.n else "",
+        "change": points(change.difference) + (" *" if row.changed else "") if change
+        else STATE_WORDS[row.change_state],
+        "change interval": ends(change.interval) if change else "",
+        "before": f"{percent(before.share)} of {before.n}" if change else f"n = {before.n}",
     }  # fmt: skip
+
+
+def too_few(row: Judged) -> str:
+    side = row.change.now if row.change_state == "not_enough_labels" else row.change.before
+    return f"{STATE_WORDS[row.change_state]} · n = {side.n}"
 
 
 def ends(interval: Interval | None) -> str:
@@ -181,7 +189,8 @@ def missing(table: ReviewTable, labelled: Accuracy, maturity: Maturity, view: Vi
         f"Change is against {span(view.window.previous())}, the stretch just before; the rest is all other labelled "
         f"traffic of this range. \\* marks a difference whose p-value, adjusted over all slices of the table "
         f"(Benjamini-Hochberg), is at most {FALSE_DISCOVERY_RATE:g}.",
-        f"Below {MIN_LABELS} labels a slice is shown, but its state is not enough labels: neither ranked nor tested.",
+        f"Below {MIN_LABELS} labels a slice is shown, but its state is not enough labels: neither ranked nor tested. A "
+        f"change is given where the stretch before has {MIN_LABELS} labels too.",
         folded if table.folded else "",
         f"{count(table.without)} labelled answers have no {' or '.join(plain(one.name) for one in table.dimensions)}."
         if table.without

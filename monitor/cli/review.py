@@ -96,7 +96,7 @@ def _lines(found: Review) -> Iterator[str]:
     if not whole.accuracy.n:
         yield "Nothing of it is labelled: accuracy is unknown, not good."
         return
-    yield f"all traffic  {_accuracy(whole)}  change {_difference(whole.change.difference, whole.change.interval)}"
+    yield f"all traffic  {_accuracy(whole)}  change {_change(whole)}"
     if maturity.share is not None:
         words = "" if maturity.mature else ": not yet mature, figures may move"
         tasks = f"{maturity.answered} of {maturity.drawn} tasks"
@@ -128,7 +128,7 @@ def _table(table: ReviewTable) -> Iterator[str]:
         yield (
             f"  {' & '.join(row.key):<{wide}}  {_accuracy(row)}  against the rest "
             f"{_difference(row.rest.difference, row.rest.interval)}{' *' if row.stands_out else ''}  change "
-            f"{_difference(row.change.difference, row.change.interval)}{' *' if row.changed else ''}"
+            f"{_change(row)}{' *' if row.changed else ''}"
             f"{'' if row.accuracy.state == 'ok' else '  ' + row.accuracy.state.replace('_', ' ')}"
         )
     if len(rows) > SHOWN:
@@ -139,6 +139,12 @@ def _accuracy(row: JudgedSlice[Values]) -> str:
     found = row.accuracy
     share = "    –" if found.accuracy is None else f"{found.accuracy:.1%}"
     return f"{share} {_interval(found.interval)} n = {found.n}"
+
+
+def _change(row: JudgedSlice[Values]) -> str:
+    if (change := row.known_change) is None:
+        return row.change_state.replace("_", " ")
+    return _difference(change.difference, change.interval)
 
 
 def _difference(difference: float | None, interval: Interval | None) -> str:

@@ -16,7 +16,7 @@ from monitor.stats.slice_review import JudgedSlice
 
 HEAD: Final = (
     "dimension", "value", "n", "correct", "accuracy", "lower_95", "upper_95", "effective_n", "state",
-    "n_before", "accuracy_before", "change", "change_lower_95", "change_upper_95", "change_p_adjusted",
+    "n_before", "accuracy_before", "change", "change_lower_95", "change_upper_95", "change_p_adjusted", "change_state",
     "against_rest", "rest_lower_95", "rest_upper_95", "rest_p_adjusted",
     "powered", "powered_lower_95", "powered_upper_95", "label_saving", "estimated", "estimated_lower_95",
     "estimated_upper_95", "from", "to", "as_of",
@@ -63,10 +63,12 @@ def _rows(table: ReviewTable) -> list[list[Cell]]:
 
 def _row(dimension: str, value: str, row: JudgedSlice[Values], aided: Aided) -> list[Cell]:
     found, before, powered, estimated = row.accuracy, row.change.before, aided.powered, aided.estimated
+    change = row.known_change
     return [
         dimension, value, found.n, found.correct.count, found.accuracy, *_ends(found.interval if found.n else None),
-        found.correct.effective_n, found.state, before.n, before.share, row.change.difference,
-        *_ends(row.change.interval), row.change_p, row.rest.difference, *_ends(row.rest.interval), row.rest_p,
+        found.correct.effective_n, found.state, before.n, before.share,
+        *((change.difference, *_ends(change.interval)) if change else [None] * 3), row.change_p, row.change_state,
+        row.rest.difference, *_ends(row.rest.interval), row.rest_p,
         *((powered.share, *_ends(powered.interval), powered.saving) if powered else [None] * 4),
         *((estimated.share, *_ends(estimated.interval)) if estimated else [None] * 3),
     ]  # fmt: skip

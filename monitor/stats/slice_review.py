@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.stats.proportions import Change
@@ -15,6 +15,7 @@ FALSE_DISCOVERY_RATE: Final = 0.05
 """Expected share of false ones among the slices that are marked, for each of the two questions."""
 
 K = TypeVar("K")
+ChangeState = Literal["ok", "not_enough_labels", "not_enough_labels_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,18 @@ class JudgedSlice(Generic[K]):
     rest_p: float | None
 
     @property
+    def change_state(self) -> ChangeState:
+        """Which window has too few labels to speak of a change; when both have, the present one."""
+        if self.accuracy.state == "not_enough_labels":
+            return "not_enough_labels"
+        return "not_enough_labels_before" if self.change_p is None else "ok"
+
+    @property
+    def known_change(self) -> Change[WeightedShare] | None:
+        """`change` where both windows have enough labels: what a person may be shown."""
+        return self.change if self.change_state == "ok" else None
+
+    @property
     def changed(self) -> bool:
         return self.change_p is not None and self.change_p <= FALSE_DISCOVERY_RATE
 
@@ -66,8 +79,8 @@ def review(
 ) -> list[JudgedSlice[K]]:
     """Judge the slices of one table together, in the order given; they may overlap.
 
-    `whole` are the sums over all labelled traffic of the window, of which each slice is a part. A side with fewer than
-    `min_labels` labels is shown, but not tested.
+    `whole` are the sums over all labelled traffic of the window, of which each slice is a part. A slice with fewer than
+    `min_labels` labels is not tested, and has no `known_change`; nor where the rest, or the window before, has fewer.
 
     Differences: Newcombe's hybrid interval, see `monitor.stats.proportions.Change`. Adjustment: Benjamini and Hochberg
     (1995), "Controlling the false discovery rate", JRSS B 57.

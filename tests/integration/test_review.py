@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +279,20 @@ def test_the_command_prints_the_week_and_writes_the_same_file_again(
     assert "by device and region, surely worst first:\n  cam-0 & r0" in printed.output
     assert files[0].read_bytes() == files[1].read_bytes() == snellen(*as_of, "--csv", "-").stdout_bytes
     assert files[0].read_text().count("\n") == 1 + 1 + 3 + 2 + 6
+
+
+def test_a_change_to_a_week_with_few_labels_is_neither_printed_nor_written(
+    engine: Engine, snellen: Callable[..., Result]
+) -> None:
+    with transaction(engine) as connection:
+        now = [verdict(index, WEEK.start, correct=index % 4 > 0) for index in range(60)]
+        connection.execute(VERDICT, now + [verdict(100 + i, WEEK.start - DAY, correct=True) for i in range(5)])
+    as_of = ("--week", "2026-W46", "--as-of", AFTER.isoformat().replace("+00:00", "Z"))
+    lines = snellen(*as_of).output.splitlines()
+    assert next(one for one in lines if one.startswith("all traffic")).endswith("change not enough labels before")
+    for row in csv.DictReader(StringIO(snellen(*as_of, "--csv", "-").stdout, newline="")):
+        assert (row["change"], row["change_lower_95"], row["change_upper_95"]) == ("", "", "")
+        assert row["change_state"] == ("not_enough_labels_before" if int(row["n"]) >= 20 else "not_enough_labels")
 
 
 def test_a_week_without_labels_says_so(engine: Engine, snellen: Callable[..., Result]) -> None:

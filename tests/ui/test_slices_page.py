@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bin
 from monitor.services.estimate_accuracy import estimate_last_day
+from monitor.stats.slices import MIN_LABELS
 
 Open = Callable[..., AppTest]
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -48,6 +49,26 @@ def test_confidences_stand_beside_labels(open_page: Open) -> None:
     assert found["All labelled answers"] == "70.00%"
     assert found["With confidences"] == "70.00%"
     assert "more labels" in " ".join(one.value for one in app.caption)
+
+
+@pytest.mark.parametrize(("before", "said", "shown"), [
+    (19, "not enough labels before · n = 19", "–"), (20, "−24.9 to +24.9 pt", "+0.0 pt")
+])  # fmt: skip
+def test_a_change_is_told_only_where_the_time_before_has_enough_labels(
+    open_page: Open, engine: Engine, seed: ModuleType, before: int, said: str, shown: str
+) -> None:
+    with engine.begin() as connection:
+        seed.insert(connection, "rollups_minute", [seed.rollup(NOW - 3 * DAY, 1000, 0)])
+        seed.graded(connection, "now", NOW - 3 * DAY, 40, 20, {"device": "a"})
+        seed.graded(connection, "before", NOW - 10 * DAY, before, 10, {"device": "a"})
+    app = open_page("slices", range="7 d", dimension="device")
+    assert figures(app)["Change"] == shown
+    assert said in " ".join(one.value for one in app.caption).replace("\\", "")
+    (row,) = next(one.value for one in app.dataframe if "change" in one.value).to_dict("records")
+    if before < MIN_LABELS:
+        assert (row["change"], row["change interval"], row["before"]) == ("not enough labels before", "", "n = 19")
+    else:
+        assert (row["change"], row["before"]) == ("+0.0 pt", "50.0% of 20")
 
 
 @pytest.mark.usefixtures("confident")

@@ -59,6 +59,18 @@ def test_slices_with_few_labels_are_shown_but_neither_tested_nor_ranked() -> Non
     assert second.evidence < first.evidence
 
 
+def test_no_change_is_told_from_few_labels_on_either_side() -> None:
+    many, few = weight_sums([True] * 70 + [False] * 10), weight_sums([True, False, True, True, True])
+    slices = [SliceLabels("both", many, many), SliceLabels("before", many, few), SliceLabels("now", few, many),
+              SliceLabels("new", many, NOTHING), SliceLabels("none", NOTHING, NOTHING)]  # fmt: skip
+    found = {row.key: row for row in review(slices, whole(slices))}
+    assert {key: row.change_state for key, row in found.items()} == {
+        "both": "ok", "before": "not_enough_labels_before", "now": "not_enough_labels",
+        "new": "not_enough_labels_before", "none": "not_enough_labels",
+    }  # fmt: skip
+    assert [key for key, row in found.items() if row.known_change is not None] == ["both"]
+
+
 def test_a_window_that_is_not_mature_ranks_nothing() -> None:
     one = SliceLabels("a", weight_sums([True] * 50), NOTHING)
     (found,) = review([one], one.now, mature=False)
