@@ -9,13 +9,19 @@ from dashboards.charts import slices as charts
 from dashboards.words import between, percent, points, span
 from monitor.domain.window import Window
 from monitor.slo.objective import Objective
-from monitor.store.queries.incidents import SliceShift
+from monitor.store.queries.incidents import BROKEN_DOWN, SliceShift
 
 SHOWN = 8
 
 
 def carried(objective: Objective, during: Window, before: Window) -> None:
     st.subheader("Which slices carry it", anchor=False)
+    if objective.measure.sli not in BROKEN_DOWN:
+        frame.empty(
+            f"{objective.display_name} is not broken down by slice: its events are no requests.",
+            "Slices that drifted stand under *Which side moved*.",
+        )
+        return
     found = data.slice_shifts(objective.measure, during, before)
     st.caption(f"Incident: {span(during)}.  \nBefore: {span(before)}.")
     if not any(one.bad.now.n for one in found):

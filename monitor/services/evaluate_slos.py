@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from monitor.domain.window import Window
 from monitor.sli import SLIS
 from monitor.sli.coverage import Coverage
+from monitor.sli.drift import Drift
 from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.sli.label_backlog import LabelBacklog
 from monitor.slo.alerting import next_states
@@ -60,6 +61,8 @@ def read_series(connection: Connection, objective: Objective, ticks: Sequence[da
         patience = timedelta(hours=measure.threshold or 0)
         drawn = Window(start - patience, window.end - patience)
         events = sli.count(indicators.task_waits(connection, measure.selector, drawn), measure.threshold)
+    elif isinstance(sli, Drift):
+        events = sli.count(indicators.drift_looks(connection, measure.selector, Window(start, window.end)))
     else:
         events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
     series = CountSeries.of_minutes(_minute(start), _minute(window.end), events.minute, events.bad, events.total)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monitor.sli.availability import Availability
 from monitor.sli.coverage import Coverage
+from monitor.sli.drift import Drift
 from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.sli.label_backlog import LabelBacklog
 from monitor.sli.latency import Latency
@@ -15,11 +16,13 @@ RequestSli = Availability | Latency
 LabelSli = LabelAccuracy
 PairSli = Coverage
 TaskSli = LabelBacklog
+DriftSli = Drift
 
-SLIS: dict[str, RequestSli | LabelSli | PairSli | TaskSli] = {
+SLIS: dict[str, RequestSli | LabelSli | PairSli | TaskSli | DriftSli] = {
     "availability": Availability(),
     "latency": Latency(),
     "label_accuracy": LabelAccuracy(),
     "coverage": Coverage(),
     "label_backlog": LabelBacklog(),
+    "drift": Drift(),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.sli.series import MinuteCounts, MinuteEvents
+from monitor.sli.series import TRAFFIC, MinuteCounts, MinuteEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Availability:
     thresholds: tuple[float, ...] = ()
     sampled: bool = False
     sliced: bool = True
+    selectable: tuple[str, ...] = TRAFFIC
 
     def count(self, rows: MinuteCounts, threshold: float | None = None) -> MinuteEvents:
         """Bad and total requests of each row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.sli.series import MinuteEvents, PairCounts
+from monitor.sli.series import TRAFFIC, MinuteEvents, PairCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Coverage:
     thresholds: tuple[float, ...] = ()
     sampled: bool = False
     sliced: bool = False
+    selectable: tuple[str, ...] = TRAFFIC
 
     def count(self, rows: PairCounts, threshold: float | None = None) -> MinuteEvents:
         """Lost and all calls of each row."""

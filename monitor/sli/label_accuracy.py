@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from monitor.sli.series import LabelEvents, LabelOutcomes
+from monitor.sli.series import TRAFFIC, LabelEvents, LabelOutcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class LabelAccuracy:
     thresholds: tuple[float, ...] = ()
     sampled: bool = True
     sliced: bool = True
+    selectable: tuple[str, ...] = TRAFFIC
 
     def count(self, rows: LabelOutcomes, threshold: float | None = None) -> LabelEvents:
         """Each labelled prediction as bad or good, with the moment from which that is known."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.sli.series import MinuteEvents, TaskWaits
+from monitor.sli.series import TRAFFIC, MinuteEvents, TaskWaits
 
 HOUR_S = 3600.0
 
@@ -26,6 +26,7 @@ class LabelBacklog:
     thresholds: tuple[float, ...] = (1, 2, 4, 8, 12, 24, 48, 72, 168)
     sampled: bool = False
     sliced: bool = True
+    selectable: tuple[str, ...] = TRAFFIC
 
     def count(self, rows: TaskWaits, threshold: float | None) -> MinuteEvents:
         """Late and all tasks, each in the minute in which its time was up.

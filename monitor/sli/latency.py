@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.domain.histograms import LATENCY_BOUNDS_MS
-from monitor.sli.series import MinuteCounts, MinuteEvents
+from monitor.sli.series import TRAFFIC, MinuteCounts, MinuteEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Latency:
     thresholds: tuple[float, ...] = LATENCY_BOUNDS_MS
     sampled: bool = False
     sliced: bool = True
+    selectable: tuple[str, ...] = TRAFFIC
 
     def count(self, rows: MinuteCounts, threshold: float | None) -> MinuteEvents:
         """Slow and all answers of each row.

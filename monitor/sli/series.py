@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+
+TRAFFIC: Final = ("model", "version", "variant", "task")
+"""By what events that are requests can be chosen, besides their slice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +61,18 @@ class TaskWaits:
     """[rows], seconds since the epoch: when the prediction was made."""
     answered_at: NDArray[np.float64]
     """[rows], the same of the last label that it needs; infinity while that is missing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftLooks:
+    """One row per comparison of a stream and slice with its reference, in any order."""
+
+    minute: Ints
+    """[rows], minutes since the epoch: the last one of the hour at whose end the comparison was made."""
+    judged: NDArray[np.bool_]
+    """[rows]: there was enough data, and enough reference, for a verdict."""
+    persisting: NDArray[np.bool_]
+    """[rows]: enough of this and the last verdicts were drift."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

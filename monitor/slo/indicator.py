@@ -17,7 +17,6 @@ from monitor.slo.fields import Fields, read_metadata
 from monitor.slo.objective import Measure, Selector
 
 SOURCE_TYPE = "Snellen"
-_SELECTABLE = ("model", "version", "variant", "task")
 _VARIANTS = get_args(Variant)
 
 
@@ -47,6 +46,10 @@ class Indicator(Protocol):
     @property
     def sliced(self) -> bool:
         """Whether its events are known by slice."""
+
+    @property
+    def selectable(self) -> tuple[str, ...]:
+        """Keys of `metricSource.spec.filter` besides `slice`, each a field of `Selector`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +176,10 @@ def _find(
         )
         fields.fault(key, f"no such series for this metric: {source.series[:60]!r}; there are {known}")
         return None
-    unknown = source.filter.keys() - _SELECTABLE
+    selectable = found[0][1].selectable
+    unknown = source.filter.keys() - set(selectable)
     if unknown:
-        options = ", ".join((*_SELECTABLE, "slice"))
+        options = ", ".join((*selectable, "slice"))
         fields.fault(key, f"filter: cannot choose by {', '.join(sorted(unknown))}; there are {options}")
         return None
     if source.filter.get("variant", _VARIANTS[0]) not in _VARIANTS:

@@ -18,6 +18,8 @@ class Selector:
     variant: str | None = None
     task: str | None = None
     slice: Slice = ALL_TRAFFIC
+    stream: str | None = None
+    """Of drift; nothing else is known by stream."""
 
 
 @dataclass(frozen=True, slots=True)

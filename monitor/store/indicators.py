@@ -1,17 +1,23 @@
-"""What SLIs are computed from: minute rollups, verdicts of the random label sample, and label tasks."""
+"""What SLIs are computed from: minute rollups, verdicts of the random label sample, label tasks, results of drift."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 
 import numpy as np
 from sqlalchemy import Connection, text
 
 from monitor.domain.histograms import LATENCY_BINS
-from monitor.domain.window import Window
-from monitor.sli.series import LabelOutcomes, MinuteCounts, PairCounts, TaskWaits
+from monitor.domain.results import DriftVerdict
+from monitor.domain.window import HOUR, Window
+from monitor.drift.persistence import LOOKS, persists
+from monitor.sli.series import DriftLooks, LabelOutcomes, MinuteCounts, PairCounts, TaskWaits
 from monitor.slo.objective import Selector
 
+_JUDGED = (DriftVerdict.DRIFT, DriftVerdict.NO_DRIFT)
+_BACK = range(LOOKS - 1, -1, -1)
+"""Hours before a comparison whose verdicts it goes by, the oldest first."""
 _CHOSEN = """
       AND (CAST(:model AS text) IS NULL OR model = :model) AND (CAST(:version AS text) IS NULL OR version = :version)
       AND (CAST(:variant AS text) IS NULL OR variant = :variant) AND (CAST(:task AS text) IS NULL OR task = :task)
@@ -36,6 +42,12 @@ _TASKS = text(f"""
     FROM label_tasks
     WHERE ts >= :start AND ts < :end AND (answered_at IS NOT NULL OR skipped_at IS NULL)
       AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
+""")
+_LOOKS = text("""
+    SELECT reference_id, CAST(extract(epoch FROM tick) / 3600 AS bigint), verdict
+    FROM drift_results AS d JOIN drift_references AS r ON r.id = d.reference_id
+    WHERE tick > :start AND tick <= :end AND dimension = :dimension AND value = :value
+      AND (CAST(:model AS text) IS NULL OR model = :model) AND (CAST(:stream AS text) IS NULL OR stream = :stream)
 """)
 _FIRST = text("SELECT min(minute) FROM rollups_minute WHERE minute <= :now")
 
@@ -77,6 +89,31 @@ def task_waits(connection: Connection, selector: Selector, window: Window) -> Ta
     return TaskWaits(values[:, 0], np.where(np.isnan(values[:, 1]), np.inf, values[:, 1]))
 
 
+def drift_looks(connection: Connection, selector: Selector, window: Window) -> DriftLooks:
+    """The comparisons at the ends of this window's hours, of the selected streams.
+
+    Drift persists against one reference: what was found against a former one says nothing of the new one. An hour
+    without a comparison is a look that found nothing.
+    """
+    reaching_back = Window(window.start - (LOOKS - 1) * HOUR, window.end)
+    verdicts: dict[int, dict[int, DriftVerdict]] = defaultdict(dict)
+    for reference, hour, verdict in connection.execute(_LOOKS, _parameters(selector, reaching_back)):
+        verdicts[reference][hour] = DriftVerdict(verdict)
+    first = window.start.timestamp() / 3600
+    found = [
+        (
+            hour * 60 - 1,
+            verdict in _JUDGED,
+            persists([known.get(hour - back, DriftVerdict.NOT_ENOUGH_DATA) for back in _BACK]),
+        )
+        for known in verdicts.values()
+        for hour, verdict in known.items()
+        if hour > first
+    ]
+    minute, judged, persisting = np.array(found, dtype=np.int64).reshape(len(found), 3).T
+    return DriftLooks(minute, judged.astype(np.bool_), persisting.astype(np.bool_))
+
+
 def _parameters(selector: Selector, window: Window) -> dict[str, object]:
     return {
         "start": window.start,
@@ -85,6 +122,7 @@ def _parameters(selector: Selector, window: Window) -> dict[str, object]:
         "version": selector.version,
         "variant": selector.variant,
         "task": selector.task,
+        "stream": selector.stream,
         "dimension": selector.slice.dimension,
         "value": selector.slice.value,
     }

@@ -12,14 +12,16 @@ import pytest
 
 from monitor.domain.histograms import LATENCY_BINS
 from monitor.sli import SLIS
-from monitor.sli.series import LabelEvents, LabelOutcomes, MinuteCounts, MinuteEvents, PairCounts, TaskWaits
+from monitor.sli.series import DriftLooks, LabelEvents, LabelOutcomes, MinuteCounts, MinuteEvents, PairCounts, TaskWaits
 from monitor.slo.counts import CountSeries, LabelSeries
 from monitor.slo.openslo import parse_objectives
 
 EVERY = pytest.mark.parametrize("name", SLIS)
 
 
-def rows_of(name: str, seed: int = 0, size: int = 200) -> MinuteCounts | LabelOutcomes | PairCounts | TaskWaits:
+def rows_of(
+    name: str, seed: int = 0, size: int = 200
+) -> MinuteCounts | LabelOutcomes | PairCounts | TaskWaits | DriftLooks:
     rng = np.random.default_rng(seed)
     if SLIS[name].sampled:
         at = rng.uniform(0, 86400, size)
@@ -27,6 +29,8 @@ def rows_of(name: str, seed: int = 0, size: int = 200) -> MinuteCounts | LabelOu
     if name == "label_backlog":
         due = rng.uniform(0, size * 60, size) - 12 * 3600  # the threshold below
         return TaskWaits(due, due + np.where(rng.random(size) < 0.1, np.inf, rng.exponential(8 * 3600, size)))
+    if name == "drift":
+        return DriftLooks(np.arange(size), rng.random(size) < 0.9, rng.random(size) < 0.1)
     if name == "coverage":
         return PairCounts(np.arange(size), *rng.integers(0, 20, (2, size)))
     ok, error, timeout, rejected = rng.integers(0, 20, (4, size))

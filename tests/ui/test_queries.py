@@ -24,7 +24,7 @@ from monitor.store.queries.buckets import MOST_POINTS, step_for
 from monitor.store.queries.calibration import outcomes
 from monitor.store.queries.catalogue import label_sources
 from monitor.store.queries.examples import _BAD, examples
-from monitor.store.queries.incidents import slice_shifts, windows_of
+from monitor.store.queries.incidents import BROKEN_DOWN, slice_shifts, windows_of
 from monitor.store.queries.latency import quantile
 from monitor.store.queries.selection import EVERYTHING, LIVE, Selection
 from monitor.store.queries.slices import MOST_VALUES, Dimension, slice_dimensions, slice_table
@@ -210,6 +210,13 @@ def test_a_coverage_incident_is_broken_down_by_the_columns_that_halves_know(seed
         ("variant", "canary", Proportion(5, 15)),
         ("variant", "stable", Proportion(1, 91)),
     ]
+
+
+@pytest.mark.parametrize("sli", sorted(SLIS.keys() - set(BROKEN_DOWN)))
+def test_incidents_whose_events_are_no_requests_are_not_broken_down(seeded: Engine, sli: str) -> None:
+    measure = Measure(sli, sampled=False, selector=Selector(model="exam"), threshold=48)
+    with seeded.connect() as connection:
+        assert slice_shifts(connection, measure, TODAY, Window.before(TODAY.start, DAY)) == []
 
 
 def test_examples_are_bad_ones_of_the_selected_traffic(seeded: Engine) -> None:

@@ -20,6 +20,7 @@ _BAD: Final[dict[str, str | None]] = {
     "label_accuracy": f"NOT v.correct AND v.{COUNTS.replace(' AND ', ' AND v.')}",
     "coverage": None,
     "label_backlog": None,
+    "drift": None,
 }
 """SQL: one bad event of an SLI; the counts themselves come from the SLI. None: its bad events
 are no requests, or not stored."""

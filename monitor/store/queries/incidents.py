@@ -28,6 +28,8 @@ PARTS: Final = ("version", "variant", "model", "task")
 MOST_SLICES: Final = 60
 CALLS: Final = "coverage"
 """The SLI whose events are calls in two records: of those that are lost there is no row."""
+BROKEN_DOWN: Final = ("availability", "latency", "label_accuracy", CALLS)
+"""SLIs whose events are known by slice here. Those of the others are no requests: tasks that wait, looks for drift."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ def windows_of(opened_at: datetime, long_minutes: int, until: datetime) -> tuple
 
 
 def slice_shifts(connection: Connection, measure: Measure, incident: Window, before: Window) -> list[SliceShift]:
-    """Bad events by slice in both windows, all traffic first, then those with most excess bad events."""
+    """Bad events by slice in both windows, all traffic first, then those with most excess bad events.
+
+    None of an SLI that is not `BROKEN_DOWN`.
+    """
+    if measure.sli not in BROKEN_DOWN:
+        return []
     shifts = _labels if measure.sampled else _requests
     found = shifts(connection, measure, incident, before)
     whole = [one for one in found if one.dimension is None]

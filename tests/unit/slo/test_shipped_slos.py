@@ -25,7 +25,7 @@ def test_every_sli_has_one() -> None:
 
 @EVERY
 def test_it_pages_and_tickets_by_default_tiers_of_which_none_is_lost(slo: Objective) -> None:
-    wakes_people = slo.measure.sli != "label_backlog"
+    wakes_people = slo.measure.sli not in ("label_backlog", "drift")
     assert [one.severity for one in slo.alerting] == (list(Severity) if wakes_people else [Severity.TICKET])
     for alerting in slo.alerting:
         assert alerting.tiers
@@ -38,7 +38,7 @@ def test_its_traffic_suffices_to_tell_healthy_from_burning(slo: Objective) -> No
     """At 3 requests a minute, of which 0.3 are labelled, on a camera with 0.22 and a canary with 0.3 of the traffic."""
     selector = slo.measure.selector
     share = 0.22 if selector.slice != ALL_TRAFFIC else 0.3 if selector.variant == "canary" else 1.0
-    per_minute = 3 * share * (0.3 if slo.sampled else 1.0)
+    per_minute = 1 / slo.time_slice.minutes if slo.time_slice else 3 * share * (0.3 if slo.sampled else 1.0)
     for tier in slo.tiers:
         assert tier.events_to_clear <= per_minute * tier.long_minutes
 
