@@ -216,8 +216,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             enable_auto_commit=False,
             allow_auto_create_topics=False,
             auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_bytes=16 * 1024 * 1024,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            fetch_max_bytes=8 * 1024 * 1024,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             **self._options,
         )

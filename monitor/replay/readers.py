@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from monitor.errors import SettingsError
 from monitor.mapping.row import Row
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-_PARQUET_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +109,9 @@ def _record(number: int, header: list[str], cells: list[str]) -> Row | BadRow:
 
 
 def _parquet(path: Path) -> Iterator[Row | BadRow]:
-    numbers = itertools.count(1)
-    with pq.ParquetFile(path, buffer_size=1024 * 1024, pre_buffer=False) as file:
-        for batch in file.iter_batches(batch_size=_PARQUET_ROWS):
-            for values in _in_microseconds(batch).to_pylist():
-                yield Row(next(numbers), values)
+    from monitor.replay import parquet  # noqa: PLC0415 (pyarrow takes 40 MB, also of processes that read no file)
 
-
-def _in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Python's times end at microseconds; the digits beyond are cut."""
-    fields = [
-        field.with_type(pa.timestamp("us", field.type.tz)) if pa.types.is_timestamp(field.type) else field
-        for field in batch.schema
-    ]
-    return batch.cast(pa.schema(fields), safe=False)
+    return itertools.starmap(Row, enumerate(parquet.rows(path), start=1))
 
 
 class _Lines(Iterator[bytes | None]):
@@ -174,8 +160,6 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SettingsError(f"{path}: damaged or cut off: {error}") from error
-    except pa.ArrowException as error:
-        raise SettingsError(f"{path}: not readable as Parquet: {error}") from error
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -190,7 +174,9 @@ def _count_records(path: Path) -> int:
 
 
 def _count_parquet(path: Path) -> int:
-    return int(pq.read_metadata(path).num_rows)
+    from monitor.replay import parquet  # noqa: PLC0415 (as above)
+
+    return parquet.count(path)
 
 
 def _kind(path: Path) -> str:

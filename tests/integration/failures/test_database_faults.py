@@ -152,7 +152,7 @@ def over_proxy(database_url: str, proxy: Proxy) -> Iterator[IngestService]:
     engine.dispose()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
 def test_a_connection_that_breaks_after_any_number_of_bytes_leaves_no_trace(
     over_proxy: IngestService, proxy: Proxy, send: Send, prediction: Build, rows: Rows, share: float
 ) -> None:
