@@ -1,4 +1,7 @@
-"""Three people who look at sampled answers: they know the truth, take their time, and now and then get it wrong."""
+"""Three people who look at sampled answers: they know the truth, take their time, and now and then get it wrong.
+
+Some answers go to two of them, as Snellen demands. Where these contradict each other, the third one decides, later.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from demo.traffic import Case
 from monitor.domain.events import Annotator, Label, Prediction
-from monitor.sampling import LabelPlan
+from monitor.sampling.label_plan import annotators_needed
+from monitor.services.draw_labels import LabelDesign
 
 PEOPLE: Final = ("amara", "bo", "chidi")
 MEAN_DELAY: Final = timedelta(hours=1)
+MEAN_DISPUTE: Final = timedelta(hours=12)
+"""From the last of the labels that contradict each other until somebody settles it."""
 ERROR_RATE: Final = 0.03
 
 
@@ -21,12 +28,13 @@ class Labellers:
     """Label the answers that Snellen's sampler draws (a hash of the request id), each after an exponential delay.
 
     Args:
-        plan: how the settings `labels.*` say that answers are drawn.
+        design: what the settings `labels.*` say of which answers are drawn, and for how many people.
         seed: of delays, people and their errors.
     """
 
-    def __init__(self, plan: LabelPlan, *, seed: int = 0, mean_delay: timedelta = MEAN_DELAY) -> None:
-        self._plan = plan
+    def __init__(self, design: LabelDesign, *, seed: int = 0, mean_delay: timedelta = MEAN_DELAY) -> None:
+        self._design = design
+        self._plan = design.initial_plan
         self._rng = np.random.default_rng([seed, 2])
         self._mean_delay = mean_delay
         self._waiting: list[tuple[datetime, str, Label]] = []
@@ -41,11 +49,15 @@ class Labellers:
         draw = self._plan.draw(case.request_id, prediction.slices, prediction.output.confidence)
         if prediction.status != "ok" or not draw.drawn:
             return
-        at = prediction.ts + self._mean_delay * float(self._rng.exponential())
-        person = PEOPLE[self._rng.integers(len(PEOPLE))]
-        said = self._mistaken(case, prediction) if self._rng.random() < ERROR_RATE else case.truth
-        label = Label(request_id=case.request_id, ts=at, annotator=Annotator(id=person, kind="human"), answers=(said,))
-        heapq.heappush(self._waiting, (at, case.request_id, label))
+        people = self._rng.permutation(PEOPLE).tolist()
+        asked = annotators_needed(case.request_id, self._design.annotators, self._design.overlap)
+        given = [self._judge(case, prediction, person) for person in people[:asked]]
+        if len({said == case.truth for label in given for said in label.answers}) > 1 and people[asked:]:
+            seen = max(label.ts for label in given)
+            at = seen + MEAN_DISPUTE * float(self._rng.exponential())
+            given.append(structs.replace(self._judge(case, prediction, people[asked]), ts=at, adjudicates=True))
+        for label in given:
+            heapq.heappush(self._waiting, (label.ts, case.request_id, label))
 
     def given_by(self, moment: datetime) -> list[Label]:
         """The labels that were given up to a moment and not handed out yet, in order of time."""
@@ -53,6 +65,11 @@ class Labellers:
         while self._waiting and self._waiting[0][0] <= moment:
             given.append(heapq.heappop(self._waiting)[2])
         return given
+
+    def _judge(self, case: Case, prediction: Prediction, person: str) -> Label:
+        at = prediction.ts + self._mean_delay * float(self._rng.exponential())
+        said = self._mistaken(case, prediction) if self._rng.random() < ERROR_RATE else case.truth
+        return Label(request_id=case.request_id, ts=at, annotator=Annotator(id=person, kind="human"), answers=(said,))
 
     def _mistaken(self, case: Case, prediction: Prediction) -> str:
         """An answer that turns the verdict over: the model's own where it is wrong, any other where it is right."""

@@ -108,7 +108,7 @@ def _simulation(home: Home, week: Week, config: Settings, options: argparse.Name
     now = bootstrap.now()
     start, seed = (now, int(now.timestamp())) if week.complete else (week.start, options.seed)
     traffic = Traffic(f"{now:%y%m%d%H%M%S}", start, per_minute=options.per_minute, seed=seed)
-    labellers = Labellers(bootstrap.label_design(config).initial_plan, seed=seed)
+    labellers = Labellers(bootstrap.label_design(config), seed=seed)
     return Simulation(traffic, week.schedule, SceneVqa(encoder), labellers, home.images)
 
 

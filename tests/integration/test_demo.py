@@ -142,7 +142,7 @@ def play(config: Settings, encoder: Encoder, tmp_path: Path) -> Iterator[Callabl
             schedule = schedule.including(INCIDENTS[name], window)
         here = config.model_copy(update=changes)
         traffic = Traffic("test", start, per_minute=per_minute)
-        labellers = Labellers(bootstrap.label_design(here).initial_plan)
+        labellers = Labellers(bootstrap.label_design(here))
         simulation = Simulation(traffic, schedule, SceneVqa(encoder), labellers, tmp_path / "images")
         snellen, evaluation = Snellen(here, embeds=embeds), bootstrap.make_evaluation(here)
         engines.extend((snellen.store.engine, evaluation.engine))

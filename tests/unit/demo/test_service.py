@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,9 @@ from demo.traffic import Case, Traffic
 from monitor.domain.events import Prediction, encode
 from monitor.domain.window import Window
 from monitor.formats.native import decode
-from monitor.sampling import LABEL_KEY, LabelPlan, selected
+from monitor.sampling import LABEL_KEY, selected
+from monitor.sampling.label_plan import annotators_needed
+from monitor.services.draw_labels import NO_LABELS, LabelDesign
 
 START = datetime(2026, 11, 14, 12, tzinfo=UTC)
 HOURS = timedelta(hours=2)
@@ -65,7 +68,7 @@ def serve(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             schedule = schedule.including(INCIDENTS[incident], Window(START, START + length))
         traffic = KeptTraffic()
         folder = tmp_path_factory.mktemp("images")
-        simulation = Simulation(traffic, schedule, SceneVqa(encoder), Labellers(LabelPlan(0.0)), folder)
+        simulation = Simulation(traffic, schedule, SceneVqa(encoder), Labellers(NO_LABELS), folder)
         events = [event for batch in simulation.advance(START + length) for event in batch]
         return [(traffic.cases[event.request_id], event) for event in events if isinstance(event, Prediction)]
 
@@ -191,7 +194,7 @@ def test_v2_hands_over_blue_before_red_in_half_the_range() -> None:
 
 
 def test_only_what_the_sampler_draws_is_labelled_some_time_later_by_three_people(quiet: Answered) -> None:
-    labellers = Labellers(LabelPlan(0.4))
+    labellers = Labellers(LabelDesign(0.4))
     for case, event in quiet:
         labellers.look_at(case, event)
     last = quiet[-1][1].ts
@@ -212,7 +215,7 @@ def test_only_what_the_sampler_draws_is_labelled_some_time_later_by_three_people
 
 
 def test_people_turn_a_verdict_over_now_and_then(quiet: Answered) -> None:
-    labellers = Labellers(LabelPlan(1.0))
+    labellers = Labellers(LabelDesign(1.0))
     wrong = []
     for case, event in quiet:
         mistaken = replace(case, request_id=f"{case.request_id}-wrong")
@@ -225,6 +228,27 @@ def test_people_turn_a_verdict_over_now_and_then(quiet: Answered) -> None:
     accepted = [labels[case.request_id].answers == (answer,) for case, answer in wrong if case.request_id in labels]
     rate = np.mean([*turned, *accepted])
     assert rate == pytest.approx(ERROR_RATE, abs=0.02)
+
+
+def test_what_two_people_judge_differently_is_settled_by_the_third_and_nothing_else_is(quiet: Answered) -> None:
+    labellers, told = Labellers(LabelDesign(1.0, overlap=0.5)), defaultdict(list)
+    for case, event in quiet:
+        labellers.look_at(case, event)
+    for label in labellers.given_by(START + timedelta(days=30)):
+        told[label.request_id].append(label)
+    truth = {case.request_id: case.truth for case, _ in quiet}
+    settled = 0
+    for request_id, labels in told.items():
+        judges = [label for label in labels if not label.adjudicates]
+        arbiters = [label for label in labels if label.adjudicates]
+        assert len(judges) == annotators_needed(request_id, 1, 0.5)
+        assert len({label.annotator.id for label in labels}) == len(labels)
+        contradict = len({label.answers == (truth[request_id],) for label in judges}) == 2
+        assert len(arbiters) == contradict
+        assert all(label.ts >= max(judge.ts for judge in judges) for label in arbiters)
+        settled += contradict
+    pairs = sum(annotators_needed(request_id, 1, 0.5) == 2 for request_id in told)
+    assert settled / pairs == pytest.approx(2 * ERROR_RATE * (1 - ERROR_RATE), abs=0.04)
 
 
 def _answering(event: Prediction, answer: str) -> Prediction:
