@@ -160,6 +160,7 @@ def evaluate(
     """Evaluate past ticks the same way as live ones; marked as backfilled, and no channel hears of them."""
     from monitor import bootstrap, settings
     from monitor.services.backfill import backfill
+    from monitor.services.discover_slices import discover_daily
     from monitor.services.explain import explain_past
 
     config = settings.load()
@@ -167,6 +168,7 @@ def evaluate(
     evaluation, start = bootstrap.make_evaluation(config), _aware(since) if since else end
     ticks = backfill(evaluation, start, end)
     explain_past(evaluation.engine, bootstrap.explain_options(config), start, end)
+    discover_daily(evaluation.engine, bootstrap.discover_options(config), end)
     typer.echo(f"{ticks} ticks evaluated up to {end.isoformat()}")
 
 
