@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from monitor.errors import NotEnoughData
 from monitor.stats.classifier_test import domain_scores
+from monitor.stats.intervals import wilson
 
 
 def draws(n: int, *, shift: float = 0.0, scale: float = 1.0, seed: int = 0, d: int = 6) -> np.ndarray:
@@ -57,6 +58,33 @@ def test_the_interval_covers_what_the_classifiers_score_on_new_rows() -> None:
     ]
     # One dimension: each fold's classifier is as good as the best one, so the target is known.
     assert binom.ppf(0.0005, 100, 0.95) <= sum(covered)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(90, 50, 32), (60, 40, 120), (300, 40, 2)])
+def test_the_interval_covers_one_half_where_nothing_differs(n: int, m: int, d: int) -> None:
+    """Folds that took each other for independent covered it in 83% of looks."""
+    rng = np.random.default_rng(7)
+    looks = [
+        domain_scores(rng.laplace(size=(n, d)), rng.laplace(size=(m, d)), seed=i, permutations=1) for i in range(200)
+    ]
+    covered = sum(0.5 in found.interval for found in looks)
+    assert binom.ppf(0.001, 200, 0.95) <= covered < 200
+
+
+def test_a_clear_difference_leaves_the_interval_that_of_delong() -> None:
+    """One dimension: classifiers owe hardly anything to chance, and the AUC is that of the values themselves."""
+    first, second = draws(4000, seed=1, d=1), draws(3000, shift=1.0, seed=2, d=1)
+    found = domain_scores(first, second, permutations=1)
+    beats = np.searchsorted(np.sort(first[:, 0]), second[:, 0]) / 4000
+    beaten = 1 - np.searchsorted(np.sort(second[:, 0]), first[:, 0]) / 3000
+    error = np.sqrt(beats.var() / 3000 + beaten.var() / 4000)
+    assert found.interval.upper - found.interval.lower == pytest.approx(2 * 1.96 * error, rel=0.03)
+
+
+def test_samples_without_overlap_are_as_sure_as_a_share_of_their_rows() -> None:
+    found = domain_scores(draws(50, d=2), draws(40, shift=100.0, seed=1, d=2), permutations=1)
+    assert found.auc == 1.0
+    assert found.interval == wilson(40, 40)
 
 
 def test_no_row_was_seen_by_the_classifier_that_scores_it() -> None:
