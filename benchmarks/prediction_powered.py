@@ -75,7 +75,7 @@ def estimated(n: int, shift: float, samples: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng([seed, n, round(-100 * shift)])
     covered, errors = [], []
     for kind in KINDS:
-        for accuracy in (0.8, 0.9):
+        for accuracy in (0.8, 0.9, 0.98):
             for index in range(samples):
                 name = f"{seed}-e-{n}-{kind}-{accuracy}-{shift}-{index}"
                 confidence, right, drawn, pi = labelled(World(kind, accuracy), n, name, rng)

@@ -5,7 +5,8 @@ what guessing with the same shares gives, below 0 is worse than that. Cohen: two
 Fleiss: any annotators, as many judgements per unit. Krippendorff: any number of judgements per unit, and distances.
 Where no judgement differs, the usual intervals have no width, so there the lower bound rests on Wilson's upper bound
 of the share of units that could still differ. Measured at nominal 95%, two annotators, two categories: 30 units 91 to
-99%, 100 units 91 to 99%, 500 units 93 to 96%.
+99%, 100 units 91 to 99%, 500 units 93 to 96%. Where one category has nine judgements in ten and more, too few of the
+other to learn from, it is less: 30 units 75 to 95%, 100 units 85 to 95%, 300 units 90 to 95%.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,10 +78,9 @@ def cohen_kappa(
     one, two = _categories(first, "first"), _categories(second, "second")
     if one.shape != two.shape:
         raise NotEnoughData(f"both annotators must judge the same units, not {one.size} and {two.size}")
-    try:
-        kinds, coded = np.unique(np.concatenate([one, two]), return_inverse=True)
-    except TypeError:
-        raise NotEnoughData("categories must all be numbers, or all texts") from None
+    if (one.dtype.kind in "US") != (two.dtype.kind in "US"):
+        raise NotEnoughData("categories must all be numbers, or all texts")
+    kinds, coded = np.unique(np.concatenate([one, two]), return_inverse=True)
     n, size = one.size, kinds.size
     joint = np.zeros((size, size))
     np.add.at(joint, (coded[:n], coded[n:]), 1.0)
@@ -162,6 +162,8 @@ def krippendorff_alpha(
             confidence outside (0, 1).
     """
     check_share(confidence, "confidence")
+    if level not in get_args(Level):
+        raise NotEnoughData(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
     table = _with_gaps(ratings)
     table = table[np.isfinite(table).sum(axis=1) >= 2]
     if len(table) < _LEAST_UNITS:
@@ -188,6 +190,8 @@ def _agreement(
     replicates: int,
 ) -> Agreement:
     """The coefficient of the units, and its spread over samples of as many units drawn from them."""
+    if replicates < 1:
+        raise NotEnoughData(f"an interval needs at least one replicate, not {replicates}")
     units = int(times.sum())
     (observed,), (expected,) = disagreement(times[None, :].astype(np.float64))
     if expected <= 1e-12:
@@ -261,6 +265,8 @@ def _alike(size: int, weights: Weights | None) -> Floats:
     """How much of an agreement each pair of categories is [size, size], 1 on the diagonal."""
     if weights is None:
         return np.eye(size)
+    if weights not in get_args(Weights):
+        raise NotEnoughData(f"weights must be one of {', '.join(get_args(Weights))}, or None, not {weights!r}")
     steps = np.abs(np.arange(size)[:, None] - np.arange(size)) / max(size - 1, 1)
     return np.asarray(1.0 - (steps if weights == "linear" else steps**2))
 

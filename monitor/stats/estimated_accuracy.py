@@ -7,17 +7,16 @@ track record of such estimates against what labels later said stands beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, ndtri
+from scipy.special import expit
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_outcomes, as_shares, as_vector
-from monitor.stats.intervals import Interval
-from monitor.stats.proportions import LEVEL
+from monitor.stats.intervals import Interval, wilson_of_share
+from monitor.stats.weighted import PRIOR_ROWS
 
 MIN_PAST: Final = 100
 """Labelled answers of the past from which the meaning of confidences can be told."""
@@ -35,11 +34,14 @@ class Meaning:
     """What share of answers was right at a confidence, as `past` labelled answers tell.
 
     logit(share) = c + a ln(confidence) - b ln(1 - confidence), with `coefficients` (c, a, b) and their `covariance`.
+    `rarer` of the past answers had the rarer outcome; `design_effect` >= 1 is Kish's of their weights.
     """
 
     coefficients: Floats
     covariance: Floats
     past: int
+    rarer: int
+    design_effect: float
 
     def of(self, confidence: ArrayLike) -> Floats:
         """Share of right answers [n] in [0, 1] at each `confidence` [n].
@@ -55,7 +57,7 @@ class Meaning:
 class EstimatedAccuracy:
     """`share` in [0, 1] of `n` unlabelled answers that are right, by what confidences meant in `past` labelled ones.
 
-    The 95% interval holds what is not known of that meaning, and the chance of n answers to be right.
+    The 95% interval holds what is not known of that meaning, and the chance of n answers to be right; in [0, 1].
     """
 
     share: float
@@ -85,7 +87,8 @@ def meaning(confidence: ArrayLike, correct: ArrayLike, probabilities: ArrayLike 
         raise NotEnoughData(f"{shares.size} confidences, {right.size} outcomes and {drawn.size} probabilities differ")
     if drawn.min() <= 0.0:
         raise NotEnoughData("probabilities must lie above 0")
-    return _fit(_features(shares), right, (1.0 / drawn) / np.mean(1.0 / drawn))
+    weights = drawn.min() / drawn  # at most 1 however small a probability is
+    return _fit(_features(shares), right, weights / weights.mean())
 
 
 def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike | None = None) -> EstimatedAccuracy:
@@ -95,6 +98,10 @@ def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike |
 
     The mean of calibrated confidences: Garg, Balakrishnan, Lipton, Neyshabur and Sedghi (2022), "Leveraging Unlabeled
     Data to Predict Out-of-Distribution Performance", ICLR, there "average confidence"; NannyML's CBPE is the same.
+
+    The interval is Wilson's with as many labels as would be as sure. From few mistakes of the past the variance is a
+    bad guess and from none it is 0, so its design effect is averaged with Kish's, as in `monitor.stats.weighted`: of 99
+    answers in 100 right, learnt from 100, a normal interval covers 60%, this one 92 to 97%.
 
     >>> past = meaning([0.2, 0.8] * 500, [0, 1, 0, 1, 0, 1, 0, 1, 1, 0] * 100)  # right one time in 5, and 4 in 5
     >>> round(estimate_accuracy([0.2, 0.8], past, counts=[300, 100]).share, 2)
@@ -110,10 +117,14 @@ def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike |
     n, chances = float(rows.sum()), known.of(asked)
     noise = chances * (1.0 - chances)
     slope = (rows * noise) @ _features(asked) / n
-    share = float(rows @ chances) / n
-    variance = float(slope @ known.covariance @ slope) + float(rows @ noise) / n**2
-    margin = float(ndtri((1.0 + LEVEL) / 2.0)) * sqrt(variance)
-    return EstimatedAccuracy(share, Interval(max(share - margin, 0.0), min(share + margin, 1.0)), round(n), known.past)
+    share = min(float(rows @ chances) / n, 1.0)
+    plain = share * (1.0 - share)
+    if plain == 0.0:  # beyond what a float can tell from 0 or 1
+        return EstimatedAccuracy(share, wilson_of_share(share, known.past / known.design_effect), round(n), known.past)
+    of_design = known.past * float(slope @ known.covariance @ slope) / plain
+    effect = (known.rarer * of_design + PRIOR_ROWS * known.design_effect) / (known.rarer + PRIOR_ROWS)
+    as_sure = 1.0 / (effect / known.past + float(rows @ noise) / (n**2 * plain))
+    return EstimatedAccuracy(share, wilson_of_share(share, as_sure), round(n), known.past)
 
 
 def _features(confidence: Floats) -> Floats:
@@ -141,5 +152,6 @@ def _fit(rows: Floats, right: Floats, weights: Floats) -> Meaning:
         if np.abs(step).max() < 1e-9:
             break
     inverse = np.linalg.inv(curvature)
-    n = right.size
-    return Meaning(at, inverse @ (score.T @ score) @ inverse * n / (n - at.size), n)
+    n, hits = right.size, int(right.sum())
+    covariance = inverse @ (score.T @ score) @ inverse * n / (n - at.size)
+    return Meaning(at, covariance, n, min(hits, n - hits), float(n * (weights @ weights) / weights.sum() ** 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from math import inf
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import check_share
@@ -29,21 +30,24 @@ def quantile(histogram: Sequence[int], bounds: Sequence[float], share: float) ->
     increasing `bounds` [k], as Prometheus does; `share` in (0, 1].
 
     >>> quantile([0, 90, 10, 0], (1, 2, 4), 0.95)
-    Quantile(estimate=3.0, lower=2, upper=4)
+    Quantile(estimate=3.0, lower=2.0, upper=4.0)
 
     Raises:
-        NotEnoughData: counts and bounds that do not belong together, or a share outside (0, 1].
+        NotEnoughData: counts and bounds that do not belong together, counts below 0, bounds that are not positive and
+            increasing, NaN, or a share outside (0, 1].
     """
     if len(histogram) != len(bounds) + 1:
         raise NotEnoughData(f"{len(bounds)} bounds make {len(bounds) + 1} bins, not {len(histogram)}")
     if share != 1.0:
         check_share(share, "share")
-    rank = share * sum(histogram)
-    edges = (0.0, *bounds)
+    edges = (0.0, *map(float, bounds))
+    if not all(lower < upper for lower, upper in pairwise(edges)) or not all(0 <= count < inf for count in histogram):
+        raise NotEnoughData("a histogram needs counts of 0 or more, and positive bounds that increase")
+    rank = float(share * sum(histogram))
     for place, (before, after) in enumerate(pairwise(accumulate(histogram, initial=0))):
         if after >= rank and after > before:
             if place == len(bounds):
                 return Quantile(None, edges[-1], None)
             lower, upper = edges[place], edges[place + 1]
-            return Quantile(lower + (upper - lower) * (rank - before) / (after - before), lower, upper)
+            return Quantile(lower + (upper - lower) * float((rank - before) / (after - before)), lower, upper)
     return None

@@ -8,7 +8,7 @@ Brown, Cai and DasGupta (2001), "Interval Estimation for a Binomial Proportion",
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 from scipy.special import betaincinv, ndtri
 
@@ -47,12 +47,12 @@ def wilson_of_share(share: float, n: float, confidence: float = 0.95) -> Interva
     """Wilson's interval of a `share` in [0, 1] that `n` > 0 observations gave; n may be an effective sample size.
 
     Raises:
-        NotEnoughData: n not above 0, a share outside [0, 1], or confidence outside (0, 1).
+        NotEnoughData: n not above 0 or infinite, a share outside [0, 1], or confidence outside (0, 1).
     """
-    if not (n > 0.0 and 0.0 <= share <= 1.0):
+    if not (0.0 < n < inf and 0.0 <= share <= 1.0):
         raise NotEnoughData(f"a share of {share!r} among {n!r} observations cannot be")
     check_share(confidence, "confidence")
-    z = float(ndtri((1.0 + confidence) / 2.0))
+    z = -float(ndtri((1.0 - confidence) / 2.0))  # the upper tail would round to 1 where confidence is near it
     return Interval(_wilson_bound(share, n, -z), _wilson_bound(share, n, z))
 
 
@@ -93,9 +93,8 @@ def clopper_pearson_upper(successes: int, n: int, alpha: float = 0.05) -> float:
 
 
 def _wilson_bound(share: float, n: float, z: float) -> float:
-    centre = share + z * z / (2 * n)
-    margin = z * sqrt(share * (1.0 - share) / n + z * z / (4 * n * n))
-    bound = (centre + margin) / (1.0 + z * z / n)
+    margin = z * sqrt(n * share * (1.0 - share) + z * z / 4.0)
+    bound = float((n * share + z * z / 2.0 + margin) / (n + z * z))
     # Rounding must not leave the observed share outside at the ends, where the exact bound is 0 or 1.
     return 0.0 if share == 0.0 and z < 0 else 1.0 if share == 1.0 and z > 0 else bound
 
@@ -103,5 +102,5 @@ def _wilson_bound(share: float, n: float, z: float) -> float:
 def _check(successes: int, n: int) -> None:
     if n < 1:
         raise NotEnoughData(f"a proportion needs at least one trial, not n = {n}")
-    if not 0 <= successes <= n:
+    if not (0 <= successes <= n < inf and successes == int(successes) and n == int(n)):
         raise NotEnoughData(f"{successes} successes out of {n} trials cannot be")

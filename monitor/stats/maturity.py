@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -106,8 +107,12 @@ def maturity(answered: int, open_ages: ArrayLike, curve: DelayCurve, counts: Arr
     """
     waiting = as_vector(open_ages, "open_ages", least=0)
     tasks = np.ones_like(waiting) if counts is None else as_vector(counts, "counts", least=0)
-    if waiting.size != tasks.size or answered < 0 or min(waiting.min(initial=0.0), tasks.min(initial=0.0)) < 0.0:
+    if (
+        waiting.size != tasks.size
+        or not 0 <= answered < inf
+        or min(waiting.min(initial=0.0), tasks.min(initial=0.0)) < 0.0
+    ):
         raise NotEnoughData("tasks of a window: negative numbers, or ages and counts that do not belong together")
     known = curve.answered >= MIN_ANSWERED
     to_come = float(tasks @ curve.to_come(waiting)) if known else float(tasks.sum())
-    return Maturity(answered + round(float(tasks.sum())), answered, to_come, known)
+    return Maturity(int(answered) + round(float(tasks.sum())), int(answered), to_come, known)

@@ -6,6 +6,7 @@ Shown beside the classical estimate, never in its place; what pages somebody res
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,8 @@ from monitor.stats.weighted import PRIOR_ROWS, WeightedShare, weighted_share
 MIN_LABELS: Final = 50
 """With 50 labels and more the interval covers 94 to 97% (`benchmarks/prediction_powered.py`); with fewer the gain that
 it is narrowed by is mostly chance."""
+
+_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,13 @@ def prediction_powered_among(
       labels and an accuracy of 95%.
 
     Raises:
-        NotEnoughData: as `prediction_powered`, or fewer rows in all than labelled ones.
+        NotEnoughData: as `prediction_powered`, fewer rows in all than labelled ones, or sums that no guesses have.
     """
     right, known = as_outcomes(correct, "correct", least=MIN_LABELS), as_vector(guesses, "guesses", least=MIN_LABELS)
     if right.size != known.size:
         raise NotEnoughData(f"{right.size} outcomes cannot be paired with {known.size} guesses")
+    if not (everything.mean**2 <= everything.mean_square * (1.0 + _ROUNDING) < inf):
+        raise NotEnoughData(f"no guesses have these sums: {everything}")
     if everything.n < right.size:
         raise NotEnoughData(f"{everything.n} rows in all cannot hold {right.size} labelled ones")
     classical = weighted_share(right, probabilities)

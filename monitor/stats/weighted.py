@@ -18,6 +18,8 @@ with 5 it covers 94.5 to 96.5% at 20 to 1,000 (`benchmarks/slice_accuracy.py`); 
 changes."""
 
 _ROUNDING: Final = 1e-9
+_LEAST_PROBABILITY: Final = 1e-100
+"""The square of a larger weight could not be added up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def weight_sums(outcomes: ArrayLike, probabilities: ArrayLike | None = None) -> 
     drawn = as_vector(probabilities, "probabilities", least=0)
     if drawn.size != right.size:
         raise NotEnoughData(f"{right.size} outcomes cannot be paired with {drawn.size} probabilities")
-    if drawn.size and not (drawn.min() > 0.0 and drawn.max() <= 1.0):
+    if drawn.size and not (drawn.min() >= _LEAST_PROBABILITY and drawn.max() <= 1.0):
         raise NotEnoughData(f"probabilities must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
     weights = 1.0 / drawn
     squares = weights * weights
@@ -153,10 +155,11 @@ def share_of_sums(sums: WeightSums) -> WeightedShare:
     of_weights, rarer = sums.design_effect_of_weights, min(sums.correct, sums.n - sums.correct)
     if of_weights <= 1.0 + _ROUNDING:
         return WeightedShare(sums.n, sums.correct, sums.correct / sums.n, float(sums.n))
-    if rarer == 0:
-        return WeightedShare(sums.n, sums.correct, float(sums.correct > 0), sums.n / of_weights)
     share = sums.weight_correct / sums.weight
-    squared_residuals = (1.0 - 2.0 * share) * sums.squared_correct + share * share * sums.squared
+    if rarer == 0 or not 0.0 < share < 1.0:  # the other outcome is not there, or weighs less than a float can tell
+        return WeightedShare(sums.n, sums.correct, float(round(share)), sums.n / of_weights)
+    squared_wrong = max(sums.squared - sums.squared_correct, 0.0)
+    squared_residuals = (1.0 - share) ** 2 * sums.squared_correct + share * share * squared_wrong
     of_design = sums.n * squared_residuals / (sums.weight**2 * share * (1.0 - share))
     effect = (rarer * of_design + PRIOR_ROWS * of_weights) / (rarer + PRIOR_ROWS)
     return WeightedShare(sums.n, sums.correct, share, sums.n / effect)

@@ -17,6 +17,6 @@ def quantile(histogram: Sequence[int], share: float) -> Quantile | None:
 
     >>> counts = [0] * LATENCY_BINS; counts[3], counts[4] = 90, 10  # (2, 3] and (3, 5] ms
     >>> quantile(counts, 0.95)
-    Quantile(estimate=4.0, lower=3, upper=5)
+    Quantile(estimate=4.0, lower=3.0, upper=5.0)
     """
     return histogram_quantile.quantile(histogram, LATENCY_BOUNDS_MS, share)

@@ -180,3 +180,20 @@ def test_intervals_cover_the_truth_as_often_as_they_say(units: int, sure: float,
         covered += [sure**2 in one.interval for one in found]
     # 300 rounds at 95%: below 272 or above 297 with probability 1 in 1,000 each.
     assert ((covered >= 272) & (covered <= 298)).all(), covered
+
+
+def test_numbers_are_not_compared_with_texts() -> None:
+    with pytest.raises(NotEnoughData, match="must all be numbers"):
+        cohen_kappa([1, 2, 1], ["1", "2", "2"])
+
+
+def test_an_unknown_level_weighting_or_no_replicate_is_refused() -> None:
+    pairs = [[1, 2], [1, 1], [2, 2]]
+    with pytest.raises(NotEnoughData, match="level"):
+        krippendorff_alpha(pairs, level="ratio")  # type: ignore[arg-type]
+    with pytest.raises(NotEnoughData, match="weights"):
+        cohen_kappa([1, 2, 1], [1, 2, 2], weights="cubic")  # type: ignore[arg-type]
+    with pytest.raises(NotEnoughData, match="replicate"):
+        krippendorff_alpha(pairs, replicates=0)
+    with pytest.raises(NotEnoughData, match="replicate"):
+        fleiss_kappa([[2, 0], [1, 1], [0, 2]], replicates=0)

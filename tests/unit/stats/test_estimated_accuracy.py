@@ -48,6 +48,26 @@ def test_the_interval_covers_what_labels_later_say(shift: float, power: float) -
     assert 0.91 <= covered / trials <= 0.99
 
 
+@pytest.mark.parametrize("accuracy", [0.95, 0.98, 0.99])
+def test_the_interval_covers_where_the_past_has_few_mistakes_or_none(accuracy: float) -> None:
+    rng, covered, trials = np.random.default_rng(5), 0, 200
+    for _ in range(trials):
+        past, now = rng.beta(6.0, 1.0, 100), rng.beta(4.0, 1.0, 3000)
+        labels = rng.random(3000) < accuracy
+        known = meaning(past, rng.random(100) < accuracy)
+        covered += labels.mean() in estimate_accuracy(now, known).interval
+    assert 0.90 <= covered / trials <= 1.0
+
+
+def test_a_past_without_a_mistake_is_as_sure_as_wilson_is_of_as_many_labels() -> None:
+    """Wilson's lower bound of 100 in 100 is 1 / (1 + 1.96^2 / 100); weights make it lower."""
+    confidence = np.linspace(0.3, 0.9, 100)
+    found = estimate_accuracy([0.9] * 100_000, meaning(confidence, np.ones(100))).interval
+    weighted = meaning(confidence, np.ones(100), [0.01] * 10 + [0.5] * 90)
+    assert found.lower == pytest.approx(1 / (1 + 1.959964**2 / 100), abs=1e-3)
+    assert estimate_accuracy([0.9] * 100_000, weighted).interval.lower < found.lower - 0.1
+
+
 def test_counts_stand_for_rows() -> None:
     rng = np.random.default_rng(4)
     past = rng.random(500)
@@ -83,3 +103,8 @@ def test_nothing_to_estimate_is_refused(confidence: list[float], counts: list[fl
     known = meaning([0.2, 0.8] * 100, [0, 1] * 100)
     with pytest.raises(NotEnoughData):
         estimate_accuracy(confidence, known, counts)
+
+
+def test_the_least_of_probabilities_overflows_nothing() -> None:
+    known = meaning([0.2, 0.8] * 100, [0, 1] * 100, [5e-324] + [1.0] * 199)
+    assert known.design_effect == pytest.approx(200.0)

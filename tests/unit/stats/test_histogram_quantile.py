@@ -34,3 +34,19 @@ def test_beyond_the_last_bound_nothing_is_guessed_and_nothing_has_no_quantile() 
 def test_what_cannot_be_is_refused(histogram: list[int], share: float) -> None:
     with pytest.raises(NotEnoughData):
         quantile(histogram, BOUNDS, share)
+
+
+@pytest.mark.parametrize(("histogram", "bounds"), [
+    ([-1, 3], [1.0]), ([float("nan"), 1], [1.0]), ([1, 2, 3], [2.0, 1.0]), ([1, 2, 3], [1.0, 1.0]), ([3, 1], [-1.0]),
+    ([3, 1], [float("nan")]), ([float("inf"), 1], [1.0]),
+])  # fmt: skip
+def test_counts_and_bounds_that_are_no_histogram_are_refused(histogram: list[int], bounds: list[float]) -> None:
+    with pytest.raises(NotEnoughData, match="histogram"):
+        quantile(histogram, bounds, 0.5)
+
+
+def test_arrays_give_plain_floats() -> None:
+    found = quantile(np.array([1, 2, 0]), np.array([1.0, 2.0]), 0.5)  # type: ignore[arg-type]
+    assert found == Quantile(1.25, 1.0, 2.0)
+    assert found is not None
+    assert {type(found.estimate), type(found.lower), type(found.upper)} == {float}

@@ -15,6 +15,7 @@ from monitor.stats.intervals import (
     clopper_pearson_upper,
     wilson,
     wilson_lower,
+    wilson_of_share,
 )
 
 COUNTS = [(0, 1), (1, 1), (0, 20), (20, 20), (1, 10), (7, 29), (81, 263), (694, 1730), (99_990, 100_000)]
@@ -98,3 +99,28 @@ def test_an_interval_knows_what_it_contains() -> None:
 def test_impossible_counts_and_levels_are_refused(function, successes, n, level) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(NotEnoughData):
         function(successes, n, level)
+
+
+def test_numpy_counts_give_plain_floats() -> None:
+    found = wilson(np.int64(3), np.int64(5))  # type: ignore[arg-type]
+    assert (type(found.lower), type(found.upper)) == (float, float)
+    assert type(wilson_lower(np.int64(3), np.int64(5))) is float  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [(1.5, 3), (1, 3.5), (1, float("inf")), (float("nan"), 3), (1, float("nan"))])
+def test_a_count_is_a_whole_number(count: tuple[float, float]) -> None:
+    for bound in (wilson, wilson_lower, clopper_pearson_lower, clopper_pearson_upper):
+        with pytest.raises(NotEnoughData, match="cannot be"):
+            bound(*count)  # type: ignore[arg-type]
+
+
+def test_wilson_is_finite_at_every_confidence_and_size() -> None:
+    """By its definition: the bounds p solve |share - p| = z sqrt(p (1 - p) / n)."""
+    confidence = 1 - 1e-15
+    sure, z = wilson(3, 9, confidence), float(stats.norm.isf((1 - confidence) / 2))
+    for bound in (sure.lower, sure.upper):
+        assert abs(1 / 3 - bound) == pytest.approx(z * (bound * (1 - bound) / 9) ** 0.5, rel=1e-6)
+    nothing = wilson_of_share(0.5, 1e-200)
+    assert (nothing.lower, nothing.upper) == pytest.approx((0.0, 1.0))
+    with pytest.raises(NotEnoughData):
+        wilson_of_share(0.5, float("inf"))

@@ -75,3 +75,9 @@ def test_impossible_tasks_are_refused(ages: list[float], answered: list[bool], c
         delay_curve(ages, answered, counts)
     with pytest.raises(NotEnoughData):
         maturity(-1, [], delay_curve([], []))
+
+
+@pytest.mark.parametrize("answered", [float("nan"), float("inf"), -1])
+def test_a_number_of_answers_that_is_none_is_refused(answered: float) -> None:
+    with pytest.raises(NotEnoughData):
+        maturity(answered, [], delay_curve([], []))  # type: ignore[arg-type]

@@ -26,7 +26,8 @@ def labelled(n: int, unlabelled: int, seed: int) -> Arrays:
 def test_it_agrees_with_the_library_of_its_authors() -> None:
     """ppi-python 0.2.3, ppi_mean_pointestimate and ppi_mean_ci(alpha=0.05) on the same arrays, power tuned.
 
-    Theirs is a normal interval from the plain variance; ours is Wilson's and pulled towards the classical one. They tune the power with the variance of all guesses, ours is that of the labelled ones.
+    Theirs is a normal interval from the plain variance; ours is Wilson's and pulled towards the classical one. They
+    tune the power with the variance of all guesses, ours is that of the labelled ones.
     """
     found = prediction_powered(*labelled(400, 4000, seed=11))
     assert found.classical.share == 0.7775
@@ -135,3 +136,9 @@ def test_all_rows_cannot_be_fewer_than_the_labelled_ones() -> None:
         prediction_powered_among([1] * 60, [0.5] * 60, Guesses(59, 0.5, 0.3))
     with pytest.raises(NotEnoughData):
         Guesses.of([0.5, 0.6], [0, 0])
+
+
+@pytest.mark.parametrize("sums", [(1000, float("nan"), 0.1), (1000, 0.5, float("inf")), (1000, 0.5, 0.1)])
+def test_sums_that_no_guesses_have_are_refused(sums: tuple[int, float, float]) -> None:
+    with pytest.raises(NotEnoughData, match="no guesses"):
+        prediction_powered_among([1, 0] * 25, [0.4, 0.6] * 25, Guesses(*sums))

@@ -95,3 +95,16 @@ def test_intervals_of_boosted_samples_cover_as_promised(n: int) -> None:
         truth = chance.mean()
         covered += [truth in weighted_share(y, pi[drawn]).interval for y, drawn in zip(right, places, strict=True)]
     assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_a_probability_whose_square_is_no_number_is_refused() -> None:
+    with pytest.raises(NotEnoughData, match="probabilities"):
+        weighted_share([1, 0], [1e-160, 1.0])
+
+
+@pytest.mark.parametrize("light", [1e-8, 1e-15, 1e-20, 1e-90])
+def test_a_row_that_weighs_next_to_nothing_leaves_what_one_row_knows(light: float) -> None:
+    for outcomes, share in (([1, 0], 1.0), ([0, 1], 0.0)):
+        found = weighted_share(outcomes, [light, 1.0])
+        assert found.share == pytest.approx(share, abs=1.1 * light)
+        assert 1.0 <= found.effective_n < 1.3
