@@ -18,12 +18,14 @@ from monitor.labelling import LABEL_FILES
 from monitor.mapping.transforms import TRANSFORMS
 from monitor.notify import CHANNELS
 from monitor.sli import SLIS
+from monitor.store.models import Base
 from monitor.streams import STREAMS
 from monitor.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PACKAGES = [f"monitor/{one.parent.name}/" for one in sorted(ROOT.glob("monitor/*/__init__.py"))]
 TABLES = {
     "tasks.md": TASKS,
     "drift.md": [*DETECTORS, *STREAMS],
@@ -35,7 +37,7 @@ TABLES = {
     "images.md": list(Refusal),
     "formats.md": FORMATS,
     "labels.md": LABEL_FILES,
-    "architecture.md": [f"monitor/formats/{name}.py" for name in FORMATS],
+    "architecture.md": [*(f"monitor/formats/{name}.py" for name in FORMATS), *PACKAGES, *Base.metadata.tables],
 }
 
 
