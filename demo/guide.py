@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from demo.incidents import Schedule
 from monitor.domain.window import HOUR, Window
+
+ALWAYS: Final = {
+    "Labels": "what waits for people, and how far three annotators agree; judge some answers yourself",
+    "Slices": "slices that nobody had named: a search of the labels at every midnight",
+}
+"""Page of the dashboard -> what it shows, whatever goes wrong."""
 
 
 class WeekProgress:
@@ -53,4 +60,7 @@ def tell_tour(console: Console, schedule: Schedule, address: str) -> None:
             console.print(f"    {page:<16} {words}")
     if not schedule.entries:
         console.print("  Nothing was made to go wrong: all pages should be quiet.")
+    console.print("\n  [bold]At any time[/bold]")
+    for page, words in ALWAYS.items():
+        console.print(f"    {page:<16} {words}")
     console.print(f"\n[bold]Open {address}[/bold]\n")

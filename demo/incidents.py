@@ -114,8 +114,9 @@ INCIDENTS: Final[dict[str, Incident]] = {
             alter=_canary,
             shows={
                 "SLOs and alerts": "Canary accuracy pages, and closes when v2 has no new labels any more",
+                "Canary": "v2 is worse: told from some tens of its labels, long before the rollback",
                 "On-call": "rollout and rollback of v2",
-                "Slices": "version v2 beside v1",
+                "Slices": "version v2 beside v1, also among the slices that nobody had named",
             },
             deployments=(
                 _announced("rollout", "faster preprocessing", canary=True),
@@ -130,7 +131,8 @@ INCIDENTS: Final[dict[str, Incident]] = {
             lasts=timedelta(hours=20),
             alter=_camera,
             shows={
-                "Drift": f"images and their quality drift, most of all in device = {CHANGED_CAMERA}; prompts do not",
+                "Drift": f"images and their quality drift, most of all in device = {CHANGED_CAMERA}; prompts do not; "
+                "what moved: sharpness, in that slice",
                 "Slices": f"the accuracy of device = {CHANGED_CAMERA} falls",
                 "Calibration": "in that slice confidence stays well above accuracy",
                 "SLOs and alerts": f"Camera {CHANGED_CAMERA[-1]} accuracy pages hours later: labels take their time",
@@ -144,7 +146,7 @@ INCIDENTS: Final[dict[str, Incident]] = {
             lasts=timedelta(hours=10),
             alter=_campaign,
             shows={
-                "Drift": "prompts, their texts and metadata drift; images do not",
+                "Drift": "prompts, their texts and metadata drift; images do not; what moved: the length of prompts",
                 "SLOs and alerts": "nothing fires, because the answers stay as good as they were",
             },
         ),
@@ -156,7 +158,7 @@ INCIDENTS: Final[dict[str, Incident]] = {
             lasts=timedelta(hours=2, minutes=30),
             alter=_pairing,
             shows={
-                "Drift": "only the image-text agreement drifts; images and prompts are what they were",
+                "Drift": "only the image-text agreement drifts and is named as what moved; images and prompts do not",
                 "SLOs and alerts": "Label accuracy pages, and with it the accuracy of several cameras",
                 "On-call": "the configuration change of v1 before it",
             },

@@ -55,11 +55,10 @@ def strata() -> None:
             "waiting": one.waiting,
             "claimed": one.claimed,
             "oldest waits for": lasting(data.now() - one.oldest),
-            "its prediction (UTC)": moment(one.oldest),
         }
         for one in found
     ]
-    parts.table(rows, ("stratum", "waiting", "claimed", "oldest waits for", "its prediction (UTC)"))
+    parts.table(rows, ("stratum", "waiting", "claimed", "oldest waits for"))
 
 
 def agreement(view: View) -> None:
