@@ -15,10 +15,10 @@ from dashboards.frame import View
 from dashboards.panels.alarms import alarms
 from dashboards.panels.explained import explained
 from dashboards.panels.references import references as reference_panel
-from dashboards.words import NOTHING, count, lasting, moment, p_value, plain
+from dashboards.words import NOTHING, count, lasting, moment, p_value, plain, span
 from monitor.domain.results import DriftVerdict
 from monitor.drift.persistence import LOOKS, NEEDED, persists
-from monitor.store.queries.drift import Finding, Reference
+from monitor.store.queries.drift import Finding, Reference, Unfitted
 from monitor.streams import STREAMS
 
 
@@ -29,6 +29,7 @@ def page() -> None:
     if frame.nothing_yet():
         return
     references = data.references(view.model)
+    not_compared(data.unfitted_streams(view.model))
     if not references:
         frame.empty(
             "There is no reference to compare with yet.",
@@ -54,6 +55,35 @@ def page() -> None:
     explained(view.window, view.model)
     alarms(view)
     reference_panel(references, view.model)
+
+
+def not_compared(found: Sequence[Unfitted]) -> None:
+    """Streams that have no reference, and those that had none until they began to vary."""
+    silent = [one for one in found if one.compared_since is None]
+    if silent:
+        lines = [
+            f"- {plain(one.stream)} · {plain(one.model)}: {plain(one.reason)} "
+            f"({count(one.rows)} rows, {span(one.window)}{_was_constant(one)})"
+            for one in silent
+        ]
+        st.info(
+            "Not watched, whatever happens to them, until a reference can be made (tried at midnight, UTC):\n"
+            + "\n".join(lines),
+            icon=":material/visibility_off:",
+        )
+    for one in found:
+        if one.compared_since is not None:
+            st.warning(
+                f"{plain(one.stream)} · {plain(one.model)}: the same in every row until {moment(one.constant_until)} "
+                f"UTC and different since. Its reference rests on traffic until {moment(one.compared_since)} UTC, so "
+                "this change is in no verdict. Bless a reference to say that it is known.",
+                icon=":material/sync_alt:",
+            )
+
+
+def _was_constant(one: Unfitted) -> str:
+    ended = one.constant_until is not None and one.constant_until < one.window.end
+    return f"; the same in every row until {moment(one.constant_until)} UTC and different since" if ended else ""
 
 
 def _name(one: Finding | Reference) -> tuple[str, str]:

@@ -56,19 +56,23 @@ def show(
     model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Former references too.")] = False,
 ) -> None:
-    """Show the references: what they rest on, who made them, and which are active."""
+    """Show the references: what they rest on, who made them, which are active, and which streams have none and why."""
     from monitor import bootstrap, settings
     from monitor.store.engine import transaction
-    from monitor.store.queries.drift import references
+    from monitor.store.queries.drift import references, unfitted
 
     engine = bootstrap.open_store(settings.load(), application="snellen-reference").engine
     with transaction(engine) as connection:
         found = [one for one in references(connection, model) if one.active or every]
+        lacking = [one for one in unfitted(connection, model) if one.compared_since is None]
     for one in found:
         kind = ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former")
         span = f"{one.window.start:%Y-%m-%d %H:%M} to {one.window.end:%Y-%m-%d %H:%M} UTC"
         words = (f"{one.id:>6}", one.model, one.stream, kind, f"{one.rows:,} rows", span, one.embedder)
         typer.echo(harmless("  ".join(words)))
+    for missing in lacking:
+        said = f"{'none':>6}  {missing.model}  {missing.stream}  {missing.reason}  {missing.rows:,} rows"
+        typer.echo(harmless(f"{said}  {missing.embedder}"))
     if not found:
         typer.echo("there is no reference; one is made of the first traffic, or by `snellen reference create`")
 

@@ -21,13 +21,13 @@ from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
 from monitor.services.field_sketches import contributions
 from monitor.services.sketches import Placed, SketchService
-from monitor.store import observations
+from monitor.store import observations, unfitted
 from monitor.store import references as store
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id
 from monitor.store.engine import transaction
 from monitor.store.observations import ObservedPrediction
 from monitor.store.references import ActiveReference, Baseline, Source
-from monitor.streams import FieldStream, Vector, VectorStream, fingerprint
+from monitor.streams import FIELD_STREAMS, FieldStream, Vector, VectorStream, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ MAX_ROWS = 20_000
 
 MAX_OBSERVED = 50_000
 """One of fields on so many, an equal number from each hour: they are as long as those of current hours, or shorter."""
+
+CONSTANT = "constant in the reference"
+UNCOUNTABLE = "nothing comes often enough to be counted by name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,8 @@ class _Fitted:
     built: reference_fit.Reference | None
     baselines: dict[Slice, Baseline]
     reason: str = ""
+    constant: bool = False
+    """Its rows are all the same."""
 
 
 def _fitted(
@@ -194,6 +199,12 @@ def _fitted(
     categories: tuple[str, ...] = (),
 ) -> _Fitted:
     """Takes seconds, and so holds no lock that ingest waits for."""
+    if _is_constant(rows):
+        # A mix that knows no category makes the same vector of every row, however much these differ.
+        is_countable = bool(categories) or stream not in FIELD_STREAMS or bool(FIELD_STREAMS[stream].features)
+        reason = f"{CONSTANT if is_countable else UNCOUNTABLE}: cannot be compared"
+        log.info("no reference", extra={"model": source.model, "stream": stream, "reason": reason})
+        return _Fitted(source, stream, len(rows), categories, None, {}, reason, constant=is_countable)
     try:
         built, baselines = _build(sketcher, options, source, rows)
     except NotEnoughData as error:
@@ -202,19 +213,28 @@ def _fitted(
     return _Fitted(source, stream, len(rows), categories, built, baselines)
 
 
+def _is_constant(rows: Sequence[tuple[Placed, Vector]]) -> bool:
+    """Enough rows for a reference, and all of them the same."""
+    return len(rows) >= reference_fit.MIN_ROWS and all(np.array_equal(vector, rows[0][1]) for _, vector in rows)
+
+
 def _store_all(connection: Connection, fitted: Sequence[_Fitted], window: Window, *, blessed: bool) -> list[Made]:
     """Under the lock of the epoch. A provisional reference never takes the place of one that is there by now."""
     active = {(one.model, one.embedder_id, one.stream) for one in store.active_references(connection)}
     made = []
     for one in fitted:
+        key = (one.source.model, one.source.embedder_id, one.stream)
         if one.built is None:
+            if key not in active:
+                unfitted.note(connection, one.source, one.stream, window, one.rows, one.reason, constant=one.constant)
             made.append(Made(one.source.model, one.stream, None, one.reason))
-        elif blessed or (one.source.model, one.source.embedder_id, one.stream) not in active:
+        elif blessed or key not in active:
             stored = store.insert_reference(
                 connection, one.source, one.stream, one.built.fit, window, one.rows,
                 blessed=blessed, categories=one.categories,
             )  # fmt: skip
             store.insert_baselines(connection, stored.id, one.baselines)
+            unfitted.forget(connection, one.source, one.stream, blessed=blessed)
             made.append(Made(one.source.model, one.stream, stored))
     return made
 

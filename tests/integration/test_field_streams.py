@@ -19,6 +19,7 @@ from monitor.domain.records import Batch
 from monitor.domain.window import HOUR, MINUTE, Window
 from monitor.errors import NotEnoughData
 from monitor.privacy import Subjects
+from monitor.services.bless import Actor, bless
 from monitor.services.erase import EraseService
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestService
@@ -27,6 +28,7 @@ from monitor.services.report_drift import report_drift
 from monitor.services.sketches import SketchService
 from monitor.store import observations
 from monitor.store.engine import transaction
+from monitor.store.queries import drift
 
 START = datetime(2026, 11, 18, tzinfo=UTC)
 SPAN = 34
@@ -129,6 +131,50 @@ def test_a_hidden_field_makes_no_reference_and_one_that_comes_later_gets_its_own
     evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
     assert set(rows("SELECT stream FROM drift_references")) == FIELDS - {"prompt_text", "answer_text", "answer_mix"}
     assert rows("SELECT rows FROM drift_references WHERE stream = 'confidence'") == [(SPAN - 20) * PER_HOUR]
+
+
+def test_a_constant_stream_is_told_and_so_is_its_end(engine: Engine, hours: Hours, rows: Rows) -> None:
+    hours(0, 36)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE predictions SET prompt = 'Describe the picture.', answer = request_id"))
+        connection.execute(text("UPDATE predictions SET confidence = 1"))
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    with engine.connect() as connection:
+        found = {one.stream: one for one in drift.unfitted(connection, "m")}
+        assert drift.unfitted(connection, "another") == []
+    assert {name: (one.reason, one.constant_until) for name, one in found.items()} == {
+        "prompt_text": ("constant in the reference: cannot be compared", START + SPAN * HOUR),
+        "confidence": ("constant in the reference: cannot be compared", START + SPAN * HOUR),
+        "answer_mix": ("nothing comes often enough to be counted by name: cannot be compared", None),
+    }
+    assert {(one.rows, one.compared_since) for one in found.values()} == {(SPAN * PER_HOUR, None)}
+
+    hours(36, 48, run="b")
+    midnight = START + 48 * HOUR
+    evaluate_drift(engine, OPTIONS, midnight)
+    with engine.connect() as connection:
+        found = {one.stream: one for one in drift.unfitted(connection)}
+    assert {name: (one.constant_until, one.compared_since) for name, one in found.items()} == {
+        "prompt_text": (START + SPAN * HOUR, midnight),
+        "confidence": (START + SPAN * HOUR, midnight),
+    }, "answers are counted now, and were never constant"
+
+    bless(engine, OPTIONS.reference, "m", Window(START, midnight), ["confidence"], Actor("ann", midnight))
+    assert rows("SELECT stream FROM unfitted_streams") == ["prompt_text"], "somebody has looked at the other"
+
+
+def test_the_command_names_streams_that_cannot_be_compared(
+    engine: Engine, hours: Hours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours(0, 36)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE predictions SET confidence = 1"))
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    monkeypatch.setenv("SNELLEN_CONFIG", os.devnull)
+    monkeypatch.setattr(bootstrap, "open_store", lambda *_, **__: bootstrap.Store(engine))
+    said = CliRunner().invoke(app, ["reference", "list"]).output
+    [line] = [one for one in said.splitlines() if "confidence" in one]
+    assert line.startswith("  none  m  confidence  constant in the reference: cannot be compared  2,040 rows")
 
 
 def test_categories_are_frozen_into_the_reference(engine: Engine, hours: Hours, rows: Rows) -> None:

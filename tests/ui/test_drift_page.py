@@ -33,6 +33,24 @@ def test_every_stream_stands_in_one_line_with_what_it_could_have_seen(open_page:
     assert (row["n"], row["smallest shift seen"], row["reference"]) == (400, "0.25 SD", "provisional")
 
 
+def test_a_stream_that_cannot_be_compared_is_named_and_so_is_one_that_was_constant(
+    open_page: Open, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO unfitted_streams (model, stream, embedder_id, window_start, window_end, rows, reason, "
+                "constant_until) SELECT r.model, said.stream, r.embedder_id, r.window_start, r.window_end, 2040, "
+                "'constant in the reference: cannot be compared', r.window_end FROM drift_references r, "
+                "(VALUES ('image'), ('prompt_text')) AS said (stream) WHERE r.id = 7"
+            )
+        )
+    words = said(open_page("drift"))
+    assert "prompt_text · exam: constant in the reference: cannot be compared (2,040 rows" in words
+    assert "image · exam: the same in every row until" in words
+    assert words.count("cannot be compared") == 1
+
+
 def test_drift_in_a_row_is_one_alarm_for_each_slice(open_page: Open) -> None:
     alarms = table(open_page("drift"), "said")
 

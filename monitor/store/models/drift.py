@@ -46,6 +46,23 @@ class DriftReference(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
+class UnfittedStream(Base):
+    """A stream that came, and of which no reference could be made: it is not compared, and why."""
+
+    __tablename__ = "unfitted_streams"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    embedder_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedders.id"), primary_key=True)
+    window_start: Mapped[datetime]
+    window_end: Mapped[datetime]
+    rows: Mapped[int]
+    reason: Mapped[str]
+    constant_until: Mapped[datetime | None]
+    """End of the last window in which all of its rows were the same. Kept until somebody blesses a reference, so that
+    the end of a constant is told although no reference knew it."""
+
+
 class DriftBaseline(Base):
     """What one slice looked like in the reference's calibration windows, and how much its windows differed."""
 

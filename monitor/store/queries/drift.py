@@ -60,6 +60,30 @@ class Finding:
     """Why there is no verdict; empty otherwise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unfitted:
+    """A stream of which no reference could be made of the `rows` in `window`, or not until lately."""
+
+    model: str
+    stream: str
+    embedder: str
+    """Fingerprint."""
+    window: Window
+    rows: int
+    reason: str
+    constant_until: datetime | None
+    """Before, all of its rows were the same."""
+    compared_since: datetime | None
+    """End of the traffic that its first reference was made of; None: there is none yet, and it is not compared."""
+
+
+_UNFITTED = """
+    SELECT u.model, u.stream, e.fingerprint AS embedder, u.window_start, u.window_end, u.rows, u.reason,
+           u.constant_until, r.window_end AS compared_since
+    FROM unfitted_streams AS u JOIN embedders AS e ON e.id = u.embedder_id
+    LEFT JOIN drift_references AS r
+           ON r.model = u.model AND r.stream = u.stream AND r.embedder_id = u.embedder_id AND r.active
+"""
 _REFERENCES = """
     SELECT id, model, stream, embedder, blessed, active, window_start, window_end, rows, created_at,
            CASE WHEN nth = 1 THEN earlier END AS replaces
@@ -84,6 +108,20 @@ def references(connection: Connection, model: str | None = None, stream: str | N
     query = text(f"{_REFERENCES} WHERE true{conditions} ORDER BY active DESC, model, stream, id DESC")
     rows = connection.execute(query, chosen).mappings()
     return [_reference(dict(row)) for row in rows]
+
+
+def unfitted(connection: Connection, model: str | None = None) -> list[Unfitted]:
+    """Streams that could not be fitted, those that are not compared first."""
+    condition = "WHERE u.model = :model" if model is not None else ""
+    query = text(f"{_UNFITTED} {condition} ORDER BY r.window_end NULLS FIRST, u.model, u.stream, e.fingerprint")
+    rows = connection.execute(query, {} if model is None else {"model": model}).mappings()
+    return [
+        Unfitted(
+            row["model"], row["stream"], row["embedder"], Window(row["window_start"], row["window_end"]), row["rows"],
+            row["reason"], row["constant_until"], row["compared_since"],
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def findings(
