@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboards import data, frame, parts
 from dashboards.charts import slices as charts
-from dashboards.words import between, percent, points, span
+from dashboards.words import between, percent, plain, points, span
 from monitor.domain.window import Window
 from monitor.slo.objective import Objective
 from monitor.store.queries.incidents import BROKEN_DOWN, SliceShift
@@ -18,7 +18,7 @@ def carried(objective: Objective, during: Window, before: Window) -> None:
     st.subheader("Which slices carry it", anchor=False)
     if objective.measure.sli not in BROKEN_DOWN:
         frame.empty(
-            f"{objective.display_name} is not broken down by slice: its events are no requests.",
+            f"{plain(objective.display_name)} is not broken down by slice: its events are no requests.",
             "Slices that drifted stand under *Which side moved*.",
         )
         return

@@ -75,15 +75,15 @@ def not_compared(found: Sequence[Unfitted]) -> None:
         if one.compared_since is not None:
             st.warning(
                 f"{plain(one.stream)} · {plain(one.model)}: the same in every row until {moment(one.constant_until)} "
-                f"UTC and different since. Its reference rests on traffic until {moment(one.compared_since)} UTC, so "
-                "this change is in no verdict. Bless a reference to say that it is known.",
+                f"UTC at least, and no longer. Its reference rests on traffic until {moment(one.compared_since)} UTC, "
+                "so this change is in no verdict. Bless a reference to say that it is known.",
                 icon=":material/sync_alt:",
             )
 
 
 def _was_constant(one: Unfitted) -> str:
     ended = one.constant_until is not None and one.constant_until < one.window.end
-    return f"; the same in every row until {moment(one.constant_until)} UTC and different since" if ended else ""
+    return f"; the same in every row until {moment(one.constant_until)} UTC at least, and no longer" if ended else ""
 
 
 def _name(one: Finding | Reference) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -128,3 +129,12 @@ def test_a_quiet_range_says_that_there_is_nothing_to_do(open_page: Open, seeded:
     app = open_page("on_call")
 
     assert "No alert was open in this range" in said(app)
+
+
+def test_an_incident_of_drift_is_not_broken_down_and_leads_to_what_moved(open_page: Open, slo_dir: Path) -> None:
+    document = (Path(__file__).parents[2] / "examples" / "slos" / "drift.yaml").read_text()
+    (slo_dir / "exam.yaml").write_text(document.replace("my-vqa-image-drift", "exam-accuracy"))
+    words = said(open_page("on_call", alert="1"))
+
+    assert "Images as in the reference is not broken down by slice" in words
+    assert "Which side moved" in words
