@@ -55,6 +55,7 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
         NotEnoughData: no scores, scores outside [0, 1], probabilities outside (0, 1] or of another length.
     """
     x = as_shares(scores, "scores")
+    check_share(level, "level")
     if np.isin(x, (0.0, 1.0)).all():
         found = weighted_share(x, probabilities)
         return Estimate(found.share or 0.0, found.interval_at(level), found.n)
@@ -79,7 +80,8 @@ def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: f
 
     Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
     data", Journal of Educational and Behavioral Statistics 37(4): one answer is added to each of -1 and 1.
-    `probabilities` as for `mean_share`, by an effective sample size.
+    `probabilities` as for `mean_share`, by an effective sample size, whose design effect is averaged with Kish's as
+    there, against the rows that were seen beside those of the commonest sign.
 
     >>> found = mean_sign([1] * 26 + [-1] * 4 + [0] * 18)  # R's statpsych::ci.prop.ps: 0.2548067 to 0.6251933
     >>> round(found.interval.lower, 6), round(found.interval.upper, 6)
@@ -93,9 +95,11 @@ def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: f
         raise NotEnoughData("signs must be -1, 0 or 1 for every row")
     w = hajek_weights(probabilities, d.size)
     check_share(level, "level")
-    mean, apart = float(w @ d), float(w @ np.abs(d))
-    variance = float((w * w * (d - mean) ** 2).sum())
-    n = (apart - mean**2) / variance if variance > 0.0 else 1.0 / float((w * w).sum())
+    mean, apart = min(max(float(w @ d), -1.0), 1.0), min(float(w @ np.abs(d)), 1.0)
+    varies, of_weights = apart - mean**2, d.size * float(w @ w)
+    of_design = d.size * float((w * w) @ (d - mean) ** 2) / varies if varies > _ROUNDING else of_weights
+    rarer = d.size - max(int((d == sign).sum()) for sign in (-1.0, 0.0, 1.0))
+    n = d.size * (rarer + PRIOR_ROWS) / (rarer * of_design + PRIOR_ROWS * of_weights)
     above, below = (n * (apart + mean) / 2 + 1) / (n + 2), (n * (apart - mean) / 2 + 1) / (n + 2)
     margin = float(ndtri((1 + level) / 2)) * sqrt((above + below - (above - below) ** 2) / (n + 2))
     centre = above - below

@@ -38,7 +38,3 @@ def agreement(rows: Sequence[Judged]) -> Metric:
         return Metric.of("answer_image_agreement", "score", None, n=len(values))
     (found,) = bootstrap([[value] for value in values], means, probabilities)
     return Metric.of("answer_image_agreement", "score", found)
-
-
-def _false_refusal(row: Judged) -> bool | None:
-    return None if not row.refused or row.correct is None else not row.correct

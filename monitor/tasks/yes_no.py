@@ -27,6 +27,8 @@ _AFFIRMING: Final = frozenset(
     {("there", "is"), ("there", "are"), ("there's", "a"), ("it", "is"), ("this", "is"), ("they", "are"), ("i", "see")}
 )
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_LEAD: Final = re.compile(r"\A[\W_]*(?:the\s+)?(?:correct\s+|final\s+)?answer\b[\W_]*(?:is\b)?", re.IGNORECASE)
+"""What may stand before the word that decides: "Answer:", "The answer is"."""
 _SENTENCE_END: Final = re.compile(r"[.!?;\n]")
 _READ: Final = 500
 """Characters of an answer that are read: yes or no stands at its beginning."""
@@ -55,13 +57,14 @@ class YesNo(Task):
 def polarity(text: str) -> bool | None:
     """True for yes, False for no, None for neither.
 
-    A leading yes or no decides. Else the first sentence does: doubt is neither, a negation is no, and "there is" and
-    its like are yes. POPE takes every answer without a negation for yes, an empty one included.
+    A leading yes or no decides, also after "the answer is". Else the first sentence does: doubt is neither, a negation
+    is no, and "there is" and its like are yes. POPE takes every answer without a negation for yes, an empty one
+    included.
 
     >>> polarity("Yes, it's not far."), polarity("There isn't a dog."), polarity("I can't tell."), polarity("blue")
     (True, False, None, None)
     """
-    head = text[:_READ].replace("’", "'").strip()
+    head = _LEAD.sub("", text[:_READ].replace("’", "'").strip(), count=1)
     words = _WORD.findall(_SENTENCE_END.split(head, maxsplit=1)[0].casefold())
     if not words:
         return None

@@ -28,7 +28,7 @@ def bleu(scored: Sequence[Caption], probabilities: ArrayLike | None = None) -> t
     Raises:
         NotEnoughData: fewer than two captions, or probabilities that cannot be.
     """
-    table = np.array([_counts(one) for one in scored], dtype=np.float64)
+    table = np.array([_counts(one) for one in scored], dtype=np.float64).reshape(-1, 2 * MAX_N + 2)
     # Sums, not means: the small numbers in place of zeros are relative to the corpus.
     corpus = bootstrap(table, lambda means: bleu_of_counts(means * len(table)), probabilities)
     each = bleu_of_counts(table)

@@ -21,6 +21,9 @@ from monitor.tasks.estimates import bootstrap
 WEIGHT: Final = 2.5
 """The paper's w: stretches the cosines that CLIP gives to about 0 to 1."""
 
+_ROUNDING: Final = 1e-3
+"""Vectors are stored in half precision."""
+
 
 def clip_score(images: ArrayLike, answers: ArrayLike, probabilities: ArrayLike | None = None) -> CorpusScore:
     """Mean of 2.5 max(cos, 0) over pairs of vectors [n, d] of one embedder, in [0, 2.5]; n >= 2.
@@ -35,12 +38,15 @@ def clip_score(images: ArrayLike, answers: ArrayLike, probabilities: ArrayLike |
 
 
 def clip_score_of_cosines(agreement: ArrayLike, probabilities: ArrayLike | None = None) -> CorpusScore:
-    """The same from the cosines [n] of each pair, as a database gives them.
+    """The same from the cosines [n] of each pair, as a database gives them: in [-1, 1], but for rounding.
 
     Raises:
-        NotEnoughData: fewer than two, NaN, or probabilities that cannot be.
+        NotEnoughData: fewer than two, NaN, values that are no cosines, or probabilities that cannot be.
     """
-    each = WEIGHT * np.maximum(as_vector(agreement, "agreement"), 0.0)
+    found = as_vector(agreement, "agreement")
+    if np.abs(found).max() > 1.0 + _ROUNDING:
+        raise NotEnoughData(f"cosines must lie in [-1, 1]; found {found.min():g} to {found.max():g}")
+    each = WEIGHT * found.clip(0.0, 1.0)
     (corpus,) = bootstrap(each[:, None], means, probabilities)
     return CorpusScore(corpus, each)
 
@@ -60,8 +66,8 @@ def ref_clip_score(
         raise NotEnoughData(f"{len(texts)} captions cannot be paired with {len(references)} sets of references")
     with_image = WEIGHT * np.maximum(cosines(images, texts), 0.0)
     with_texts = np.array([
-        max(0.0, cosines(np.broadcast_to(text, np.shape(own)), own).max())
-        for text, own in zip(texts, references, strict=True)
+        max(0.0, cosines(np.tile(text, (len(own), 1)), own).max())
+        for text, own in zip(texts, (as_matrix(one, "references") for one in references), strict=True)
     ])  # fmt: skip
     total = with_image + with_texts
     each = np.divide(2.0 * with_image * with_texts, total, out=np.zeros_like(total), where=total > 0.0)
@@ -80,8 +86,15 @@ def cosines(first: ArrayLike, second: ArrayLike) -> Floats:
         raise FingerprintMismatch(f"vectors of lengths {left.shape[1]} and {right.shape[1]} are not of one embedder")
     if len(left) != len(right):
         raise NotEnoughData(f"{len(left)} vectors cannot be paired with {len(right)}")
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    if not norms.all():
-        raise NotEnoughData("a vector of zeros has no direction to compare")
-    found: Floats = np.clip(np.einsum("nd,nd->n", left, right) / norms, -1.0, 1.0)
+    found: Floats = np.clip(np.einsum("nd,nd->n", _directions(left), _directions(right)), -1.0, 1.0)
     return found
+
+
+def _directions(vectors: Floats) -> Floats:
+    """The vectors [n, d] at length 1, without squares that are too large or too small for a float."""
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    if not largest.all():
+        raise NotEnoughData("a vector of zeros has no direction to compare")
+    scaled = vectors / largest
+    units: Floats = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    return units

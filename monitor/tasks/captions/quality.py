@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import Final
 
 from monitor.errors import NotEnoughData
@@ -50,9 +51,9 @@ class CaptionWeights:
         70.0
 
         Raises:
-            NotEnoughData: a metric that counts is missing.
+            NotEnoughData: a metric that counts is missing, or NaN.
         """
-        if missing := [name for name in self.used if name not in metrics]:
+        if missing := [name for name in self.used if not isfinite(metrics.get(name, nan))]:
             raise NotEnoughData(f"caption quality needs {', '.join(missing)} as well")
         marks = {name: min(max(metrics[name] / FULL_MARKS[name], 0.0), 1.0) for name in self.used}
         total = sum(self.all[name] for name in self.used)

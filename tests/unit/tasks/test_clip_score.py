@@ -37,6 +37,15 @@ def test_vectors_that_cannot_be_compared_are_refused() -> None:
         clip_score(IMAGES, np.full((3, 2), np.nan))
     with pytest.raises(NotEnoughData, match="references"):
         ref_clip_score(IMAGES, TEXTS, [[[1.0, 0.0]]])
+    with pytest.raises(FingerprintMismatch, match="2 and 3"):
+        ref_clip_score(IMAGES, TEXTS, [np.ones((1, 3))] * 3)
+    with pytest.raises(NotEnoughData, match="cosines"):
+        clip_score_of_cosines([0.5, 7.0])
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_length_of_vectors_does_not_matter(size: float) -> None:
+    assert clip_score(size * IMAGES, size * TEXTS).each == pytest.approx([1.5, 2.5, 0.0])
 
 
 def test_points_are_capped_and_weights_are_proportions() -> None:
@@ -45,6 +54,8 @@ def test_points_are_capped_and_weights_are_proportions() -> None:
     assert CaptionWeights(2, 1, clip_score=1).points(metrics) == pytest.approx((2 * 50 + 100 + 70) / 4)
     with pytest.raises(NotEnoughData, match="rouge_l"):
         CaptionWeights(rouge_l=1).points(metrics)
+    with pytest.raises(NotEnoughData, match="cider_d"):
+        CaptionWeights().points({"human_rating": 50.0, "cider_d": float("nan")})
 
 
 @pytest.mark.parametrize("weights", [(0.0, 0.0), (-1.0, 2.0), (float("inf"), 1.0), (float("nan"), 1.0)])

@@ -85,6 +85,28 @@ def test_intervals_of_a_difference_cover_where_draws_are_unequal(n: int) -> None
     assert hits / 1000 > 0.93
 
 
+@pytest.mark.parametrize("sign", [-1, 0, 1])
+@pytest.mark.parametrize("n", [3, 10, 49, 300])
+def test_equal_signs_are_no_certainty(sign: int, n: int) -> None:
+    """Whatever rounding leaves of a variance of 0."""
+    found, weighed = mean_sign([sign] * n), mean_sign([sign] * n, np.linspace(0.1, 1.0, n))
+    for one in (found, weighed):
+        assert one.interval.upper - one.interval.lower > 1 / n
+        assert one.value in one.interval or abs(one.value) == pytest.approx(1.0)
+    assert weighed.interval.upper - weighed.interval.lower > found.interval.upper - found.interval.lower
+
+
+def test_intervals_of_a_difference_cover_where_nearly_all_signs_are_equal() -> None:
+    """By their own variance alone they covered 59%: most samples hold none of the signs that are seldom drawn."""
+    rng, hits = np.random.default_rng(8), 0
+    for _ in range(600):
+        signs = (rng.random(80) < 0.95).astype(int)
+        drawn = np.where(signs == 1, 0.9, 0.15) * rng.uniform(0.7, 1.0, signs.size)
+        kept = np.flatnonzero(rng.random(signs.size) < drawn)[:20]
+        hits += 0.95 in mean_sign(signs[kept], drawn[kept]).interval
+    assert hits / 600 > 0.93
+
+
 def test_the_bootstrap_of_a_mean_has_the_spread_of_the_closed_form() -> None:
     x = np.random.default_rng(2).gamma(2.0, size=400)
     (found,) = bootstrap(x[:, None], lambda means: means)
@@ -120,6 +142,13 @@ def test_what_is_no_probability_is_refused(drawn: list[float]) -> None:
         mean_share([0.3, 1.0], drawn)
     with pytest.raises(NotEnoughData):
         bootstrap([[0.1], [0.2]], lambda means: means, drawn)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, float("nan")])
+def test_levels_that_cannot_be_are_refused(level: float) -> None:
+    for scores in ([0.3, 0.4], [0.0, 1.0]):
+        with pytest.raises(NotEnoughData, match="level"):
+            mean_share(scores, level=level)
 
 
 def test_other_signs_are_refused() -> None:

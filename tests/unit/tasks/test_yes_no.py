@@ -28,21 +28,56 @@ def figures(rows: list[Judged]) -> dict[str, Metric]:
 
 @pytest.mark.parametrize(
     "text",
-    ["yes", "Yes.", "YES, there isn't any doubt", " Yeah!", "There is a dog here.", "It is.", "true", "Y"],
+    [
+        "yes",
+        "Yes.",
+        "YES, there isn't any doubt",
+        " Yeah!",
+        "There is a dog here.",
+        "It is.",
+        "true",
+        "Y",
+        "Answer: yes",
+        "**The answer is yes**",
+    ],
 )
 def test_ways_to_say_yes(text: str) -> None:
     assert polarity(text) is True
 
 
 @pytest.mark.parametrize(
-    "text", ["no", "No, there is a cat instead.", "NOPE", "There is no dog.", "There isn’t one", "It is not. Yes?", "n"]
+    "text",
+    [
+        "no",
+        "No, there is a cat instead.",
+        "NOPE",
+        "There is no dog.",
+        "There isn’t one",
+        "It is not. Yes?",
+        "n",
+        "The correct answer is: No",
+    ],
 )
 def test_ways_to_say_no(text: str) -> None:
     assert polarity(text) is False
 
 
 @pytest.mark.parametrize(
-    "text", ["", "...", "blue", "I don't know", "I'm not sure.", "It cannot be determined", "maybe", "42", "None", "да"]
+    "text",
+    [
+        "",
+        "...",
+        "blue",
+        "I don't know",
+        "I'm not sure.",
+        "It cannot be determined",
+        "maybe",
+        "42",
+        "None",
+        "да",
+        "The answer is",
+        "Answer: maybe",
+    ],
 )
 def test_what_is_neither(text: str) -> None:
     assert polarity(text) is (False if text == "None" else None)
