@@ -67,7 +67,7 @@ def open_page(title: str, question: str, choose: Callable[[], Selection] = every
     """
     st.title(title, anchor=False)
     st.caption(question)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="small"):  # labels in one line
         window, live, custom = _choose_window()
         selection = choose()
     shown = f"Showing **{span(window)}** · read at {data.now():%H:%M:%S} UTC"

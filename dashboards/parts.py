@@ -103,7 +103,7 @@ def deployment_table(found: Sequence[Deployed]) -> None:
         }
         for one in found
     ]  # fmt: skip
-    table(rows, ("time (UTC)", "action", "model", "version", "variant", "traffic", "note"))
+    table(rows, ("time (UTC)", "action", "version", "note", "variant", "traffic", "model"))
 
 
 def label_notes(labelled: Accuracy) -> list[str]:

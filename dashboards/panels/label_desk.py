@@ -49,7 +49,7 @@ def desk() -> None:
 
 
 def _choose() -> Choice | None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         name = st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240)
         what = st.segmented_control("What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what")
         strata = [EVERY_STRATUM, *(one.stratum for one in data.label_strata())]

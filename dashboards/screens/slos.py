@@ -151,10 +151,8 @@ def courses(tick: SloTick, view: View) -> None:
     events = Events(data.deployments_within(view.window), mine)
     drawn = [("Error budget left", charts.budget(history, view.window, events))]
     for tier in tick.tiers:
-        windows = f"{duration.words(tier.long_minutes)} and {plain(tier.short_window)}"
-        drawn.append(
-            (f"{plain(tier.name)} ({tier.severity}): {windows}", charts.burn(history, tier, view.window, events))
-        )
+        title = f"{plain(tier.name)} ({tier.severity}), long window {duration.words(tier.long_minutes)}"
+        drawn.append((title, charts.burn(history, tier, view.window, events)))
     for first in range(0, len(drawn), 2):
         for column, (title, drawing) in zip(st.columns(2, gap="large"), drawn[first : first + 2], strict=False):
             with column:
