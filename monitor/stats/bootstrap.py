@@ -23,10 +23,12 @@ def resampled_means(values: Floats, weights: Floats, *, draws: int = DRAWS, seed
     chapter 6. The same seed gives the same draws.
 
     Raises:
-        NotEnoughData: no rows, or lengths that differ.
+        NotEnoughData: no rows, no draws, lengths that differ, NaN, or weights that are not above 0.
     """
     if values.ndim != 2 or values.shape[0] != weights.size or weights.size == 0:
         raise NotEnoughData(f"values of shape {values.shape} and {weights.size} weights cannot be resampled")
+    if draws < 1 or not (np.isfinite(values).all() and np.isfinite(weights).all() and weights.min() > 0.0):
+        raise NotEnoughData("resampling needs a draw, finite values, and finite weights above 0")
     rng = np.random.default_rng(seed)
     sums = _grouped(np.column_stack([values * weights[:, None], weights]), rng)
     units = sums.shape[0]
