@@ -38,7 +38,7 @@ bench: $(READY) ## benchmarks; each prints JSON; benchmarks/README.md says what 
 
 peers: ## environments of the drift benchmark's peers, in .bench; torch comes from .venv
 	$(PYTHON) -m venv .bench/alibi
-	.bench/alibi/bin/pip install --quiet "alibi-detect==0.11.4" "numpy==1.24.4" "numba==0.57.1"
+	.bench/alibi/bin/pip install --quiet "alibi-detect==0.11.4" "numpy==1.24.4" "numba==0.57.1" "scipy==1.11.4"
 	echo "$(CURDIR)/$(VENV)/lib/$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages" > $$(echo .bench/alibi/lib/python3.*/site-packages)/torch.pth
 	$(PYTHON) -m venv .bench/others
 	.bench/others/bin/pip install --quiet "nannyml==0.13.1" "frouros==0.9.0" "pandas<3" "numpy<2.3" statsmodels

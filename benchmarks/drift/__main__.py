@@ -89,7 +89,7 @@ def shards(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]
         yield f"demo-{seed}", lambda: demo(600 if options.quick else 6000, references, looks=8)
     if "cost" in parts:
         sizes = (1000, 10_000) if options.quick else (1000, 10_000, 100_000, 1_000_000)
-        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, sizes)
+        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, sizes, options.peers)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.drift.testers import Case, peers, run_peer
 from benchmarks.drift.traffic import Clip, Rows
+from monitor.domain.results import DriftResult
 from monitor.drift.compare import compare
 from monitor.drift.fit import learn
-from monitor.drift.reference import build
+from monitor.drift.reference import Reference, build
 from monitor.drift.sketch import merge, sketch
 from monitor.drift.two_sample import compare_arrays
 
@@ -20,14 +23,19 @@ CHUNK = 10_000
 """Rows that are sketched at once; sketches merge exactly."""
 
 
-def cost(repeats: int, rows: tuple[int, ...]) -> dict[str, Any]:
-    """512-d; `rows` are sizes of the window that is sketched in chunks."""
+PEER = "alibi_mmd"
+LIMIT = 170.0
+
+
+def cost(repeats: int, rows: tuple[int, ...], folder: Path | None) -> dict[str, Any]:
+    """512-d; `rows` are sizes of the window that is sketched in chunks, `folder` the peers' environments."""
     world = Clip(512, seed=9)
     first, window = world.draw(4000), world.draw(4000)
     reference = build(first, np.arange(4000) // 250, "bench")
     current = sketch(window, reference.fit)
     compared = _seconds(lambda: compare(reference.fit, reference.baseline, current, reference.dispersion), repeats)
     sketched = _seconds(lambda: sketch(window, reference.fit), max(repeats // 10, 3))
+    verdict = _seconds(lambda: _verdict(reference, first, window), max(repeats // 10, 3))
     axes = reference.fit.axes.astype(np.float64)
     projected = _seconds(lambda: window.astype(np.float64) @ axes, max(repeats // 10, 3))
     squared = _seconds(lambda: _mmd(first, window), 2)
@@ -36,6 +44,9 @@ def cost(repeats: int, rows: tuple[int, ...]) -> dict[str, Any]:
         "sketch_4000_ms": round(1e3 * sketched, 1),
         "sketch_vectors_per_s": round(len(window) / sketched),
         "projection_alone_vectors_per_s": round(len(window) / projected),
+        "sketch_over_projection_alone": round(sketched / projected, 2),
+        "raw_4000_to_verdict_under_a_frozen_fit_ms": round(1e3 * verdict, 1),
+        **_beside_permutations(first, window, verdict, folder),
         "one_mmd_4000_without_permutations_s": round(squared, 2),
         "a_hundred_mmds_over_sketch_and_compare": round(100 * squared / (sketched + compared)),
         "compare_arrays_4000_s": round(_seconds(lambda: compare_arrays(first, window), 2), 2),
@@ -45,6 +56,23 @@ def cost(repeats: int, rows: tuple[int, ...]) -> dict[str, Any]:
         "dispersion_bytes": len(reference.dispersion.to_bytes()),
         "windows": [_window(reference.fit, world.draw(CHUNK), n) for n in rows],
     }
+
+
+def _verdict(reference: Reference, first: Rows, window: Rows) -> DriftResult:
+    """From two raw arrays, neither sketched yet, under a fit and dispersion that were frozen beforehand."""
+    fit = reference.fit
+    return compare(fit, sketch(first, fit), sketch(window, fit), reference.dispersion)
+
+
+def _beside_permutations(first: Rows, window: Rows, verdict: float, folder: Path | None) -> dict[str, Any]:
+    """Seconds of the peer's permutation test on the same arrays, and how many verdicts fit into them."""
+    python = peers(folder).get(PEER)
+    if python is None:
+        return {PEER: "not installed"}
+    found = run_peer(PEER, python, [Case(first, 250, (("4,000 x 512", window),))], LIMIT)
+    if isinstance(found, str):
+        return {PEER: found}
+    return {f"{PEER}_4000_s": round(found[1], 1), f"{PEER}_over_raw_to_verdict": round(found[1] / verdict)}
 
 
 def _window(fit: Any, rows: Rows, n: int) -> dict[str, Any]:

@@ -56,5 +56,6 @@ class RandomFeatures:
 
 
 def _waves(centred: Floats, frequencies: Floats) -> Floats:
-    phases = centred @ frequencies
-    return np.concatenate([np.cos(phases), np.sin(phases)], axis=1)
+    # Sines of 32 bits take a twentieth of the time, and a phase of a few radians needs no more.
+    phases = (centred @ frequencies.astype(np.float64)).astype(np.float32)
+    return np.concatenate([np.cos(phases), np.sin(phases)], axis=1, dtype=np.float64)

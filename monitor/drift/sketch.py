@@ -98,7 +98,10 @@ def sketch(vectors: ArrayLike, fit: Fit) -> Sketch:
         NotEnoughData: no rows, another shape, or NaN or infinity.
         FingerprintMismatch: another dimension than the fit's.
     """
-    return Sketch.of_features(fit.features(vectors), fit)
+    whole = Sketch.empty(fit)
+    for block in fit.feature_blocks(vectors):
+        whole = merge(whole, Sketch.of_features(block, fit))
+    return whole
 
 
 def merge(first: Sketch, second: Sketch) -> Sketch:

@@ -33,6 +33,20 @@ def as_matrix(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
     return matrix
 
 
+def as_rows(values: ArrayLike, name: str, *, least: int = 1) -> NDArray[np.floating[Any]]:
+    """Like `as_matrix`, but floats of any precision stay as they are, uncopied: only to be read.
+
+    Raises:
+        NotEnoughData: another shape, too few rows, no columns, or NaN or infinity among them.
+    """
+    is_floats = isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.floating)
+    matrix = np.asarray(values) if is_floats else as_matrix(values, name, least=least)
+    _check(matrix, name, dimensions=2, least=least)
+    if matrix.shape[1] == 0:
+        raise NotEnoughData(f"{name} has {matrix.shape[0]} rows but no columns")
+    return matrix
+
+
 def as_outcomes(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
     """Copy booleans, or numbers that are 0 or 1, into float64 [n].
 
@@ -72,10 +86,14 @@ def _as_floats(values: ArrayLike, name: str, *, dimensions: int, least: int) -> 
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise NotEnoughData(f"{name} must be numbers in an array of {dimensions} dimension(s)") from None
+    _check(array, name, dimensions=dimensions, least=least)
+    return array
+
+
+def _check(array: NDArray[Any], name: str, *, dimensions: int, least: int) -> None:
     if array.ndim != dimensions:
         raise NotEnoughData(f"{name} must have {dimensions} dimension(s), not shape {array.shape}")
     if array.shape[0] < least:
         raise NotEnoughData(f"{name} has {array.shape[0]} rows; at least {least} are needed")
     if not np.isfinite(array).all():
         raise NotEnoughData(f"{name} holds NaN or infinity in {int(array.size - np.isfinite(array).sum())} places")
-    return array

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from monitor.drift.fit import Fit, learn
+from monitor.drift.fit import BLOCK, Fit, learn
 from monitor.drift.sketch import Sketch, merge, sketch
 from monitor.errors import FingerprintMismatch, NotEnoughData
 
@@ -34,6 +34,21 @@ def test_merging_is_associative_commutative_and_has_a_neutral_element(a, b, c) -
 @given(windows, windows)
 def test_the_merged_sketch_is_that_of_all_rows(a, b) -> None:  # type: ignore[no-untyped-def]
     assert merge(sketch(a, frozen()), sketch(b, frozen())) == sketch(np.concatenate([a, b]), frozen())
+
+
+def test_a_window_longer_than_a_block_is_the_sum_of_whatever_parts_it_comes_in(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(512)
+    fit, rows = learn(world.rows(200), "e"), world.rows(BLOCK + 700)
+    parts = [sketch(part, fit) for part in np.array_split(rows, [1, 17, 900, BLOCK])]
+    assert reduce(merge, parts) == sketch(rows, fit) == Sketch.of_features(fit.features(rows), fit)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_floats_of_any_precision_are_read_as_the_numbers_they_are_and_left_alone(traffic, kind) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(16)
+    fit, rows = learn(world.rows(200), "e"), world.rows(80).astype(kind)
+    rows.flags.writeable = False
+    assert sketch(rows, fit) == sketch(rows.astype(np.float64).tolist(), fit)
 
 
 @given(windows, st.randoms())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import as_matrix, as_outcomes, as_shares, as_vector, check_share
+from monitor.stats.inputs import as_matrix, as_outcomes, as_rows, as_shares, as_vector, check_share
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ from monitor.stats.inputs import as_matrix, as_outcomes, as_shares, as_vector, c
         (lambda: as_vector(["a"], "x"), "must be numbers"),
         (lambda: as_matrix(np.zeros((3, 0)), "x"), "3 rows but no columns"),
         (lambda: as_matrix([[1.0], [2.0, 3.0]], "x"), r"numbers in an array of 2"),
+        (lambda: as_rows(np.zeros((4, 0), np.float32), "x"), "4 rows but no columns"),
+        (lambda: as_rows(np.zeros(3, np.float16), "x"), r"2 dimension\(s\), not shape \(3,\)"),
+        (lambda: as_rows(np.full((2, 2), np.nan, np.float32), "x"), "NaN or infinity in 4 places"),
         (lambda: as_outcomes([0.3], "x"), "true or false"),
         (lambda: as_shares([0.3, 1.2], "x"), r"in \[0, 1\]; found 0.3 to 1.2"),
         (lambda: check_share(1.0, "level"), "level must lie strictly between"),

@@ -1,0 +1,77 @@
+"""Fits, dispersions and sketches written by an older version, which knew five detectors, still compare.
+
+`stored/of_five_detectors.json` was written by the code of commit 41906cd: 800 rows in 16 windows, 3-d normal, then a
+window of 60 more such rows and one whose first coordinate is moved by 1.5 of its standard deviations. Bytes are base64.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitor.drift import DETECTORS
+from monitor.drift.compare import compare
+from monitor.drift.dispersion import Dispersion
+from monitor.drift.fit import Fit, learn
+from monitor.drift.sketch import Sketch, merge, sketch
+from monitor.errors import FingerprintMismatch, NotEnoughData
+
+
+@cache
+def stored() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(__file__).parent / "stored" / "of_five_detectors.json").read_text())
+    return found
+
+
+def fit() -> Fit:
+    return Fit.from_bytes(b64decode(stored()["fit"]))
+
+
+def dispersion() -> Dispersion:
+    return Dispersion.from_bytes(b64decode(stored()["dispersion"]))
+
+
+def baseline() -> Sketch:
+    return Sketch.from_bytes(b64decode(stored()["baseline"]))
+
+
+def test_a_fit_keeps_the_detectors_that_it_was_made_with_and_learns_no_others() -> None:
+    assert list(fit().blocks) == stored()["detectors"]
+    assert set(fit().blocks) < set(DETECTORS)
+    assert fit().season is None
+
+
+@pytest.mark.parametrize("window", ["same", "moved"])
+def test_stored_parts_give_the_verdict_that_they_gave_then(window: str) -> None:
+    then = stored()[window]
+    result = compare(fit(), baseline(), Sketch.from_bytes(b64decode(then["sketch"])), dispersion())
+    assert result.verdict.value == then["verdict"]
+    assert [one.name for one in result.detectors] == stored()["detectors"]
+
+
+@pytest.mark.parametrize("window", ["same", "moved"])
+def test_the_rows_of_then_give_the_sketch_of_then(window: str) -> None:
+    then = Sketch.from_bytes(b64decode(stored()[window]["sketch"]))
+    now = sketch(np.array(stored()[window]["rows"]), fit())
+    assert (now.fit_id, now.n) == (then.fit_id, then.n)
+    # Half a unit for each row: what stands between the two are the last digits of products and sines.
+    assert np.abs(now.sums - then.sums).max() <= now.n / 2
+
+
+def test_a_new_sketch_merges_with_a_stored_one_but_not_with_that_of_a_new_fit() -> None:
+    rows = np.array(stored()["same"]["rows"])
+    assert merge(baseline(), sketch(rows, fit())).n == baseline().n + len(rows)
+    with pytest.raises(FingerprintMismatch, match="different fits"):
+        merge(baseline(), sketch(rows, learn(rows, "clip@1")))
+
+
+def test_bytes_that_are_cut_off_say_what_to_do() -> None:
+    for read, name in ((Fit.from_bytes, "fit"), (Dispersion.from_bytes, "dispersion")):
+        with pytest.raises(NotEnoughData, match="make the reference anew"):
+            read(b64decode(stored()[name])[:-200])
