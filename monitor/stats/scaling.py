@@ -40,10 +40,9 @@ class Repair:
     """What recalibrating `n` answers would do, each judged by the fit of the half that it was not in.
 
     `temperature` is fitted on all answers; above 1 it makes confidences more modest; with its interval, both None for
-    other kinds. `before` and
-    `after` are the calibration of the answers as they are and as repaired. `won` is the mean log loss that the repair
-    takes away, in nats, with its interval, and `won_by_half` that of each half. `holds`: the interval and both halves
-    lie above 0; only then is the repair to be recommended.
+    other kinds. `before` and `after` are the calibration of the answers as they are and as repaired. `won` is the mean
+    log loss that the repair takes away, in nats, with its interval, and `won_by_half` that of each half. `holds`: the
+    interval and both halves lie above 0; only then is the repair to be recommended.
     """
 
     kind: Kind
@@ -90,8 +89,8 @@ def repairs(
     The half that an answer is in does not see it: the figures after repair are those of answers that were not fitted.
 
     Raises:
-        NotEnoughData: rows that `calibration` refuses, fewer than `MIN_ROWS`, or a half without a right or without a
-            wrong answer.
+        NotEnoughData: rows that `calibration` refuses, fewer than `MIN_ROWS`, or a half without a right answer, without
+            a wrong one, or with no confidence but 1/2.
     """
     check_share(level, "level")
     rows = as_rows(confidence, correct, probability, least=MIN_ROWS)
@@ -116,7 +115,7 @@ def fit_temperature(confidence: ArrayLike, correct: ArrayLike, *, probability: A
     Machines"; Guo et al. (2017), section 4.2.
 
     Raises:
-        NotEnoughData: rows that `calibration` refuses, or only right or only wrong answers.
+        NotEnoughData: rows that `calibration` refuses, only right or only wrong answers, or nothing but 1/2.
     """
     return _temperature(as_rows(confidence, correct, probability))
 
@@ -127,8 +126,10 @@ def _temperature(rows: Rows) -> float:
         raise NotEnoughData(
             f"{rows.n} answers of which {int(right)} are right: a temperature needs right and wrong ones"
         )
-    targets = np.where(rows.correct > 0.0, (right + 1.0) / (right + 2.0), 1.0 / (rows.n - right + 2.0))
     logits = _logits(rows.confidence)
+    if not logits.any():
+        raise NotEnoughData(f"all {rows.n} confidences are 1/2, which no temperature changes")
+    targets = np.where(rows.correct > 0.0, (right + 1.0) / (right + 2.0), 1.0 / (rows.n - right + 2.0))
 
     def loss(log_temperature: float) -> float:
         scaled = logits * np.exp(-log_temperature)

@@ -99,7 +99,12 @@ def test_figures_after_a_repair_rest_on_all_answers_and_their_weights() -> None:
 
 @pytest.mark.parametrize(
     ("confidence", "correct"),
-    [([0.9] * 99, [True] * 98 + [False]), ([0.9] * 200, [True] * 200), ([0.9] * 200, [False] * 200)],
+    [
+        ([0.9] * 99, [True] * 98 + [False]),
+        ([0.9] * 200, [True] * 200),
+        ([0.9] * 200, [False] * 200),
+        ([0.5] * 200, [True, False] * 100),
+    ],
 )
 def test_too_little_to_halve_is_refused(confidence: list[float], correct: list[bool]) -> None:
     with pytest.raises(NotEnoughData):
