@@ -81,6 +81,18 @@ def test_the_nearest_null_point_is_scipys(weights: tuple[float, float], differen
     assert found == pytest.approx([expected, expected + difference], abs=1e-6)
 
 
+@pytest.mark.parametrize("rate", [0.001, 0.1, 0.9])
+def test_a_small_canary_is_bounded_from_both_sides(rate: float) -> None:
+    """A thousand rows beside each one: a bet on the first block, blind as it is, left the far end at 0.8 to 1."""
+    rng = np.random.default_rng(3)
+    first, second = rng.poisson(1000, 100), rng.poisson(1, 100)
+    found = compare(
+        TwoProportions(first, rng.binomial(first, rate), second, rng.binomial(second, rate)), alpha=0.0125, margin=0.005
+    )
+    assert 0.0 in found.interval
+    assert found.interval.upper - found.interval.lower < 0.35
+
+
 @pytest.mark.parametrize("difference", [-0.2, 0.0, 0.1])
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 1), (2, 4)])
 def test_a_blocks_factor_has_expectation_at_most_one_at_every_point_of_the_null(
