@@ -117,7 +117,8 @@ def bootstrap(
     """Figures that follow from weighted means of parts [n, c], with bootstrap intervals: answers are drawn again.
 
     `statistic` takes means of the parts [r, c] and gives the figures [r, k]; one estimate comes back for each of the
-    k. `probabilities` as for `mean_share`. The same seed draws the same answers. See `monitor.stats.bootstrap`.
+    k. `probabilities` as for `mean_share`. The same seed draws the same answers, in whatever order they are given. See
+    `monitor.stats.bootstrap`.
 
     Raises:
         NotEnoughData: fewer than two rows, numbers that are not finite, or probabilities as `mean_share` refuses them.
@@ -125,6 +126,8 @@ def bootstrap(
     table = as_matrix(parts, "parts", least=2)
     n = len(table)
     weights = hajek_weights(probabilities, n)
+    order = np.lexsort((weights, *table.T))
+    table, weights = table[order], weights[order]
     (values,) = statistic((weights @ table)[None, :])
     tails = percentiles(statistic(resampled_means(table, weights, seed=seed)), n, level)
     return [

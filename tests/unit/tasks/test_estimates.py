@@ -116,6 +116,18 @@ def test_the_bootstrap_of_a_mean_has_the_spread_of_the_closed_form() -> None:
     assert bootstrap(x[:, None], lambda means: means)[0] == found, "the same draws every time"
 
 
+def test_the_order_of_answers_does_not_matter_to_the_bootstrap() -> None:
+    rng = np.random.default_rng(4)
+    parts, drawn = rng.integers(0, 5, (40, 2)), rng.uniform(0.1, 1.0, 40)
+    (found,), (turned,) = (
+        bootstrap(parts[order], lambda means: means[:, :1] + means[:, 1:], drawn[order])
+        for order in (np.arange(40), rng.permutation(40))
+    )
+    assert (found.value, found.interval.lower, found.interval.upper) == pytest.approx(
+        (turned.value, turned.interval.lower, turned.interval.upper), rel=1e-12
+    )
+
+
 def test_the_bootstrap_of_a_ratio_covers() -> None:
     rng, hits = np.random.default_rng(5), 0
     for _ in range(300):
