@@ -1,4 +1,8 @@
-"""The only composition root: settings in, wired parts out."""
+"""The only composition root: settings in, wired parts out.
+
+What only the scheduler, the dashboard or a command uses is imported where it is made: collectors would hold a third
+more memory, of statistics that they never run.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import logging
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
@@ -16,40 +21,36 @@ from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.images import ImageOpener
 from monitor.embedding.places import Places
 from monitor.errors import SettingsError
-from monitor.explain.bank import CONCEPTS, Bank, parse_bank
 from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
 from monitor.notify import CHANNELS, Channel, Log, Webhook
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
-from monitor.services.compare_canary import CanaryOptions
-from monitor.services.concepts import embed_bank
 from monitor.services.deliver import Delivery
-from monitor.services.discover_slices import DiscoverOptions
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.erase import EraseService
-from monitor.services.evaluate_drift import DriftOptions
-from monitor.services.evaluation import Evaluation
 from monitor.services.expire_halves import ExpiryOptions
-from monitor.services.explain import ExplainOptions
 from monitor.services.ingest import IngestOptions, IngestService
-from monitor.services.label_tasks import LabelDesk
-from monitor.services.plan_labels import PlanOptions
 from monitor.services.protect import Privacy
-from monitor.services.references import ReferenceOptions
 from monitor.services.ship import Wire
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
 from monitor.settings import Settings, Topic
-from monitor.sli import SLIS
-from monitor.slo.objective import Objective
-from monitor.slo.openslo import parse_objectives
 from monitor.store.engine import make_engine
 from monitor.store.label_tasks import Terms
 from monitor.store.transport import weakness
-from monitor.tasks import TASKS, Task
-from monitor.tasks.captioning import Captioning
-from monitor.tasks.captions import CaptionWeights
+
+if TYPE_CHECKING:
+    from monitor.explain.bank import Bank
+    from monitor.services.compare_canary import CanaryOptions
+    from monitor.services.discover_slices import DiscoverOptions
+    from monitor.services.evaluation import Evaluation
+    from monitor.services.explain import ExplainOptions
+    from monitor.services.label_tasks import LabelDesk
+    from monitor.services.plan_labels import PlanOptions
+    from monitor.services.references import ReferenceOptions
+    from monitor.slo.objective import Objective
+    from monitor.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -214,16 +215,24 @@ def label_terms(settings: Settings) -> Terms:
 
 def make_label_desk(settings: Settings, store: Store) -> LabelDesk:
     """Raises SettingsError when a pattern of what is redacted is no regular expression."""
+    from monitor.services.label_tasks import LabelDesk
+
     return LabelDesk(store.engine, make_privacy(settings), label_terms(settings))
 
 
 def plan_options(settings: Settings) -> PlanOptions:
     """What sampling plans are made for."""
+    from monitor.services.plan_labels import PlanOptions
+
     return PlanOptions(label_design(settings), settings.labels.daily_budget, settings.labels.slice_minimum)
 
 
 def tasks(settings: Settings) -> dict[str, Task]:
     """All tasks by name, captions weighed as the settings say."""
+    from monitor.tasks import TASKS
+    from monitor.tasks.captioning import Captioning
+    from monitor.tasks.captions import CaptionWeights
+
     return TASKS | {"captioning": Captioning(CaptionWeights(**dict(settings.captions)))}
 
 
@@ -245,6 +254,8 @@ def _subjects(settings: Settings) -> Subjects:
 
 def make_embed(settings: Settings, store: Store) -> EmbedService:
     """Raises SettingsError when no model is set, or it cannot be loaded."""
+    from monitor.services.concepts import embed_bank
+
     options = EmbedOptions(
         group=group(settings, "embed"),
         decoders=decoders(settings),
@@ -265,6 +276,8 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
 
 def text_bank(settings: Settings) -> Bank:
     """The phrases that may name what moved. Raises SettingsError with every fault of the file."""
+    from monitor.explain.bank import CONCEPTS, parse_bank
+
     file = settings.explain.concepts or CONCEPTS
     try:
         content = file.read_text(encoding="utf-8")
@@ -277,12 +290,16 @@ def text_bank(settings: Settings) -> Bank:
 
 def explain_options(settings: Settings) -> ExplainOptions:
     """Raises SettingsError with every fault of the text bank."""
+    from monitor.services.explain import ExplainOptions
+
     explain = settings.explain
     return ExplainOptions(text_bank(settings), explain.rows, explain.alpha, settings.ingest.slice_dimensions)
 
 
 def discover_options(settings: Settings) -> DiscoverOptions:
     """Raises SettingsError with every fault of the text bank."""
+    from monitor.services.discover_slices import DiscoverOptions
+
     explain = settings.explain
     return DiscoverOptions(
         text_bank(settings),
@@ -295,7 +312,7 @@ def discover_options(settings: Settings) -> DiscoverOptions:
 
 def make_embedder(settings: Settings) -> Embedder:
     """Raises SettingsError when no model is set, or it cannot be loaded."""
-    from monitor.embedding.encoder import Encoder  # noqa: PLC0415 (torch costs seconds and 300 MB: only embedders pay)
+    from monitor.embedding.encoder import Encoder
 
     embedder = settings.embedder
     if embedder.model is None:
@@ -328,6 +345,9 @@ def make_image_opener(settings: Settings) -> ImageOpener:
 
 def read_objectives(settings: Settings) -> list[Objective]:
     """Raises SettingsError with every fault of every SLO document."""
+    from monitor.sli import SLIS
+    from monitor.slo.openslo import parse_objectives
+
     folder = settings.alerts.slo_dir
     files = sorted(folder.glob("*.y*ml"))
     if not files:
@@ -340,6 +360,9 @@ def read_objectives(settings: Settings) -> list[Objective]:
 
 def make_evaluation(settings: Settings) -> Evaluation:
     """Raises SettingsError with every fault of the SLO documents, or when no database is named."""
+    from monitor.services.evaluate_drift import DriftOptions
+    from monitor.services.evaluation import Evaluation
+
     return Evaluation(
         engine=open_store(settings, application="snellen-evaluate").engine,
         objectives=read_objectives(settings),
@@ -349,6 +372,8 @@ def make_evaluation(settings: Settings) -> Evaluation:
 
 def reference_options(settings: Settings) -> ReferenceOptions:
     """How drift references are made."""
+    from monitor.services.references import ReferenceOptions
+
     return ReferenceOptions(
         window=settings.drift.window,
         rows=settings.drift.reference_rows,
@@ -360,6 +385,8 @@ def reference_options(settings: Settings) -> ReferenceOptions:
 
 def canary_options(settings: Settings) -> CanaryOptions:
     """How sure a verdict on a canary must be, and which differences do not matter."""
+    from monitor.services.compare_canary import CanaryOptions
+
     canary = settings.canary
     return CanaryOptions(canary.alpha, canary.label_margin, canary.request_margin)
 
