@@ -114,7 +114,7 @@ INCIDENTS: Final[dict[str, Incident]] = {
             alter=_canary,
             shows={
                 "SLOs and alerts": "Canary accuracy pages, and closes when v2 has no new labels any more",
-                "Canary": "v2 is worse: told from some tens of its labels, long before the rollback",
+                "Canary": "v2 is worse: told an hour or so after the rollout, from some ten of its labels",
                 "On-call": "rollout and rollback of v2",
                 "Slices": "version v2 beside v1, also among the slices that nobody had named",
             },

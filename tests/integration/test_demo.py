@@ -27,16 +27,23 @@ from demo.wire import topic_of
 from monitor import bootstrap, settings
 from monitor.domain.events import Event, Prediction, encode
 from monitor.domain.records import Batch, Partition, Record
+from monitor.domain.slices import Slice
 from monitor.domain.window import DAY, HOUR, Window, floor
 from monitor.embedded.identity import ProcessId, wait_until
 from monitor.embedded.probes import to_libpq
 from monitor.embedded.state import read_state
+from monitor.explain.causes import Cause
 from monitor.services.backfill import backfill
+from monitor.services.compare_canary import compare_canary
 from monitor.services.embed import EmbedService
+from monitor.services.explain import explain_past
 from monitor.services.ingest import IngestService
 from monitor.services.positions import Positions
 from monitor.settings import CONFIG_VARIABLE, Labels, Settings
-from monitor.store.engine import ROOT
+from monitor.store.engine import ROOT, transaction
+from monitor.store.queries.canary import canary_rollouts
+from monitor.store.queries.explanations import explanations
+from monitor.streams.image_quality import QUALITY_UNITS
 
 pytestmark = pytest.mark.integration
 
@@ -97,6 +104,20 @@ class Snellen:
         """
         with self.store.engine.connect() as connection:
             return [(row.stream, row.value, row.tick) for row in connection.execute(text(query))]
+
+    def canaries(self) -> dict[str, str]:
+        """Version of every canary, and the verdict on it."""
+        now, options = bootstrap.now(), bootstrap.canary_options(self.config)
+        with transaction(self.store.engine) as connection:
+            reports = [compare_canary(connection, one, now, options) for one in canary_rollouts(connection, now)]
+        return {report.rollout.version: report.verdict for report in reports}
+
+    def first_causes(self, window: Window) -> list[Cause]:
+        """What each explanation of the drift that persisted in a window names first."""
+        options = bootstrap.explain_options(self.config)
+        explain_past(self.store.engine, options, window.start, window.end)
+        with transaction(self.store.engine) as connection:
+            return [one.findings.causes[0] for one in explanations(connection, window)]
 
     def _positions(self, kind: str) -> Positions:
         return Positions(self.store.engine, bootstrap.group(self.config, kind), bootstrap.now)
@@ -175,6 +196,7 @@ def test_each_incident_fires_its_alert_and_one_that_is_switched_off_does_not(
     assert fired == FIRES.keys() - {without}
     strays = [one for one in alerts if not any(played.during(name, one[1], HOUR) for name in FIRES)]
     assert strays == []
+    assert played.snellen.canaries() == ({"v2": "worse"} if "canary" in happening else {})
 
 
 def test_each_side_that_moves_is_named_while_it_moves_and_no_other(
@@ -197,6 +219,9 @@ def test_each_side_that_moves_is_named_while_it_moves_and_no_other(
     assert moved == sides
     assert [one for one in found if not any(played.during(name, one[2], HOUR) for name in sides)] == []
     assert ("image", CHANGED_CAMERA) in {(stream, value) for stream, value, _ in found}
+    causes = played.snellen.first_causes(played.windows["camera"])
+    assert Slice("device", CHANGED_CAMERA) in {cause.within for cause in causes}
+    assert {cause.name for cause in causes} <= QUALITY_UNITS.keys()
 
 
 class Demo:
