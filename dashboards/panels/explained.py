@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import streamlit as st
 
 from dashboards import data, frame, parts
@@ -17,8 +19,8 @@ LINES = 3
 """Causes that are told in words; the chart has all."""
 
 
-def explained(window: Window, model: str | None) -> None:
-    """The newest explanation of drift in this time; others can be chosen."""
+def explained(window: Window, model: str | None, about: datetime | None = None) -> None:
+    """The newest explanation of drift in this time, or the one nearest to a moment; others can be chosen."""
     st.subheader("What moved", anchor=False)
     found = data.explanations(window, model)
     if not found:
@@ -27,7 +29,8 @@ def explained(window: Window, model: str | None) -> None:
             "`snellen schedule` explains drift once it persists; `snellen explain` compares any two windows.",
         )
         return
-    chosen = st.selectbox("Explanation", found, format_func=_title, width=620) if len(found) > 1 else found[0]
+    first = 0 if about is None else min(range(len(found)), key=lambda one: abs(found[one].compared.current.end - about))
+    chosen = st.selectbox("Explanation", found, first, format_func=_title, width=620) if len(found) > 1 else found[0]
     _show(chosen)
 
 

@@ -46,7 +46,7 @@ def page() -> None:
         deployments(incident.opened_at)
     if objective:
         examples(objective, during)
-    explained(during, objective.measure.selector.model if objective else None)
+    explained(during, objective.measure.selector.model if objective else None, incident.opened_at)
     history(incident)
 
 

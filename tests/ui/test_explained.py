@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
 from monitor.discovery import discover, labelled
@@ -79,3 +79,19 @@ def test_discovered_slices_stand_on_the_slices_page(open_page: Open, engine: Eng
 
 def test_without_a_search_the_page_says_what_to_do(open_page: Open, seed: ModuleType) -> None:
     assert "Nobody has looked yet." in said(open_page("slices", of_model=seed.MODEL))
+
+
+def test_of_several_explanations_on_call_shows_the_one_nearest_to_the_opening_of_its_alert(
+    open_page: Open, explained: str, engine: Engine, seed: ModuleType
+) -> None:
+    later = explain(rows(600, 0.1, 0.0, seed.NASTY), rows(300, 0.9, 0.05, seed.NASTY))
+    compared = Compared(
+        seed.MODEL, ALL_TRAFFIC, Window(NOW - 60 * HOUR, NOW - 12 * HOUR), Window(NOW - HOUR, NOW - HOUR / 2)
+    )
+    with transaction(engine) as connection:
+        insert_explanation(connection, compared, later, [], NOW)
+        connection.execute(text("UPDATE alerts SET opened_at = :at WHERE id = 1"), {"at": NOW - 2 * HOUR})
+    assert "300 requests of" in said(open_page("drift"))
+    on_call = said(open_page("on_call", alert="1"))
+    assert "400 requests of" in on_call
+    assert " ".join(explained.split()) in on_call
