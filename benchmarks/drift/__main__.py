@@ -12,17 +12,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.drift import levels, power, report
+import numpy as np
+
+from benchmarks.drift import levels, pictures, power, report
 from benchmarks.drift.cost import cost
+from benchmarks.drift.delay import delays
 from benchmarks.drift.demo_traffic import demo
 from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS
+from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("looks", "ticks", "power", "demo", "cost")
+PARTS = ("looks", "ticks", "power", "delay", "pictures", "demo", "cost")
 TESTERS = (*power.OURS, *ALIBI, *EVIDENTLY, *OTHERS)
 DIMENSIONS = (1, 64, 512)
 
@@ -35,6 +40,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--references", type=int, default=40, help="fresh references per cell")
     parser.add_argument("--peers", type=Path, default=ROOT / ".bench")
+    parser.add_argument("--data", type=Path, help="folder of photographs (jpg); without it only scenes are rendered")
+    parser.add_argument("--tester", choices=TESTERS, action="append", help="only this one; may be given again")
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument(
         "--docs", action="store_true", help="write docs/images/drift-*.svg and print tables for docs/drift.md"
@@ -44,7 +51,7 @@ def main() -> None:
         folder = options.out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         if not options.report:
-            for name, run in shards(options):
+            for name, run in shards(options, folder):
                 path = folder / f"{name}.json"
                 if not path.exists():
                     path.write_text(json.dumps(run()))
@@ -56,7 +63,7 @@ def main() -> None:
         print(json.dumps(report.summary(found), indent=2))
 
 
-def shards(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]]]:
+def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Name and work of each; names hold the seed, so that another seed adds to what is there."""
     parts, seed = options.part or PARTS, options.seed
     references = 2 if options.quick else options.references
@@ -77,7 +84,7 @@ def shards(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]
                 lambda k=kind: levels.ticks(k, seed=100 + 1000 * seed, references=max(references // 5, 2)),
             )
     if "power" in parts:
-        for tester in list(power.OURS) if options.quick else TESTERS:
+        for tester in testers(options):
             for part in range(max(references // 4, 1)):
                 yield (
                     f"power-{tester}-{100 * seed + part}",
@@ -85,11 +92,44 @@ def shards(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Any]
                         t, s, references=2, dimension=512, folder=options.peers, limit=600.0
                     ),
                 )
+    if "delay" in parts:
+        yield f"delay-{seed}", lambda: delays(512, seed, references=max(references // 5, 1))
+    if "pictures" in parts and not options.quick:
+        yield from _pictures(options, folder, references)
     if "demo" in parts:
         yield f"demo-{seed}", lambda: demo(600 if options.quick else 6000, references, looks=8)
     if "cost" in parts:
         sizes = (1000, 10_000) if options.quick else (1000, 10_000, 100_000, 1_000_000)
         yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, sizes, options.peers)
+
+
+def _pictures(options: argparse.Namespace, folder: Path, references: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+    for world in ("scenes", "photographs") if options.data else ("scenes",):
+
+        def answer(tester: str, world: str = world) -> dict[str, Any]:
+            made = pictures.cases(world, pools(world, options, folder), options.seed, references)
+            return power.answers(tester, list(made), options.peers, 600.0)
+
+        for tester in testers(options):
+            yield f"pictures-{world}-{tester}-{options.seed}", partial(answer, tester)
+
+
+def testers(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(options.tester or (power.OURS if options.quick else TESTERS))
+
+
+def pools(world: str, options: argparse.Namespace, folder: Path) -> dict[str, Rows]:
+    """Embeddings of a world's pictures, from `folder` if they are there: all testers look at the same ones."""
+    path = folder / f"{world}-{options.seed}.npz"
+    if not path.exists():
+        made = (
+            pictures.scenes(options.seed)
+            if world == "scenes"
+            else pictures.photographs(options.seed, options.data, options.peers / "encoders")
+        )
+        np.savez(path, **made)  # type: ignore[arg-type]
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 if __name__ == "__main__":

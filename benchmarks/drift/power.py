@@ -28,6 +28,12 @@ def shard(
 ) -> dict[str, Any]:
     """Answers of one tester by cell: p-values where it gives any, and alarms. Equal seeds give equal arrays."""
     cases = [*_cases(seed, references, dimension), *_pairs(seed, references)]
+    plan = {"dimension": dimension, "reference": WINDOWS * PER_WINDOW, "window": CURRENT, "references": references}
+    return {"seed": seed, **plan, **answers(tester, cases, folder, limit)}
+
+
+def answers(tester: str, cases: list[Case], folder: Path | None, limit: float) -> dict[str, Any]:
+    """Who answered, its answers by cell and its seconds, or why there are none."""
     known = peers(folder)
     if tester in OURS:
         found: tuple[list[Judged], float] | str = run_ours(OURS[tester], cases)
@@ -35,13 +41,7 @@ def shard(
         found = run_peer(tester, known[tester], cases, limit)
     else:
         found = "not installed"
-    plan = {"dimension": dimension, "reference": WINDOWS * PER_WINDOW, "window": CURRENT, "references": references}
-    return {
-        "tester": tester,
-        "seed": seed,
-        **plan,
-        **({"skipped": found} if isinstance(found, str) else _by_cell(*found)),
-    }
+    return {"tester": tester, **({"skipped": found} if isinstance(found, str) else _by_cell(*found))}
 
 
 def _cases(seed: int, references: int, dimension: int) -> Iterable[Case]:

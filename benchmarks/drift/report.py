@@ -17,6 +17,7 @@ _CELL = ("dimension", "traffic", "windows", "per_window", "current")
 Found = dict[str, list[dict[str, Any]]]
 
 NULL = "unchanged, independent"
+NULLS = (NULL, ": unchanged", ": pairs unchanged")
 HOLDS = 0.15
 """A tester holds its nominal 5% in a kind of traffic if no more of the unchanged looks alarm than this: a level of 5%
 with the luck of a few dozen looks. What alarms more often is not a test there, and its power does not count."""
@@ -31,7 +32,9 @@ def read(folder: Path) -> Found:
 
 
 def summary(found: Found) -> dict[str, Any]:
-    return {**judged(found["looks"]), **found, "power": powers(found["power"])}
+    both = {part: powers(found[part]) for part in ("power", "pictures")}
+    behind = {part: ahead_of_us(power) for part, power in both.items()}
+    return {**judged(found["looks"]), **found, **both, "behind": behind}
 
 
 def judged(looks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -83,9 +86,59 @@ def _rates(p: list[float | None], alarm: list[bool]) -> dict[str, Any]:
     return {"looks": len(alarm), "alarms": round(float(np.mean(alarm)), 3), "below_0.01": below}
 
 
+def ahead_of_us(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Cells and testers of ours that a peer which holds its level beats by more than two standard errors."""
+    quiet = {
+        world: {name for name, one in power[cell].items() if one["alarms"] <= HOLDS}
+        for world, cell in ((_world(cell), cell) for cell in power if cell.endswith(NULLS))
+    }
+    found = []
+    for cell, by_tester in power.items():
+        peers = [name for name in by_tester if not name.startswith("snellen") and name in quiet.get(_world(cell), ())]
+        if not peers or "unchanged" in cell:
+            continue
+        best = max(peers, key=lambda name: by_tester[name]["alarms"])
+        for ours in (name for name in by_tester if name.startswith("snellen")):
+            gap = by_tester[best]["alarms"] - by_tester[ours]["alarms"]
+            error = float(np.hypot(_error(by_tester[best]), _error(by_tester[ours])))
+            if gap > 2 * error:
+                found.append({"cell": cell, "ours": ours, "peer": best, "ahead_by": round(gap, 3), "error": error})
+    return found
+
+
+def _world(cell: str) -> str:
+    """What a cell's arrays were drawn from: a peer must hold its level there for its power to count."""
+    world, colon, rest = cell.partition(":")
+    if "pair" in rest:
+        return f"{world} pairs"
+    return world if colon else ""
+
+
+def _error(one: dict[str, Any]) -> float:
+    """Standard error of a share, with half an alarm and half a silence added so that 0 and 1 have one too."""
+    looks = one["looks"]
+    share = (one["alarms"] * looks + 0.5) / (looks + 1)
+    return float(np.sqrt(share * (1 - share) / looks))
+
+
 def tables(found: Found) -> str:
     """Markdown for docs/drift.md."""
-    return "\n\n".join([_looks_table(found["looks"]), _power_table(powers(found["power"]))])
+    power = [_power_table(powers(found[part])) for part in ("power", "pictures")]
+    return "\n\n".join([_looks_table(found["looks"]), *power, _delay_table(found["delay"])])
+
+
+def _delay_table(delay: list[dict[str, Any]]) -> str:
+    """Median and 90% quantile of rows and hours; a stream in which nothing was found counts as longer than any."""
+    rows: dict[str, list[float]] = defaultdict(list)
+    for one in delay:
+        for change, found in one["rows_to_verdict"].items():
+            rows[change] += [np.inf if count is None else count / one["per_window"] for count in found]
+    lines = ["| change | streams | found within 24 hours | hours, median | hours, 9 in 10 |", "|---|---|---|---|---|"]
+    for change, hours in rows.items():
+        middle, late = (float(np.quantile(hours, share, method="higher")) for share in (0.5, 0.9))
+        shown = [f"{one:.1f}" if np.isfinite(one) else "over 24" for one in (middle, late)]
+        lines.append(f"| {change} | {len(hours)} | {np.isfinite(hours).mean():.0%} | {shown[0]} | {shown[1]} |")
+    return "\n".join(lines)
 
 
 def _looks_table(looks: list[dict[str, Any]]) -> str:
