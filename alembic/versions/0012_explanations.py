@@ -64,7 +64,7 @@ def _findings(table: str, *columns: sa.Column) -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
     )
-    op.create_index(f"ix_{table}_model_window_end", table, ["model", "window_end"])
+    op.create_index(f"ix_{table}_window_end_model", table, ["window_end", "model"])
 
 
 def _examples(table: str, parent: str, parents: str, *places: str) -> None:

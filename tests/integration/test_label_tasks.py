@@ -175,9 +175,7 @@ def test_tasks_expire_by_their_age(desk: LabelDesk, engine: Engine, serve: Calla
         assert queries.backlog_by_stratum(connection, TERMS, late) == []
 
 
-def test_the_backlog_is_counted_by_stratum(
-    desk: LabelDesk, engine: Engine, serve: Callable[..., None]
-) -> None:
+def test_the_backlog_is_counted_by_stratum(desk: LabelDesk, engine: Engine, serve: Callable[..., None]) -> None:
     serve("a", "b", "c")
     serve("d", slices={"device": "cam-2"})
     task = desk.take("ann", NOW)

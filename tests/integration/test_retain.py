@@ -124,6 +124,9 @@ INSERTS = {
     "drift_results": "SELECT id, '', '', :ts, :ts, 1, 'ok', null, null, null, '{}' FROM drift_references",
     "drift_judgements": "(reference_id, dimension, value, since, useful, actor, at) "
     "SELECT id, '', '', :ts, true, 'a', :ts FROM drift_references",
+    "drift_explanations": "(model, dimension, value, reference_start, reference_end, window_start, window_end, "
+    "n_reference, n_current, detail) VALUES ('m', '', '', :ts, :ts, :ts, :ts, 1, 1, '{}')",
+    "slice_discoveries": "(model, window_start, window_end, labels, tried, detail) VALUES ('m', :ts, :ts, 1, 1, '{}')",
     "slo_evaluations": "VALUES ('s', :ts, 'ok', 0, 1, null, null, '[]', '{}', false)",
     "alerts": "(slo, severity, opened_at, resolved_at, state, backfilled) VALUES ('s', 'page', :ts, :ts, '{}', false)",
     "labels": "(content_hash, request_id, ts, annotator_id, annotator_kind, answers) "

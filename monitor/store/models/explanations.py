@@ -26,7 +26,7 @@ class DriftExplanation(Base):
     """Why a window differs from the reference. `detail` holds causes, carriers and shifts, and no request."""
 
     __tablename__ = "drift_explanations"
-    __table_args__ = (Index("ix_drift_explanations_model_window_end", "model", "window_end"),)
+    __table_args__ = (Index("ix_drift_explanations_window_end_model", "window_end", "model"),)
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     model: Mapped[str]
@@ -61,7 +61,7 @@ class SliceDiscovery(Base):
     """One search for slices that nobody had named. `detail` holds what was found."""
 
     __tablename__ = "slice_discoveries"
-    __table_args__ = (Index("ix_slice_discoveries_model_window_end", "model", "window_end"),)
+    __table_args__ = (Index("ix_slice_discoveries_window_end_model", "window_end", "model"),)
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     model: Mapped[str]
