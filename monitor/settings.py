@@ -268,7 +268,7 @@ class Labels(Strict, frozen=True):
     """Labels that people can give a day. Rates then follow the traffic so that no more is asked of them; none: they
     are those of `sample_rate`."""
     slice_minimum: Annotated[int, Field(ge=0)] = 20
-    """With a `daily_budget`: draws a day that every value of `ingest.slice_dimensions` gets, where the budget allows."""
+    """With a `daily_budget`: draws a day that every value of `ingest.slice_dimensions` gets if the budget allows."""
     annotators: Annotated[int, Field(ge=1, le=10)] = 1
     """How many people answer each task."""
     overlap: Rate = 0.1

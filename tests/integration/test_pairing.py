@@ -20,8 +20,8 @@ from monitor.domain.window import Window
 from monitor.errors import StoreUnavailable
 from monitor.formats import Decoded
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
-from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.draw_labels import LabelDesign
+from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestOptions, IngestService, Prepared
 from monitor.services.protect import Privacy
 from monitor.services.triage import Limits, Triage

@@ -100,7 +100,8 @@ def test_a_change_of_encoder_is_told(open_page: Open, engine: Engine) -> None:
         connection.execute(
             text(
                 "INSERT INTO drift_references (id, model, stream, embedder_id, blessed, active, window_start, "
-                "window_end, rows, fit) OVERRIDING SYSTEM VALUE SELECT 8, r.model, r.stream, e.id, false, true, window_start, window_end, 900, '' "
+                "window_end, rows, fit) OVERRIDING SYSTEM VALUE "
+                "SELECT 8, r.model, r.stream, e.id, false, true, window_start, window_end, 900, '' "
                 "FROM drift_references r, embedders e WHERE r.id = 7 AND e.fingerprint = 'next-encoder'"
             )
         )
