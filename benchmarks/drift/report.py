@@ -160,6 +160,8 @@ def _power_table(power: dict[str, dict[str, dict[str, Any]]]) -> str:
     for cell, found in power.items():
         shown = [f"{100 * found[name]['alarms']:.0f}" if name in found else "" for name in testers]
         lines.append(f"| {cell} | " + " | ".join(shown) + " |")
+    looks = [min(found[name]["looks"] for found in power.values() if name in found) for name in testers]
+    lines.append("| looks at a change | " + " | ".join(map(str, looks)) + " |")
     return "\n".join(lines)
 
 
