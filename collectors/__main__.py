@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from collectors.consumer import Consumer, Handler
-from collectors.memory import collect_by_the_clock, keep_freed_pages
+from collectors.memory import collect_by_the_clock
 from collectors.sizing import Sizing
 from collectors.watchdog import Watchdog
 from collectors.worker import Worker
@@ -84,7 +84,6 @@ def run(group: str, config: settings.Settings) -> None:
         topics: tuple[str, ...] = bootstrap.topics(config)
         sys.setswitchinterval(SWITCH_S)
         collect_by_the_clock()
-        keep_freed_pages()
         handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
     else:
         topics = bootstrap.embed_topics(config)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 import threading
 import time
 
 EVERY_S = 10.0
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Of mallopt(3)."""
-_KEPT_BYTES = 256 * 1024 * 1024
-_LARGEST = 32 * 1024 * 1024
-"""Allocations up to this size come from what is kept; glibc takes no more."""
 
 
 def collect_by_the_clock() -> None:
@@ -27,16 +20,6 @@ def collect_by_the_clock() -> None:
     gc.freeze()
     gc.disable()
     threading.Thread(target=_collect, name="garbage", daemon=True).start()
-
-
-def keep_freed_pages() -> None:
-    """Let the C library keep what a batch frees for the next one, instead of giving it back to the system and having
-    every page of it cleared anew: a tenth of a collector's time. Only glibc can be told so."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-            mallopt(_M_MMAP_THRESHOLD, _LARGEST)
 
 
 def _collect() -> None:
