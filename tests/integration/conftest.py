@@ -37,14 +37,14 @@ def ingest(engine: Engine) -> IngestService:
     return make_service(engine)
 
 
-def make_service(engine: Engine) -> IngestService:
+def make_service(engine: Engine, label_rate: float = 0.5) -> IngestService:
     options = IngestOptions(
         group="g",
         decoders={TOPIC: native.decoder(FormatOptions())},
         limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
         slice_dimensions=("device",),
         max_slice_values=3,
-        labels=LabelDesign(rate=0.5),
+        labels=LabelDesign(rate=label_rate),
         pair_patience=timedelta(minutes=5),
         privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )

@@ -148,11 +148,11 @@ def proxy(database_url: str, tmp_path: Path) -> Iterator[Proxy]:
 @pytest.fixture
 def over_proxy(database_url: str, proxy: Proxy) -> Iterator[IngestService]:
     engine = make_engine(make_url(database_url).update_query_dict({"host": str(proxy.folder)}).render_as_string())
-    yield make_service(engine)
+    yield make_service(engine, label_rate=1.0)  # each batch sends as many bytes as the one that was measured
     engine.dispose()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99])
 def test_a_connection_that_breaks_after_any_number_of_bytes_leaves_no_trace(
     over_proxy: IngestService, proxy: Proxy, send: Send, prediction: Build, rows: Rows, share: float
 ) -> None:

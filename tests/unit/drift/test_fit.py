@@ -58,8 +58,12 @@ def test_half_precision_is_read_like_single_precision(traffic) -> None:  # type:
     world = traffic(64)
     fit, rows = learn(world.rows(400), "e"), world.rows(50)
     single, half = (to_values(fit.features(rows.astype(kind))) for kind in (np.float32, np.float16))
-    assert np.abs(single - half).max() < 0.25  # a step, softened: the tail's threshold
-    assert np.abs((single - half).mean(axis=0)).max() < 0.01
+    apart = np.abs(single - half)
+    threshold = apart[:, fit.blocks["tail_energy"]]  # a step, softened: a row may cross it
+    assert threshold.max() < 0.25
+    assert threshold.mean() < 0.01
+    apart[:, fit.blocks["tail_energy"]] = 0.0
+    assert apart.max() < 0.05
 
 
 def test_no_single_row_reaches_far(traffic) -> None:  # type: ignore[no-untyped-def]

@@ -238,7 +238,7 @@ def covering(
 ) -> dict[str, float]:
     rng = np.random.default_rng(11)
     found = [sample(rng).measures() for _ in range(trials)]
-    near = 1e-4
+    near = 1e-9
     return {
         name: float(
             np.mean([one[name].interval.lower - near <= true <= one[name].interval.upper + near for one in found])
@@ -256,8 +256,9 @@ def test_intervals_cover_the_truth(overconfidence: float, n: int) -> None:
     p, p_squared = mean - overconfidence, square - 2 * overconfidence * mean + overconfidence**2
     truth = dict.fromkeys(("ece", "ece_debiased", "ece_equal_mass", "ece_smooth", "root_mean_square"), overconfidence)
     truth |= {"gap": overconfidence, "brier": p - p_squared + overconfidence**2}
-    found = covering(lambda rng: calibration(*draw(rng, n, overconfidence)), truth, 60)
+    found = covering(lambda rng: calibration(*draw(rng, n, overconfidence)), truth, 150)
     assert min(found.values()) >= 0.88, found
+    assert found["gap"] >= 0.91, found
 
 
 def test_weighted_intervals_cover_the_truth() -> None:
@@ -284,7 +285,7 @@ def test_the_lower_end_of_the_ece_is_zero_when_chance_explains_the_table() -> No
     calibrated = [calibration(*draw(rng, 200, 0.0)) for _ in range(80)]
     assert np.mean([found.ece.value for found in calibrated]) > 0.05
     assert np.median([found.ece.corrected for found in calibrated]) < 0.03
-    assert np.mean([found.ece.interval.lower == 0.0 for found in calibrated]) >= 0.92
+    assert np.mean([found.ece.interval.lower == 0.0 for found in calibrated]) >= 0.93
 
 
 def test_an_unchanged_window_differs_from_its_reference_as_rarely_as_said() -> None:
