@@ -1,0 +1,69 @@
+"""What is read, and how."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from monitor.formats import FORMATS
+from monitor.settings.section import Positive, Strict
+
+
+class Topic(Strict, frozen=True):
+    """What is in a topic; see docs/formats.md."""
+
+    format: str = "auto"
+    """Log format of its records; `auto` tells it record by record."""
+    task: str = "vqa"
+    """Task of predictions whose records do not name one."""
+    model: str | None = None
+    """Model name where the records do not carry one."""
+    slices: dict[str, str] = {}
+    """Slice dimension -> the name under which the format's records say it."""
+    fields: dict[str, str] = {}
+    """One of our fields -> the tensor or key that holds it, for formats whose payloads are free in it."""
+    mapping: Path | None = None
+    """Mapping file of the format `mapping`."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.format not in FORMATS:
+            raise ValueError(f"there is no format {self.format!r}; there are {', '.join(FORMATS)}")
+        if (self.format == "mapping") is (self.mapping is None):
+            raise ValueError('a mapping file and format = "mapping" belong together; name both or neither')
+        return self
+
+
+class Ingest(Strict, frozen=True):
+    topics: dict[str, Topic] = {}
+    """Further topics to read, and what is in them, each a table `[ingest.topics."NAME"]`. The three topics of `kafka`
+    are read in any case, as `auto`; naming one here says how."""
+    max_record_bytes: Positive = 1024 * 1024
+    """Larger records are dead letters."""
+    max_future: timedelta = timedelta(minutes=5)
+    """Events dated further ahead are dead letters."""
+    max_age: timedelta = timedelta(days=30)
+    """Older events are dead letters; replays are exempt."""
+    batch_records: Positive = 4000
+    """Records of one transaction, at most."""
+    batch_bytes: Positive = 32 * 1024 * 1024
+    """Bytes of one transaction, about; the records of one poll stay together."""
+    linger_ms: Positive = 200
+    """How long a batch that is not full waits for more."""
+    slice_dimensions: tuple[str, ...] = ("device",)
+    """Slices that get rollups and sketches of their own."""
+    max_slice_values: Positive = 100
+    """Per dimension; later values count as `__other__`."""
+    pair_patience: timedelta = timedelta(minutes=5)
+    """Where request and response are logged in two records: how long one waits for the other before it counts as
+    logging loss. A side that comes later still joins, and the loss is taken back."""
+    pair_keep: timedelta = timedelta(days=1)
+    """How long a side that counts as lost still waits, before it becomes a dead letter."""
+    store_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of live predictions that are stored in full, with their vectors, beside those drawn for labelling. All of
+    them count in minute rollups and sketches. Replays are stored whole."""
+    max_waiting: Positive = 1_000_000
+    """Sides that wait at once; beyond it the oldest become dead letters."""
