@@ -52,7 +52,7 @@ def everything() -> Selection:
 
 def one_model() -> Selection:
     """The model that was seen last is the default: on one database several may be served and replayed."""
-    names = list(dict.fromkeys(one.model for one in data.served_models()))
+    names = list(dict.fromkeys(one.model for one in data.traffic.served_models()))
     if not names:
         return EVERYTHING
     choice = st.selectbox("Model", [*names, ANY_MODEL], key="model", bind="query-params", width=240)
@@ -71,7 +71,7 @@ def open_page(title: str, question: str, choose: Callable[[], Selection] = every
         window, live, custom = _choose_window()
         selection = choose()
     shown = f"Showing **{span(window)}** · read at {data.now():%H:%M:%S} UTC"
-    if selection.source and not custom and (whole := data.labelled_extent(selection).window()):
+    if selection.source and not custom and (whole := data.quality.labelled_extent(selection).window()):
         window, live = whole, False
         shown = f"Showing **{span(window)}**: a replayed log is shown whole, unless you choose {CUSTOM}"
     st.caption(shown, width="stretch")
@@ -95,7 +95,7 @@ def _choose_window() -> tuple[Window, bool, bool]:
     if choice == CUSTOM:
         return _choose_custom(now), False, True
     if choice == ALL:
-        known = data.predicted_extent().window() or Window.before(now, DAY)
+        known = data.traffic.predicted_extent().window() or Window.before(now, DAY)
         return Window(known.start, max(known.end, now)), True, False
     # Whole minutes: rollups know nothing finer. The running minute is left out, it would look like a slump.
     return Window.before(now.replace(second=0, microsecond=0), RANGES[choice]), True, False
@@ -139,7 +139,7 @@ def empty(what: str, do: str) -> None:
 
 def nothing_yet() -> bool:
     """Say so when no prediction has ever come; true when it was said."""
-    if data.predicted_extent().last is not None:
+    if data.traffic.predicted_extent().last is not None:
         return False
     empty(
         "No prediction has arrived yet.",

@@ -128,4 +128,4 @@ def label_notes(labelled: Accuracy) -> list[str]:
 
 def events_of(view: View) -> Events:
     """Deployments and incidents to mark in the view's charts."""
-    return Events(data.deployments_within(view.window), data.incidents_within(view.window))
+    return Events(data.traffic.deployments_within(view.window), data.alerts.incidents_within(view.window))

@@ -18,10 +18,10 @@ LIVE_TRAFFIC = "live traffic"
 
 def choose_traffic() -> Selection:
     """Selectors of source, model, version and variant."""
-    sources = {_title(one): LIVE if one.replay is None else one.replay for one in data.label_sources()}
+    sources = {_title(one): LIVE if one.replay is None else one.replay for one in data.quality.label_sources()}
     # Live traffic first: a log that was replayed years later says nothing of the service as it is.
     source = _choose("Source", [*sources, ANY], "source", 230)
-    served = data.served_models()
+    served = data.traffic.served_models()
     model = _choose("Model", [ANY, *_distinct(one.model for one in served)], "of_model")
     served = [one for one in served if model in (None, one.model)]
     return Selection(
@@ -34,11 +34,11 @@ def choose_traffic() -> Selection:
 
 def choose_slice(window: Window, selection: Selection) -> tuple[Dimension | None, str | None]:
     """One value of one dimension, or all traffic."""
-    dimensions = {name(one): one for one in data.slice_dimensions(window, selection)}
+    dimensions = {name(one): one for one in data.quality.slice_dimensions(window, selection)}
     chosen = dimensions.get(_choose("Slice by", [ANY, *dimensions], "slice_by") or "")
     if chosen is None:
         return None, None
-    value = _choose("Slice", [ANY, *data.slice_values(window, selection, chosen)], "slice")
+    value = _choose("Slice", [ANY, *data.quality.slice_values(window, selection, chosen)], "slice")
     return (chosen, value) if value is not None else (None, None)
 
 

@@ -19,12 +19,12 @@ _COLUMNS = ("stream", "slice", "since (UTC)", "lasted", "smallest adjusted p", "
 
 def alarms(view: View) -> None:
     """What drifted in the range, as alarms."""
-    found = data.drift_alarms(view.window, view.model)
+    found = data.drift.drift_alarms(view.window, view.model)
     st.subheader("Alarms", anchor=False)
     if not found:
         st.caption("Nothing drifted in this range.")
         return
-    st.caption(promise(tally(found, data.promised_level(view.window, view.model))))
+    st.caption(promise(tally(found, data.drift.promised_level(view.window, view.model))))
     parts.table([_row(one) for one in found], _COLUMNS)
     judge(found)
 
@@ -60,7 +60,7 @@ def judge(found: Sequence[Alarm]) -> None:
             st.warning("Say who judges it.")
             return
         one = found[chosen]
-        data.judge(one.reference_id, one.slice, one.since, by, useful=useful, comment=comment)
+        data.drift.judge(one.reference_id, one.slice, one.since, by, useful=useful, comment=comment)
         st.rerun()
 
 

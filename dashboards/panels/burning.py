@@ -56,7 +56,7 @@ def burning(incident: Incident, tier: TierReading | None, during: Window) -> Non
             f"limit {percent(tier.limit)}",
             "Exact one-sided lower bound of the bad share: this tier fires only when it exceeds the limit.",
         )
-    latest = next((one for one in data.latest_ticks(during.end) if one.slo == incident.slo), None)
+    latest = next((one for one in data.alerts.latest_ticks(during.end) if one.slo == incident.slo), None)
     if latest is not None:
         now = next((one for one in latest.tiers if one.name == tier.name), None)
         st.caption(
@@ -64,11 +64,11 @@ def burning(incident: Incident, tier: TierReading | None, during: Window) -> Non
             f"{percent(latest.budget_remaining, 0)}, {forecast(latest)}."
         )
     context = Window(during.start - max(during.length, 3 * HOUR), during.end + 5 * MINUTE)
-    ticks = data.slo_history(incident.slo, context, step_for(context))
+    ticks = data.alerts.slo_history(incident.slo, context, step_for(context))
     if since := above_since(ticks, tier, incident.opened_at):
         st.caption(f"Above its limit in both windows since {moment(since)} UTC; it opened once the evidence sufficed.")
     parts.chart(
-        charts.burn(ticks, tier, context, Events(data.deployments_within(context), [incident])),
+        charts.burn(ticks, tier, context, Events(data.traffic.deployments_within(context), [incident])),
         f"Tier {plain(tier.name)} fires when both lines are above the dashed one and the evidence suffices.",
     )
 

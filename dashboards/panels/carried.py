@@ -22,7 +22,7 @@ def carried(objective: Objective, during: Window, before: Window) -> None:
             "Slices that drifted stand under *Which side moved*.",
         )
         return
-    found = data.slice_shifts(objective.measure, during, before)
+    found = data.alerts.slice_shifts(objective.measure, during, before)
     st.caption(f"Incident: {span(during)}.  \nBefore: {span(before)}.")
     if not any(one.bad.now.n for one in found):
         frame.empty(

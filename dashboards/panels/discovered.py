@@ -18,7 +18,7 @@ def discovered(window: Window, model: str | None) -> None:
     if model is None:
         return
     st.subheader("Slices that nobody had named", anchor=False)
-    last = data.latest_discovery(model, window.end)
+    last = data.drift.latest_discovery(model, window.end)
     if last is None:
         frame.empty(
             "Nobody has looked yet.",
@@ -34,7 +34,7 @@ def discovered(window: Window, model: str | None) -> None:
         return
     parts.table([_row(one) for one in last.found], COLUMNS, height="content")
     st.caption(plain(told))
-    shown = data.discovery_examples(last.id)
+    shown = data.drift.discovery_examples(last.id)
     for index, one in enumerate(last.found):
         if mine := [request for request in shown if request.slice == index]:
             with st.expander(f"Wrong answers: {plain(one.name)}"):

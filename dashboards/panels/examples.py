@@ -15,7 +15,7 @@ MAX_TEXT = 400
 
 def examples(objective: Objective, during: Window) -> None:
     st.subheader("Example requests", anchor=False)
-    found = data.example_requests(objective.measure, during)
+    found = data.traffic.example_requests(objective.measure, during)
     if not found:
         frame.empty(
             "No bad request is stored for this time.", "Rows may have been dropped by retention, or none was bad."
@@ -29,7 +29,7 @@ def examples(objective: Objective, during: Window) -> None:
 
 def example(one: Example) -> None:
     """Prompt and answer come from anybody: shown as plain text only."""
-    picture = data.thumbnail(one.image_ref, one.image_sha256) if one.image_ref else "no image was logged"
+    picture = data.pictures.thumbnail(one.image_ref, one.image_sha256) if one.image_ref else "no image was logged"
     if isinstance(picture, bytes):
         st.image(picture, width="stretch")
     else:

@@ -22,7 +22,7 @@ LINES = 3
 def explained(window: Window, model: str | None, about: datetime | None = None) -> None:
     """The newest explanation of drift in this time, or the one nearest to a moment; others can be chosen."""
     st.subheader("What moved", anchor=False)
-    found = data.explanations(window, model)
+    found = data.drift.explanations(window, model)
     if not found:
         frame.empty(
             "No drift was explained in this time.",
@@ -65,6 +65,6 @@ def _show(one: StoredExplanation) -> None:
             f"{span(one.compared.reference)}; found on half of them, measured on the other half. {told}"
         )
     )
-    if shown := data.explanation_examples(one.id):
+    if shown := data.drift.explanation_examples(one.id):
         st.caption("Requests that show it most clearly:")
         requests(shown)

@@ -52,7 +52,7 @@ def _choose() -> Choice | None:
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         name = st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240)
         what = st.segmented_control("What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what")
-        strata = [EVERY_STRATUM, *(one.stratum for one in data.label_strata())]
+        strata = [EVERY_STRATUM, *(one.stratum for one in data.labels.strata())]
         stratum = st.selectbox("Stratum", strata, key="label_stratum", width=320)
     chosen = None if stratum in (None, EVERY_STRATUM) else stratum
     return (name.strip(), chosen, what == SETTLE) if name and name.strip() else None
@@ -64,9 +64,9 @@ def _current(choice: Choice) -> TaskItem | None:
     if held is not None and held[0] == choice:
         return held[1]
     if held is not None:
-        data.release_task(held[1].key, held[0][0])
+        data.labels.release_task(held[1].key, held[0][0])
     name, stratum, adjudicate = choice
-    task = data.take_task(name, stratum, adjudicate=adjudicate)
+    task = data.labels.take_task(name, stratum, adjudicate=adjudicate)
     st.session_state[HELD] = None if task is None else (choice, task)
     return task
 
@@ -89,7 +89,9 @@ def _judge(task: TaskItem, name: str) -> None:
 
 
 def _picture(task: TaskItem) -> None:
-    found = data.thumbnail(task.image_ref, task.image_sha256, SIDE) if task.image_ref else "no picture was logged"
+    found = (
+        data.pictures.thumbnail(task.image_ref, task.image_sha256, SIDE) if task.image_ref else "no picture was logged"
+    )
     if isinstance(found, bytes):
         st.image(found, width="stretch")
         return
@@ -131,10 +133,10 @@ def _verdict(task: TaskItem, name: str) -> None:
         for verdict, key, icon in VERDICTS:
             if st.button(verdict.capitalize(), key=f"{verdict}-{own}", icon=icon, shortcut=key):
                 said = Said(verdict, (right,) if right else (), rating, comment or "")
-                state = data.answer_task(task.key, name, said)
+                state = data.labels.answer_task(task.key, name, said)
                 _next(task, f"{verdict}; the task is {state or 'gone'}")
         if st.button("Set aside", key=f"skip-{own}", icon=":material/block:", shortcut="9"):
-            data.skip_task(task.key, name, comment or "cannot be judged")
+            data.labels.skip_task(task.key, name, comment or "cannot be judged")
             _next(task, "set aside")
     _back(name)
 
@@ -155,7 +157,7 @@ def _back(name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"Before: {plain(_named(task.key))} → {plain(outcome)}", width="content")
         if held is not None and held[1].key != task.key and st.button("Judge it again", type="tertiary", shortcut="0"):
-            data.release_task(held[1].key, name)
+            data.labels.release_task(held[1].key, name)
             st.session_state[HELD] = (held[0], task)
             st.rerun()
 

@@ -25,12 +25,12 @@ MOST_CHARTS = 3
 def moved(objective: Objective | None, during: Window) -> None:
     st.subheader("Which side moved", anchor=False)
     model = objective.measure.selector.model if objective else None
-    found = data.findings_overlapping(during, model)
+    found = data.drift.findings_overlapping(during, model)
     whole = [one for one in found if one.slice == ALL_TRAFFIC]
     if not whole:
         frame.empty("No drift result overlaps this time.", "Drift is evaluated at full hours by `snellen schedule`.")
         return
-    earlier = {one.stream: one for one in data.latest_findings(during.start, model)}
+    earlier = {one.stream: one for one in data.drift.latest_findings(during.start, model)}
     drifted_in = {one.stream for one in found if one.verdict == DriftVerdict.DRIFT}
     streams = sorted({one.stream for one in found}, key=lambda name: (name not in drifted_in, name))
     rows = [stream_row(stream, whole, earlier.get(stream)) for stream in streams]
@@ -42,7 +42,7 @@ def moved(objective: Objective | None, during: Window) -> None:
     with st.expander("Evidence over time"):
         context = Window(during.start - DAY, during.end + HOUR)
         for stream in [name for name in streams if name in drifted_in] or streams[:MOST_CHARTS]:
-            shown = [one for one in data.findings(context, model) if one.stream == stream]
+            shown = [one for one in data.drift.findings(context, model) if one.stream == stream]
             st.caption(f"**{plain(stream)}**")
             parts.chart(charts.evidence(shown, context, Events()))
 

@@ -67,7 +67,7 @@ def bless(model: str, streams: Sequence[str]) -> None:
         first, last = (datetime.combine(day, time(), UTC) for day in days)
         try:
             with st.spinner("Fitting, and sketching what is retained"):
-                made = data.bless(model, Window(first, last + timedelta(days=1)), chosen, by)
+                made = data.drift.bless(model, Window(first, last + timedelta(days=1)), chosen, by)
         except NotEnoughData as error:
             st.warning(plain(str(error)))
             return
@@ -89,7 +89,7 @@ def activate(former: Sequence[Reference]) -> None:
             st.warning("Say who does it.")
             return
         with st.spinner("Sketching what is retained"):
-            data.activate_reference(chosen, by)
+            data.drift.activate_reference(chosen, by)
         st.rerun()
 
 

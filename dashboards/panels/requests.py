@@ -18,7 +18,9 @@ def requests(found: Sequence[ShownRequest]) -> None:
     """Prompt and answer come from anybody: shown as plain text only."""
     for column, one in zip(st.columns(COLUMNS), found, strict=False):
         with column, st.container(border=True, height="stretch"):
-            picture = data.thumbnail(one.image_ref, one.image_sha256) if one.image_ref else "no image was logged"
+            picture = (
+                data.pictures.thumbnail(one.image_ref, one.image_sha256) if one.image_ref else "no image was logged"
+            )
             if isinstance(picture, bytes):
                 st.image(picture, width="stretch")
             else:

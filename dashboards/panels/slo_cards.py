@@ -28,7 +28,7 @@ def slo_cards(ticks: Sequence[SloTick], view: View) -> None:
     for first in range(0, len(ticks), IN_A_ROW):
         for column, tick in zip(st.columns(IN_A_ROW), ticks[first : first + IN_A_ROW], strict=False):
             with column, st.container(border=True, height="stretch", gap="xxsmall"):
-                _card(tick, data.objectives().get(tick.slo), view)
+                _card(tick, data.alerts.objectives().get(tick.slo), view)
 
 
 def _card(tick: SloTick, objective: Objective | None, view: View) -> None:

@@ -22,7 +22,7 @@ SLICE_COLUMNS: Final = ("slice", *COLUMNS[1:])
 def task_metrics(view: View, dimension: Dimension) -> None:
     """One table per task, beside it one metric by the values of the dimension."""
     st.subheader("By each task's own metrics", anchor=False)
-    report = data.task_report(view.window, view.selection, dimension)
+    report = data.quality.task_report(view.window, view.selection, dimension)
     if not report.used:
         frame.empty(
             "No answer of this range was drawn for labelling, or none is stored any more.",

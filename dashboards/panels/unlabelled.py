@@ -25,7 +25,7 @@ RECORD_COLUMNS = ("day", "model", "estimate", "estimate's interval", "answers", 
 
 def aided_figures(view: View, with_confidences: DeltaGenerator, without_labels: DeltaGenerator) -> None:
     """Both estimates of all traffic, in the two places."""
-    found = data.aided_accuracy(view.window, data.now(), view.selection).get("", Aided())
+    found = data.quality.aided_accuracy(view.window, data.now(), view.selection).get("", Aided())
     with with_confidences:
         powered = found.powered
         parts.figure(
@@ -39,7 +39,7 @@ def aided_figures(view: View, with_confidences: DeltaGenerator, without_labels: 
 
 def estimated_alone(view: View) -> None:
     """What confidences say where there is no label at all, and how far such estimates can be trusted."""
-    found = data.aided_accuracy(view.window, data.now(), view.selection).get("", Aided())
+    found = data.quality.aided_accuracy(view.window, data.now(), view.selection).get("", Aided())
     if found.estimated is not None:
         with st.columns(4)[0]:
             estimated_figure(found)
@@ -59,7 +59,7 @@ def estimated_figure(found: Aided) -> None:
 
 def aided_table(view: View, dimension: Dimension) -> None:
     """Per value of the dimension; nothing where minute counts do not know it."""
-    found = data.aided_accuracy(view.window, data.now(), view.selection, dimension)
+    found = data.quality.aided_accuracy(view.window, data.now(), view.selection, dimension)
     rows = [cells(value, one) for value, one in sorted(found.items()) if one.powered or one.estimated]
     if rows:
         with st.expander("What answers without a label add"):
@@ -73,7 +73,7 @@ def aided_table(view: View, dimension: Dimension) -> None:
 
 def estimate_record(view: View) -> None:
     """How the daily estimates of the last four weeks stand against labels; nothing before the first estimate."""
-    found = data.judged_estimates(Window.before(view.window.end, RECORD), view.selection, data.now())
+    found = data.quality.judged_estimates(Window.before(view.window.end, RECORD), view.selection, data.now())
     record = track_record((one.checked for one in found), min_labels=MIN_LABELS)
     if not found:
         return

@@ -50,7 +50,7 @@ def page() -> None:
 
 def choose_reference(view: View) -> tuple[str, Window]:
     """What to compare with: the range just before, or the window of the model's active drift reference."""
-    active = [one for one in data.references(view.model) if one.active]
+    active = [one for one in data.drift.references(view.model) if one.active]
     if len({one.model for one in active}) != 1:
         return BEFORE, view.window.previous()
     chosen = st.selectbox("Compare with", [BEFORE, REFERENCE], key="against", bind="query-params", width=170)
@@ -59,8 +59,8 @@ def choose_reference(view: View) -> tuple[str, Window]:
 
 def shown(view: View, dimension: Dimension | None, value: str | None, against: str, other: Window) -> None:
     selection = view.selection
-    found = data.calibration_of(view.window, selection, dimension, value)
-    earlier = data.calibration_of(other, selection, dimension, value)
+    found = data.quality.calibration_of(view.window, selection, dimension, value)
+    earlier = data.quality.calibration_of(other, selection, dimension, value)
     now, before = found.calibration, earlier.calibration
     if now is None:
         too_few(selection, found)
@@ -80,7 +80,7 @@ def shown(view: View, dimension: Dimension | None, value: str | None, against: s
             "intervals.",
         )
     with right:
-        repair(data.repairs_of(view.window, selection, dimension, value))
+        repair(data.quality.repairs_of(view.window, selection, dimension, value))
         table(now)
     measures(now, changes, against)
     slices(view)
@@ -95,7 +95,7 @@ def shown(view: View, dimension: Dimension | None, value: str | None, against: s
     )
 
 
-def too_few(selection: Selection, found: data.Calibrated) -> None:
+def too_few(selection: Selection, found: data.quality.Calibrated) -> None:
     """Nothing to show, and why."""
     if found.without_confidence and not found.used:
         frame.empty(
@@ -103,7 +103,7 @@ def too_few(selection: Selection, found: data.Calibrated) -> None:
             "Log `output.confidence` (0 to 1) with every prediction; accuracy is on the Slices page.",
         )
         return
-    extent = data.labelled_extent(selection)
+    extent = data.quality.labelled_extent(selection)
     frame.empty(
         f"{count(found.used)} labelled answers with a confidence in this range; {MIN_ROWS} are the least to judge by.",
         ("" if found.used else frame.elsewhere(extent.first, extent.last))
@@ -162,14 +162,14 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
 
 def slices(view: View) -> None:
     """Gap, ECE and Brier score of each value of the dimension that was chosen to slice by."""
-    known = {name(one): one for one in data.slice_dimensions(view.window, view.selection)}
+    known = {name(one): one for one in data.quality.slice_dimensions(view.window, view.selection)}
     dimension = known.get(st.session_state.get("slice_by", ""))
     if dimension is None:
         return
-    values = data.slice_values(view.window, view.selection, dimension)[:MOST_SLICES]
+    values = data.quality.slice_values(view.window, view.selection, dimension)[:MOST_SLICES]
     rows = []
     for value in values:
-        one = data.calibration_of(view.window, view.selection, dimension, value)
+        one = data.quality.calibration_of(view.window, view.selection, dimension, value)
         cells: dict[str, object] = {"value": value, "answers": one.used}
         for measure, title in (("gap", "signed gap, pt"), ("ece", "ECE, pt"), ("brier", "Brier score")):
             found = one.calibration.measures()[measure] if one.calibration else None

@@ -33,7 +33,7 @@ def page() -> None:
     )
     if frame.nothing_yet():
         return
-    known = data.canary_rollouts(view.window.end, view.model)
+    known = data.traffic.canary_rollouts(view.window.end, view.model)
     if not known:
         frame.empty(
             "No canary was rolled out before the end of this range.",
@@ -42,7 +42,7 @@ def page() -> None:
         )
         return
     rollout = choose(known)
-    report = data.canary_report(rollout, view.window.end)
+    report = data.traffic.canary_report(rollout, view.window.end)
     head(report)
     for column, one in zip(st.columns(len(MEASURES)), report.measures, strict=True):
         with column:

@@ -28,8 +28,8 @@ def page() -> None:
     )
     if frame.nothing_yet():
         return
-    references = data.references(view.model)
-    not_compared(data.unfitted_streams(view.model))
+    references = data.drift.references(view.model)
+    not_compared(data.drift.unfitted_streams(view.model))
     if not references:
         frame.empty(
             "There is no reference to compare with yet.",
@@ -38,7 +38,7 @@ def page() -> None:
             "`python -m collectors embed`. `snellen reference create` blesses traffic that is there already.",
         )
         return
-    found = data.findings(view.window, view.model)
+    found = data.drift.findings(view.window, view.model)
     if not found:
         frame.empty(
             "No comparison was made in this range.",
@@ -49,7 +49,7 @@ def page() -> None:
         overview(found, references)
     streams = list(dict.fromkeys((one.model, one.stream) for one in references))
     chosen = choose(streams, found)
-    of_slices = data.findings(view.window, *chosen, slices=True)
+    of_slices = data.drift.findings(view.window, *chosen, slices=True)
     mine = [one for one in references if _name(one) == chosen]
     stream(mine, [one for one in found if _name(one) == chosen], of_slices, view, parts.events_of(view))
     explained(view.window, view.model)

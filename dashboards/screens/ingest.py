@@ -24,20 +24,20 @@ ANY_REASON = "all reasons"
 
 def page() -> None:
     view = frame.open_page("Ingest health", "Does everything that is logged arrive, and in time?")
-    lags = data.partition_lags()
+    lags = data.ingest.partition_lags()
     if not lags:
         frame.empty(
             "No consumer has ever read a partition.",
             "Start one with `python -m collectors ingest` (`snellen up` does), and see `snellen status`.",
         )
-    points = data.outcomes_over_time(view.window, view.step)
+    points = data.ingest.outcomes_over_time(view.window, view.step)
     figures(lags, points, view)
     if points:
         parts.chart(
             charts.consumption(points, view.window, view.step), f"By processing time, points of {lasting(view.step)}."
         )
     elif lags:
-        last = data.last_consumed_minute()
+        last = data.ingest.last_consumed_minute()
         frame.empty(
             "No record was consumed in this range.",
             f"The last one was at {moment(last)} UTC." if last else "None ever was.",
@@ -60,7 +60,7 @@ def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: 
     everything = totals.total()
     current = [one for one in lags if not one.former]
     known = [one.lag for one in current if one.lag is not None]
-    last = data.predicted_extent().last
+    last = data.traffic.predicted_extent().last
     lag, rate, doubled, dead, event = st.columns(5)
     with lag:
         parts.figure(
@@ -122,7 +122,7 @@ def state_of(one: PartitionLag) -> str:
 
 def backlog() -> None:
     st.subheader("Labels", anchor=False)
-    found = data.label_backlog()
+    found = data.labels.backlog()
     if not found.drawn and not found.unmatched:
         frame.empty("No prediction was drawn for labelling.", "The share is the setting `labels.sample_rate`.")
         return
@@ -138,11 +138,11 @@ def backlog() -> None:
 
 def in_two_records(view: View) -> None:
     """Only where calls are logged so: request and response apart."""
-    models = data.logged_calls(view.window)
+    models = data.ingest.logged_calls(view.window)
     if not models:
         return
     st.subheader("Calls in two records", anchor=False)
-    waiting = data.waiting_sides()
+    waiting = data.ingest.waiting_sides()
     oldest = "" if waiting.oldest is None else f", the oldest for {lasting(data.now() - waiting.oldest)}"
     rows = [
         {
@@ -163,7 +163,7 @@ def in_two_records(view: View) -> None:
 def ahead() -> None:
     st.subheader("Day partitions", anchor=False)
     today = data.now().date()
-    days = {one for one in data.partition_days() if one > today}
+    days = {one for one in data.ingest.partition_days() if one > today}
     left = 0
     while today + timedelta(days=left + 1) in days:
         left += 1
@@ -178,7 +178,7 @@ def ahead() -> None:
 
 def refused(view: View) -> None:
     st.subheader("Dead letters", anchor=False)
-    points = data.dead_letters_over_time(view.window, view.step)
+    points = data.ingest.dead_letters_over_time(view.window, view.step)
     if not points:
         frame.empty(
             "No record was refused in this range.", "Refused records are kept here with their reason and bytes."
@@ -203,7 +203,7 @@ def refused(view: View) -> None:
         bind="query-params",
         width=240,
     )
-    letters = data.dead_letters(view.window, None if chosen == ANY_REASON else chosen)
+    letters = data.ingest.dead_letters(view.window, None if chosen == ANY_REASON else chosen)
     total = sum(reasons.values()) if chosen == ANY_REASON else reasons[chosen]
     parts.table(
         [letter_row(one) for one in letters],
@@ -236,7 +236,7 @@ def letter_row(one: DeadLetter) -> dict[str, object]:
 
 
 def gaps(view: View) -> None:
-    found = data.stream_gaps(view.window)
+    found = data.ingest.stream_gaps(view.window)
     if not found:
         return
     st.subheader("Gaps", anchor=False)

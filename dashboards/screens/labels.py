@@ -27,7 +27,11 @@ def page() -> None:
 
 
 def figures(view: View) -> None:
-    waiting, disputed, states = data.label_backlog(), data.label_disputes(), data.label_states(view.window)
+    waiting, disputed, states = (
+        data.labels.backlog(),
+        data.labels.disputes(),
+        data.labels.states(view.window),
+    )
     drawn, done = sum(states.values()), states.get(TaskState.DONE, 0)
     aside = states.get(TaskState.SKIPPED, 0) + states.get(TaskState.EXPIRED, 0)
     first, second, third, fourth = st.columns(4)
@@ -45,7 +49,7 @@ def figures(view: View) -> None:
 
 def strata() -> None:
     st.subheader("What waits, by stratum", anchor=False)
-    found = data.label_strata()
+    found = data.labels.strata()
     if not found:
         frame.empty("Nothing waits for an annotator.", "What is drawn is said by the settings `labels.*`.")
         return
@@ -63,7 +67,7 @@ def strata() -> None:
 
 def agreement(view: View) -> None:
     st.subheader("How far annotators agree", anchor=False)
-    found = data.agreement_of(view.window, view.selection)
+    found = data.labels.agreement_of(view.window, view.selection)
     if not found.pairs and found.ratings is None:
         frame.empty(
             "No answer of this range was judged by more than one.",

@@ -30,8 +30,8 @@ def page() -> None:
     incident = choose(view)
     if incident is None:
         return
-    objective = data.objectives().get(incident.slo)
-    opening = data.slo_tick(incident.slo, incident.opened_at)
+    objective = data.alerts.objectives().get(incident.slo)
+    opening = data.alerts.slo_tick(incident.slo, incident.opened_at)
     until = incident.resolved_at or data.now()
     tier = tier_of(incident, opening)
     during, before = windows_of(incident.opened_at, tier.long_minutes if tier else duration.HOUR, until)
@@ -52,9 +52,9 @@ def page() -> None:
 
 def choose(view: View) -> Incident | None:
     """The alert that the address names, else the first of the range."""
-    found = {one.id: one for one in data.incidents_within(view.window)}
+    found = {one.id: one for one in data.alerts.incidents_within(view.window)}
     asked = st.query_params.get("alert", "")
-    linked = data.incident(int(asked)) if asked.isdecimal() and len(asked) < 19 else None
+    linked = data.alerts.incident(int(asked)) if asked.isdecimal() and len(asked) < 19 else None
     if linked is not None:
         found.setdefault(linked.id, linked)
     elif asked:
@@ -112,13 +112,13 @@ def acknowledge(incident: Incident) -> None:
             if not by.strip():
                 st.warning("Say who takes care of it.")
             else:
-                data.acknowledge(incident.id, by)
+                data.alerts.acknowledge(incident.id, by)
                 st.rerun()
 
 
 def deployments(opened_at: datetime) -> None:
     st.subheader("Last deployments before it", anchor=False)
-    found = data.last_deployments(opened_at + MINUTE)
+    found = data.traffic.last_deployments(opened_at + MINUTE)
     if any(one.variant == "canary" for one in found):
         st.page_link("screens/canary.py", label="Canary beside stable", icon=":material/compare_arrows:")
     if found:
@@ -132,7 +132,7 @@ def deployments(opened_at: datetime) -> None:
 
 def history(incident: Incident) -> None:
     st.subheader("What happened to this alert", anchor=False)
-    for one in data.transitions(incident.id):
+    for one in data.alerts.transitions(incident.id):
         st.markdown(
             f"**{moment(one.tick)}** · {plain(one.kind)} ({plain(one.reason.replace('_', ' '))}, {told(one)}): "
             f"{plain(one.explanation)}"

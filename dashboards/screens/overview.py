@@ -41,11 +41,11 @@ def page() -> None:
     if frame.nothing_yet():
         return
     at = min(view.window.end, data.now())
-    ticks, alerts = data.latest_ticks(at), data.open_incidents(at)
+    ticks, alerts = data.alerts.latest_ticks(at), data.alerts.open_incidents(at)
     headline(ticks, alerts, view)
     slo_cards(ticks, view)
-    total = data.total_traffic(view.window, view.selection)
-    labelled = data.labelled_accuracy(view.window, view.selection)
+    total = data.traffic.total_traffic(view.window, view.selection)
+    labelled = data.quality.labelled_accuracy(view.window, view.selection)
     figures(total, labelled, view)
     missing(total, labelled)
     over_time(total, labelled, view)
@@ -110,7 +110,7 @@ def missing(total: Traffic, labelled: Accuracy) -> None:
         *parts.label_notes(labelled),
     )
     if not total.total:
-        extent = data.predicted_extent()
+        extent = data.traffic.predicted_extent()
         frame.empty("No request in this range.", frame.elsewhere(extent.first, extent.last))
 
 
@@ -120,23 +120,23 @@ def over_time(total: Traffic, labelled: Accuracy, view: View) -> None:
     events, window = parts.events_of(view), view.window
     rare = step_for(window, parts.points_for(total.total, each=400))
     seldom = step_for(window, parts.points_for(labelled.correct.n, each=60))
-    points = data.traffic_over_time(window, view.selection, view.step)
+    points = data.traffic.traffic_over_time(window, view.selection, view.step)
     left, right = st.columns(2, gap="large")
     with left:
         parts.chart(charts.request_rate(points, window, view.step, events), f"Points of {lasting(view.step)}.")
-        failures = data.traffic_over_time(window, view.selection, rare)
+        failures = data.traffic.traffic_over_time(window, view.selection, rare)
         parts.chart(charts.failure_share(failures, window, rare, events), f"Points of {lasting(rare)}.")
     with right:
         parts.chart(charts.latency(points, window, view.step, events), f"Points of {lasting(view.step)}.")
         if labelled.correct.n:
-            known = data.accuracy_over_time(window, view.selection, seldom)
+            known = data.quality.accuracy_over_time(window, view.selection, seldom)
             parts.chart(charts.accuracy(known, window, seldom, events), f"Points of {lasting(seldom)}.")
     frame.note("Dotted lines are deployments; red shades are times with an open alert.")
 
 
 def drift(view: View) -> None:
     st.subheader("Drift", anchor=False)
-    found = data.latest_findings(min(view.window.end, data.now()), view.model)
+    found = data.drift.latest_findings(min(view.window.end, data.now()), view.model)
     if not found:
         frame.empty(
             "No stream has been compared with a reference yet.",
@@ -157,7 +157,7 @@ def drift(view: View) -> None:
 
 def deployments(view: View) -> None:
     st.subheader("Last deployments", anchor=False)
-    found = data.last_deployments(view.window.end)
+    found = data.traffic.last_deployments(view.window.end)
     if found:
         parts.deployment_table(found)
     else:

@@ -46,15 +46,15 @@ def page() -> None:
     if frame.nothing_yet():
         return
     selection = view.selection
-    labelled = data.labelled_accuracy(view.window, selection)
+    labelled = data.quality.labelled_accuracy(view.window, selection)
     if not labelled.correct.n:
         no_labels(selection)
         estimated_alone(view)
         return
-    maturity = data.label_maturity(view.window, selection, data.now())
+    maturity = data.quality.label_maturity(view.window, selection, data.now())
     figures(labelled, maturity, view)
     dimensions, order = choose(view, selection)
-    table = data.review_slices(view.window, dimensions, data.now(), selection)
+    table = data.quality.review_slices(view.window, dimensions, data.now(), selection)
     rows = sorted(table.rows, key=SORTS[order])
     shown(rows, table, labelled)
     downloads(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view)
@@ -69,7 +69,7 @@ def page() -> None:
 def downloads(table: ReviewTable, view: View) -> None:
     """The table as it is shown, everything as `snellen review` writes it, and the way to the last full week."""
     names, now, week = "-".join(one.name for one in table.dimensions), data.now(), last_full_week(data.now())
-    whole = data.review_file(view.window, view.selection, now)
+    whole = data.quality.review_file(view.window, view.selection, now)
     with st.container(horizontal=True, vertical_alignment="center"):
         content, file = table_csv(table, view.window, now), f"slices-{names}.csv"
         st.download_button("Download CSV", content, file, "text/csv", icon=":material/download:")
@@ -81,12 +81,12 @@ def downloads(table: ReviewTable, view: View) -> None:
 
 def _only_model() -> str | None:
     """The one that is served, where there is only one."""
-    names = {one.model for one in data.served_models()}
+    names = {one.model for one in data.traffic.served_models()}
     return names.pop() if len(names) == 1 else None
 
 
 def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
-    whole = data.review_whole(view.window, data.now(), view.selection)
+    whole = data.quality.review_whole(view.window, data.now(), view.selection)
     change = whole.known_change
     columns = st.columns(5)
     with columns[0]:
@@ -110,7 +110,7 @@ def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
 
 def choose(view: View, selection: Selection) -> tuple[tuple[Dimension, ...], str]:
     """One dimension or two, and the order."""
-    known = {name(one): one for one in data.slice_dimensions(view.window, selection)}
+    known = {name(one): one for one in data.quality.slice_dimensions(view.window, selection)}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
         first = st.selectbox("Dimension", list(known), key="dimension", bind="query-params", width=200)
         others = [ALONE, *(one for one in known if one != first)]
@@ -123,7 +123,7 @@ def choose(view: View, selection: Selection) -> tuple[tuple[Dimension, ...], str
 
 
 def no_labels(selection: Selection) -> None:
-    extent = data.labelled_extent(selection)
+    extent = data.quality.labelled_extent(selection)
     frame.empty(
         "No labels in this range: accuracy is unknown, not good.",
         frame.elsewhere(extent.first, extent.last)

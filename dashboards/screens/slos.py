@@ -28,8 +28,8 @@ def page() -> None:
     view = frame.open_page(
         "SLOs and alerts", "How fast does each error budget burn, what is left, and who was told?"
     )  # fmt: skip
-    objectives = data.objectives()
-    ticks = {one.slo: one for one in data.latest_ticks(min(view.window.end, data.now()))}
+    objectives = data.alerts.objectives()
+    ticks = {one.slo: one for one in data.alerts.latest_ticks(min(view.window.end, data.now()))}
     names = sorted(objectives.keys() | ticks.keys(), key=lambda name: (urgency(ticks.get(name)), name))
     overview(names, objectives, ticks, view)
     alerts(view)
@@ -75,7 +75,7 @@ def row(name: str, document: Objective | None, tick: SloTick | None, view: View)
 
 def alerts(view: View) -> None:
     st.subheader("Alerts in this range", anchor=False)
-    found = data.incidents_within(view.window)
+    found = data.alerts.incidents_within(view.window)
     if found:
         parts.incident_table(found)
         frame.note("Backfilled alerts were found when past times were evaluated; no channel heard of them.")
@@ -143,12 +143,12 @@ def reading(one: TierReading, tier: Tier | None) -> dict[str, object]:
 
 def courses(tick: SloTick, view: View) -> None:
     """Budget and burn rate of every tier over the range."""
-    history = data.slo_history(tick.slo, view.window, view.step)
+    history = data.alerts.slo_history(tick.slo, view.window, view.step)
     if not history:
         frame.note(f"No evaluation in this range; the last one was at {moment(tick.tick)} UTC.")
         return
-    mine = [one for one in data.incidents_within(view.window) if one.slo == tick.slo]
-    events = Events(data.deployments_within(view.window), mine)
+    mine = [one for one in data.alerts.incidents_within(view.window) if one.slo == tick.slo]
+    events = Events(data.traffic.deployments_within(view.window), mine)
     drawn = [("Error budget left", charts.budget(history, view.window, events))]
     for tier in tick.tiers:
         title = f"{plain(tier.name)} ({tier.severity}), long window {duration.words(tier.long_minutes)}"
@@ -163,7 +163,7 @@ def courses(tick: SloTick, view: View) -> None:
 
 def messages(view: View) -> None:
     st.subheader("Messages", anchor=False)
-    found = data.deliveries(view.window)
+    found = data.alerts.deliveries(view.window)
     if not found:
         frame.empty("No message was due in this range.", "The alert policies of the SLO documents choose the channels.")
         return

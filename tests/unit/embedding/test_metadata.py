@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from dashboards import data
+from dashboards.data import pictures
 from monitor.domain import events
 from monitor.embedding.images import ImageOpener
 from monitor.settings import Embedder, Settings
@@ -80,9 +80,9 @@ def test_no_metadata_goes_on(kind: str) -> None:
 def test_the_dashboard_shows_bare_pixels(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(carrier(kind))
     shown: Callable[[], Settings] = lambda: Settings(embedder=Embedder(image_roots=(tmp_path,)))  # noqa: E731
-    monkeypatch.setattr(data, "_settings", shown)
-    data._image_opener.clear()
-    png = data.thumbnail(f"{tmp_path}/a", None)
+    monkeypatch.setattr(pictures, "config", shown)
+    pictures._image_opener.clear()
+    png = pictures.thumbnail(f"{tmp_path}/a", None)
     assert isinstance(png, bytes)
     assert SECRET not in png
     assert not any(chunk in png for chunk in (b"tEXt", b"iTXt", b"zTXt", b"eXIf", b"iCCP"))

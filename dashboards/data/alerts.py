@@ -1,0 +1,45 @@
+"""Objectives, their evaluations, incidents and messages."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards.data.connection import SLOW_TO_CHANGE, cached, config, engine
+from monitor import bootstrap
+from monitor.slo.objective import Objective
+from monitor.store import alert_actions
+from monitor.store.engine import transaction
+from monitor.store.queries import alerts, incidents, slos
+
+latest_ticks = cached(slos.latest_ticks)
+slo_history = cached(slos.slo_history)
+slo_tick = cached(slos.slo_tick)
+incidents_within = cached(alerts.incidents_within)
+open_incidents = cached(alerts.open_incidents)
+incident = cached(alerts.incident)
+transitions = cached(alerts.transitions)
+deliveries = cached(alerts.deliveries)
+slice_shifts = cached(incidents.slice_shifts)
+
+
+@st.cache_resource(ttl=SLOW_TO_CHANGE, show_spinner=False)
+def objectives() -> dict[str, Objective]:
+    """The SLOs of the settings' folder by name.
+
+    Raises:
+        SettingsError: with every fault of every document.
+    """
+    return {one.name: one for one in bootstrap.read_objectives(config())}
+
+
+def acknowledge(alert_id: int, by: str) -> bool:
+    """Note who takes care of an incident; false when somebody did before, or it is over.
+
+    Raises:
+        ValueError: `by` is no name.
+        StoreError: PostgreSQL does not answer.
+    """
+    with transaction(engine()) as connection:
+        done = alert_actions.acknowledge(connection, alert_id, by, bootstrap.now())
+    st.cache_data.clear()
+    return done
