@@ -7,6 +7,7 @@ then asks the store where to read on, seeks and resumes.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -73,9 +74,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         }
         self._topic_names = sorted(topics)
         self._position = position
+        self._noting = threading.Lock()
+        """Held for the length of a note, by whoever changes what follows."""
         self._unsettled: set[TopicPartition] = set()
         self._cut: set[TopicPartition] = set()
         self._reading: dict[TopicPartition, _Reading] = {}
+        self._rebalances = 0
         self._record_bytes = 1
         """Mean size of the records that came last."""
         self._topics = Topics(config)
@@ -94,12 +98,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assigned = set(assigned)
         self._consumer.pause(*assigned)
-        self._unsettled |= assigned
+        with self._noting:
+            self._rebalances += 1
+            self._unsettled |= assigned
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        for one in revoked:
-            self._unsettled.discard(one)
-            self._reading.pop(one, None)
+        with self._noting:
+            self._rebalances += 1
+            for one in revoked:
+                self._unsettled.discard(one)
+                self._cut.discard(one)
+                self._reading.pop(one, None)
 
     # ---- called by the poll thread: any partition may be taken away between two lines ------------------------------
 
@@ -264,13 +273,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         waiting &= set(known)
         beginnings = self._consumer.beginning_offsets(list(waiting), timeout_ms=BEGINNINGS_TIMEOUT_MS)
         for one in sorted(waiting):
+            rebalances = self._rebalances
             offset = self._position(known[one], beginnings[one], beyond_end=one in self._cut)
-            self._cut.discard(one)
             with suppress(KeyError, ValueError):  # taken away
                 self._consumer.seek(one, offset)
-                self._reading[one] = _Reading(known[one], offset)
-                self._consumer.resume(one)
-                self._unsettled.discard(one)
+                if self._begin_reading(one, _Reading(known[one], offset), rebalances):
+                    self._consumer.resume(one)
+
+    def _begin_reading(self, one: TopicPartition, reading: _Reading, rebalances: int) -> bool:
+        """False: the group has changed since its offset was asked for. If it is still ours, it must be asked again."""
+        with self._noting:
+            if self._rebalances != rebalances:
+                return False
+            self._cut.discard(one)
+            self._reading[one] = reading
+            self._unsettled.discard(one)
+            return True
 
     def _fetch(self, max_records: int, max_bytes: int, linger_ms: int) -> dict[TopicPartition, list[RawRecord]]:
         """Poll until the batch is full or the time is over, from all partitions alike.
@@ -305,11 +323,20 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             if reading is None or not self._continues(one, reading.next, some[0].offset):
                 continue
             partition, after = reading.partition, some[-1].offset + 1
+            end = max(self._highwater(one), after)
+            if not self._read_on(one, reading, after):
+                continue
             records.extend(record_of(partition, raw) for raw in some)
-            expected[partition], following[partition] = reading.next, after
-            ends[partition] = max(self._highwater(one), after)
-            self._reading[one] = _Reading(partition, after)
+            expected[partition], following[partition], ends[partition] = reading.next, after, end
         return Batch(tuple(records), expected, following, ends)
+
+    def _read_on(self, one: TopicPartition, reading: _Reading, after: int) -> bool:
+        """False: it was taken away meanwhile."""
+        with self._noting:
+            if self._reading.get(one) is not reading:
+                return False
+            self._reading[one] = _Reading(reading.partition, after)
+            return True
 
     def _continues(self, one: TopicPartition, expected: int, offset: int) -> bool:
         """Does this record follow what was read? Holes are normal (compaction, transactions), lost records are not.
@@ -320,9 +347,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             return True
         if offset > expected and self._beginning(one) <= expected:
             return True
-        if offset < expected:
-            self._cut.add(one)
-        self._unsettle(one)
+        self._unsettle(one, cut=offset < expected)
         return False
 
     def _beginning(self, one: TopicPartition) -> int:
@@ -340,11 +365,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             return self._consumer.highwater(one) or 0
         return 0
 
-    def _unsettle(self, one: TopicPartition) -> None:
+    def _unsettle(self, one: TopicPartition, *, cut: bool = False) -> None:
         """Stop reading until the store has said where to read on."""
-        if self._pause(one):
-            self._unsettled.add(one)
-            self._reading.pop(one, None)
+        if not self._pause(one):
+            return
+        with self._noting:
+            if self._reading.pop(one, None) is not None:  # else it was taken away, or waits already
+                self._unsettled.add(one)
+                if cut:
+                    self._cut.add(one)
 
     def _pause(self, one: TopicPartition) -> bool:
         """False when it was taken away."""
