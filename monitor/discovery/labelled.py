@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family, unit
-from monitor.stats.inputs import Floats, as_outcomes, as_vector
+from monitor.stats.inputs import MOST, Floats, as_numbers, as_outcomes, as_probabilities
+from monitor.stats.weighted import weight_sums
 
 Words = NDArray[np.str_]
 
@@ -43,7 +44,7 @@ class Labelled:
 def labelled(
     correct: ArrayLike,
     slices: Sequence[Mapping[str, str]],
-    vectors: Mapping[str, Floats] | None = None,
+    vectors: Mapping[str, ArrayLike] | None = None,
     probabilities: ArrayLike | None = None,
     families: Sequence[Family] = (),
 ) -> Labelled:
@@ -60,20 +61,27 @@ def labelled(
         NotEnoughData: lengths or shapes that do not fit, outcomes or probabilities out of range.
     """
     outcomes = as_outcomes(correct, "correct", least=1)
-    n, vectors = outcomes.size, vectors or {}
-    drawn = np.ones(n) if probabilities is None else as_vector(probabilities, "probabilities", least=1)
-    if len(slices) != n or drawn.size != n or any(one.ndim != 2 or len(one) != n for one in vectors.values()):
-        raise NotEnoughData(f"{n} labels need as many slices, probabilities and vectors [n, d]")
-    if not (drawn.min() > 0.0 and drawn.max() <= 1.0):
-        raise NotEnoughData(f"probabilities must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
+    n = outcomes.size
+    drawn = as_probabilities(probabilities, "probabilities", n)
+    weight_sums(outcomes, drawn)  # refuses weights that cannot be added up
+    if len(slices) != n:
+        raise NotEnoughData(f"{n} labels cannot be paired with the metadata of {len(slices)}")
+    known = {kind: _of_rows(one, kind, n) for kind, one in (vectors or {}).items()}
     dimensions = sorted({name for one in slices for name in one})
     attributes = {name: np.array([one.get(name, "") for one in slices], dtype=np.str_) for name in dimensions}
     for family in families:
-        if family.kind in vectors:
-            attributes[f"{family.kind} {family.name}"] = _words(family, vectors[family.kind])
-    return Labelled(
-        outcomes, drawn, attributes, {kind: np.asarray(one, dtype=np.float64) for kind, one in vectors.items()}
-    )
+        if family.kind in known:
+            attributes[f"{family.kind} {family.name}"] = _words(family, known[family.kind])
+    return Labelled(outcomes, drawn, attributes, known)
+
+
+def _of_rows(vectors: ArrayLike, kind: str, n: int) -> Floats:
+    found = as_numbers(vectors, f"{kind} vectors", dimensions=2)
+    if found.ndim != 2 or len(found) != n or found.shape[1] == 0:
+        raise NotEnoughData(f"{n} labels need {kind} vectors [{n}, d], not of shape {found.shape}")
+    if (np.abs(found) > MOST).any():
+        raise NotEnoughData(f"{kind} vectors hold infinity, or values beyond {MOST:g}")
+    return found
 
 
 def _words(family: Family, vectors: Floats) -> Words:

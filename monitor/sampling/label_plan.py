@@ -16,7 +16,7 @@ from math import sqrt
 from typing import Final
 
 from monitor.domain.slices import OTHER
-from monitor.errors import SettingsError
+from monitor.errors import NotEnoughData, SettingsError
 from monitor.sampling.hashing import uniform
 
 LABEL_KEY: Final = "label"
@@ -105,9 +105,14 @@ def boosted(confidence: float | None, boost: float) -> float:
     In proportion to the spread of a right-or-wrong outcome, sqrt(c (1 - c)), which is where a label tells most
     (Neyman 1934, "On the two different aspects of the representative method", JRSS 97). At a confidence of a half and
     below it stays at its highest: so low, confidences are rarely calibrated. Without a confidence it is 1.
+
+    Raises:
+        NotEnoughData: a confidence outside [0, 1].
     """
     if confidence is None or boost == 1.0:
         return 1.0
+    if not 0.0 <= confidence <= 1.0:
+        raise NotEnoughData(f"a confidence lies in [0, 1], not at {confidence!r}")
     spread = 2.0 * sqrt(confidence * (1.0 - confidence)) if confidence > 0.5 else 1.0
     return 1.0 + (boost - 1.0) * spread
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_matrix, check_share
+from monitor.stats.inputs import MOST, Floats, as_matrix, as_numbers, check_share
 from monitor.stats.intervals import Interval, wilson
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -272,19 +272,21 @@ def _alike(size: int, weights: Weights | None) -> Floats:
 
 
 def _with_gaps(ratings: ArrayLike) -> Floats:
-    try:
-        table = np.array(ratings, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise NotEnoughData("ratings must be numbers [units, annotators], NaN where there is none") from None
+    table = as_numbers(ratings, "ratings", dimensions=2)
     if table.ndim != 2:
         raise NotEnoughData(f"ratings must have 2 dimensions [units, annotators], not shape {table.shape}")
-    if np.isinf(table).any():
-        raise NotEnoughData("ratings hold infinity; leave units out with NaN")
+    if (np.abs(table) > MOST).any():
+        raise NotEnoughData(f"ratings hold infinity, or values beyond {MOST:g}; leave units out with NaN")
     return table
 
 
 def _categories(values: ArrayLike, name: str) -> NDArray[Any]:
-    array = np.asarray(values)
+    if np.ma.is_masked(values):
+        raise NotEnoughData(f"{name} is masked in places; leave such units out of both")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise NotEnoughData(f"{name} must be one category for each unit, not lists of different lengths") from None
     if array.ndim != 1 or array.size < _LEAST_UNITS:
         raise NotEnoughData(f"{name} must be one category for each of at least {_LEAST_UNITS} units, not {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, as_matrix, as_vector, check_share
 
 DRAWS: Final = 1000
 MOST_GROUPS: Final = 2000
@@ -16,7 +17,7 @@ MOST_GROUPS: Final = 2000
 stays what it is, and the work is bounded."""
 
 
-def resampled_means(values: Floats, weights: Floats, *, draws: int = DRAWS, seed: int = 0) -> Floats:
+def resampled_means(values: ArrayLike, weights: ArrayLike, *, draws: int = DRAWS, seed: int = 0) -> Floats:
     """Weighted (Hájek) means [draws, k] of `values` [n, k] in samples of n rows drawn with replacement.
 
     Rows carry their `weights` [n] > 0 with them. Efron and Tibshirani (1993), "An Introduction to the Bootstrap",
@@ -25,12 +26,14 @@ def resampled_means(values: Floats, weights: Floats, *, draws: int = DRAWS, seed
     Raises:
         NotEnoughData: no rows, no draws, lengths that differ, NaN, or weights that are not above 0.
     """
-    if values.ndim != 2 or values.shape[0] != weights.size or weights.size == 0:
-        raise NotEnoughData(f"values of shape {values.shape} and {weights.size} weights cannot be resampled")
-    if draws < 1 or not (np.isfinite(values).all() and np.isfinite(weights).all() and weights.min() > 0.0):
-        raise NotEnoughData("resampling needs a draw, finite values, and finite weights above 0")
+    table, carried = as_matrix(values, "values"), as_vector(weights, "weights")
+    if len(table) != carried.size:
+        raise NotEnoughData(f"values of shape {table.shape} and {carried.size} weights cannot be resampled")
+    if draws < 1 or carried.min() <= 0.0:
+        raise NotEnoughData("resampling needs a draw, and weights above 0")
     rng = np.random.default_rng(seed)
-    sums = _grouped(np.column_stack([values * weights[:, None], weights]), rng)
+    carried /= carried.mean()
+    sums = _grouped(np.column_stack([table * carried[:, None], carried]), rng)
     units = sums.shape[0]
     places = rng.integers(units, size=(draws, units)) + units * np.arange(draws)[:, None]
     counts = np.bincount(places.ravel(), minlength=draws * units).reshape(draws, units)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_outcomes, as_shares, as_vector
+from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_shares, as_vector
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.weighted import PRIOR_ROWS
 
@@ -82,11 +82,9 @@ def meaning(confidence: ArrayLike, correct: ArrayLike, probabilities: ArrayLike 
     """
     shares = as_shares(confidence, "confidence", least=MIN_PAST)
     right = as_outcomes(correct, "correct", least=MIN_PAST)
-    drawn = np.ones_like(right) if probabilities is None else as_shares(probabilities, "probabilities")
-    if not shares.size == right.size == drawn.size:
-        raise NotEnoughData(f"{shares.size} confidences, {right.size} outcomes and {drawn.size} probabilities differ")
-    if drawn.min() <= 0.0:
-        raise NotEnoughData("probabilities must lie above 0")
+    if shares.size != right.size:
+        raise NotEnoughData(f"{shares.size} confidences cannot be paired with {right.size} outcomes")
+    drawn = as_probabilities(probabilities, "probabilities", right.size)
     weights = drawn.min() / drawn  # at most 1 however small a probability is
     return _fit(_features(shares), right, weights / weights.mean())
 

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats
 
 UNIT: Final = 2.0**-20
@@ -23,8 +24,16 @@ Units = NDArray[np.int64]
 
 
 def to_units(values: Floats) -> Units:
-    """Round finite values of any shape to whole units, cut at `LIMIT`."""
-    return np.rint(np.clip(values, -LIMIT, LIMIT) / UNIT).astype(np.int64)
+    """Round numbers of any shape to whole units, cut at `LIMIT`.
+
+    Raises:
+        NotEnoughData: NaN.
+    """
+    try:
+        with np.errstate(invalid="raise"):
+            return np.rint(np.clip(values, -LIMIT, LIMIT) / UNIT).astype(np.int64)
+    except FloatingPointError:
+        raise NotEnoughData("values to be summed hold NaN") from None
 
 
 def to_values(units: Units) -> Floats:

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import check_share
+from monitor.stats.inputs import MOST, check_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,12 @@ def quantile(histogram: Sequence[int], bounds: Sequence[float], share: float) ->
         raise NotEnoughData(f"{len(bounds)} bounds make {len(bounds) + 1} bins, not {len(histogram)}")
     if share != 1.0:
         check_share(share, "share")
-    edges = (0.0, *map(float, bounds))
-    if not all(lower < upper for lower, upper in pairwise(edges)) or not all(0 <= count < inf for count in histogram):
+    try:
+        edges = (0.0, *map(float, bounds))
+    except (TypeError, ValueError):
+        raise NotEnoughData("the bounds of a histogram must be numbers") from None
+    rising = edges[-1] < inf and all(lower < upper for lower, upper in pairwise(edges))
+    if not rising or not all(0 <= count <= MOST for count in histogram):
         raise NotEnoughData("a histogram needs counts of 0 or more, and positive bounds that increase")
     rank = float(share * sum(histogram))
     for place, (before, after) in enumerate(pairwise(accumulate(histogram, initial=0))):

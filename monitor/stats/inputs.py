@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,21 +11,26 @@ from monitor.errors import NotEnoughData
 
 Floats = NDArray[np.float64]
 
+MOST: Final = 1e100
+"""Of a value: the fourth powers of larger ones, added up, are no floats any more."""
+
 
 def as_vector(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
-    """Copy `values` into float64 [n], n >= `least`, all finite.
+    """Copy `values` into float64 [n], n >= `least`, all finite and at most `MOST` in size.
+
+    Booleans and integers are numbers; texts, dates and complex numbers are none, nor is what a mask hides.
 
     Raises:
-        NotEnoughData: another shape, too few values, or NaN or infinity among them.
+        NotEnoughData: no numbers, another shape, too few values, or NaN, infinity or a value that is too large.
     """
     return _as_floats(values, name, dimensions=1, least=least)
 
 
 def as_matrix(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
-    """Copy `values` into float64 [n, d], n >= `least`, d >= 1, all finite.
+    """Copy `values` into float64 [n, d], n >= `least`, d >= 1, as `as_vector`.
 
     Raises:
-        NotEnoughData: another shape, too few rows, no columns, or NaN or infinity among them.
+        NotEnoughData: as `as_vector`, or no columns.
     """
     matrix = _as_floats(values, name, dimensions=2, least=least)
     if matrix.shape[1] == 0:
@@ -71,6 +76,40 @@ def as_shares(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
     return shares
 
 
+def as_numbers(values: ArrayLike, name: str, *, dimensions: int) -> Floats:
+    """Copy `values` into float64 as they are, NaN and infinity included.
+
+    Raises:
+        NotEnoughData: texts, dates, complex numbers, rows of different lengths, or something behind a mask.
+    """
+    if np.ma.is_masked(values):
+        raise NotEnoughData(f"{name} is masked in places; leave such rows out")
+    try:
+        found = np.asarray(values)
+        array = np.array(found, dtype=np.float64) if found.dtype.kind in "biufO" else None
+    except (TypeError, ValueError):
+        array = None
+    if array is None:
+        raise NotEnoughData(f"{name} must be numbers in an array of {dimensions} dimension(s)")
+    return array
+
+
+def as_probabilities(values: ArrayLike | None, name: str, n: int) -> Floats:
+    """Copy the probabilities with which n rows were drawn into float64 [n]; None: they were all drawn, each 1.
+
+    Raises:
+        NotEnoughData: not n of them, or one outside (0, 1].
+    """
+    if values is None:
+        return np.ones(n)
+    drawn: Floats = _as_floats(values, name, dimensions=1, least=0)
+    if drawn.size != n:
+        raise NotEnoughData(f"{n} rows cannot be paired with {drawn.size} {name}")
+    if n and not (drawn.min() > 0.0 and drawn.max() <= 1.0):
+        raise NotEnoughData(f"{name} must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
+    return drawn
+
+
 def check_share(value: float, name: str) -> None:
     """Demand that a level, confidence or rate lies strictly between 0 and 1.
 
@@ -82,11 +121,10 @@ def check_share(value: float, name: str) -> None:
 
 
 def _as_floats(values: ArrayLike, name: str, *, dimensions: int, least: int) -> NDArray[Any]:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise NotEnoughData(f"{name} must be numbers in an array of {dimensions} dimension(s)") from None
+    array = as_numbers(values, name, dimensions=dimensions)
     _check(array, name, dimensions=dimensions, least=least)
+    if max(array.max(initial=0.0), -array.min(initial=0.0)) > MOST:
+        raise NotEnoughData(f"{name} holds values beyond {MOST:g}, whose powers are no numbers any more")
     return array
 
 

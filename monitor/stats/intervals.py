@@ -78,7 +78,8 @@ def clopper_pearson_lower(successes: int, n: int, alpha: float = 0.05) -> float:
     """
     _check(successes, n)
     check_share(alpha, "alpha")
-    return 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
+    bound = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, alpha))
+    return bound if bound >= 0.0 else 0.0  # betaincinv gives NaN where alpha is next to nothing
 
 
 def clopper_pearson_upper(successes: int, n: int, alpha: float = 0.05) -> float:

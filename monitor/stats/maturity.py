@@ -32,12 +32,21 @@ class DelayCurve:
     open_share: Floats
     answered: int
 
-    def at(self, ages: Floats) -> Floats:
-        """Share of tasks still open at `ages` [m]."""
-        return np.concatenate([[1.0], self.open_share])[np.searchsorted(self.ages, ages, side="right")]
+    def at(self, ages: ArrayLike) -> Floats:
+        """Share of tasks still open at `ages` [m].
 
-    def to_come(self, ages: Floats) -> Floats:
-        """Chance [m] that a task that is open at such an age will yet be answered, in [0, 1]."""
+        Raises:
+            NotEnoughData: ages that are no numbers, or NaN.
+        """
+        asked = as_vector(ages, "ages", least=0)
+        return np.concatenate([[1.0], self.open_share])[np.searchsorted(self.ages, asked, side="right")]
+
+    def to_come(self, ages: ArrayLike) -> Floats:
+        """Chance [m] that a task that is open at such an age will yet be answered, in [0, 1].
+
+        Raises:
+            NotEnoughData: as `at`.
+        """
         still = self.at(ages)
         never = self.open_share[-1] if self.open_share.size else 1.0
         return np.where(still > 0.0, 1.0 - never / np.where(still > 0.0, still, 1.0), 0.0)

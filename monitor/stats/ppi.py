@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_outcomes, as_vector
+from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_vector
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
 from monitor.stats.weighted import PRIOR_ROWS, WeightedShare, weighted_share
@@ -130,7 +130,7 @@ def prediction_powered_among(
     if everything.n < right.size:
         raise NotEnoughData(f"{everything.n} rows in all cannot hold {right.size} labelled ones")
     classical = weighted_share(right, probabilities)
-    weights = np.ones_like(right) if probabilities is None else 1.0 / as_vector(probabilities, "probabilities")
+    weights = 1.0 / as_probabilities(probabilities, "probabilities", right.size)
     power, ratio = _tuned(right, known, weights / weights.sum(), everything)
     moved = power * (everything.mean - float(weights @ known) / float(weights.sum()))
     share = min(max((classical.share or 0.0) + moved, 0.0), 1.0)

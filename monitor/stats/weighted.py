@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from numpy.typing import ArrayLike
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import as_outcomes, as_vector
+from monitor.stats.inputs import as_outcomes, as_probabilities
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
 
@@ -58,7 +59,9 @@ class WeightSums:
             NotEnoughData: sums that no rows can have.
         """
         effect = self.n * self.squared / self.weight**2 if self.weight > 0.0 else 0.0
-        if not (0 <= self.correct <= self.n and effect > 1.0 - _ROUNDING):
+        parts = ((self.correct, self.n), (self.weight_correct, self.weight), (self.squared_correct, self.squared))
+        sound = all(-_ROUNDING * whole <= part <= whole * (1.0 + _ROUNDING) for part, whole in parts)
+        if not (sound and 1.0 - _ROUNDING < effect < inf):
             raise NotEnoughData(f"no rows have these sums of weights: {self}")
         return max(effect, 1.0)
 
@@ -131,11 +134,9 @@ def weight_sums(outcomes: ArrayLike, probabilities: ArrayLike | None = None) -> 
     if probabilities is None:
         count = int(right.sum())
         return WeightSums(right.size, count, right.size, right.size, count, count)
-    drawn = as_vector(probabilities, "probabilities", least=0)
-    if drawn.size != right.size:
-        raise NotEnoughData(f"{right.size} outcomes cannot be paired with {drawn.size} probabilities")
-    if drawn.size and not (drawn.min() >= _LEAST_PROBABILITY and drawn.max() <= 1.0):
-        raise NotEnoughData(f"probabilities must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
+    drawn = as_probabilities(probabilities, "probabilities", right.size)
+    if drawn.min(initial=1.0) < _LEAST_PROBABILITY:
+        raise NotEnoughData(f"probabilities must be {_LEAST_PROBABILITY:g} or more; found {drawn.min():g}")
     weights = 1.0 / drawn
     squares = weights * weights
     return WeightSums(

@@ -13,7 +13,7 @@ from scipy.special import ndtri, stdtrit
 
 from monitor.errors import NotEnoughData
 from monitor.stats.bootstrap import percentiles, resampled_means
-from monitor.stats.inputs import Floats, as_matrix, as_shares, as_vector, check_share
+from monitor.stats.inputs import Floats, as_matrix, as_probabilities, as_shares, as_vector, check_share
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
 from monitor.stats.weighted import PRIOR_ROWS, weighted_share
@@ -149,13 +149,7 @@ def hajek_weights(probabilities: ArrayLike | None, n: int) -> Floats:
     Raises:
         NotEnoughData: probabilities outside (0, 1], or not n of them.
     """
-    if probabilities is None:
-        return np.full(n, 1.0 / n)
-    drawn = as_vector(probabilities, "probabilities")
-    if drawn.size != n:
-        raise NotEnoughData(f"{n} values cannot be paired with {drawn.size} probabilities")
-    if not (drawn.min() > 0.0 and drawn.max() <= 1.0):
-        raise NotEnoughData(f"probabilities must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
-    weights: Floats = 1.0 / drawn
+    drawn = as_probabilities(probabilities, "probabilities", n)
+    weights: Floats = drawn.min(initial=1.0) / drawn  # at most 1 however small a probability is
     weights /= weights.sum()
     return weights

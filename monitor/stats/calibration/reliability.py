@@ -87,7 +87,7 @@ def _bin(rows: Rows, edges: Floats, stretch: slice, level: float) -> Reliability
         return ReliabilityBin(lower, upper, 0, 0.0, 0.0, None, None, None)
     right = weighted_share(rows.correct[stretch], rows.probability[stretch])
     confident = float(weights @ rows.confidence[stretch] / weights.sum())
-    share = float(weights.sum()) / rows.n
+    share = min(float(weights.sum()) / rows.n, 1.0)
     found = right.interval_at(level)
     return ReliabilityBin(lower, upper, weights.size, share, right.effective_n, confident, right.share, found)
 

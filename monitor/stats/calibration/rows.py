@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_outcomes, as_shares
+from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_shares
 
 MIN_ROWS: Final = 10
 """Below ten answers even a perfectly calibrated model shows an ECE of 0.2 and more by chance."""
@@ -59,11 +59,7 @@ def as_rows(
     outcomes = as_outcomes(correct, "correct", least=least)
     if shares.size != outcomes.size:
         raise NotEnoughData(f"{shares.size} confidences cannot be paired with {outcomes.size} outcomes")
-    drawn = np.ones_like(shares) if probability is None else as_shares(probability, "probability", least=least)
-    if drawn.size != shares.size:
-        raise NotEnoughData(f"{shares.size} confidences cannot be paired with {drawn.size} probabilities")
-    if drawn.min() <= 0.0:
-        raise NotEnoughData("probability must be above 0: what can never be drawn is in no sample")
+    drawn = as_probabilities(probability, "probabilities", shares.size)
     order = np.lexsort((drawn, outcomes, shares))
-    weights = 1.0 / drawn[order]
+    weights = drawn.min() / drawn[order]  # at most 1 however small a probability is
     return Rows(shares[order], outcomes[order], drawn[order], weights / weights.mean())

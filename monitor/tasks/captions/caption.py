@@ -40,8 +40,11 @@ class Caption:
         """Cut into words; references without any word are left out.
 
         Raises:
-            NotEnoughData: no reference has a word in it.
+            NotEnoughData: no reference has a word in it, or what should be a text, or a list of them, is none.
         """
+        references = [references] if isinstance(references, str) else list(references)
+        if not all(isinstance(one, str) for one in (candidate, *references)):
+            raise NotEnoughData("a caption and its references must be texts")
         cut = tuple(found for one in references if (found := Text.of(one)).words)
         if not cut:
             raise NotEnoughData("a caption needs at least one reference with a word in it")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from monitor.errors import FingerprintMismatch, NotEnoughData
-from monitor.stats.inputs import Floats, as_matrix, as_vector
+from monitor.stats.inputs import Floats, as_numbers, as_rows, as_vector
 from monitor.tasks.captions.caption import CorpusScore, means
 from monitor.tasks.estimates import bootstrap
 
@@ -61,13 +61,13 @@ def ref_clip_score(
     Raises:
         FingerprintMismatch, NotEnoughData: as `clip_score`; also for a caption without references.
     """
-    texts = as_matrix(answers, "answers")
+    texts = _vectors(answers, "answers")
     if len(references) != len(texts):
         raise NotEnoughData(f"{len(texts)} captions cannot be paired with {len(references)} sets of references")
     with_image = WEIGHT * np.maximum(cosines(images, texts), 0.0)
     with_texts = np.array([
         max(0.0, cosines(np.tile(text, (len(own), 1)), own).max())
-        for text, own in zip(texts, (as_matrix(one, "references") for one in references), strict=True)
+        for text, own in zip(texts, (_vectors(one, "references") for one in references), strict=True)
     ])  # fmt: skip
     total = with_image + with_texts
     each = np.divide(2.0 * with_image * with_texts, total, out=np.zeros_like(total), where=total > 0.0)
@@ -81,13 +81,18 @@ def cosines(first: ArrayLike, second: ArrayLike) -> Floats:
     Raises:
         FingerprintMismatch, NotEnoughData: as `clip_score`, for n >= 1.
     """
-    left, right = as_matrix(first, "vectors"), as_matrix(second, "vectors")
+    left, right = _vectors(first, "vectors"), _vectors(second, "vectors")
     if left.shape[1] != right.shape[1]:
         raise FingerprintMismatch(f"vectors of lengths {left.shape[1]} and {right.shape[1]} are not of one embedder")
     if len(left) != len(right):
         raise NotEnoughData(f"{len(left)} vectors cannot be paired with {len(right)}")
     found: Floats = np.clip(np.einsum("nd,nd->n", _directions(left), _directions(right)), -1.0, 1.0)
     return found
+
+
+def _vectors(values: ArrayLike, name: str) -> Floats:
+    numbers = as_numbers(values, name, dimensions=2)  # however large they are: `_directions` scales them
+    return np.asarray(as_rows(numbers, name))
 
 
 def _directions(vectors: Floats) -> Floats:

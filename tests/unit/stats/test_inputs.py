@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import as_matrix, as_outcomes, as_rows, as_shares, as_vector, check_share
+from monitor.stats.inputs import as_matrix, as_outcomes, as_probabilities, as_rows, as_shares, as_vector, check_share
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,14 @@ from monitor.stats.inputs import as_matrix, as_outcomes, as_rows, as_shares, as_
         (lambda: as_vector([1.0, np.nan, np.inf], "x"), "NaN or infinity in 2 places"),
         (lambda: as_vector([[1.0]], "x"), r"1 dimension\(s\), not shape \(1, 1\)"),
         (lambda: as_vector(["a"], "x"), "must be numbers"),
+        (lambda: as_vector(["0.5"], "texts"), "texts must be numbers"),
+        (lambda: as_vector([1j], "z"), "z must be numbers"),
+        (lambda: as_vector(np.array(["2026-11-21"], "datetime64[D]"), "days"), "days must be numbers"),
+        (lambda: as_vector([None, 1.0], "x"), "NaN or infinity in 1 places"),
+        (lambda: as_vector(np.ma.masked_array([1.0, 2.0], [True, False]), "x"), "masked in places"),
+        (lambda: as_matrix([[1e308, -1e308]], "x"), "values beyond 1e\\+100"),
+        (lambda: as_probabilities([0.5, 0.0], "p", 2), r"p must lie in \(0, 1\]; found 0 to 0.5"),
+        (lambda: as_probabilities([0.5], "p", 2), "2 rows cannot be paired with 1 p"),
         (lambda: as_matrix(np.zeros((3, 0)), "x"), "3 rows but no columns"),
         (lambda: as_matrix([[1.0], [2.0, 3.0]], "x"), r"numbers in an array of 2"),
         (lambda: as_rows(np.zeros((4, 0), np.float32), "x"), "4 rows but no columns"),
