@@ -21,7 +21,7 @@ demo: $(READY) ## run Snellen here with a simulated service; prints the address 
 	@exec $(BIN)/python -m demo
 
 test: $(READY) ## unit, contract, integration, UI and documentation tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --dist loadscope --no-loadscope-reorder
 
 check: $(READY) ## format, lint, types, imports
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -18,6 +19,11 @@ from monitor.embedded.probes import to_libpq
 
 # Tests may lose their data with the power; a commit then costs no disk flush. Users' servers keep all three on.
 HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+# A wall clock on a shared machine says nothing of an example; what hangs meets pytest's own limit.
+hypothesis.settings.register_profile("snellen", deadline=None)
+hypothesis.settings.load_profile("snellen")
 
 
 @pytest.fixture(scope="session")

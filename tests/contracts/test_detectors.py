@@ -29,7 +29,7 @@ def traffic(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 FARTHER = {"cluster_occupancy": 2.5}
-"""How far away rows must lie for a detector to see them, where 1.5 is not enough: membership changes at borders only."""
+"""How far away rows must lie for a detector to see them, where 1.5 is too near: membership changes at borders only."""
 
 
 def changed(rng: np.random.Generator, n: int, away: float) -> np.ndarray:

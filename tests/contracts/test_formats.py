@@ -22,7 +22,6 @@ SECONDS = 3.0
 MEMORY = 100 * MIB
 SETTINGS = settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -78,7 +78,8 @@ def test_an_estimate_of_a_slice_trusts_that_confidences_mean_the_same_there(rows
                 errors.append(abs(found.share - part["correct"].mean()))
                 held.append(part["correct"].mean() in found.interval)
     assert len(errors) == 48
-    assert sum(held) == 35  # 37 with a normal interval, as wide but centred on the estimate: Wilson's lies nearer to 1/2
+    # A normal interval, as wide but centred on the estimate, holds 37: Wilson's lies nearer to 1/2.
+    assert sum(held) == 35
     assert np.mean(errors) == pytest.approx(0.007, abs=5e-4)
     assert max(errors) == pytest.approx(0.050, abs=5e-4)
 

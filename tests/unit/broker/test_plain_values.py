@@ -153,7 +153,7 @@ names = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(request_id=st.text(max_size=5), fields=st.dictionaries(names, plain, max_size=6), sound=st.booleans())
 def test_whatever_is_passed_becomes_a_record_that_is_read_or_an_error(
     request_id: str, fields: dict[str, Any], sound: bool

@@ -72,14 +72,14 @@ def simple(one: Any) -> RawRecord:
     return RawRecord(one.offset, one.timestamp, one.key, one.value, headers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(records=written, codec=st.integers(0, 4), start=st.integers(0, 5))
 def test_records_are_read_as_the_client_reads_them(records: list[Any], codec: int, start: int) -> None:
     raw = batch(records, codec)
     assert read(OURS, raw, start) == read(THEIRS, raw, start)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(records=written, codec=st.integers(0, 3), magic=st.integers(0, 1))
 def test_records_of_before_kafka_0_11_too(records: list[Any], codec: int, magic: int) -> None:
     codec = 0 if (magic, codec) == (0, LZ4) else codec  # the client can read that, but not write it

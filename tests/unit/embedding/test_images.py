@@ -149,7 +149,7 @@ def test_what_is_no_picture_is_unreadable(content: bytes) -> None:
     assert reason(content) == Refusal.UNREADABLE
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @pytest.mark.filterwarnings("ignore")
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]),

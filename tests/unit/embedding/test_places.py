@@ -184,7 +184,7 @@ crafted = st.builds(
 DONE = "fetched"
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.one_of(crafted, st.text()))
 @example("https://images.example.com/a.jpg")
 @example("https://evil.com/a.jpg")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -116,7 +116,6 @@ def test_what_the_sdk_writes_is_recognised(traced: Traced) -> None:
 VALUES = st.text(max_size=20) | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=10), VALUES | st.lists(st.integers(0, 9), max_size=3), max_size=5))
 def test_attributes_of_any_kind_are_read_alike_from_both_encodings(attributes: dict[str, Any]) -> None:
     traced = Traced()

@@ -90,7 +90,7 @@ ATTRIBUTES = st.dictionaries(st.sampled_from(NAMES), ANY, max_size=8)
 
 
 @pytest.mark.parametrize("form", MINE)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_broken_samples_are_read_or_refused(form: str, data: st.DataObject) -> None:
     value = bytearray(data.draw(st.sampled_from(VALUES)))
@@ -119,7 +119,7 @@ def pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("form", ["otlp", "otlp_joined"])
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(attributes=ATTRIBUTES, of_event=ATTRIBUTES, kind=KINDS | st.none(), operation=OPERATIONS, failed=st.booleans())
 def test_attributes_may_hold_anything(
     form: str, attributes: dict[str, Any], of_event: dict[str, Any], kind: str | None, operation: str, failed: bool
@@ -144,7 +144,7 @@ def test_attributes_may_hold_anything(
     read(form, json.dumps(record).encode())
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(attributes=ATTRIBUTES, other=ANY, kind=KINDS)
 def test_exported_spans_may_hold_anything(attributes: dict[str, Any], other: Any, kind: str) -> None:
     row = {"context": {"trace_id": "t", "span_id": "s"}, "span_kind": kind, "start_time": "2026-11-20T10:00:00Z"}

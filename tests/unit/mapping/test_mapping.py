@@ -89,7 +89,7 @@ def test_the_content_hash_is_the_one_that_the_collector_will_compute(tmp_path: P
     assert mapped.content_hash == content_hash(native.decode(mapped.raw))
 
 
-@settings(deadline=None, max_examples=50)  # writes files
+@settings(max_examples=50)  # writes files
 @given(st.text(max_size=50), st.floats(0, 1), st.dictionaries(st.text(max_size=5), st.integers() | st.text()))
 def test_any_text_and_number_hashes_as_the_collector_does(
     tmp_path_factory: pytest.TempPathFactory, prompt: str, confidence: float, extra: dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain.events import (
@@ -219,7 +219,6 @@ predictions = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(event=predictions)
 def test_a_search_of_all_texts_at_once_misses_nothing_that_one_of_each_finds(event: Prediction) -> None:
     """With a pattern of one's own, each text is searched by itself."""

@@ -37,7 +37,7 @@ def values(path: Path) -> list[Any]:
     return [row.values for row in rows if isinstance(row, Row)]
 
 
-@settings(deadline=None, max_examples=40)  # writes files
+@settings(max_examples=40)  # writes files
 @given(tables)
 def test_every_format_gives_back_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, table: list[dict[str, str]]

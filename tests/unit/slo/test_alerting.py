@@ -321,7 +321,7 @@ lives = st.lists(st.tuples(outlooks, outlooks, st.booleans(), st.integers(1, 60)
 
 
 @given(ticks=lives, no_data=st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_the_history_of_incidents_is_sound(
     ticks: list[tuple[str, str, bool, int]], no_data: bool, make_objective: Make
 ) -> None:
@@ -373,7 +373,7 @@ def _check_words(history: list[Transition]) -> None:
 
 
 @given(ticks=st.lists(st.tuples(outlooks, st.integers(1, 30)), min_size=1, max_size=40))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_only_a_clear_spell_resolves_and_only_a_long_silence_of_the_data_expires(
     ticks: list[tuple[str, int]], make_objective: Make
 ) -> None:

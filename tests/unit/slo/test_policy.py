@@ -111,7 +111,7 @@ def test_labels_needed_for_a_detection(target: float, factor: float, bad_share: 
 
 
 @given(st.floats(0.05, 0.6), st.floats(1.5, 3.0), st.sampled_from([0.01, 0.1]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_detection_needs_the_first_n_whose_power_suffices(limit: float, ratio: float, alpha: float) -> None:
     bad_share = min(limit * ratio, (1 + limit) / 2)
 

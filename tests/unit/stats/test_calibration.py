@@ -187,7 +187,7 @@ def test_murphys_parts_add_up_where_confidences_are_equal_within_bins() -> None:
 # ---- laws ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows)
 def test_errors_lie_where_they_must_and_inside_their_intervals(pairs: list[tuple[float, bool]]) -> None:
     confidence, correct = zip(*pairs, strict=True)
@@ -203,7 +203,7 @@ def test_errors_lie_where_they_must_and_inside_their_intervals(pairs: list[tuple
     assert sum(row.n for row in found.bins) == len(pairs) == sum(row.n for row in found.bins_equal_mass)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows, st.randoms())
 def test_the_order_of_rows_does_not_matter(pairs: list[tuple[float, bool]], random) -> None:  # type: ignore[no-untyped-def]
     first = calibration(*zip(*pairs, strict=True))
