@@ -104,8 +104,14 @@ def _modern(batch: Any) -> Iterator[RawRecord]:
         if coded & 1 or end > len(content):
             raise ValueError("a record reaches beyond its batch")
         later, place = _varint(content, place + 1)  # behind the attributes, which mean nothing yet
-        further, place = _varint(content, place)
-        key, place = _bytes(content, place) if content[place] != _NONE else (None, place + 1)
+        if (further := content[place]) < _LONG:
+            place += 1
+        else:
+            further, place = _varint(content, place)
+        if content[place] == _NONE:
+            key, place = None, place + 1
+        else:
+            key, place = _bytes(content, place)
         value, place = _bytes(content, place)
         headers: tuple[tuple[str, bytes], ...] = ()
         marked = False

@@ -12,6 +12,10 @@ from monitor.broker.reading import RawRecord
 
 TURN_RECORDS = 128
 """Of one partition, before the others have their turn."""
+AT_HAND_RECORDS = 512
+"""Taken of what the client holds before it is driven again: to ask for more, and to stay in its group. That takes two
+answers of its own thread, for each of which ours gives up the interpreter, and may wait for it as long as others like.
+"""
 
 
 class Turns:
@@ -21,6 +25,8 @@ class Turns:
         self._consumer, self._unsettled = consumer, unsettled
         self._taken: Counter[TopicPartition] = Counter()
         self._aside: set[TopicPartition] = set()
+        self._undriven = 0
+        """Records taken since the client was driven."""
 
     def __enter__(self) -> Self:
         return self
@@ -37,11 +43,15 @@ class Turns:
         fetcher = self._consumer._fetcher
         if not fetcher._next_partition_records:
             fetcher._next_partition_records = None
-            if not fetcher._completed_fetches:  # to ask for more takes a tenth of a millisecond
+            if not fetcher._completed_fetches:
                 self._begin()
-        polled: dict[TopicPartition, list[RawRecord]] = self._consumer.poll(
-            timeout_ms=0 if self._aside else timeout_ms, max_records=max_records
-        )
+        polled: dict[TopicPartition, list[RawRecord]] = {}
+        if self._undriven < AT_HAND_RECORDS:
+            polled, _ = fetcher.fetched_records(max_records)
+            self._undriven += max_records
+        if not polled:
+            polled = self._consumer.poll(timeout_ms=0 if self._aside else timeout_ms, max_records=max_records)
+            self._undriven = 0
         for one, some in polled.items():
             self._took(one, len(some))
         if not polled:

@@ -67,7 +67,11 @@ def unsnappy(packed: bytes) -> bytes:
 def unlz4(packed: bytes) -> bytes:
     """One LZ4 frame."""
     frame = LZ4FrameDecompressor()
-    content = bytearray(frame.decompress(packed, max_length=_expected(packed)))
+    first: bytes = frame.decompress(packed, max_length=_expected(packed))
+    if frame.eof:
+        _demand_fits(len(first))
+        return first
+    content = bytearray(first)
     while not frame.eof and not frame.needs_input:
         content += frame.decompress(b"", max_length=_more(content))
         _demand_fits(len(content))

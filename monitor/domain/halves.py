@@ -37,7 +37,7 @@ def digest(half: Half) -> bytes:
         InvalidEvent: a text holds the NUL character, which PostgreSQL cannot store.
     """
     encoded = _encode([half.side, half.ts, half.pair_id, half.fields])
-    if b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
+    if b"\\" in encoded and b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
         raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
     return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 

@@ -5,7 +5,11 @@ A bin counts the values that are <= its bound and > the bound before it, as in P
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 LATENCY_BOUNDS_MS: tuple[float, ...] = (
     1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700,
@@ -24,7 +28,12 @@ def latency_bin(milliseconds: float) -> int:
     >>> latency_bin(300), latency_bin(300.1), latency_bin(1e9)
     (15, 16, 29)
     """
-    return bisect_left(LATENCY_BOUNDS_MS, milliseconds)
+    return int(latency_bins([milliseconds])[0])
+
+
+def latency_bins(milliseconds: Sequence[float] | NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+    """`latency_bin` of many values [n]; NaN is no latency."""
+    return np.searchsorted(LATENCY_BOUNDS_MS, milliseconds, side="left")
 
 
 def confidence_bin(confidence: float) -> int:
@@ -33,4 +42,9 @@ def confidence_bin(confidence: float) -> int:
     >>> confidence_bin(0.0), confidence_bin(0.05), confidence_bin(1.0)
     (0, 1, 19)
     """
-    return bisect_right(_CONFIDENCE_BOUNDS, confidence)
+    return int(confidence_bins([confidence])[0])
+
+
+def confidence_bins(confidences: Sequence[float] | NDArray[np.floating[Any]]) -> NDArray[np.intp]:
+    """`confidence_bin` of many values [n]; NaN is no confidence."""
+    return np.searchsorted(_CONFIDENCE_BOUNDS, confidences, side="right")

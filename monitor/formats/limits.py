@@ -22,7 +22,7 @@ def refuse_nul(raw: bytes) -> None:
     Raises:
         InvalidEvent: some text in it has the NUL character.
     """
-    if b"\\u0000" in raw and _ESCAPED_NUL.search(raw):
+    if b"\\" in raw and b"\\u0000" in raw and _ESCAPED_NUL.search(raw):  # one byte is found much faster than six
         raise InvalidEvent(Rejection.UNSTORABLE, _NUL)
 
 

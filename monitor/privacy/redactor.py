@@ -213,10 +213,13 @@ def _repeats_names(content: bytes) -> bool:
 def _is_suspect(event: Prediction) -> bool:
     """Could anything of it hold something? One search of all its texts costs a third of one each: nearly every record
     pays no more than that. False is certain."""
-    given, output = event.input, event.output
-    texts = [given.prompt or "", given.context or "", output.answer or ""]
-    texts += [one.answer for one in output.candidates]
-    return _gather(event.slices, texts) or _gather(event.extra, texts) or is_suspect(_APART.join(texts))
+    given, output, slices = event.input, event.output, event.slices
+    texts = [given.prompt or "", given.context or "", output.answer or "", *slices, *slices.values()]
+    if output.candidates:
+        texts += [one.answer for one in output.candidates]
+    if event.extra and _gather(event.extra, texts):
+        return True
+    return is_suspect(_APART.join(texts))
 
 
 def _gather(value: Any, texts: list[str]) -> bool:

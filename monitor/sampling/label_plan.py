@@ -15,9 +15,12 @@ from datetime import datetime
 from math import sqrt
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.domain.slices import OTHER
 from monitor.errors import NotEnoughData, SettingsError
-from monitor.sampling.hashing import uniform
+from monitor.sampling.hashing import uniform, uniforms
 
 LABEL_KEY: Final = "label"
 """Key of the label sampler's hash; another key draws another, independent sample."""
@@ -85,15 +88,6 @@ class LabelPlan:
         probability, coin = self.probability(slices, confidence), uniform(request_id, LABEL_KEY)
         return Draw(probability, coin < probability, coin < self.base_rate, self.version)
 
-    def may_draw(self, request_id: str) -> bool:
-        """False for nearly all requests, and then certain, whatever their slices and confidence: the cheap first look.
-
-        >>> plan = LabelPlan(0.05, boost=2.0)
-        >>> all(plan.may_draw(f"r{n}") for n in range(1000) if plan.draw(f"r{n}", {}, 0.4).drawn)
-        True
-        """
-        return uniform(request_id, LABEL_KEY) < self.highest
-
     def _factor(self, dimension: str, value: str) -> float:
         known = self.factors.get((dimension, value))
         return self.factors.get((dimension, OTHER), 1.0) if known is None else known
@@ -131,6 +125,17 @@ class LabelPlans:
             key=lambda pair: pair[0],
             reverse=True,
         )
+        self._highest = max(one.highest for one in (initial, *(one for _, one in self._newest_first)))
+
+    def may_draw(self, request_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """[n]: false for nearly all, and then certain, whatever their times, slices and confidence: a cheap first look.
+
+        >>> plans, ids = LabelPlans(LabelPlan(0.05, boost=2.0)), [f"r{n}" for n in range(1000)]
+        >>> drawn = [plans.at(datetime.max).draw(one, {}, 0.4).drawn for one in ids]
+        >>> sum(drawn), bool(plans.may_draw(ids)[drawn].all())
+        (101, True)
+        """
+        return uniforms(request_ids, LABEL_KEY) < self._highest
 
     def at(self, ts: datetime) -> LabelPlan:
         """The plan in force at an event's own time."""

@@ -9,10 +9,14 @@ factors, no other plan), the mean over stored rows estimates the mean over all; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.sampling.hashing import selected
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.sampling.hashing import selected, uniforms
 from monitor.sampling.label_plan import Draw
 
 STORE_KEY: Final = "store"
@@ -31,6 +35,10 @@ class StoredShare:
     def holds_undrawn(self, request_id: str) -> bool:
         """Is it stored though it is not drawn for labelling?"""
         return self.rate == 1 or selected(request_id, self.rate, STORE_KEY)
+
+    def hold_undrawn(self, request_ids: Sequence[str]) -> NDArray[np.bool_]:
+        """`holds_undrawn` of many ids [n]."""
+        return uniforms(request_ids, STORE_KEY) < self.rate if self.rate < 1 else np.ones(len(request_ids), bool)
 
     def inclusion_probability(self, draw: Draw) -> float | None:
         """With which a live prediction is stored; None when all are.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -89,22 +89,21 @@ class LabelSampler:
         """Is this live prediction stored? The event as it is stored, redacted."""
         return self._share.holds(event.request_id, self._draw(event))
 
-    def choose(self, arrivals: Iterable[Arrival], slices_of: SlicesOf) -> Chosen:
+    def choose(self, arrivals: Sequence[Arrival], slices_of: SlicesOf) -> Chosen:
         """Of a batch: replays are stored whole and none of them is drawn; drawn ok answers become label tasks."""
         chosen = Chosen()
-        for one in arrivals:
-            if one.replay is not None:
+        ids = [one.event.request_id for one in arrivals]
+        may_be_drawn, held_anyway = self._plans.may_draw(ids).tolist(), self._share.hold_undrawn(ids).tolist()
+        all_held = self._share.rate == 1
+        for one, may, held in zip(arrivals, may_be_drawn, held_anyway, strict=True):
+            if one.replay is not None or (all_held and not may):
                 chosen.stored.append(one)
                 continue
+            if not (may or held):
+                continue
             event = one.event
-            if not self._plans.at(event.ts).may_draw(event.request_id):
-                if not self._share.holds_undrawn(event.request_id):
-                    continue
-                if self._share.rate == 1:
-                    chosen.stored.append(one)
-                    continue
             draw = self._draw(event)
-            if not self._share.holds(event.request_id, draw):
+            if not (draw.drawn or held):
                 continue
             chosen.stored.append(one)
             inclusion = self._share.inclusion_probability(draw)

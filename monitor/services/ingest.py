@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -156,8 +156,8 @@ class IngestService:
         new |= insert_deployments(connection, [(event, digest) for event, digest, _ in sorted_out.deployments])
         if arrivals:
             stored = self._insert_predictions(connection, arrivals)
-            first_seen = [row for row in prepared.carried if row.request_id in sorted_out.predictions]
-            copy_embeddings(connection, [row for row in first_seen if row.request_id in stored])
+            first_seen = _of(sorted_out.predictions, prepared.carried)
+            copy_embeddings(connection, first_seen if len(stored) == len(arrivals) else _of(stored, first_seen))
             self._sketch(connection, first_seen)
         insert_dead_letters(connection, [self._options.privacy.rejected(one) for one in sorted_out.rejected])
         outcomes = _outcomes(prepared, new)
@@ -192,7 +192,7 @@ class IngestService:
 
     def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> set[str]:
         """All of them count; returns the ids of those that were stored."""
-        rollups.add(connection, (one.event for one in arrivals), lambda event: self._slices.of(event.slices))
+        rollups.add(connection, [one.event for one in arrivals], lambda event: self._slices.of(event.slices))
         chosen = self._sampler.choose(arrivals, self._slices.of)
         predictions.insert(connection, chosen.stored, chosen.inclusion)
         insert_tasks(connection, chosen.tasks)
@@ -230,6 +230,10 @@ class IngestService:
 def _taken(batch: Batch, sorted_out: Triage) -> list[Record]:
     refused = {id(one.record) for one in sorted_out.rejected}
     return [one for one in batch.records if id(one) not in refused]
+
+
+def _of(request_ids: Container[str], rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
+    return [row for row in rows if row.request_id in request_ids]
 
 
 def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:

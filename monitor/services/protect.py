@@ -91,7 +91,7 @@ def protect(sorted_out: Triage, privacy: Privacy) -> None:
         if arrival is None:
             del sorted_out.predictions[request_id]
         elif arrival is not accepted.arrival:
-            sorted_out.predictions[request_id] = accepted._replace(arrival=arrival)
+            sorted_out.predictions[request_id] = changed(accepted, arrival=arrival)
     labels = ((_guarded(privacy.label, one, (record,), sorted_out), record) for one, record in sorted_out.labels)
     sorted_out.labels = [(arrival, record) for arrival, record in labels if arrival is not None]
     deployments = (

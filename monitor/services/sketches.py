@@ -58,7 +58,8 @@ class SketchService:
         epoch = references.share_epoch(connection)
         if epoch != self._epoch:
             self._references, self._epoch = references.active_references(connection), epoch
-        self.admit(rows)
+        if self._references:
+            self.admit(rows)
         for reference in self._references:
             references.add_sketches(connection, reference.id, self.sketch(reference, rows))
 

@@ -7,9 +7,10 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from monitor.domain.events import Deployment, Event, Label, Rejection, content_hash
+from msgspec import Struct
+
+from monitor.domain.events import Deployment, Event, Label, Prediction, Rejection, content_hash
 from monitor.domain.halves import Half, Side, digest, is_part_of
 from monitor.domain.records import Record
 from monitor.domain.timeliness import check
@@ -34,7 +35,7 @@ class Limits:
     max_age: timedelta
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, frozen=True, eq=False):
     """A prediction, and what it was read from."""
 
     arrival: Arrival
@@ -77,14 +78,14 @@ class Triage:
         Raises:
             InvalidEvent: it cannot be stored.
         """
-        if isinstance(said, Label):
-            self.labels.append((LabelArrival(said, content_hash(said), record.replay), record))
-        elif isinstance(said, Deployment):
-            self.deployments.append((said, content_hash(said), record))
+        if isinstance(said, Prediction):  # nearly always
+            self.add_prediction(Accepted(Arrival(said, content_hash(said), record.replay), (record,)))
         elif isinstance(said, Half):
             self._add_half(HalfArrival(said, digest(said), record, record.replay))
+        elif isinstance(said, Label):
+            self.labels.append((LabelArrival(said, content_hash(said), record.replay), record))
         else:
-            self.add_prediction(Accepted(Arrival(said, content_hash(said), record.replay), (record,)))
+            self.deployments.append((said, content_hash(said), record))
 
     def add_prediction(self, accepted: Accepted) -> bool:
         """Sort a prediction in; says whether it is the first of its id in this batch."""

@@ -33,8 +33,8 @@ def stage(connection: Connection, like: str, columns: Sequence[tuple[str, str]],
     names = ", ".join(name for name, _ in columns)
     cursor = raw(connection).cursor()
     cursor.execute(
-        f"CREATE TEMP TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS SELECT {names} FROM {like} WHERE false"
+        f"CREATE TEMP TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS SELECT {names} FROM {like} WHERE false; "
+        f"DELETE FROM {staging}"  # nearly always empty; TRUNCATE would make a new file each time
     )
-    cursor.execute(f"DELETE FROM {staging}")  # nearly always empty; TRUNCATE would make a new file each time
     copy_rows(connection, staging, columns, rows)
     return staging

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,13 @@ def _records(rows: Sequence[EmbeddedPrediction]) -> Iterator[tuple[object, ...]]
 
 def _halfvec(vector: Vector | Halves) -> bytes:
     """pgvector's binary form: dimension and a reserved number of 16 bits each, then the halves, all big-endian."""
-    return _HEADER.pack(len(vector), 0) + vector.astype(STORED, copy=False).tobytes()
+    stored = vector if vector.dtype == STORED else vector.astype(STORED)
+    return _header(len(vector)) + stored.tobytes()
+
+
+@cache
+def _header(dimension: int) -> bytes:
+    return _HEADER.pack(dimension, 0)
 
 
 def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, Halves]:

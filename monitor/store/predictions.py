@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection
 
-from monitor.domain.events import Prediction
+from monitor.domain.events import Extra, Image, Prediction, Safety, Tokens
 from monitor.domain.window import DAY, Window, days_of, floor
 from monitor.store.copy import copy_rows, raw, stage
 
@@ -28,6 +28,19 @@ AROUND_MIDNIGHT = timedelta(hours=2)
 """So near the end of a day its neighbour is looked at too. To look always would cost a tenth of all inserts, for the
 index of another day is not in the nearest memory; and producers that repeat an id with a new time do so soon."""
 _ID_COLUMNS = (("request_id", "text"), ("content_hash", "bytea"), ("ts", "timestamptz"))
+
+
+class _Detail(msgspec.Struct, omit_defaults=True, gc=False):
+    """What has no column of its own."""
+
+    image: Image | None = None
+    prompt_template: str | None = None
+    context: str | None = None
+    tokens: Tokens | None = None
+    safety: Safety | None = None
+    preprocess_version: str | None = None
+    trace_id: str | None = None
+    extra: Extra | None = None
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -60,14 +73,17 @@ def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
     rows = ((one.event.request_id, one.content_hash, one.event.ts) for one in ordered)
     staging = stage(connection, "arrivals", _ID_COLUMNS, rows)
     days = days_of([one.event.ts for one in ordered])
-    found = raw(connection).execute(
-        f"WITH beside AS MATERIALIZED ({' UNION ALL '.join(_beside(staging, day) for day in sorted(days))}) "
-        "INSERT INTO arrivals (request_id, content_hash, ts) "
+    entered = raw(connection).execute(
+        f"WITH beside AS MATERIALIZED ({' UNION ALL '.join(_beside(staging, day) for day in sorted(days))}), "
+        "entered AS (INSERT INTO arrivals (request_id, content_hash, ts) "
         f"SELECT request_id, content_hash, ts FROM {staging} "
         "WHERE request_id <> ALL (ARRAY(SELECT request_id FROM beside)) "
-        "ON CONFLICT DO NOTHING RETURNING request_id"
+        "ON CONFLICT DO NOTHING RETURNING request_id) "
+        "SELECT CASE WHEN count(*) < %s THEN coalesce(array_agg(request_id), '{}') END FROM entered",
+        (len(ordered),),
     )
-    return {row[0] for row in found}
+    (some,) = entered.fetchone() or (None,)
+    return {one.event.request_id for one in ordered} if some is None else set(some)
 
 
 def _beside(staging: str, day: datetime) -> str:
@@ -154,22 +170,19 @@ def _row(arrival: Arrival, inclusion_probability: float | None) -> tuple[object,
 
 
 def _detail(event: Prediction) -> bytes | None:
-    """What has no column of its own; None when there is nothing."""
+    """None when there is nothing."""
     given = event.input
-    detail = {
-        "image": given.image,
-        "prompt_template": given.prompt_template,
-        "context": given.context,
-        "tokens": event.tokens,
-        "safety": event.output.safety,
-        "preprocess_version": event.preprocess_version,
-        "trace_id": event.trace_id,
-        "extra": event.extra or None,
-    }
-    present = {name: value for name, value in detail.items() if value is not None}
-    return _json(present) if present else None
+    detail = _Detail(
+        given.image, given.prompt_template, given.context, event.tokens, event.output.safety,
+        event.preprocess_version, event.trace_id, event.extra or None,
+    )  # fmt: skip
+    encoded = _json(detail)
+    return None if encoded == _NO_DETAIL else encoded
 
 
 def _json(value: object) -> bytes:
     """PostgreSQL's binary form of jsonb: a version byte, then the text."""
     return b"\x01" + _encode(value)
+
+
+_NO_DETAIL = _json({})

@@ -34,11 +34,13 @@ class SliceValues:
 
     def of(self, slices: dict[str, str]) -> list[tuple[str, str]]:
         """The (dimension, value) pairs that an event counts under, beyond all traffic."""
-        return [
-            (dimension, slices[dimension] if (dimension, slices[dimension]) in self._known else OTHER)
-            for dimension in self._dimensions
-            if dimension in slices
-        ]
+        found = []
+        for dimension in self._dimensions:
+            value = slices.get(dimension)
+            if value is not None:
+                pair = (dimension, value)
+                found.append(pair if pair in self._known else (dimension, OTHER))
+        return found
 
     def _insert(self, connection: Connection, seen: set[tuple[str, str]]) -> set[tuple[str, str]]:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

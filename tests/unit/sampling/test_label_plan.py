@@ -33,7 +33,7 @@ def test_the_cheap_first_look_passes_over_nothing_that_is_drawn(
     request_id: str, confidence: float | None, device: str
 ) -> None:
     draw = PLAN.draw(request_id, {"device": device}, confidence)
-    assert PLAN.may_draw(request_id) or not draw.drawn
+    assert LabelPlans(PLAN).may_draw([request_id])[0] or not draw.drawn
 
 
 @given(st.text(min_size=1), confidences, devices)

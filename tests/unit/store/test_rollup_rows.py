@@ -1,0 +1,52 @@
+"""What a batch adds to the rollups is what counting its events one by one comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.domain.events import Model, Output, Prediction
+from monitor.domain.histograms import confidence_bin, latency_bin
+from monitor.store.rollups import _rows
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+STATUSES = ("ok", "error", "timeout", "rejected")
+events = st.builds(
+    Prediction,
+    request_id=st.just("r"),
+    ts=st.integers(0, 150).map(lambda seconds: NOON + timedelta(seconds=seconds)),
+    model=st.builds(Model, name=st.sampled_from("ab"), version=st.sampled_from(("", "v2"))),
+    task=st.just("vqa"),
+    status=st.sampled_from(STATUSES),
+    output=st.builds(Output, confidence=st.none() | st.floats(0, 1)),
+    latency_ms=st.none() | st.floats(0, 1e15),
+    cost_usd=st.none() | st.integers(0, 1000).map(float),
+    slices=st.dictionaries(st.sampled_from(("device", "region")), st.sampled_from("xy")),
+)
+
+
+@given(st.lists(events, max_size=30))
+def test_the_counts_of_a_batch_are_those_of_its_events_one_by_one(several: list[Prediction]) -> None:
+    counted: dict[tuple[object, ...], Counter[object]] = {}
+    for event in several:
+        for one in (("", ""), *event.slices.items()):
+            minute = event.ts.replace(second=0)
+            key = (minute, event.model.name, event.model.version, event.model.variant, event.task, *one)
+            cell = counted.setdefault(key, Counter())
+            cell[event.status] += 1
+            if event.latency_ms is not None and event.status == "ok":
+                cell["latency", latency_bin(event.latency_ms)] += 1
+            if event.output.confidence is not None:
+                cell["confidence", confidence_bin(event.output.confidence)] += 1
+            cell["cost"] += int(event.cost_usd or 0)
+    found: dict[tuple[object, ...], Counter[object]] = {}
+    for row in _rows(several, lambda event: [*event.slices.items()]):
+        key, (latency, confidence, cost) = row[:7], row[11:]
+        found[key] = Counter({"cost": cost})
+        found[key].update(dict(zip(STATUSES, row[7:11], strict=True)))
+        found[key].update({("latency", index): count for index, count in enumerate(latency)})
+        found[key].update({("confidence", index): count for index, count in enumerate(confidence)})
+    assert found == counted
