@@ -9,6 +9,7 @@ from monitor.drift.detector import Detector
 from monitor.drift.mean_shift import MeanShift
 from monitor.drift.random_features import RandomFeatures
 from monitor.drift.residual_energy import ResidualEnergy
+from monitor.drift.residual_projection import ResidualProjection
 from monitor.drift.second_moments import SecondMoments
 from monitor.drift.spread import Spread
 from monitor.drift.tail_energy import TailEnergy
@@ -18,6 +19,7 @@ DETECTORS: Final[dict[str, Detector]] = {
     for detector in (
         MeanShift(),
         ResidualEnergy(),
+        ResidualProjection(),
         TailEnergy(),
         Spread(),
         SecondMoments(),

@@ -129,7 +129,7 @@ class Fit:
             )
 
     def to_bytes(self) -> bytes:
-        """About 4 bytes x d x (k + 48), e.g. 230 kB for d = 512; see `from_bytes`."""
+        """About 4 bytes x d x (k + 80), e.g. 290 kB for d = 512; see `from_bytes`."""
         return pack(_KIND, *self._contents())
 
     @classmethod

@@ -64,12 +64,21 @@ def test_stored_sketches_are_equal_and_as_small_as_said(rows) -> None:  # type: 
     data = made.to_bytes()
     assert Sketch.from_bytes(data) == made
     assert hash(Sketch.from_bytes(data)) == hash(made)
-    assert len(data) == 25 + 8 * made.sums.size
+    width = next(w for w in range(4, 9) if np.abs(made.sums + (made.sums < 0)).max() < 2 ** (8 * w - 1))
+    assert len(data) == 26 + width * made.sums.size
+
+
+@pytest.mark.parametrize("sum_", [0, -1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**62, -(2**63), 2**63 - 1])
+def test_sums_of_any_size_survive_being_stored(sum_: int) -> None:
+    made = Sketch(frozen().id, 7, np.array([sum_, 5, -5], dtype=np.int64))
+    assert Sketch.from_bytes(made.to_bytes()).sums.tolist() == [sum_, 5, -5]
 
 
 def test_an_image_stream_takes_a_kilobyte_an_hour(traffic) -> None:  # type: ignore[no-untyped-def]
     world = traffic(512)
-    assert len(sketch(world.rows(40), learn(world.rows(2000), "e")).to_bytes()) <= 1024
+    fit = learn(world.rows(2000), "e")
+    assert len(sketch(world.rows(40), fit).to_bytes()) <= 1024
+    assert len(sketch(np.tile(world.rows(40), (100, 1)), fit).to_bytes()) <= 1024
     assert len(sketch(traffic(1).rows(40), learn(traffic(1).rows(2000), "e")).to_bytes()) < 200
 
 
