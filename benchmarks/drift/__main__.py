@@ -70,7 +70,7 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
     if "looks" in parts:
         cells = levels.cells((64,) if options.quick else DIMENSIONS, large=not options.quick)
         for index, (dimension, kind, size) in enumerate(cells):
-            few = 4 if size.current >= 5000 else references
+            few = max(references // 4, 2) if size.current >= 5000 else references
             yield (
                 f"looks-{dimension}-{index}-{seed}",
                 lambda d=dimension, k=kind, s=size, r=few, i=index: levels.looks(
