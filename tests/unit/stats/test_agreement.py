@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats import inter_rater
 
@@ -74,16 +75,31 @@ def test_alpha_of_krippendorffs_binary_table() -> None:
 
 @pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
 @pytest.mark.parametrize("seed", range(5))
-def test_kappa_equals_scikit_learns_and_its_interval_statsmodels(weights: Any, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    first = rng.integers(0, 4, 150)
-    second = np.where(rng.random(150) < 0.6, first, rng.integers(0, 4, 150))
-    found = cohen_kappa(first, second, weights=weights)
+def test_kappa_equals_scikit_learns(weights: Any, seed: int) -> None:
+    first, second = four_categories(seed, 150)
+    found = cohen_kappa(first, second, weights=weights, replicates=10)
     assert found.coefficient == pytest.approx(cohen_kappa_score(first, second, weights=weights), abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, "linear", "quadratic"])
+def test_the_interval_of_many_units_is_the_large_sample_one_of_statsmodels(weights: Any) -> None:
+    first, second = four_categories(1, 20_000)
+    found = cohen_kappa(first, second, weights=weights, replicates=20_000)
     table, _ = inter_rater.to_table(np.column_stack([first, second]))
-    expected = inter_rater.cohens_kappa(table, wt={None: None, "linear": "linear", "quadratic": "quadratic"}[weights])
-    assert found.interval.lower == pytest.approx(expected.kappa - 1.959964 * expected.std_kappa, abs=1e-6)
-    assert found.interval.upper == pytest.approx(expected.kappa + 1.959964 * expected.std_kappa, abs=1e-6)
+    expected = inter_rater.cohens_kappa(table, wt=weights)
+    # 20,000 draws know their own outer quantiles to 1.3% of a standard error.
+    assert found.interval.lower == pytest.approx(
+        expected.kappa - 1.96 * expected.std_kappa, abs=0.06 * expected.std_kappa
+    )
+    assert found.interval.upper == pytest.approx(
+        expected.kappa + 1.96 * expected.std_kappa, abs=0.06 * expected.std_kappa
+    )
+
+
+def four_categories(seed: int, units: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 4, units)
+    return first, np.where(rng.random(units) < 0.6, first, rng.integers(0, 4, units))
 
 
 def test_fleiss_kappa_equals_statsmodels() -> None:
@@ -118,12 +134,21 @@ def test_alpha_tends_to_fleiss_kappa_when_nothing_is_missing() -> None:
 
 
 def test_no_difference_is_no_certainty() -> None:
+    """Beside 20 units and one alike, and half a differing one, the share that differs is Beta(0.5, 21)."""
     twenty = np.repeat([0, 1], 10)
+    most = stats.beta(0.5, 21).ppf(0.975)
     for found in (cohen_kappa(twenty, twenty), krippendorff_alpha(np.column_stack([twenty, twenty]))):
         assert found.coefficient == 1.0
         assert found.interval.upper == 1.0
-        # Wilson's upper bound of 0 in 20 is 0.1611; chance differs in about half of the pairs.
-        assert found.interval.lower == pytest.approx(1 - 0.1611 / found.expected, abs=1e-4)
+        # Chance differs in about half of the pairs.
+        assert found.interval.lower == pytest.approx(1 - most / found.expected, abs=0.02)
+
+
+@pytest.mark.parametrize("second", [[0] * 30, [1] + [0] * 29])
+def test_a_category_that_one_annotator_never_names_is_no_certainty(second: list[int]) -> None:
+    """The large-sample interval of the first has no width at all."""
+    found = cohen_kappa([0] * 28 + [1] * 2, second)
+    assert found.interval.upper - found.interval.lower > 0.4
 
 
 REFUSED: dict[str, Any] = {
@@ -164,16 +189,20 @@ def simulate(rng: np.random.Generator, units: int, sure: float, share: float) ->
     return np.where(saw, truth[:, None], rng.random((units, 2)) < share).astype(float)
 
 
-@pytest.mark.parametrize(("units", "sure", "share"), [(100, 0.9, 0.5), (300, 0.8, 0.85), (300, 0.5, 0.3)])
+@pytest.mark.parametrize(
+    ("units", "sure", "share"),
+    [(100, 0.9, 0.5), (300, 0.8, 0.85), (300, 0.5, 0.3), (30, 0.6, 0.9), (100, 0.9, 0.95), (100, 0.5, 0.95)],
+)
 def test_intervals_cover_the_truth_as_often_as_they_say(units: int, sure: float, share: float) -> None:
     rng = np.random.default_rng(20261121)
     rounds = 300
     covered = np.zeros(3)
     for _ in range(rounds):
-        ratings = simulate(rng, units, sure, share)
+        while np.ptp(ratings := simulate(rng, units, sure, share)) == 0.0:
+            pass  # every judgement is the same: refused
         counts = np.column_stack([2 - ratings.sum(axis=1), ratings.sum(axis=1)])
         found: list[Agreement] = [
-            cohen_kappa(*ratings.T.astype(int)),
+            cohen_kappa(*ratings.T.astype(int), replicates=400),
             fleiss_kappa(counts, replicates=400),
             krippendorff_alpha(ratings, replicates=400),
         ]
@@ -195,5 +224,7 @@ def test_an_unknown_level_weighting_or_no_replicate_is_refused() -> None:
         cohen_kappa([1, 2, 1], [1, 2, 2], weights="cubic")  # type: ignore[arg-type]
     with pytest.raises(NotEnoughData, match="replicate"):
         krippendorff_alpha(pairs, replicates=0)
+    with pytest.raises(NotEnoughData, match="replicate"):
+        cohen_kappa([1, 2, 1], [1, 2, 2], replicates=0)
     with pytest.raises(NotEnoughData, match="replicate"):
         fleiss_kappa([[2, 0], [1, 1], [0, 2]], replicates=0)
