@@ -19,7 +19,7 @@ ACCEPTABLE_RATING: Final = 50.0
 """The middle of the scale: a caption rated at least this is counted as correct."""
 
 MIN_CAPTIONS: Final = 2
-"""What a bootstrap interval, and CIDEr-D's document frequencies, need at least."""
+"""What a jackknife interval, and CIDEr-D's document frequencies, need at least."""
 
 _TEXT: Final = ("cider_d", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l")
 

@@ -1,4 +1,4 @@
-"""Means of scores with intervals that honour how the answers were drawn, and the bootstrap for what is no mean."""
+"""Means of scores with intervals that honour how the answers were drawn, and the jackknife for what is no mean."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtrit
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from monitor.errors import NotEnoughData
-from monitor.stats.bootstrap import percentiles, resampled_means
 from monitor.stats.inputs import Floats, as_matrix, as_probabilities, as_shares, as_vector, check_share
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
@@ -21,6 +20,8 @@ from monitor.stats.weighted import PRIOR_ROWS, weighted_share
 _VARIANCE_PRIOR: Final = 1.0
 """Rows of the largest variance: twenty equal scores are no certainty."""
 _ROUNDING: Final = 1e-12
+_EVEN: Final = 1e-6
+"""Of its range: a figure that varies by less, or lies so near to an end, does not vary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,34 +107,61 @@ def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: f
     return Estimate(mean, Interval(max(centre - margin, -1.0), min(centre + margin, 1.0)), d.size)
 
 
-def bootstrap(
+def jackknife(
     parts: ArrayLike,
     statistic: Callable[[Floats], Floats],
+    most: float,
     probabilities: ArrayLike | None = None,
     *,
+    least: float = 0.0,
     level: float = LEVEL,
-    seed: int = 0,
 ) -> list[Estimate]:
-    """Figures that follow from weighted means of parts [n, c], with bootstrap intervals: answers are drawn again.
+    """Figures that follow from weighted means of parts [n, c], with intervals from what each answer adds to them.
 
-    `statistic` takes means of the parts [r, c] and gives the figures [r, k]; one estimate comes back for each of the
-    k. `probabilities` as for `mean_share`. The same seed draws the same answers, in whatever order they are given. See
-    `monitor.stats.bootstrap`.
+    `statistic` takes means of the parts [r, c] and gives the figures [r, k], each between `least` and `most`; one
+    estimate comes back for each of the k. `probabilities` as for `mean_share`.
+
+    The variance is the jackknife's, the sum of squares of what leaving one answer out changes: Miller (1974), "The
+    jackknife: a review", Biometrika 61; with weights Wolter (2007), "Introduction to Variance Estimation", chapter 4,
+    but that each answer varies for itself (HC3 of MacKinnon and White 1985, Journal of Econometrics 29). The interval
+    is Student's with Kish's effective number of answers on the logit scale, which knows the ends and that figures near
+    one of them err towards the other (Korn and Graubard 1999, "Analysis of Health Surveys", do so for shares). Where
+    no answer differs, the rest of the range is held open as far as Wilson's bound for none of so many answers.
+    `benchmarks/task_metrics.py` measures what it covers.
 
     Raises:
-        NotEnoughData: fewer than two rows, numbers that are not finite, or probabilities as `mean_share` refuses them.
+        NotEnoughData: fewer than two rows, numbers that are not finite, figures outside their range, or probabilities
+            as `mean_share` refuses them.
     """
+    check_share(level, "level")
     table = as_matrix(parts, "parts", least=2)
     n = len(table)
     weights = hajek_weights(probabilities, n)
     order = np.lexsort((weights, *table.T))
     table, weights = table[order], weights[order]
-    (values,) = statistic((weights @ table)[None, :])
-    tails = percentiles(statistic(resampled_means(table, weights, seed=seed)), n, level)
+    whole = weights @ table
+    rest = (whole - weights[:, None] * table) / np.maximum(1.0 - weights, _ROUNDING)[:, None]
+    values = statistic(np.vstack([whole, rest]))
+    if not (np.isfinite(values).all() and values[0].min() >= least - _ROUNDING and values[0].max() <= most + _ROUNDING):
+        raise NotEnoughData(f"figures between {least:g} and {most:g} were promised; found {values[0].tolist()}")
+    shares = np.clip((values - least) / (most - least), 0.0, 1.0)
+    deviations = np.sqrt(((shares[1:] - shares[0]) ** 2).sum(axis=0))
+    effective = 1.0 / float(weights @ weights)
+    bounds = [_on_logits(*one, effective, level) for one in zip(shares[0].tolist(), deviations.tolist(), strict=True)]
     return [
-        Estimate(float(value), Interval(float(low), float(high)), n)
-        for value, low, high in zip(values, *tails, strict=True)
+        Estimate(float(value), Interval(*(least + (most - least) * end for end in ends)), n)
+        for value, ends in zip(values[0], bounds, strict=True)
     ]
+
+
+def _on_logits(share: float, deviation: float, effective: float, level: float) -> tuple[float, float]:
+    spread = share * (1.0 - share)
+    if min(deviation, spread) < _EVEN:
+        open_ = wilson_of_share(0.0, effective, level).upper
+        return share - open_ * share, share + open_ * (1.0 - share)
+    reach = -float(stdtrit(max(effective - 1.0, 0.5), (1.0 - level) / 2.0)) * deviation / spread
+    centre = float(logit(share))
+    return float(expit(centre - reach)), float(expit(centre + reach))
 
 
 def _student(n: int, level: float) -> float:

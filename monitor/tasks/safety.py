@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from monitor.domain.results import Judged
 from monitor.tasks.captions.caption import means
-from monitor.tasks.estimates import bootstrap
+from monitor.tasks.estimates import jackknife
 from monitor.tasks.metric import Metric, known, share
 
 
@@ -36,5 +36,5 @@ def agreement(rows: Sequence[Judged]) -> Metric:
     values, probabilities = known(rows, lambda row: row.agreement)
     if len(values) < 2:
         return Metric.of("answer_image_agreement", "score", None, n=len(values))
-    (found,) = bootstrap([[value] for value in values], means, probabilities)
+    (found,) = jackknife([[value] for value in values], means, 1.0, probabilities, least=-1.0)
     return Metric.of("answer_image_agreement", "score", found)

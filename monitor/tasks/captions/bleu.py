@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from monitor.stats.inputs import Floats
 from monitor.tasks.captions.caption import Caption, CorpusScore
 from monitor.tasks.captions.ngrams import MAX_N
-from monitor.tasks.estimates import bootstrap
+from monitor.tasks.estimates import jackknife
 
 _TINY: Final = 1e-15
 _SMALL: Final = 1e-9
@@ -30,7 +30,7 @@ def bleu(scored: Sequence[Caption], probabilities: ArrayLike | None = None) -> t
     """
     table = np.array([_counts(one) for one in scored], dtype=np.float64).reshape(-1, 2 * MAX_N + 2)
     # Sums, not means: the small numbers in place of zeros are relative to the corpus.
-    corpus = bootstrap(table, lambda means: bleu_of_counts(means * len(table)), probabilities)
+    corpus = jackknife(table, lambda means: bleu_of_counts(means * len(table)), 1.0, probabilities)
     each = bleu_of_counts(table)
     return tuple(CorpusScore(estimate, each[:, place]) for place, estimate in enumerate(corpus))
 

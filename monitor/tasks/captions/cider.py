@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from monitor.errors import NotEnoughData
 from monitor.tasks.captions.caption import Caption, CorpusScore, Text, means
 from monitor.tasks.captions.ngrams import MAX_N, Ngram
-from monitor.tasks.estimates import bootstrap
+from monitor.tasks.estimates import jackknife
 
 SIGMA: Final = 6.0
 FULL: Final = 10.0
@@ -79,7 +79,7 @@ def cider_d(
     if frequencies is None:
         frequencies = DocumentFrequencies.of(scored)
     each = np.array([cider_d_of(one, frequencies) for one in scored], dtype=np.float64)
-    (corpus,) = bootstrap(each[:, None], means, probabilities)
+    (corpus,) = jackknife(each[:, None], means, FULL, probabilities)
     return CorpusScore(corpus, each)
 
 

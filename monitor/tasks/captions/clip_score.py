@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from monitor.errors import FingerprintMismatch, NotEnoughData
 from monitor.stats.inputs import Floats, as_numbers, as_rows, as_vector
 from monitor.tasks.captions.caption import CorpusScore, means
-from monitor.tasks.estimates import bootstrap
+from monitor.tasks.estimates import jackknife
 
 WEIGHT: Final = 2.5
 """The paper's w: stretches the cosines that CLIP gives to about 0 to 1."""
@@ -47,7 +47,7 @@ def clip_score_of_cosines(agreement: ArrayLike, probabilities: ArrayLike | None 
     if np.abs(found).max() > 1.0 + _ROUNDING:
         raise NotEnoughData(f"cosines must lie in [-1, 1]; found {found.min():g} to {found.max():g}")
     each = WEIGHT * found.clip(0.0, 1.0)
-    (corpus,) = bootstrap(each[:, None], means, probabilities)
+    (corpus,) = jackknife(each[:, None], means, WEIGHT, probabilities)
     return CorpusScore(corpus, each)
 
 
@@ -71,7 +71,7 @@ def ref_clip_score(
     ])  # fmt: skip
     total = with_image + with_texts
     each = np.divide(2.0 * with_image * with_texts, total, out=np.zeros_like(total), where=total > 0.0)
-    (corpus,) = bootstrap(each[:, None], means, probabilities)
+    (corpus,) = jackknife(each[:, None], means, WEIGHT, probabilities)
     return CorpusScore(corpus, each)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from monitor.tasks.captions.caption import Caption, CorpusScore, means
-from monitor.tasks.estimates import bootstrap
+from monitor.tasks.estimates import jackknife
 
 BETA: Final = 1.2
 """How much more recall counts than precision."""
@@ -26,7 +26,7 @@ def rouge_l(scored: Sequence[Caption], probabilities: ArrayLike | None = None) -
         NotEnoughData: fewer than two captions, or probabilities that cannot be.
     """
     each = np.array([rouge_l_of(one) for one in scored], dtype=np.float64)
-    (corpus,) = bootstrap(each[:, None], means, probabilities)
+    (corpus,) = jackknife(each[:, None], means, 1.0, probabilities)
     return CorpusScore(corpus, each)
 
 

@@ -25,7 +25,7 @@ from monitor.stats.shrinkage import ledoit_wolf
 from monitor.stats.two_sample import cauchy_combination
 from monitor.stats.weighted import weighted_share
 from monitor.tasks.captions.clip_score import clip_score, clip_score_of_cosines
-from monitor.tasks.estimates import bootstrap, mean_share, mean_sign
+from monitor.tasks.estimates import jackknife, mean_share, mean_sign
 
 N = 120
 RNG = np.random.default_rng(0)
@@ -64,7 +64,7 @@ GOOD: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "weighted_share": (weighted_share, (RIGHT, DRAWN)),
     "clip_score": (clip_score, (ROWS, ROWS[::-1], DRAWN)),
     "clip_score_of_cosines": (clip_score_of_cosines, (SHARES, DRAWN)),
-    "bootstrap": (lambda parts, p: bootstrap(parts, np.asarray, p), (ROWS, DRAWN)),
+    "jackknife": (lambda parts, p: jackknife(parts, np.asarray, 9.0, p, least=-9.0), (ROWS, DRAWN)),
     "mean_share": (mean_share, (SHARES, DRAWN)),
     "mean_sign": (mean_sign, (RIGHT, DRAWN)),
     "labelled": (lambda y, v, p: labelled(y, [{}] * N, {"image": v}, p), (RIGHT, ROWS, DRAWN)),
