@@ -52,7 +52,7 @@ def read_series(connection: Connection, objective: Objective, ticks: Sequence[da
     sli = SLIS[measure.sli]
     if isinstance(sli, LabelAccuracy):
         labels = sli.count(indicators.label_outcomes(connection, measure.selector, window), measure.threshold)
-        return LabelSeries.of_labels(labels.predicted_at, labels.known_at, labels.bad)
+        return LabelSeries.of_labels(labels.predicted_at, labels.known_at, labels.bad, labels.coin, labels.rate)
     first = indicators.first_minute(connection, ticks[-1]) or ticks[-1]
     start = max(window.start, min(first, ticks[-1]))
     if isinstance(sli, Coverage):

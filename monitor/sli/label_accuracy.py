@@ -14,8 +14,9 @@ class LabelAccuracy:
     Only predictions that the sampler drew count (the store leaves out labels that came from complaints): otherwise the
     share would say who complains, not how often the model errs. And of those, only the ones that it draws at its base
     rate, which is the same for all: answers that are drawn more often, because the model was unsure or their slice is
-    rare, would show it worse than it is. So counts stay whole numbers, and the bound behind a page exact. Where plans
-    of different base rates meet in a window, each label still counts once.
+    rare, would show it worse than it is. So counts stay whole numbers, and the bound behind a page exact. Where base
+    rates change within a window, those count that would have been drawn at the lowest of them too
+    (`monitor.slo.counts.KnownLabels`), or the times of a high rate would outweigh the others.
     """
 
     series: str = "sampled_labels"
@@ -28,4 +29,4 @@ class LabelAccuracy:
 
     def count(self, rows: LabelOutcomes, threshold: float | None = None) -> LabelEvents:
         """Each labelled prediction as bad or good, with the moment from which that is known."""
-        return LabelEvents(rows.predicted_at, rows.labelled_at, ~rows.correct)
+        return LabelEvents(rows.predicted_at, rows.labelled_at, ~rows.correct, rows.coin, rows.rate)

@@ -51,6 +51,10 @@ class LabelOutcomes:
     """[rows], seconds since the epoch: when the deciding label came."""
     correct: NDArray[np.bool_]
     """[rows]."""
+    coin: NDArray[np.float64]
+    """[rows], in [0, 1): the prediction was drawn because it fell below `rate`."""
+    rate: NDArray[np.float64]
+    """[rows], in (0, 1]: base rate of its time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,3 +95,5 @@ class LabelEvents:
     predicted_at: NDArray[np.float64]
     known_at: NDArray[np.float64]
     bad: NDArray[np.bool_]
+    coin: NDArray[np.float64]
+    rate: NDArray[np.float64]

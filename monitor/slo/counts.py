@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+LEAST_SHARE: Final = 0.05
+"""Of a window's traffic, whose rates of label sampling may be too low to be the window's."""
 
 
 class Counts(NamedTuple):
@@ -102,21 +105,35 @@ class LabelSeries:
     """[labels], seconds since the epoch: when the label came."""
     bad: NDArray[np.bool_]
     """[labels]."""
+    coin: Floats
+    """[labels], in [0, 1)."""
+    rate: Floats
+    """[labels]: a prediction was drawn when its coin fell below it."""
 
     @classmethod
-    def of_labels(cls, predicted_at: ArrayLike, known_at: ArrayLike, bad: ArrayLike) -> LabelSeries:
-        """From one row per labelled prediction, in any order.
+    def of_labels(
+        cls,
+        predicted_at: ArrayLike,
+        known_at: ArrayLike,
+        bad: ArrayLike,
+        coin: ArrayLike | None = None,
+        rate: ArrayLike | None = None,
+    ) -> LabelSeries:
+        """From one row per labelled prediction, in any order; without `coin` and `rate` all were drawn at one rate.
 
         Raises:
             ValueError: arrays of different lengths.
         """
         times, known = (np.asarray(one, dtype=np.float64) for one in (predicted_at, known_at))
         wrong = np.asarray(bad, dtype=np.bool_)
-        if not times.shape == known.shape == wrong.shape or times.ndim != 1:
-            raise ValueError(f"arrays of one length are needed, not {times.shape}, {known.shape} and {wrong.shape}")
+        coins = np.zeros(times.shape) if coin is None else np.asarray(coin, dtype=np.float64)
+        rates = np.ones(times.shape) if rate is None else np.asarray(rate, dtype=np.float64)
+        columns = (times, known, wrong, coins, rates)
+        if times.ndim != 1 or any(one.shape != times.shape for one in columns):
+            raise ValueError(f"arrays of one length are needed, not {', '.join(str(one.shape) for one in columns)}")
         # Rows of the same second keep one order whatever order they came in.
-        order = np.lexsort((wrong, known, times))
-        return cls(times[order], known[order], wrong[order])
+        order = np.lexsort((coins, wrong, known, times))
+        return cls(times[order], known[order], wrong[order], coins[order], rates[order])
 
     def as_of(self, minute: int, since: int) -> KnownLabels:
         """What was known when `minute` began, of the predictions in the minutes [since, minute)."""
@@ -124,17 +141,25 @@ class LabelSeries:
         start = int(self.predicted_at[known.argmax()] // 60) if known.any() else minute
         first, last = self.predicted_at.searchsorted((since * 60, minute * 60))
         known = known[first:last]
-        return KnownLabels(start, self.predicted_at[first:last][known], self.bad[first:last][known])
+        times, bad = self.predicted_at[first:last][known], self.bad[first:last][known]
+        return KnownLabels(start, times, bad, self.coin[first:last][known], self.rate[first:last][known])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownLabels:
-    """The labels that had come by some moment, ordered by prediction time."""
+    """The labels that had come by some moment, ordered by prediction time.
+
+    Where base rates changed, a count of all labels would lean towards the times of high rates. The coins that were
+    thrown at one rate below a lower one are a sample of that rate (Poisson sampling), so those alone are counted that
+    fell below the lowest rate of the window, but for rates that hold for less than `LEAST_SHARE` of its traffic.
+    """
 
     start: int
     """Minute of the first labelled prediction that was known; no label that came later tells of a longer history."""
     predicted_at: Floats
     bad: NDArray[np.bool_]
+    coin: Floats
+    rate: Floats
 
     def between(self, start: int, end: int) -> Counts:
         """Of the predictions in the minutes [start, end)."""
@@ -146,7 +171,18 @@ class KnownLabels:
 
     def _in(self, start: int, end: int) -> NDArray[np.bool_]:
         first, last = self.predicted_at.searchsorted((start * 60, end * 60))
-        return self.bad[first:last]
+        bad, rate = self.bad[first:last], self.rate[first:last]
+        return bad[self.coin[first:last] < _common(rate)] if rate.size else bad
+
+
+def _common(rate: Floats) -> float:
+    """The lowest rate of the labels [n], n >= 1, apart from `LEAST_SHARE` of the traffic that they stand for."""
+    lowest = float(rate.min())
+    if lowest == rate.max():
+        return lowest
+    rising = np.sort(rate)
+    traffic = np.cumsum(1.0 / rising)
+    return float(rising[traffic > LEAST_SHARE * traffic[-1]][0])
 
 
 def _count(bad: NDArray[np.bool_]) -> Counts:

@@ -12,6 +12,7 @@ from monitor.domain.histograms import LATENCY_BINS
 from monitor.domain.results import DriftVerdict
 from monitor.domain.window import HOUR, Window
 from monitor.drift.persistence import LOOKS, persists
+from monitor.sampling import LABEL_KEY, uniform
 from monitor.sli.series import DriftLooks, LabelOutcomes, MinuteCounts, PairCounts, TaskWaits
 from monitor.slo.objective import Selector
 
@@ -32,10 +33,16 @@ _PAIRS = text(f"""
     WHERE minute >= :start AND minute < :end {_CHOSEN}
 """)
 _LABELS = text(f"""
-    SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM labelled_at) AS float8), correct
-    FROM verdicts
-    WHERE ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL AND in_base
-      AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
+    SELECT CAST(extract(epoch FROM v.ts) AS float8) AS predicted_at,
+           CAST(extract(epoch FROM v.labelled_at) AS float8) AS labelled_at, v.correct, v.request_id,
+           v.replay IS NOT NULL AS whole, p.base_rate, v.inclusion_probability
+    FROM (
+        SELECT * FROM verdicts
+        WHERE ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL AND in_base
+          AND (:dimension = '' OR slices ->> :dimension = :value) {_CHOSEN}
+    ) AS v
+    LEFT JOIN label_tasks AS t ON t.ts = v.ts AND t.request_id = v.request_id
+    LEFT JOIN sampling_plans AS p ON p.version = t.plan
 """)
 _TASKS = text(f"""
     SELECT CAST(extract(epoch FROM ts) AS float8), CAST(extract(epoch FROM answered_at) AS float8)
@@ -76,10 +83,23 @@ def pair_counts(connection: Connection, selector: Selector, window: Window) -> P
 
 def label_outcomes(connection: Connection, selector: Selector, window: Window) -> LabelOutcomes:
     """The verdicts on selected predictions of this window that the sampler drew at its base rate, or that a replay
-    brought whole."""
+    brought whole.
+
+    The base rate of the settings, which hold while there is no plan, is not stored: the least probability with which
+    any of them was drawn stands for it.
+    """
     found = connection.execute(_LABELS, _parameters(selector, window)).all()
-    values = np.array([tuple(row) for row in found], dtype=np.float64).reshape(len(found), 3)
-    return LabelOutcomes(values[:, 0], values[:, 1], values[:, 2].astype(np.bool_))
+    unplanned = [row.inclusion_probability for row in found if row.base_rate is None and not row.whole]
+    of_settings = min(unplanned, default=1.0)
+    rate = [1.0 if row.whole else row.base_rate or of_settings for row in found]
+    times = np.array([(row.predicted_at, row.labelled_at) for row in found], dtype=np.float64).reshape(len(found), 2)
+    return LabelOutcomes(
+        times[:, 0],
+        times[:, 1],
+        np.array([row.correct for row in found], dtype=np.bool_),
+        np.array([uniform(row.request_id, LABEL_KEY) for row in found], dtype=np.float64),
+        np.array(rate, dtype=np.float64),
+    )
 
 
 def task_waits(connection: Connection, selector: Selector, window: Window) -> TaskWaits:

@@ -25,7 +25,8 @@ def rows_of(
     rng = np.random.default_rng(seed)
     if SLIS[name].sampled:
         at = rng.uniform(0, 86400, size)
-        return LabelOutcomes(at, at + rng.exponential(3600, size), rng.random(size) < 0.9)
+        known, right, coin = at + rng.exponential(3600, size), rng.random(size) < 0.9, rng.uniform(0, 0.1, size)
+        return LabelOutcomes(at, known, right, coin, np.full(size, 0.1))
     if name == "label_backlog":
         due = rng.uniform(0, size * 60, size) - 12 * 3600  # the threshold below
         return TaskWaits(due, due + np.where(rng.random(size) < 0.1, np.inf, rng.exponential(8 * 3600, size)))
@@ -101,7 +102,7 @@ def test_its_events_are_what_burn_rates_are_computed_from(name: str) -> None:
         series = CountSeries.of_minutes(0, 200, events.minute, events.bad, events.total)
         assert series.between(0, 200) == (events.bad.sum(), events.total.sum())
     else:
-        labels = LabelSeries.of_labels(events.predicted_at, events.known_at, events.bad)
+        labels = LabelSeries.of_labels(events.predicted_at, events.known_at, events.bad, events.coin, events.rate)
         assert labels.as_of(3000, since=0).between(0, 3000) == (np.count_nonzero(events.bad), 200)
 
 

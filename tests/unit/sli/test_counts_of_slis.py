@@ -57,8 +57,10 @@ def test_every_bound_belongs_to_its_own_bin() -> None:
 
 
 def test_what_was_labelled_incorrect_is_bad_from_when_it_was_labelled() -> None:
-    outcomes = LabelOutcomes(np.array([60.0, 30.0]), np.array([100.0, 900.0]), np.array([True, False]))
+    drawn = np.array([0.01, 0.02]), np.array([0.1, 0.1])
+    outcomes = LabelOutcomes(np.array([60.0, 30.0]), np.array([100.0, 900.0]), np.array([True, False]), *drawn)
     events = LabelAccuracy().count(outcomes)
     assert events.predicted_at.tolist() == [60.0, 30.0]
     assert events.known_at.tolist() == [100.0, 900.0]
     assert events.bad.tolist() == [False, True]
+    assert (events.coin.tolist(), events.rate.tolist()) == ([0.01, 0.02], [0.1, 0.1])

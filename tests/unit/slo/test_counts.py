@@ -103,3 +103,44 @@ def test_the_history_of_labels_starts_with_the_first_known_prediction_even_befor
 def test_labels_need_arrays_of_one_length() -> None:
     with pytest.raises(ValueError, match="one length"):
         LabelSeries.of_labels([1, 2], [1, 2], [True])
+
+
+def test_times_of_a_high_sampling_rate_weigh_no_more_than_others() -> None:
+    """A fixed budget of labels: on quiet days each answer is drawn more often, and quiet days are the worse ones."""
+    rng = np.random.default_rng(4)
+    days = [(10_000, 0.02, 0.08), (3_000, 0.0667, 0.18)]  # answers, base rate, share of bad ones
+    at, bad, coin, rate = [], [], [], []
+    for day in range(280):
+        answers, base, wrong = days[day % 7 > 4]
+        coins = rng.random(answers)
+        drawn = coins[coins < base]
+        at.append(day * 86400.0 + rng.uniform(0, 86400, drawn.size))
+        bad.append(rng.random(drawn.size) < wrong)
+        coin.append(drawn)
+        rate.append(np.full(drawn.size, base))
+    columns = [np.concatenate(one) for one in (at, bad, coin, rate)]
+    truth = (5 * 10_000 * 0.08 + 2 * 3_000 * 0.18) / (5 * 10_000 + 2 * 3_000)
+
+    def share(series: LabelSeries) -> tuple[float, int]:
+        counted = series.as_of(280 * 1440, since=0).between(0, 280 * 1440)
+        return counted.bad / counted.total, counted.total
+
+    found, total = share(LabelSeries.of_labels(columns[0], columns[0], *columns[1:]))
+    error = (truth * (1 - truth) / total) ** 0.5
+    assert abs(found - truth) < 3 * error
+    assert share(LabelSeries.of_labels(columns[0], columns[0], columns[1]))[0] > truth + 6 * error
+
+
+def test_a_rate_of_little_traffic_does_not_thin_out_the_window() -> None:
+    """One hour of a tenth of the rate is 1% of the window; its 3 labels count, and nobody else's are lost."""
+    coin = np.concatenate([np.linspace(0, 0.099, 300), np.linspace(0, 0.0099, 3)])
+    rate = np.concatenate([np.full(300, 0.1), np.full(1, 0.0101), np.full(2, 0.1)])
+    at = np.arange(303.0)
+    of = LabelSeries.of_labels(at, at, np.zeros(303, dtype=bool), coin, rate)
+    assert of.as_of(60, since=0).between(0, 60).total == 303
+
+
+def test_labels_of_one_rate_all_count() -> None:
+    at = np.arange(10.0)
+    of = LabelSeries.of_labels(at, at, at > 6, at / 20, np.full(10, 0.5))
+    assert of.as_of(60, since=0).between(0, 60) == (3, 10)
