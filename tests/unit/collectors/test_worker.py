@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -34,3 +36,28 @@ def test_a_call_that_is_not_answered_is_given_up_and_not_made_later() -> None:
         worker.call(lambda: made.append(1), 0.1)
     answers.set()
     assert worker.call(lambda: made, 5) == []
+
+
+def test_what_a_job_that_failed_held_is_let_go_at_once() -> None:
+    class Batch:
+        """Stands for what failed jobs have read."""
+
+    held: list[weakref.ref[Batch]] = []
+
+    def fail() -> None:
+        batch = Batch()
+        held.append(weakref.ref(batch))
+        try:
+            int("the driver's own")
+        except ValueError as error:
+            cycle = error  # drivers' errors know a frame that knows them
+            raise Fenced(f"other than {cycle}") from None
+
+    worker = Worker()
+    gc.disable()
+    try:
+        with pytest.raises(Fenced):
+            worker.call(fail, 5)
+        assert [one() for one in held] == [None]
+    finally:
+        gc.enable()
