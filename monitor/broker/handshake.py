@@ -19,7 +19,9 @@ from monitor.broker.client import ClientConfig, translated
 from monitor.errors import BrokerError, BrokerRefused
 
 TIMEOUT_S = 5.0
-_API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = 18, 17, 36
+_METADATA, _API_VERSIONS, _SASL_HANDSHAKE, _SASL_AUTHENTICATE = 3, 18, 17, 36
+_METADATA_VERSIONS = range(4, 8)
+"""Those that ask by a list of topics and whether to make what is missing, and no more."""
 _TLS_ALERT = b"\x15\x03"
 """First bytes of a TLS record that complains (RFC 8446, 5.1); as the length of a Kafka answer it would be 350 MB."""
 _LONGEST_ANSWER = 1024 * 1024
@@ -28,6 +30,10 @@ _IS_IT_TLS = "If it speaks TLS, set kafka.security_protocol to SSL or SASL_SSL"
 _IS_IT_OURS = "It may demand another client certificate (kafka.ssl_certfile, kafka.ssl_keyfile)"
 _NO_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 _IS_IT_PLAIN = "If it speaks no TLS there, set kafka.security_protocol to PLAINTEXT or SASL_PLAINTEXT"
+_IS_IT_SASL = (
+    "If it demands a login, set kafka.security_protocol to SASL_SSL or SASL_PLAINTEXT, and kafka.sasl_mechanism"
+)
+_CHECK_LOGIN = "check kafka.sasl_mechanism, sasl_username and sasl_password"
 
 
 @contextmanager
@@ -127,10 +133,31 @@ def _demand_tls(
 
 
 def _demand_answer(connection: socket.socket, config: ClientConfig, server: str) -> None:
-    """Ask what every broker tells before it knows who asks (KIP-35), and then log in."""
-    _ask(connection, _API_VERSIONS, 0, b"", server)
+    """Ask what every broker tells before it knows who asks (KIP-35), and then log in, or see that we need not."""
+    versions = _ask(connection, _API_VERSIONS, 0, b"", server)
     if config.sasl_mechanism:
-        _log_in(connection, config, server)
+        with _hanging_up(f"{server} hung up during the login: {_CHECK_LOGIN}"):
+            _log_in(connection, config, server)
+    else:
+        with _hanging_up(f"{server} hung up when asked for what brokers tell whoever may read. {_IS_IT_SASL}"):
+            _ask_for_no_topic(connection, versions, server)
+
+
+@contextmanager
+def _hanging_up(told: str) -> Iterator[None]:
+    try:
+        yield
+    except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        raise BrokerError(told) from None
+
+
+def _ask_for_no_topic(connection: socket.socket, versions: bytes, server: str) -> None:
+    """What a broker that demands a login does not answer, in a version that it has just told it speaks."""
+    _, count = struct.unpack_from(">hi", versions)
+    for key, oldest, newest in struct.iter_unpack(">hhh", versions[6 : 6 + 6 * count]):
+        common = [version for version in _METADATA_VERSIONS if oldest <= version <= newest]
+        if key == _METADATA and common:
+            _ask(connection, _METADATA, common[0], struct.pack(">i?", 0, False), server)
 
 
 def _log_in(connection: socket.socket, config: ClientConfig, server: str) -> None:
@@ -142,12 +169,13 @@ def _log_in(connection: socket.socket, config: ClientConfig, server: str) -> Non
     while not mechanism.is_done():
         token = mechanism.auth_bytes()
         answer = _ask(connection, _SASL_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token, server)
-        _demand_no_error(
-            answer, f"{server} refused the login: check kafka.sasl_mechanism, sasl_username and sasl_password"
-        )
+        _demand_no_error(answer, f"{server} refused the login: {_CHECK_LOGIN}")
         (told,) = struct.unpack_from(">h", answer, 2)
+        said = answer[8 + max(told, 0) :]
+        if name.startswith("SCRAM") and said.startswith(b"e="):  # RFC 5802, section 7: server-error
+            raise BrokerRefused(f"{server} refused the login: {_CHECK_LOGIN} ({said[2:].decode(errors='replace')})")
         try:
-            mechanism.receive(answer[8 + max(told, 0) :])
+            mechanism.receive(said)
         except (ValueError, KeyError) as error:  # SCRAM proves both ends
             raise BrokerRefused(f"{server} does not know the password itself, it may be an impostor: {error}") from None
 

@@ -28,7 +28,9 @@ _PASSING = (psycopg.OperationalError, psycopg.InterfaceError)
 _REFUSED = re.compile(
     r"authentication failed|no pg_hba\.conf entry|no password supplied|(role|database) \".*\" does not exist|"
     r"permission denied for database|not permitted to log in|certificate verify failed|does not support SSL|"
-    r"root certificate file .* does not exist|connection requires a valid client certificate"
+    r"root certificate file .* does not exist|connection requires a valid client certificate|does not match host name|"
+    r"alert (unknown ca|bad certificate|certificate \w+|handshake failure|protocol version)|"
+    r"could not (read|load) (root )?(certificate|private key) file|private key file \".*\""
 )
 """What servers and libpq say of a connection that will fail again. Refused connections carry no SQLSTATE, only text;
 where a server says it in another language, it is tried again."""
