@@ -13,7 +13,7 @@ from dashboards import data
 from dashboards.charts.axes import Events, Layered
 from dashboards.charts.palette import STALE, STATES, Look
 from dashboards.frame import View
-from dashboards.words import NOTHING, count, moment, percent, plain
+from dashboards.words import count, moment, percent, plain
 from monitor.domain.window import MINUTE
 from monitor.slo.incident import Reason
 from monitor.store.queries.accuracy import Accuracy
@@ -24,6 +24,10 @@ from monitor.store.queries.slos import SloTick
 
 LATE = 5 * MINUTE
 """The scheduler evaluates every minute; an SLO whose last tick is older than this is shown as not evaluated."""
+MOST_ROWS = 20
+"""Of a table that is shown whole; a longer one scrolls."""
+TWO_LINES = 62
+"""Pixels of a row whose long texts wrap; Streamlit wraps none in rows below 4 rem."""
 
 INCIDENT_COLUMNS = (
     "open", "severity", "SLO", "state", "opened (UTC)", "closed (UTC)", "backfilled", "why it opened", "last word",
@@ -61,7 +65,10 @@ def chart(drawing: Layered, caption: str = "") -> None:
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], **options: Any) -> None:
     """A sortable table; its cells are plain text, never Markdown or HTML."""
-    st.dataframe(pd.DataFrame(list(rows), columns=list(columns)), hide_index=True, width="stretch", **options)
+    known = pd.DataFrame(list(rows), columns=list(columns))
+    if len(known) <= MOST_ROWS:
+        options = {"height": "content", **options}
+    st.dataframe(known, hide_index=True, width="stretch", **options)
 
 
 def slo_look(tick: SloTick, view: View) -> Look:
@@ -90,20 +97,29 @@ def incident_table(found: Sequence[Incident]) -> None:
         }
         for one in found
     ]  # fmt: skip
-    link = st.column_config.LinkColumn("", display_text="On-call", width="small")
-    table(rows, INCIDENT_COLUMNS, column_config={"open": link})
+    link = st.column_config.LinkColumn("", display_text="On-call", width=70)
+    widths = {"severity": 65, "backfilled": 75, "why it opened": 390, "last word": 250}
+    table(rows, INCIDENT_COLUMNS, column_config={"open": link, **widths_of(widths)}, row_height=TWO_LINES)
+
+
+def widths_of(pixels: Mapping[str, int]) -> dict[str, Any]:
+    """What a table is told of its columns' widths."""
+    return {name: {"width": width} for name, width in pixels.items()}
 
 
 def deployment_table(found: Sequence[Deployed]) -> None:
+    """What was changed; the model only where there are several."""
     rows = [
         {
-            "time (UTC)": moment(one.ts), "action": one.action, "model": one.model, "version": one.version,
-            "variant": one.variant, "traffic": NOTHING if one.traffic_share is None else percent(one.traffic_share, 0),
-            "note": one.note or "",
+            "time (UTC)": moment(one.ts),
+            "action": one.action + ("" if one.traffic_share is None else f", {percent(one.traffic_share, 0)}"),
+            "version": one.version if one.variant == "stable" else f"{one.version} ({one.variant})",
+            "note": one.note or "", "model": one.model,
         }
         for one in found
     ]  # fmt: skip
-    table(rows, ("time (UTC)", "action", "version", "note", "variant", "traffic", "model"))
+    columns = ("time (UTC)", "action", "version", "note", "model")
+    table(rows, columns[:-1] if len({one.model for one in found}) == 1 else columns)
 
 
 def label_notes(labelled: Accuracy) -> list[str]:

@@ -28,10 +28,10 @@ def plain(words: str) -> str:
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 1 as percent.
 
-    >>> percent(0.8125), percent(None)
-    ('81.2%', '–')
+    >>> percent(0.8125), percent(-4.149), percent(None)
+    ('81.2%', '−414.9%', '–')
     """
-    return NOTHING if share is None else f"{100 * share:.{digits}f}%"
+    return NOTHING if share is None else f"{100 * share:.{digits}f}%".replace("-", "−")
 
 
 def points(difference: float | None) -> str:

@@ -27,6 +27,12 @@ LOOKS: Final = {
 }  # fmt: skip
 
 
+SHAPES: Final = {
+    LIKE_THE_REST: "circle", WORSE: "triangle-down", BETTER: "triangle-up", STATE_WORDS["not_enough_labels"]: "cross",
+    STATE_WORDS["not_yet_mature"]: "diamond",
+}  # fmt: skip
+
+
 def accuracy_dots(rows: Sequence[JudgedSlice[Values]], overall: float | None) -> Layered:
     """A dot and its 95% interval per slice, in the order given; grey where labels are too few or still to come."""
     states = [STATE_WORDS[row.accuracy.state] if row.accuracy.state != "ok" else _looks(row) for row in rows]
@@ -42,8 +48,9 @@ def accuracy_dots(rows: Sequence[JudgedSlice[Values]], overall: float | None) ->
         ),
         ("value", "accuracy", "lower", "upper", "labels", "state"),
     )  # fmt: skip
+    shape = alt.Shape("state:N", scale=alt.Scale(domain=looks, range=[SHAPES[one] for one in looks]))
     colour = alt.Color(
-        "state:N", title=None, legend=alt.Legend(orient="top", columns=2, labelLimit=300),
+        "state:N", title=None, legend=alt.Legend(orient="top", labelLimit=300),
         scale=alt.Scale(
             domain=looks, range=[LOOKS[one] for one in looks],
         ),
@@ -55,7 +62,7 @@ def accuracy_dots(rows: Sequence[JudgedSlice[Values]], overall: float | None) ->
         "lower:Q", title="labelled accuracy, 95% interval", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)
     )
     layers: list[alt.Chart] = [base.mark_rule(size=2).encode(x=x, x2="upper:Q")]
-    layers.append(base.mark_point(filled=True, opacity=1, size=60).encode(x="accuracy:Q"))
+    layers.append(base.mark_point(filled=True, opacity=1, size=70).encode(x="accuracy:Q", shape=shape))
     if overall is not None:
         line = alt.Chart(frame([{"overall": overall}], ("overall",))).mark_rule(color=GREY, strokeDash=[4, 4])
         layers.insert(
@@ -88,7 +95,8 @@ def shifts(rows: Sequence[SliceShift], noun: str) -> Layered:
         x=alt.X("lower:Q", title=f"bad {noun}, 95% interval", axis=alt.Axis(format="%"), scale=alt.Scale(domainMin=0)),
         x2="upper:Q",
     )
-    dots = base.mark_point(filled=True, opacity=1, size=45).encode(x="share:Q")
+    shape = alt.Shape("window:N", scale=alt.Scale(domain=["before", "incident"], range=["circle", "diamond"]))
+    dots = base.mark_point(filled=True, opacity=1, size=55).encode(x="share:Q", shape=shape)
     return alt.layer(bars, dots).properties(height=36 * len(rows) + 130)
 
 

@@ -32,7 +32,7 @@ def discovered(window: Window, model: str | None) -> None:
     if not last.found:
         st.caption(plain(f"None is worse than the rest by 5 points or more. {told}"))
         return
-    parts.table([_row(one) for one in last.found], COLUMNS, height="content")
+    parts.table([_row(one) for one in last.found], COLUMNS)
     st.caption(plain(told))
     shown = data.drift.discovery_examples(last.id)
     for index, one in enumerate(last.found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import streamlit as st
 
@@ -12,12 +12,14 @@ from dashboards.charts.axes import Events
 from dashboards.charts.palette import VERDICTS
 from dashboards.words import NOTHING, moment, p_value, plain
 from monitor.domain.results import DriftVerdict
-from monitor.domain.slices import ALL_TRAFFIC
+from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import DAY, HOUR, Window
 from monitor.slo.objective import Objective
 from monitor.store.queries.drift import Finding
 
-MOST_SLICES = 12
+COLUMNS = ("stream", "during", "since (UTC)", "before", "effect", "adjusted p", "n")
+MOST_VALUES = 4
+"""Of a dimension that are named."""
 MOST_CHARTS = 3
 """Where nothing drifted."""
 
@@ -31,20 +33,42 @@ def moved(objective: Objective | None, during: Window) -> None:
         frame.empty("No drift result overlaps this time.", "Drift is evaluated at full hours by `snellen schedule`.")
         return
     earlier = {one.stream: one for one in data.drift.latest_findings(during.start, model)}
-    drifted_in = {one.stream for one in found if one.verdict == DriftVerdict.DRIFT}
-    streams = sorted({one.stream for one in found}, key=lambda name: (name not in drifted_in, name))
+    loud = {one.stream for one in found if one.verdict == DriftVerdict.DRIFT}
+    streams = sorted({one.stream for one in found}, key=lambda name: (name not in loud, name))
     rows = [stream_row(stream, whole, earlier.get(stream)) for stream in streams]
-    parts.table(rows, ("stream", "before", "during", "effect", "adjusted p", "n", "since (UTC)"))
+    parts.table(rows, COLUMNS)
     for stream in streams:
-        drifted = {one.slice for one in found if one.stream == stream and one.verdict == DriftVerdict.DRIFT}
-        if parts_of_it := sorted(str(one) for one in drifted - {ALL_TRAFFIC})[:MOST_SLICES]:
-            st.caption(f"**{plain(stream)}** drifted in: {plain('; '.join(parts_of_it))}")
+        mine = [one for one in found if one.stream == stream]
+        drifted = {one.slice for one in mine if one.verdict == DriftVerdict.DRIFT}
+        if words := drifted_in_words(drifted, {one.slice for one in mine}):
+            st.caption(f"**{plain(stream)}** drifted in: {plain(words)}")
     with st.expander("Evidence over time"):
         context = Window(during.start - DAY, during.end + HOUR)
-        for stream in [name for name in streams if name in drifted_in] or streams[:MOST_CHARTS]:
+        for stream in [name for name in streams if name in loud] or streams[:MOST_CHARTS]:
             shown = [one for one in data.drift.findings(context, model) if one.stream == stream]
             st.caption(f"**{plain(stream)}**")
             parts.chart(charts.evidence(shown, context, Events()))
+
+
+def drifted_in_words(drifted: Set[Slice], compared: Set[Slice]) -> str:
+    """Where a stream drifted, dimension by dimension, the narrowest first; one that has one value says nothing new.
+
+    >>> a, b, c = (Slice("device", value) for value in "abc")
+    >>> drifted_in_words({a}, {a, b, c}), drifted_in_words({a, b, c}, {a, b, c, ALL_TRAFFIC})
+    ('device = a', 'every device (3)')
+    """
+    told = []
+    for dimension in sorted({one.dimension for one in drifted - {ALL_TRAFFIC}}):
+        among = sum(one.dimension == dimension for one in compared)
+        values = sorted(one.value for one in drifted if one.dimension == dimension)
+        if among == 1 and ALL_TRAFFIC in drifted:
+            continue
+        if 1 < among == len(values):
+            told.append((1.0, f"every {dimension} ({among})"))
+            continue
+        more = f" and {len(values) - MOST_VALUES} more" if len(values) > MOST_VALUES else ""
+        told.append((len(values) / among, f"{dimension} = {', '.join(values[:MOST_VALUES])}{more}"))
+    return "; ".join(words for _, words in sorted(told))
 
 
 def stream_row(stream: str, whole: Sequence[Finding], earlier: Finding | None) -> dict[str, object]:

@@ -33,7 +33,7 @@ def references(found: Sequence[Reference], model: str | None) -> None:
             "Bless a stretch of traffic that you know to be good."
         )
     former = st.toggle("Show former references")
-    parts.table([_row(one) for one in found if one.active or former], _COLUMNS, height="content")
+    parts.table([_row(one) for one in found if one.active or former], _COLUMNS)
     if model is None:
         st.caption("Choose one model to bless its traffic.")
         return

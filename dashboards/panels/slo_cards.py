@@ -25,6 +25,10 @@ def slo_cards(ticks: Sequence[SloTick], view: View) -> None:
             "The documents lie in the folder of the setting `alerts.slo_dir`.",
         )
         return
+    oldest, newest = min(one.tick for one in ticks), max(one.tick for one in ticks)
+    st.caption(
+        f"Evaluated at {moment(newest)} UTC" + ("." if oldest == newest else f"; the oldest at {moment(oldest)}.")
+    )
     for first in range(0, len(ticks), IN_A_ROW):
         for column, tick in zip(st.columns(IN_A_ROW), ticks[first : first + IN_A_ROW], strict=False):
             with column, st.container(border=True, height="stretch", gap="xxsmall"):
@@ -39,12 +43,16 @@ def _card(tick: SloTick, objective: Objective | None, view: View) -> None:
     left.metric("Budget left", percent(tick.budget_remaining, 0), help=_promise(tick, objective))
     worst = tick.worst
     right.metric("Burn rate", times(worst.burn_long if worst else None), help=_limit(tick))
-    seen = (
-        f"{count(worst.long_bad)} bad of {count(worst.long_total)} in {duration.words(worst.long_minutes)}"
-        if worst
-        else "n = 0"
-    )
-    st.caption(f"{seen} · as of {moment(tick.tick)}")
+    st.caption(_seen(tick, objective))
+
+
+def _seen(tick: SloTick, objective: Objective | None) -> str:
+    """The counts behind the burn rate, or behind the budget where no tier has seen an event."""
+    worst = tick.worst
+    if worst:
+        return f"{count(worst.long_bad)} bad of {count(worst.long_total)} in {duration.words(worst.long_minutes)}"
+    window = f" in {duration.words(objective.window_minutes)}" if objective else ""
+    return f"{count(tick.bad)} bad of {count(tick.total)}{window}, none of them lately" if tick.total else "n = 0"
 
 
 def _promise(tick: SloTick, objective: Objective | None) -> str:

@@ -46,7 +46,7 @@ def of_task(whole: TaskMetrics, slices: Sequence[TaskMetrics], dimension: Dimens
     with left:
         st.markdown(f"**{plain(whole.task)}**, {count(whole.n)} answers")
         rows = [{"metric": metric.name, **cells(metric)} for metric in known]
-        parts.table(rows, COLUMNS, height=35 * (len(rows) + 1) + 3)
+        parts.table(rows, COLUMNS, column_config=parts.widths_of({"metric": 190}))
         if unknown:
             st.caption(f"Nothing to tell yet: {plain(', '.join(unknown))}")
     if not slices:

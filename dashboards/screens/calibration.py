@@ -22,9 +22,6 @@ BEFORE, REFERENCE = "range before", "drift reference"
 MOST_SLICES: Final = 12
 """Of a table of slices: those with most labels."""
 
-_ROW: Final = 35
-"""Pixels of a table's row."""
-
 IN_POINTS: Final = {
     "gap": "Signed gap", "ece": "ECE, equal width", "ece_debiased": "ECE, debiased",
     "ece_equal_mass": "ECE, equal mass", "ece_smooth": "Smooth ECE", "root_mean_square": "Root mean square error",
@@ -152,7 +149,7 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
         for name, title in (IN_POINTS | AS_SCORES).items()
         for found in [now.measures()[name]]
     ]  # fmt: skip
-    parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"), height=_ROW * (len(rows) + 1) + 3)
+    parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"))
     st.caption(
         "The first eight in percentage points. Errors are above 0 by chance alone: less chance is the error under "
         f"which half of such samples would show more. Change is against the {against}, with its 95% interval; * where "

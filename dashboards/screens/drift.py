@@ -97,7 +97,7 @@ def overview(found: Sequence[Finding], references: Sequence[Reference]) -> None:
     for one in found:
         by_stream.setdefault(_name(one), []).append(one)
     ordered = sorted(by_stream.values(), key=lambda of_stream: (-_drifting(of_stream), of_stream[0].stream))
-    parts.table([_row(of_stream, blessed) for of_stream in ordered], _COLUMNS, height="content")
+    parts.table([_row(of_stream, blessed) for of_stream in ordered], _COLUMNS)
     st.caption(VERDICT_LEGEND)
 
 

@@ -39,11 +39,11 @@ def page() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         burning(incident, tier, during)
-        moved(objective, during)
     with right:
         if objective:
             carried(objective, during, before)
-        deployments(incident.opened_at)
+    deployments(incident.opened_at)
+    moved(objective, during)
     if objective:
         examples(objective, during)
     explained(during, objective.measure.selector.model if objective else None, incident.opened_at)

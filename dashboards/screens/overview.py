@@ -23,6 +23,7 @@ from dashboards.words import (
     percent,
     plain,
 )  # fmt: skip
+from monitor.domain.results import DriftVerdict
 from monitor.domain.window import MINUTE
 from monitor.slo.evaluation import State
 from monitor.stats.proportions import Proportion
@@ -150,9 +151,10 @@ def drift(view: View) -> None:
             "effect": NOTHING if one.effect is None else f"{one.effect:.2f}", "adjusted p": p_value(one.adjusted_p),
             "n": one.n, "until (UTC)": moment(one.tick), "model": one.model,
         }
-        for one in found
+        for one in sorted(found, key=lambda one: (one.verdict is not DriftVerdict.DRIFT, one.stream))
     ]  # fmt: skip
-    parts.table(rows, ("stream", "state", "effect", "adjusted p", "n", "until (UTC)", "model"))
+    columns = ("stream", "state", "effect", "adjusted p", "n", "until (UTC)", "model")
+    parts.table(rows, columns[:-1] if len({one.model for one in found}) == 1 else columns)
 
 
 def deployments(view: View) -> None:

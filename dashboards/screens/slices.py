@@ -14,7 +14,7 @@ from dashboards.panels.discovered import discovered
 from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
 from dashboards.traffic_choice import choose_traffic, name
-from dashboards.words import between, certainty, count, percent, plain, points, span
+from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
 from monitor.services.review import ReviewTable, Values, last_full_week
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
@@ -34,10 +34,9 @@ SORTS: Final = {
 }
 SHOWN: Final = 40
 ALONE: Final = "nothing else"
-COLUMNS: Final = (
-    "value", "accuracy", "interval", "labels", "state", "against the rest", "rest interval", "change",
-    "change interval", "before",
-)  # fmt: skip
+COLUMNS: Final = ("value", "accuracy (95%)", "labels", "state", "against the rest (95%)", "change (95%)", "before")
+TALLEST: Final = 620
+"""Pixels of the table."""
 
 
 def page() -> None:
@@ -139,28 +138,31 @@ def shown(rows: Sequence[Judged], table: ReviewTable, labelled: Accuracy) -> Non
             f"{count(table.folded)} pairs have fewer: choose a longer range, or label more.",
         )
         return
-    left, right = st.columns([1, 2], gap="medium")
-    with left:
-        parts.chart(accuracy_dots(rows[:SHOWN], labelled.correct.share))
-        if len(rows) > SHOWN:
-            st.caption(f"The first {SHOWN} of {len(rows)} values; the table has them all.")
-    with right:
-        parts.table([cells(row) for row in rows], COLUMNS, height=min(35 * (len(rows) + 1) + 3, 620))
+    long = {"height": TALLEST} if len(rows) > parts.MOST_ROWS else {}
+    parts.table([cells(row) for row in rows], COLUMNS, **long)
+    parts.chart(accuracy_dots(rows[:SHOWN], labelled.correct.share))
+    if len(rows) > SHOWN:
+        st.caption(f"The first {SHOWN} of {len(rows)} values; the table has them all.")
 
 
 def cells(row: Judged) -> dict[str, object]:
     found, change, before = row.accuracy, row.known_change, row.change.before
     return {
-        "value": " & ".join(row.key), "accuracy": percent(found.accuracy, 2),
-        "interval": between(found.interval) if found.n else "", "labels": found.n,
-        "state": STATE_WORDS[found.state],
-        "against the rest": points(row.rest.difference) + (" *" if row.stands_out else ""),
-        "rest interval": ends(row.rest.interval),
-        "change": points(change.difference) + (" *" if row.changed else "") if change
+        "value": " & ".join(row.key),
+        "accuracy (95%)": f"{percent(found.accuracy, 2)} ({between(found.interval)})" if found.n else NOTHING,
+        "labels": found.n, "state": STATE_WORDS[found.state],
+        "against the rest (95%)": differing(row.rest.difference, row.rest.interval, starred=row.stands_out),
+        "change (95%)": differing(change.difference, change.interval, starred=row.changed) if change
         else STATE_WORDS[row.change_state],
-        "change interval": ends(change.interval) if change else "",
         "before": f"{percent(before.share)} of {before.n}" if change else f"n = {before.n}",
     }  # fmt: skip
+
+
+def differing(difference: float | None, interval: Interval | None, *, starred: bool) -> str:
+    """A difference with its interval; nothing where it is not known."""
+    if interval is None:
+        return NOTHING
+    return f"{points(difference)} ({ends(interval)})" + (" *" if starred else "")
 
 
 def too_few(row: Judged) -> str:

@@ -64,11 +64,11 @@ def test_a_change_is_told_only_where_the_time_before_has_enough_labels(
     app = open_page("slices", range="7 d", dimension="device")
     assert figures(app)["Change"] == shown
     assert said in " ".join(one.value for one in app.caption).replace("\\", "")
-    (row,) = next(one.value for one in app.dataframe if "change" in one.value).to_dict("records")
+    (row,) = next(one.value for one in app.dataframe if "change (95%)" in one.value).to_dict("records")
     if before < MIN_LABELS:
-        assert (row["change"], row["change interval"], row["before"]) == ("not enough labels before", "", "n = 19")
+        assert (row["change (95%)"], row["before"]) == ("not enough labels before", "n = 19")
     else:
-        assert (row["change"], row["before"]) == ("+0.0 pt", "50.0% of 20")
+        assert (row["change (95%)"], row["before"]) == ("+0.0 pt (−24.9 to +24.9 pt)", "50.0% of 20")
 
 
 @pytest.mark.usefixtures("confident")

@@ -70,9 +70,9 @@ def test_the_overview_shows_the_state_at_the_end_of_a_past_range(open_page: Open
 def test_slices_show_both_runs_of_a_replayed_exam_exactly(open_page: Open) -> None:
     app = open_page("slices", source="replay: old exam (exam-1)", dimension="run")
 
-    assert cells(app, "value", "standard-direct")["accuracy"] == "40.12%"
+    assert cells(app, "value", "standard-direct")["accuracy (95%)"] == "40.12% (37.8 to 42.4%)"
     assert cells(app, "value", "standard-direct")["labels"] == 1730
-    assert cells(app, "value", "vision-direct")["accuracy"] == "42.43%"
+    assert cells(app, "value", "vision-direct")["accuracy (95%)"] == "42.43% (40.1 to 44.8%)"
     assert metrics(app)["All labelled answers"] == "41.27%"
 
 
@@ -92,20 +92,20 @@ def test_a_range_of_your_own_cuts_a_replayed_log_too(open_page: Open) -> None:
 
 def test_slices_compare_with_the_day_before_and_with_the_rest(open_page: Open) -> None:
     app = open_page("slices", range="24 h", dimension="device")
-    worse, same = (cells(app, "value", name, beside="change") for name in ("camera-b", "camera-a"))
+    worse, same = (cells(app, "value", name, beside="change (95%)") for name in ("camera-b", "camera-a"))
 
-    assert worse["accuracy"] == "65.00%"
+    assert worse["accuracy (95%)"] == "65.00% (55.3 to 73.6%)"
     assert worse["before"] == "90.0% of 100"
-    assert worse["change"] == "−25.0 pt *"
-    assert worse["against the rest"] == "−30.2 pt *"
-    assert same["change"] == "+0.0 pt"
+    assert worse["change (95%)"] == "−25.0 pt (−35.7 to −13.6 pt) *"
+    assert worse["against the rest (95%)"] == "−30.2 pt (−40.4 to −19.8 pt) *"
+    assert same["change (95%)"] == "+0.0 pt (−6.8 to +6.8 pt)"
     assert "7 labelled predictions were not drawn" in said(app)
 
 
 def test_a_range_whose_tasks_are_open_is_not_yet_mature(open_page: Open) -> None:
     app = open_page("slices", range="24 h", dimension="device")
 
-    assert cells(app, "value", "camera-a", beside="change")["state"] == "not yet mature"
+    assert cells(app, "value", "camera-a", beside="change (95%)")["state"] == "not yet mature"
     assert metrics(app)["Labels in"] == "83%"
     assert "Not yet mature: about 2 more labels" in said(app).replace("*", "")
 
@@ -116,8 +116,8 @@ def test_a_slice_with_few_labels_says_so_and_is_not_tested(open_page: Open, seed
 
     assert few["state"] == "not enough labels"
     assert few["value"] == seed.NASTY  # type: ignore[attr-defined]
-    assert few["interval"] == "56.6 to 100.0%"
-    assert few["change"] == "not enough labels"
+    assert few["accuracy (95%)"] == "100.00% (56.6 to 100.0%)"
+    assert few["change (95%)"] == "not enough labels"
 
 
 def test_the_surely_worst_slice_comes_first_and_the_table_can_be_downloaded(open_page: Open) -> None:
@@ -131,7 +131,7 @@ def test_the_surely_worst_slice_comes_first_and_the_table_can_be_downloaded(open
 def test_slices_of_two_dimensions(open_page: Open) -> None:
     app = open_page("slices", range="24 h", dimension="device", and_by="version (built in)")
 
-    assert cells(app, "value", "camera-b & 1")["accuracy"] == "65.00%"
+    assert cells(app, "value", "camera-b & 1")["accuracy (95%)"] == "65.00% (55.3 to 73.6%)"
     assert "Pairs left out because they have fewer than 20 labels: 1" in said(app)
 
 
