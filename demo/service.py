@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from demo.captions import answer_texts, class_texts
+from demo.scenes import ATTRIBUTES
 from monitor.domain.events import Candidate, Image, Input, Model, Output, Prediction, Variant
 from monitor.sampling import uniform
 
@@ -32,6 +33,8 @@ MODEL: Final = "scene-vqa"
 AUDIT_S: Final = 0.35
 """How long the audit log takes to confirm a record."""
 REMEMBERED_TEXTS: Final = 20_000
+WARM_UP: Final = 16
+"""Pictures that are answered before any traffic: as many as the largest micro-batch has."""
 
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -104,6 +107,7 @@ class SceneVqa:
         self._encoder = encoder
         self._texts: OrderedDict[str, Vectors] = OrderedDict()
         self._prefetched: Picture | None = None
+        self._warm_up()
 
     def answer(self, requests: Sequence[Request], serving: Serving) -> list[Prediction]:
         """Answer a micro-batch that has just arrived; the records come in the order of the requests."""
@@ -126,6 +130,11 @@ class SceneVqa:
                 output = outputs.get(request.request_id)
                 records[request.request_id] = _record(request, picture, variant, release, output, latency_ms)
         return [records[request.request_id] for request in requests]
+
+    def _warm_up(self) -> None:
+        """Before any traffic, as any service: what the first calls cost more than others is no user's wait."""
+        self._encoder.images(np.zeros((WARM_UP, 64, 64, 3), dtype=np.uint8))
+        self._embed([text for attribute in ATTRIBUTES for text in class_texts(attribute)])
 
     def _swap_buffers(self, pictures: Sequence[Picture]) -> list[Picture]:
         """Double buffering that hands out a buffer before it is filled anew: each request gets the picture before."""

@@ -20,7 +20,7 @@ from demo.conditions import Conditions
 from demo.incidents import CHANGED_CAMERA, INCIDENTS, Schedule
 from demo.labeller import ERROR_RATE, PEOPLE, Labellers
 from demo.service import AUDIT_S, MODEL, RELEASES, SceneVqa, variant_of
-from demo.simulation import Simulation
+from demo.simulation import BATCH, Simulation
 from demo.traffic import Case, Traffic
 from monitor.domain.events import Prediction, encode
 from monitor.domain.window import Window
@@ -73,6 +73,15 @@ def serve(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         return [(traffic.cases[event.request_id], event) for event in events if isinstance(event, Prediction)]
 
     return run
+
+
+def test_the_first_request_finds_a_warm_service(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(
+        encoder, "images", lambda pixels: shapes.append(pixels.shape) or Encoder.images(encoder, pixels)
+    )
+    SceneVqa(encoder)
+    assert shapes == [(BATCH, 64, 64, 3)]
 
 
 @pytest.fixture(scope="module")
