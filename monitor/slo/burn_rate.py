@@ -116,9 +116,13 @@ def _look(tier: Tier, objective: Objective, history: History, minute: int) -> _S
         short = history.latest(latest, start, minute)
         recent = history.between(minute - tier.short_minutes - delay, minute)
         mature = history.between(start, max(start, minute - delay))
-        return _Sight(long, short, f"latest {short.total} labels", recent.total > 0, young, mature.total)
+        return _Sight(long, short, _latest_words(short.total), recent.total > 0, young, mature.total)
     short = history.between(minute - tier.short_minutes, minute)
     return _Sight(long, short, duration.words(tier.short_minutes), short.total > 0, young, long.total)
+
+
+def _latest_words(labels: int) -> str:
+    return f"latest {labels} label{'s' * (labels > 1)}" if labels else "latest labels"
 
 
 def _read(tier: Tier, objective: Objective, history: History, minute: int, budget: float) -> TierReading:

@@ -199,6 +199,14 @@ def test_labels_replace_the_short_window_by_the_latest_ones(make_objective: Make
     assert evaluate(objective, labels(good_then_bad), moment(360)).state is State.FIRING
 
 
+def test_a_tier_without_labels_counts_none_of_them(make_objective: Make, moment: Moment) -> None:
+    objective = make_objective("0.85", [LABEL_PAGE], window_minutes=10080, sampled=True)
+    (none,) = evaluate(objective, labels([(5, 5, True)]), moment(10_000)).tiers
+    assert none.figures == "6 h: no data; latest labels: no data"
+    (one,) = evaluate(objective, labels([(5, 5, True)]), moment(10)).tiers
+    assert one.short_window == "latest 1 label"
+
+
 def test_at_least_five_latest_labels_are_asked(make_objective: Make, moment: Moment) -> None:
     objective = make_objective("0.85", [LABEL_PAGE], window_minutes=10080, sampled=True)
     (tier,) = evaluate(objective, labels([(minute, minute, True) for minute in range(0, 360, 30)]), moment(360)).tiers
@@ -243,7 +251,7 @@ def test_a_canary_that_is_gone_has_no_data_before_its_window_is_empty(make_objec
 @given(
     rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=61, max_size=200), back=st.integers(0, 100)
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_tick_agrees_with_counting_event_by_event(
     rows: list[tuple[int, int]], back: int, make_objective: Make, moment: Moment
 ) -> None:
