@@ -42,8 +42,9 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
     v being the linearised variance of the mean, sum(w² (x - m)²) / sum(w)²: no score within [0, 1] varies more than an
     outcome of the same mean, so that there are n or more of them. As there, few scores far from the rest make v a bad
     guess. So its two factors, variance and design effect, are averaged with the largest variance, m (1 - m), for one
-    row, and with Kish's design effect for `PRIOR_ROWS` rows, against min(sum x, sum(1 - x)) rows that were seen; and
-    Student's t takes the place of the normal deviate. `benchmarks/task_metrics.py` measures what it covers.
+    row, and with Kish's design effect for `PRIOR_ROWS` rows, against as many rows of the rarer side as Kish's number
+    of rows would hold, n / effect min(m, 1 - m); and Student's t takes the place of the normal deviate.
+    `benchmarks/task_metrics.py` measures what it covers.
 
     Hájek (1971), comment in "Foundations of Statistical Inference"; Wilson (1927), JASA 22; effective sample size: Korn
     and Graubard (1998), Survey Methodology 24; design effect: Kish (1992), Journal of Official Statistics 8.
@@ -69,7 +70,7 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
     residuals = (x - mean) ** 2
     variance = float(w @ residuals)
     of_design = x.size * float(squares @ residuals) / variance if variance > 0.0 else of_weights
-    rarer = min(float(x.sum()), x.size - float(x.sum()))
+    rarer = x.size / of_weights * min(mean, 1.0 - mean)
     variance = (rarer * variance + _VARIANCE_PRIOR * largest) / (rarer + _VARIANCE_PRIOR)
     effect = (rarer * of_design + PRIOR_ROWS * of_weights) / (rarer + PRIOR_ROWS)
     effective = x.size * largest / (variance * effect) * _student(x.size, level)
@@ -82,7 +83,7 @@ def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: f
     Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
     data", Journal of Educational and Behavioral Statistics 37(4): one answer is added to each of -1 and 1.
     `probabilities` as for `mean_share`, by an effective sample size, whose design effect is averaged with Kish's as
-    there, against the rows that were seen beside those of the commonest sign.
+    there, against the rows that Kish's number of rows would hold beside those of the commonest sign.
 
     >>> found = mean_sign([1] * 26 + [-1] * 4 + [0] * 18)  # R's statpsych::ci.prop.ps: 0.2548067 to 0.6251933
     >>> round(found.interval.lower, 6), round(found.interval.upper, 6)
@@ -99,7 +100,7 @@ def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: f
     mean, apart = min(max(float(w @ d), -1.0), 1.0), min(float(w @ np.abs(d)), 1.0)
     varies, of_weights = apart - mean**2, d.size * float(w @ w)
     of_design = d.size * float((w * w) @ (d - mean) ** 2) / varies if varies > _ROUNDING else of_weights
-    rarer = d.size - max(int((d == sign).sum()) for sign in (-1.0, 0.0, 1.0))
+    rarer = d.size / of_weights * (1.0 - max(float(w @ (d == sign)) for sign in (-1.0, 0.0, 1.0)))
     n = d.size * (rarer + PRIOR_ROWS) / (rarer * of_design + PRIOR_ROWS * of_weights)
     above, below = (n * (apart + mean) / 2 + 1) / (n + 2), (n * (apart - mean) / 2 + 1) / (n + 2)
     margin = float(ndtri((1 + level) / 2)) * sqrt((above + below - (above - below) ** 2) / (n + 2))
