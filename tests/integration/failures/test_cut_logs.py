@@ -1,7 +1,7 @@
 """A log under its old id that no longer holds what the stored offset points at.
 
-The embedded broker cuts no log, so the client is set to where Kafka's own would begin again, and the store is asked what
-it would be asked then.
+The embedded broker cuts no log, so the client is set to where Kafka's own would begin again, and the store is asked
+what it would be asked then.
 """
 
 from __future__ import annotations
