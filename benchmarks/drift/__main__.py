@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift import levels, pictures, power, report
+from benchmarks.drift import levels, pictures, power, report, scale
 from benchmarks.drift.cost import cost
 from benchmarks.drift.delay import delays
 from benchmarks.drift.demo_traffic import demo
@@ -27,7 +27,7 @@ from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS
 from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("looks", "ticks", "power", "delay", "pictures", "demo", "cost")
+PARTS = ("looks", "ticks", "power", "delay", "pictures", "demo", "cost", "scale")
 TESTERS = (*power.OURS, *ALIBI, *EVIDENTLY, *OTHERS)
 DIMENSIONS = (1, 64, 512)
 
@@ -98,9 +98,17 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
         yield from _pictures(options, folder, references)
     if "demo" in parts:
         yield f"demo-{seed}", lambda: demo(600 if options.quick else 6000, references, looks=8)
+    yield from _costs(options, parts)
+
+
+def _costs(options: argparse.Namespace, parts: Sequence[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
+    seed = options.seed
     if "cost" in parts:
-        sizes = (1000, 10_000) if options.quick else (1000, 10_000, 100_000, 1_000_000)
-        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, sizes, options.peers)
+        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, options.peers)
+    if "scale" in parts:
+        sizes = scale.SIZES[:2] if options.quick else scale.SIZES
+        for tester in options.tester or (power.OURS if options.quick else scale.SCALED):
+            yield f"scale-{tester}-{seed}", partial(scale.scale, tester, seed, sizes, options.peers)
 
 
 def _pictures(options: argparse.Namespace, folder: Path, references: int) -> Iterator[tuple[str, Callable[[], Any]]]:

@@ -1,8 +1,7 @@
-"""Seconds and memory of sketching and comparing, beside the least that the same question can cost without sums."""
+"""Seconds of sketching and comparing, beside the least that the same question can cost without sums."""
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +15,15 @@ from monitor.domain.results import DriftResult
 from monitor.drift.compare import compare
 from monitor.drift.fit import learn
 from monitor.drift.reference import Reference, build
-from monitor.drift.sketch import merge, sketch
+from monitor.drift.sketch import sketch
 from monitor.drift.two_sample import compare_arrays
-
-CHUNK = 10_000
-"""Rows that are sketched at once; sketches merge exactly."""
-
 
 PEER = "alibi_mmd"
 LIMIT = 170.0
 
 
-def cost(repeats: int, rows: tuple[int, ...], folder: Path | None) -> dict[str, Any]:
-    """512-d; `rows` are sizes of the window that is sketched in chunks, `folder` the peers' environments."""
+def cost(repeats: int, folder: Path | None) -> dict[str, Any]:
+    """512-d; `folder` holds the peers' environments."""
     world = Clip(512, seed=9)
     first, window = world.draw(4000), world.draw(4000)
     reference = build(first, np.arange(4000) // 250, "bench")
@@ -54,7 +49,6 @@ def cost(repeats: int, rows: tuple[int, ...], folder: Path | None) -> dict[str, 
         "sketch_bytes": len(current.to_bytes()),
         "fit_bytes": len(reference.fit.to_bytes()),
         "dispersion_bytes": len(reference.dispersion.to_bytes()),
-        "windows": [_window(reference.fit, world.draw(CHUNK), n) for n in rows],
     }
 
 
@@ -72,18 +66,7 @@ def _beside_permutations(first: Rows, window: Rows, verdict: float, folder: Path
     found = run_peer(PEER, python, [Case(first, 250, (("4,000 x 512", window),))], LIMIT)
     if isinstance(found, str):
         return {PEER: found}
-    return {f"{PEER}_4000_s": round(found[1], 1), f"{PEER}_over_raw_to_verdict": round(found[1] / verdict)}
-
-
-def _window(fit: Any, rows: Rows, n: int) -> dict[str, Any]:
-    """A window of n rows, `CHUNK` at a time; the same rows again and again, for drawing them would take longer."""
-    began = time.perf_counter()
-    whole = sketch(rows[: min(n, CHUNK)], fit)
-    for _ in range(1, -(-n // CHUNK)):
-        whole = merge(whole, sketch(rows, fit))
-    seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"rows": whole.n, "seconds": round(seconds, 3), "peak_of_the_process_mb": round(peak)}
+    return {f"{PEER}_4000_s": round(found.seconds, 1), f"{PEER}_over_raw_to_verdict": round(found.seconds / verdict)}
 
 
 def _mmd(first: Rows, second: Rows) -> float:

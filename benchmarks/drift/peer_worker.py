@@ -5,13 +5,15 @@
 
 The file holds references `r0`, `r1` ... and for each the windows `c0_0`, `c0_1` ... that are compared with it. Prints
 JSON: `p`, a list of p-values per reference (null for a detector that only says yes or no), `alarm` likewise, at the
-detector's default threshold, and `seconds` in all. Detectors keep their defaults.
+detector's default threshold; `seconds` in all, `seconds_by_case` and `peak_mb` of the process. Detectors keep their
+defaults.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 import warnings
@@ -132,15 +134,19 @@ def main() -> None:
     detector, path = sys.argv[1:]
     np.random.seed(1)  # noqa: NPY002 - the peers draw from numpy's old global generator
     began = time.perf_counter()
-    p, alarms = [], []
+    p, alarms, seconds = [], [], []
     with np.load(path) as arrays:
         for index in range(sum(name.startswith("r") for name in arrays.files)):
             windows = [arrays[name] for name in arrays.files if name.startswith(f"c{index}_")]
-            judge = DETECTORS[detector](arrays[f"r{index}"], len(windows[0]))
+            reference, started = arrays[f"r{index}"], time.perf_counter()
+            judge = DETECTORS[detector](reference, len(windows[0]))
             judged = [judge(window) for window in windows]
+            seconds.append(time.perf_counter() - started)
             p.append([one[0] for one in judged])
             alarms.append([one[1] for one in judged])
-    print(json.dumps({"p": p, "alarm": alarms, "seconds": time.perf_counter() - began}))
+    spent = {"seconds": time.perf_counter() - began, "seconds_by_case": seconds}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"p": p, "alarm": alarms, **spent, "peak_mb": peak}))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def answers(tester: str, cases: list[Case], folder: Path | None, limit: float) -
     if tester in OURS:
         found: tuple[list[Judged], float] | str = run_ours(OURS[tester], cases)
     elif tester in known:
-        found = run_peer(tester, known[tester], cases, limit)
+        answered = run_peer(tester, known[tester], cases, limit)
+        found = answered if isinstance(answered, str) else (answered.judged, answered.seconds)
     else:
         found = "not installed"
     return {"tester": tester, **({"skipped": found} if isinstance(found, str) else _by_cell(*found))}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -68,8 +70,20 @@ def peers(folder: Path | None) -> dict[str, Path]:
     return found
 
 
-def run_peer(detector: str, python: Path, cases: Sequence[Case], limit: float) -> tuple[list[Judged], float] | str:
-    """Answers and seconds, or why there are none."""
+@dataclass(frozen=True)
+class Answers:
+    """`seconds` in all, with loading its libraries; of each case; and the peak of its process's memory."""
+
+    judged: list[Judged]
+    seconds: float
+    seconds_by_case: list[float]
+    peak_mb: float
+
+
+def run_peer(
+    detector: str, python: Path, cases: Sequence[Case], limit: float, gigabytes: float | None = None
+) -> Answers | str:
+    """Its answers, or why there are none."""
     arrays: dict[str, Any] = {}
     for index, case in enumerate(cases):
         arrays[f"r{index}"] = case.reference
@@ -84,6 +98,7 @@ def run_peer(detector: str, python: Path, cases: Sequence[Case], limit: float) -
                 capture_output=True,
                 text=True,
                 timeout=limit,
+                preexec_fn=None if gigabytes is None else partial(limited, gigabytes),
             )
         except subprocess.TimeoutExpired:
             return f"took more than {limit:.0f} s"
@@ -96,7 +111,13 @@ def run_peer(detector: str, python: Path, cases: Sequence[Case], limit: float) -
         for case, ps, alarms in zip(cases, found["p"], found["alarm"], strict=True)
         for (cell, _), p, alarm in zip(case.looks, ps, alarms, strict=True)
     ]
-    return judged, float(found["seconds"])
+    return Answers(judged, found["seconds"], found["seconds_by_case"], found["peak_mb"])
+
+
+def limited(gigabytes: float) -> None:
+    """Let this process have no more memory of its own than that."""
+    most = int(gigabytes * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def run_ours(judge: Callable[[Case], list[Judged]], cases: Sequence[Case]) -> tuple[list[Judged], float]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from monitor.drift.cluster_occupancy import ClusterOccupancy
 from monitor.drift.detector import Detector
+from monitor.drift.leading_shift import LeadingShift
 from monitor.drift.mean_shift import MeanShift
 from monitor.drift.random_features import RandomFeatures
 from monitor.drift.residual_energy import ResidualEnergy
@@ -18,6 +19,7 @@ DETECTORS: Final[dict[str, Detector]] = {
     detector.name: detector
     for detector in (
         MeanShift(),
+        LeadingShift(),
         ResidualEnergy(),
         ResidualProjection(),
         TailEnergy(),

@@ -1,0 +1,111 @@
+"""Seconds and peak memory of one verdict on two windows of 1,000 to 1,000,000 rows, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.drift.testers import Case, limited, peers, run_peer
+from benchmarks.drift.traffic import Clip, Rows
+from monitor.drift.compare import compare
+from monitor.drift.fit import Fit
+from monitor.drift.reference import build
+from monitor.drift.sketch import Sketch, merge, sketch
+from monitor.drift.two_sample import compare_arrays
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SECONDS, GIGABYTES = 60.0, 8.0
+"""A tester that needs more for a size is asked for no larger one."""
+
+DIMENSION = 512
+CHUNK = 10_000
+"""Rows that are drawn; larger windows hold them again and again, for drawing would take longer than judging."""
+
+SCALED = ("snellen", "snellen_arrays", "alibi_mmd", "alibi_ks", "evidently_model")
+
+
+def scale(tester: str, seed: int, sizes: tuple[int, ...], folder: Path | None) -> dict[str, Any]:
+    """Seconds (without loading libraries) and peak memory of the whole process, with its libraries and both windows."""
+    found: list[dict[str, Any]] = []
+    for n in sizes:
+        ours = tester in {"snellen", "snellen_arrays"}
+        one = _apart(tester, n, seed) if ours else _peer(tester, n, seed, folder)
+        found.append({"rows": n, **one})
+        if "exceeded" in one:
+            break
+    return {"tester": tester, "limit_s": SECONDS, "limit_gb": GIGABYTES, "sizes": found}
+
+
+def _peer(tester: str, n: int, seed: int, folder: Path | None) -> dict[str, Any]:
+    python = peers(folder).get(tester)
+    if python is None:
+        return {"exceeded": "not installed"}
+    first, second = _windows(n, seed)
+    few = Case(first[:200], 100, (("few rows, which load the libraries", second[:100]),))
+    judged = run_peer(tester, python, [few, Case(first, n, (("all", second),))], SECONDS + 20.0, GIGABYTES)
+    if isinstance(judged, str):
+        return {"exceeded": judged}
+    return {"seconds": round(judged.seconds_by_case[-1], 2), "peak_mb": round(judged.peak_mb)}
+
+
+def _apart(tester: str, n: int, seed: int) -> dict[str, Any]:
+    """The same of ours, in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_OURS[tester], args=(n, seed, sender))
+    process.start()
+    sender.close()
+    try:
+        found: dict[str, Any] = receiver.recv() if receiver.poll(SECONDS + 20.0) else {"exceeded": "took too long"}
+    except EOFError:
+        found = {"exceeded": f"needs more than {GIGABYTES:.0f} GB"}
+    process.kill()
+    process.join()
+    return found
+
+
+def _sketched(n: int, seed: int, sender: Any) -> None:
+    """Two windows of n rows from their vectors to a verdict, under a fit that was frozen beforehand."""
+    limited(GIGABYTES)
+    world = Clip(DIMENSION, seed)
+    made = build(world.draw(24 * 250), np.arange(24 * 250) // 250, "bench")
+    rows = world.draw(min(n, CHUNK))
+    began = time.perf_counter()
+    both = [_sketch(rows, n, made.fit) for _ in range(2)]
+    compare(made.fit, *both, made.dispersion)
+    sender.send(_spent(began))
+
+
+def _sketch(rows: Rows, n: int, fit: Fit) -> Sketch:
+    whole = Sketch.empty(fit)
+    for _ in range(n // len(rows)):
+        whole = merge(whole, sketch(rows, fit))
+    return whole
+
+
+def _raw(n: int, seed: int, sender: Any) -> None:
+    limited(GIGABYTES)
+    first, second = _windows(n, seed)
+    compare_arrays(first[:200], second[:100])
+    began = time.perf_counter()
+    compare_arrays(first, second)
+    sender.send(_spent(began))
+
+
+_OURS = {"snellen": _sketched, "snellen_arrays": _raw}
+
+
+def _windows(n: int, seed: int) -> tuple[Rows, Rows]:
+    world = Clip(DIMENSION, seed)
+    times = -(-n // CHUNK)
+    return np.tile(world.draw(min(n, CHUNK)), (times, 1)), np.tile(world.draw(min(n, CHUNK)), (times, 1))
+
+
+def _spent(began: float) -> dict[str, Any]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": round(time.perf_counter() - began, 3), "peak_mb": round(peak)}
