@@ -100,6 +100,11 @@ class RollupMinute(Base):
     """Additive counts of first-seen predictions. `dimension` '' is the total, else one slice dimension."""
 
     __tablename__ = "rollups_minute"
+    __table_args__ = (
+        Index(
+            "ix_rollups_minute_total", "model", "version", "variant", "minute", postgresql_where=text("dimension = ''")
+        ),
+    )
 
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(primary_key=True)

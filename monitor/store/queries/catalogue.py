@@ -18,7 +18,6 @@ class ServedModel:
     model: str
     version: str
     variant: str
-    predictions: int
     last_minute: datetime
 
 
@@ -47,11 +46,23 @@ class Extent:
         return Window(self.first, self.last + MINUTE)
 
 
+# From one kind to the next along an index: what there is to scan grows with the kinds, not with history.
 _MODELS = text("""
-    SELECT model, version, variant, sum(ok + error + timeout + rejected)::bigint AS predictions,
-           max(minute) AS last_minute
-    FROM rollups_minute WHERE dimension = '' GROUP BY model, version, variant
-    ORDER BY max(minute) DESC, model, version, variant
+    WITH RECURSIVE kinds AS (
+        (SELECT model, version, variant FROM rollups_minute WHERE dimension = '' ORDER BY 1, 2, 3 LIMIT 1)
+        UNION ALL
+        SELECT following.* FROM kinds, LATERAL (
+            SELECT model, version, variant FROM rollups_minute AS r
+            WHERE dimension = '' AND (r.model, r.version, r.variant) > (kinds.model, kinds.version, kinds.variant)
+            ORDER BY 1, 2, 3 LIMIT 1
+        ) AS following
+    )
+    SELECT model, version, variant, last_minute FROM kinds, LATERAL (
+        SELECT minute AS last_minute FROM rollups_minute AS r
+        WHERE dimension = '' AND (r.model, r.version, r.variant) = (kinds.model, kinds.version, kinds.variant)
+        ORDER BY minute DESC LIMIT 1
+    ) AS last
+    ORDER BY last_minute DESC, model, version, variant
 """)
 _SOURCES = text("""
     SELECT replay, replays.name, verdicts
