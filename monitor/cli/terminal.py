@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from typing import Final
 
@@ -11,8 +12,8 @@ ENDLESS: Final = 10_000
 
 
 def width() -> int:
-    """Columns of the terminal."""
-    return max(shutil.get_terminal_size((ENDLESS, 24)).columns, NARROWEST)
+    """Columns of the terminal, if this is one."""
+    return max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else ENDLESS
 
 
 def folded(text: str, before: str, indent: int | None = None) -> str:

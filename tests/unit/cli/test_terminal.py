@@ -1,0 +1,28 @@
+"""Text is folded for a terminal, and for nothing else."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from monitor.cli.terminal import cut, folded
+
+LONG = "word " * 40
+
+
+@pytest.mark.parametrize("columns", [60, 100, 250])
+def test_a_terminal_gets_lines_of_its_width(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = folded(LONG, "to do  ").split("\n")
+    assert max(map(len, lines)) <= columns
+    assert "".join(lines).replace(" ", "") == "todo" + "word" * 40
+    assert len(cut("x" * 1000)) == columns
+
+
+def test_a_pipe_gets_whole_lines_whatever_the_terminal_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert folded(LONG, "to do  ") == f"to do  {LONG.strip()}"
+    assert cut("x" * 1000) == "x" * 1000
