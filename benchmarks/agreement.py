@@ -3,9 +3,9 @@
     python -m benchmarks.agreement [--seed 1] [--trials 200] [--units 30 100 300]
 
 Annotators see the truth of a unit with the same chance, and guess with the shares of the categories where they do not.
-So two judgements are tied only where both saw, and kappa and alpha, of any level, are the square of that chance. Samples
-in which every judgement is the same have no coefficient and are left out. `covered` is the share of intervals of 95%
-that hold the truth, by coefficient and number of units; `worst` the lowest cell.
+So two judgements are tied only where both saw, and kappa and alpha, of any level, are the square of that chance. Of
+samples in which every judgement is the same there is no coefficient, and they are left out. `covered` is the share of
+intervals of 95% that hold the truth, by coefficient and number of units; `worst` the lowest cell.
 """
 
 from __future__ import annotations

@@ -46,16 +46,21 @@ def export_(
         bool,
         typer.Option("--with-answer", help="Show the model's answer; it sways whoever sees it, see docs/labels.md."),
     ] = False,
+    holder: Annotated[
+        str | None, typer.Option("--for", help="Hold the tasks for this team or vendor: nobody else gets them.")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.04, max=365, help="So long, unless labels come back before.")] = 7.0,
 ) -> None:
-    """Write the tasks that wait for annotators to a file, without the model's answer."""
+    """Write the tasks that wait for annotators, and that nobody holds, to a file, without the model's answer."""
     from monitor import bootstrap, settings
     from monitor.services.export_labels import Export, export_tasks
 
     file, config = _file(format, out), settings.load()
-    wanted = Export(stratum, disputed, limit, with_answer)
+    wanted = Export(stratum, disputed, limit, with_answer, holder, timedelta(days=days))
     with _database(config) as engine, out.open("wb") as stream:
         count = export_tasks(engine, file, stream, wanted, bootstrap.label_terms(config), bootstrap.now())
-    typer.echo(harmless(f"{count} tasks written to {out}"))
+    held = f", held for {holder} for {days:g} days" if holder else ""
+    typer.echo(harmless(f"{count} tasks written to {out}{held}"))
 
 
 @app.command("import")
@@ -65,11 +70,14 @@ def import_(
     ],
     format: Format = None,
     annotator: Annotated[str | None, typer.Option(help="Whose labels they are, where a row names nobody.")] = None,
-    faults: Annotated[Path | None, typer.Option(help="Write the rows that are wrong, and why, to this file.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="Where to write the rows that are wrong, and why; default: FILE.rejected.jsonl.")
+    ] = None,
 ) -> None:
     """Read labels from a file. Doing it twice changes nothing.
 
-    Exit status 1 when some rows are wrong; the others are stored all the same.
+    Exit status 1 when some rows are wrong; the others are stored all the same. Those that are wrong are kept, with
+    their line, the reason and what they said, in a file beside it, which an import without any takes away.
     """
     from monitor import bootstrap, settings
     from monitor.services.import_labels import import_labels
@@ -80,11 +88,18 @@ def import_(
         rows = reader.read(stream, annotator)
         done = import_labels(engine, privacy, rows, config.ingest.max_future, bootstrap.now())
     _report(done)
-    if faults:
-        lines = (json.dumps({"place": one.place, "fault": one.fault}) for one in done.faults)
-        faults.write_text("".join(f"{line}\n" for line in lines))
-    if done.faults:
-        raise typer.Exit(1)
+    rejects = faults or file.with_name(f"{file.name}.rejected.jsonl")
+    if not done.faults:
+        rejects.unlink(missing_ok=True)
+        return
+    lines = (json.dumps({"place": one.place, "fault": one.fault, "row": one.content}) for one in done.faults)
+    try:
+        rejects.write_text("".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        typer.echo(harmless(f"{rejects}: {error.strerror}; say --faults FILE to keep what was rejected"), err=True)
+    else:
+        typer.echo(harmless(f"  kept in {rejects}"), err=True)
+    raise typer.Exit(1)
 
 
 @app.command()
@@ -145,7 +160,7 @@ def _report(done: Imported) -> None:
     for one in done.faults[:SHOWN]:
         typer.echo(harmless(f"  {one.place}: {one.fault}"), err=True)
     if len(done.faults) > SHOWN:
-        typer.echo(f"  and {len(done.faults) - SHOWN} more; --faults FILE writes all of them", err=True)
+        typer.echo(f"  and {len(done.faults) - SHOWN} more", err=True)
 
 
 def _plan(plan: LabelPlan) -> str:

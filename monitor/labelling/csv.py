@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, Final
 
 from monitor.domain.label_tasks import TaskItem
-from monitor.labelling.rows import FIELDS, MAX_ROW, SAID, Row, fields_of, row_of
+from monitor.labelling.rows import FIELDS, MAX_ROW, SAID, Row, fields_of, kept, row_of
 
 BETWEEN: Final = "|"
 """Between several acceptable answers of one cell."""
@@ -35,7 +35,8 @@ class Csv:
                 yield Row("line 1", fault="must name the columns, and request_id is not among them")
                 return
             for row in rows:
-                yield _row(f"line {rows.line_num}", row, annotator)
+                filled = {name or "beyond the columns": str(cell) for name, cell in row.items() if cell}
+                yield kept(_row(f"line {rows.line_num}", row, annotator), filled)
         except csv.Error as error:
             yield Row(f"line {rows.line_num}", fault=f"no CSV, nothing after it was read: {error}")
         finally:

@@ -9,7 +9,7 @@ import msgspec
 
 from monitor.domain.events import Label
 from monitor.domain.label_tasks import TaskItem
-from monitor.labelling.rows import MAX_ROW, Row, checked, fields_of, row_of
+from monitor.labelling.rows import MAX_ROW, Row, checked, fields_of, kept, row_of
 
 _NATIVE = "label/v1"
 _KNOWN = {field.encode_name for field in msgspec.structs.fields(Label)}
@@ -25,12 +25,12 @@ class Jsonl:
     def read(self, source: IO[bytes], annotator: str | None) -> Iterator[Row]:
         for number, line in enumerate(iter(lambda: source.readline(MAX_ROW + 1), b""), start=1):
             place = f"line {number}"
-            if len(line) > MAX_ROW:
+            if len(beginning := line) > MAX_ROW:
                 while not line.endswith(b"\n") and (line := source.readline(MAX_ROW)):
                     pass
-                yield Row(place, fault=f"longer than {MAX_ROW} bytes")
+                yield kept(Row(place, fault=f"longer than {MAX_ROW} bytes"), beginning)
             elif line.strip():
-                yield _row(place, line, annotator)
+                yield kept(_row(place, line, annotator), line)
 
 
 def _row(place: str, line: bytes, annotator: str | None) -> Row:

@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from monitor.domain.label_tasks import TaskItem
-from monitor.labelling.rows import Row, fields_of, row_of
+from monitor.labelling.rows import Row, fields_of, kept, row_of
 
 CONTROLS: Final = ("verdict", "answers", "rating", "comment")
 """`name` of the controls: Choices, TextArea, Rating or Number, TextArea."""
@@ -52,7 +52,7 @@ def _of_task(place: str, task: Any, annotator: str | None) -> Iterator[Row]:
     data = task.get("data") if isinstance(task, dict) else None
     annotations = task.get("annotations") if isinstance(task, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("request_id"), str):
-        yield Row(place, fault="has no data.request_id: it was not exported by Snellen")
+        yield kept(Row(place, fault="has no data.request_id: it was not exported by Snellen"), task)
         return
     if not isinstance(annotations, list) or not annotations:
         yield Row(place)
@@ -60,9 +60,10 @@ def _of_task(place: str, task: Any, annotator: str | None) -> Iterator[Row]:
     for number, annotation in enumerate(annotations, start=1):
         where = f"{place}, annotation {number}"
         try:
-            yield _of_annotation(where, data["request_id"], annotation, annotator)
+            row = _of_annotation(where, data["request_id"], annotation, annotator)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            yield Row(where, fault=f"not as Label Studio exports it: {type(error).__name__} {error}")
+            row = Row(where, fault=f"not as Label Studio exports it: {type(error).__name__} {error}")
+        yield kept(row, {"request_id": data["request_id"], "annotation": annotation})
 
 
 def _of_annotation(place: str, request_id: str, annotation: Mapping[str, Any], annotator: str | None) -> Row:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import IO, Any, Final, Protocol
 
@@ -19,6 +20,7 @@ MAX_TEXT: Final = 2000
 MAX_ANSWERS: Final = 100
 MAX_ROW: Final = 1024 * 1024
 """Bytes of one row."""
+MAX_KEPT: Final = 2000
 FIELDS: Final = ("request_id", "predicted_at", "task", "image", "prompt", "context", "model_answer")
 """What is exported of a task. The confidence is not: who sees it judges otherwise."""
 SAID: Final = ("annotator", "verdict", "answers", "rating", "comment", "labelled_at")
@@ -33,6 +35,19 @@ class Row:
     """Where it stands, for people, such as `line 7`."""
     label: Label | None = None
     fault: str = ""
+    content: str = ""
+    """Of a row that is wrong what it said, at most `MAX_KEPT` characters."""
+
+
+def kept(row: Row, said: object) -> Row:
+    """A row that is wrong together with what it said, bytes or what was read of them; others as they are."""
+    if not row.fault or row.content:
+        return row
+    if isinstance(said, bytes):
+        words = said[: 4 * MAX_KEPT].decode("utf-8", "backslashreplace")
+    else:
+        words = json.dumps(msgspec.to_builtins(said), ensure_ascii=False)
+    return replace(row, content=words.strip()[:MAX_KEPT].encode("utf-8", "backslashreplace").decode())
 
 
 class LabelFile(Protocol):

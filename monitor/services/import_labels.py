@@ -12,10 +12,11 @@ from sqlalchemy import Engine
 
 from monitor.domain.events import content_hash
 from monitor.labelling import Row
-from monitor.labelling.rows import UNDATED
+from monitor.labelling.rows import UNDATED, kept
 from monitor.services.protect import Privacy
 from monitor.services.score_labels import score_labels
 from monitor.store.engine import transaction
+from monitor.store.label_tasks import give_back
 from monitor.store.labels import LabelArrival, insert_labels
 from monitor.store.predictions import find
 
@@ -53,6 +54,7 @@ def import_labels(
         with transaction(engine) as connection:
             new = insert_labels(connection, arrivals)
             ids = {one.event.request_id for one in arrivals if one.content_hash in new}
+            give_back(connection, ids)
             done.unknown += len(ids - {one.request_id for one in find(connection, ids)})
         done.new += len(new)
         done.known += len(arrivals) - len(new)
@@ -70,7 +72,8 @@ def _arrivals(
             else:
                 done.blank += 1
         elif row.label.ts - now > max_future:
-            done.faults.append(Row(row.place, fault=f"labelled at {row.label.ts.isoformat()}, which is still to come"))
+            fault = f"labelled at {row.label.ts.isoformat()}, which is still to come"
+            done.faults.append(kept(Row(row.place, fault=fault), row.label))
         else:
             dated = replace(row.label, ts=now) if row.label.ts == UNDATED else row.label
             yield privacy.label(LabelArrival(dated, content_hash(row.label), None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +25,9 @@ WAITING: Final = "t.answered_at IS NULL AND t.skipped_at IS NULL AND t.ts >= :ex
 DISPUTED: Final = "t.disputed AND t.answered_at IS NOT NULL"
 """SQL: an adjudicator is asked. Has an index."""
 
+FILES: Final = "file: "
+"""What names of holders begin with that are no annotators, but whom a file was made for."""
+
 _TAKE = """
     SELECT t.ts, t.request_id FROM label_tasks t
     WHERE {which} AND (t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :annotator)
@@ -37,6 +41,15 @@ _TAKE = """
 """
 _CLAIM = text("""
     UPDATE label_tasks SET claimed_by = :annotator, claimed_until = :until WHERE ts = :ts AND request_id = :request_id
+""")
+_HOLD = text("""
+    UPDATE label_tasks t SET claimed_by = :holder, claimed_until = :until
+    FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[])) AS held(ts, request_id)
+    WHERE t.ts = held.ts AND t.request_id = held.request_id
+""")
+_RETURN = text("""
+    UPDATE label_tasks SET claimed_by = NULL, claimed_until = NULL
+    WHERE request_id = ANY(:ids) AND starts_with(claimed_by, :files)
 """)
 _RELEASE = text("""
     UPDATE label_tasks SET claimed_by = NULL, claimed_until = NULL
@@ -81,6 +94,17 @@ def take(
     key = TaskKey(row.ts, row.request_id)
     connection.execute(_CLAIM, {**key._asdict(), "annotator": annotator, "until": now + terms.lease})
     return key
+
+
+def hold(connection: Connection, keys: Sequence[TaskKey], holder: str, until: datetime) -> None:
+    """Claim tasks that a file takes away; the caller has locked them, see `monitor.store.queries.label_tasks.queue`."""
+    times, ids = [one.ts for one in keys], [one.request_id for one in keys]
+    connection.execute(_HOLD, {"holder": holder, "until": until, "times": times, "ids": ids})
+
+
+def give_back(connection: Connection, request_ids: Collection[str]) -> None:
+    """End the claims of files on tasks of which a label came back; other people may still be needed."""
+    connection.execute(_RETURN, {"ids": list(request_ids), "files": FILES})
 
 
 def release(connection: Connection, key: TaskKey, annotator: str) -> None:

@@ -22,6 +22,8 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.import_labels import import_labels
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
+from monitor.store.label_tasks import Terms
+from monitor.store.queries.label_tasks import queue
 from monitor.store.tombstones import bury, tombstone
 from tests.integration.conftest import make_service
 
@@ -95,8 +97,69 @@ def test_rows_that_are_wrong_are_told_and_the_others_are_taken(
     assert "line 2: " in done.output
     assert "line 4: labelled at 2999" in done.output
     assert "1 new" in done.output
-    assert [json.loads(line)["place"] for line in faults.read_text().splitlines()] == ["line 2", "line 3", "line 4"]
+    kept = [json.loads(line) for line in faults.read_text().splitlines()]
+    assert [one["place"] for one in kept] == ["line 2", "line 3", "line 4"]
+    assert [one["row"] for one in kept][:2] == ['{"request_id": "r1", "verdict": "so so"}', "no json"]
+    assert "2999-01-01" in kept[2]["row"]
     assert rows("SELECT annotator_id FROM labels") == ["ann"]
+
+
+def test_rejected_rows_are_kept_beside_the_file_until_it_is_mended(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path
+) -> None:
+    file, rejects = tmp_path / "labels.csv", tmp_path / "labels.csv.rejected.jsonl"
+    file.write_text("request_id,annotator,verdict\nr0,ann,correct\nr1,ann,so so\n")
+    done = snellen("import", file)
+    assert done.exit_code == 1
+    assert str(rejects) in done.output
+    kept = json.loads(rejects.read_text())
+    assert kept["place"] == "line 3"
+    assert json.loads(kept["row"]) == {"request_id": "r1", "annotator": "ann", "verdict": "so so"}
+    file.write_text("request_id,annotator,verdict\nr0,ann,correct\nr1,ann,incorrect\n")
+    assert snellen("import", file).exit_code == 0
+    assert not rejects.exists()
+
+
+def exported(file: Path) -> list[str]:
+    return [json.loads(line)["request_id"] for line in file.read_text().splitlines()]
+
+
+def test_two_vendors_get_no_task_twice(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, rows: Rows
+) -> None:
+    one, other, anybody = (tmp_path / f"{name}.jsonl" for name in ("one", "other", "anybody"))
+    done = snellen("export", "--out", one, "--for", "one", "--limit", 2)
+    assert done.output.endswith("held for one for 7 days\n")
+    snellen("export", "--out", other, "--for", "other")
+    snellen("export", "--out", anybody)
+    assert (exported(one), exported(other), exported(anybody)) == (["r2", "r1"], ["r0"], [])
+    assert "3 claimed" in snellen("status").output
+    snellen("export", "--out", anybody, "--for", "one")
+    assert exported(anybody) == ["r2", "r1"], "a lost file can be made anew"
+    assert rows("SELECT claimed_by FROM label_tasks ORDER BY request_id") == ["file: other", "file: one", "file: one"]
+
+
+def test_tasks_of_a_vendor_who_never_answers_are_offered_again(
+    snellen: Callable[..., Any], engine: Engine, drawn: datetime, tmp_path: Path
+) -> None:
+    snellen("export", "--out", tmp_path / "one.jsonl", "--for", "one", "--days", 2)
+    with engine.begin() as connection:
+        for days, waiting in ((1.9, 0), (2.1, 3)):
+            found = queue(
+                connection, Terms(timedelta(minutes=15), timedelta(days=14)), drawn + timedelta(days=days), holder=""
+            )
+            assert len(list(found)) == waiting
+
+
+def test_a_label_that_comes_back_ends_the_claim_of_its_file(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, rows: Rows
+) -> None:
+    """Where several people must answer, the others can now."""
+    snellen("export", "--out", tmp_path / "one.jsonl", "--for", "one")
+    file = tmp_path / "labels.csv"
+    file.write_text("request_id,annotator,verdict\nr0,ann,correct\n")
+    snellen("import", file)
+    assert rows("SELECT request_id FROM label_tasks WHERE claimed_by IS NULL") == ["r0"]
 
 
 def test_what_annotators_write_is_redacted(engine: Engine, rows: Rows) -> None:

@@ -32,6 +32,7 @@ _QUEUE = f"""
       AND (t.ts, t.request_id) > (:after, :after_id)
     ORDER BY t.ts, t.request_id LIMIT :limit
 """
+_FREE = "(t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :holder)"
 _STRATA = text(f"""
     SELECT t.stratum, count(*) AS waiting, min(t.ts) AS oldest,
            count(*) FILTER (WHERE t.claimed_until > :now) AS claimed
@@ -78,14 +79,29 @@ def item(connection: Connection, key: TaskKey, terms: Terms, now: datetime, *, w
 
 
 def queue(
-    connection: Connection, terms: Terms, now: datetime, *, stratum: str | None = None, disputed: bool = False
+    connection: Connection,
+    terms: Terms,
+    now: datetime,
+    *,
+    stratum: str | None = None,
+    disputed: bool = False,
+    holder: str | None = None,
 ) -> Iterator[TaskItem]:
-    """Every task that waits for an annotator (or an adjudicator), oldest first."""
-    query = text(_QUEUE.format(which=DISPUTED if disputed else WAITING))
+    """Every task that waits for an annotator (or an adjudicator), oldest first.
+
+    Args:
+        holder: without those that somebody else holds, or is about to; the rows are locked. "" is nobody.
+    """
+    which = DISPUTED if disputed else WAITING
+    query = _QUEUE.format(which=which if holder is None else f"{which} AND {_FREE}")
+    locking = text(query if holder is None else f"{query} FOR UPDATE OF t SKIP LOCKED")
     last = TaskKey(datetime.min.replace(tzinfo=now.tzinfo), "")
     while True:
-        given = {"after": last.ts, "after_id": last.request_id, "stratum": stratum, "limit": CHUNK, **terms.at(now)}
-        rows = connection.execute(query, given).all()
+        given = {
+            "after": last.ts, "after_id": last.request_id, "stratum": stratum, "limit": CHUNK, "holder": holder,
+            **terms.at(now),
+        }  # fmt: skip
+        rows = connection.execute(locking, given).all()
         yield from map(_item, rows)
         if len(rows) < CHUNK:
             return
