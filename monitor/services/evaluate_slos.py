@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
@@ -17,12 +18,14 @@ from monitor.slo.alerting import next_states
 from monitor.slo.burn_rate import EXHAUSTION_WINDOWS, evaluate
 from monitor.slo.counts import CountSeries, LabelSeries
 from monitor.slo.evaluation import Evaluation
-from monitor.slo.incident import Step
+from monitor.slo.incident import Reason, Step
 from monitor.slo.objective import Objective
 from monitor.slo.policy import Severity
 from monitor.store import alerts, indicators
 from monitor.store.engine import transaction
+from monitor.store.queries.deployments import deployments_within
 
+SHOWN_DEPLOYMENTS = 5
 _LOCK_CLASS = 0x534C4F  # "SLO"; the second key is the SLO's own
 
 
@@ -91,9 +94,29 @@ def _decide(
     for evaluation in evaluations:
         states = {severity: incident.state for severity, incident in incidents.items()}
         for severity, step in next_states(states, evaluation, objective).items():
-            _take(connection, incidents, severity, step, channels[severity], backfilled=backfilled)
+            told = _with_deployments(connection, objective, step)
+            _take(connection, incidents, severity, told, channels[severity], backfilled=backfilled)
     for incident in incidents.values():
         alerts.update_incident(connection, incident)
+
+
+def _with_deployments(connection: Connection, objective: Objective, step: Step) -> Step:
+    """A closing for want of data together with what was deployed meanwhile: a canary's traffic ends with its rollback,
+    and the incident should not leave it to the reader to find out."""
+    transition, selector = step.transition, objective.measure.selector
+    if transition is None or transition.reason is not Reason.EXPIRED:
+        return step
+    meanwhile = deployments_within(connection, Window(transition.opened_at, transition.tick))
+    found = [
+        f"{one.action} of {one.model} {one.version} ({one.variant}) at {one.ts:%Y-%m-%d %H:%M}Z"
+        for one in meanwhile
+        if selector.model in (None, one.model) and selector.version in (None, one.version)
+    ][:SHOWN_DEPLOYMENTS]
+    if not found:
+        return step
+    summary = f"{transition.summary}; deployed meanwhile: {found[0]}"
+    details = "\n".join([transition.details, *(f"deployed meanwhile: {one}" for one in found)])
+    return step._replace(transition=replace(transition, summary=summary, details=details))
 
 
 def _take(

@@ -19,7 +19,7 @@ from monitor.notify.webhook import TIMEOUT_SECONDS
 from monitor.services.deliver import BATCH, LEASE, Delivery, deliver
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.sli import SLIS
-from monitor.slo.objective import Objective
+from monitor.slo.objective import Objective, Selector
 from monitor.slo.openslo import parse_objectives
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
@@ -227,3 +227,25 @@ def test_a_fault_of_ours_in_one_message_keeps_no_other_from_being_sent(
 
 def test_a_batch_that_waits_in_vain_for_every_answer_ends_within_its_lease() -> None:
     assert timedelta(seconds=TIMEOUT_SECONDS) * BATCH < LEASE
+
+
+def test_an_incident_that_ends_with_its_traffic_names_what_was_deployed_meanwhile(
+    engine: Engine, objective: Objective, outage: None, rows: Rows
+) -> None:
+    """A canary burns, is rolled back, and serves no more: nothing shows that it got well, but why it ended is known."""
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM rollups_minute WHERE minute >= :from"), {"from": START + 280 * MINUTE})
+        connection.execute(
+            text(
+                "INSERT INTO deployments (content_hash, ts, model, version, variant, action) VALUES "
+                "('1', :before, 'm', '1', 'stable', 'config'), ('2', :at, 'm', '2', 'canary', 'rollback'), "
+                "('3', :at, 'other', '9', 'stable', 'rollout')"
+            ),
+            {"before": START, "at": START + 280 * MINUTE},
+        )
+    canary = replace(objective, measure=replace(objective.measure, selector=Selector(model="m")))
+    short = replace(canary, close_without_data_minutes=120)
+    evaluate_slos(engine, [short], [START + minute * MINUTE for minute in range(240, 900)], backfilled=False)
+    *_, closed = rows("SELECT evidence FROM alert_transitions WHERE reason = 'expired'")
+    assert closed["summary"].endswith("; deployed meanwhile: rollback of m 2 (canary) at 2026-11-10 04:40Z")
+    assert closed["details"].count("deployed meanwhile") == 1
