@@ -26,6 +26,10 @@ class Proxy:
         self._left: int | None = None
         self._words: list[bytes] = []
         self._broken = False
+        self._held_word: bytes | None = None
+        self.holding = threading.Event()
+        """A client waits for what it has sent to arrive."""
+        self._released = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_after(self, size: int) -> None:
@@ -36,10 +40,18 @@ class Proxy:
         """Break once clients sent all these words, in this order: the server acts on them, unheard."""
         self._words = list(words)
 
+    def hold_at(self, word: bytes) -> None:
+        """From the first statement on that has this word, what its client sends is on its way until `release`."""
+        self._held_word = word
+
+    def release(self) -> None:
+        self._released.set()
+
     def heal(self) -> None:
         self._left, self._words, self._broken = None, [], False
 
     def close(self) -> None:
+        self.release()
         for one in self._ends:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -64,6 +76,10 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
 
     def _to_server(self, server: socket.socket, data: bytes) -> None:
+        if self._held_word and self._held_word in data:
+            self._held_word = None
+            self.holding.set()
+            self._released.wait()
         if self._words and self._words[0] in data:
             del self._words[0]
             self._broken = not self._words  # before the server can answer

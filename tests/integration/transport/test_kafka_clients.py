@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.broker import ClientConfig, Sink, ensure_topics
+from monitor.broker import ClientConfig, Sink, ensure_topics, handshake
 from monitor.broker.peek import peek
 from monitor.errors import BrokerError
 from tests.integration.transport.certificates import Authority, server_side
@@ -129,7 +129,10 @@ def test_a_scram_server_that_does_not_know_the_password_is_an_impostor(gateway: 
     assert "may be an impostor" in refusal(config(gateway, authority, "SASL_PLAINTEXT", "SCRAM-SHA-256"))
 
 
-def test_tls_to_a_plaintext_port_ends_soon(gateway: Gateway, authority: Authority) -> None:
+def test_tls_to_a_plaintext_port_ends_soon(
+    gateway: Gateway, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshake, "TIMEOUT_S", 1.0)  # the broker says nothing, so it is waited for to the end
     gateway.demand(None, ())
     said = refusal(config(gateway, authority, "SSL", None), BrokerError)
     assert "set kafka.security_protocol to PLAINTEXT or SASL_PLAINTEXT" in said
