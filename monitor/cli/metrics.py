@@ -74,11 +74,12 @@ def _dimension(name: str) -> Dimension:
 def _lines(found: TaskReport) -> list[str]:
     if not found.used:
         return ["no answer of this window was drawn for labelling"]
-    lines = [line for one in found.figures for line in _table(one)]
+    lines = [line for one in found.figures for line in table(one)]
     return [*lines, found.shortfall] if found.shortfall else lines
 
 
-def _table(one: TaskMetrics) -> list[str]:
+def table(one: TaskMetrics) -> list[str]:
+    """What is known of a task, a line a metric, and an empty one below."""
     part = "" if one.value is None else f", {escaped(one.value)}"
     return [f"{escaped(one.task)}{part}: {one.n:,} answers", *(_line(metric) for metric in one.metrics if metric.n), ""]
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from monitor.cli.metrics import table as of_task
 from monitor.cli.terminal import cut, escaped
 
 if TYPE_CHECKING:
     from monitor.domain.window import Window
+    from monitor.services.measure_tasks import TaskReport
     from monitor.services.review import Review, ReviewTable, Values
     from monitor.services.unlabelled import Aided
     from monitor.stats.intervals import Interval
@@ -35,11 +37,13 @@ def review(
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write it to this file; `-` is standard output.")] = None,
 ) -> None:
-    """Print every slice's accuracy with its interval, its change to the week before, and which slices stand out.
+    """Print every slice's accuracy with its interval, its change to the week before, which slices stand out, and what
+    the answers are worth by their tasks' own metrics.
 
     Repeated with the same --as-of, the file has the same bytes. Exit status 3: nothing of that week is labelled.
     """
     from monitor import bootstrap, settings
+    from monitor.services.measure_tasks import measure_tasks
     from monitor.services.review import full_review
     from monitor.services.spreadsheet import review_csv
     from monitor.store.engine import require_migrated, transaction
@@ -48,15 +52,18 @@ def review(
     moment = _aware(as_of) if as_of else bootstrap.now()
     window = _week(week, moment)
     selection = Selection(model=model, version=version, source=LIVE if replay is None else replay)
-    engine = bootstrap.open_store(settings.load(), application="snellen-review").engine
+    config = settings.load()
+    engine = bootstrap.open_store(config, application="snellen-review").engine
     try:
         require_migrated(engine)
         with transaction(engine) as connection:
             found = full_review(connection, window, moment, selection)
+            shown = csv is None and as_of is None  # task metrics are of all that is known now
+            tasks = measure_tasks(connection, window, selection, tasks=bootstrap.tasks(config)) if shown else None
     finally:
         engine.dispose()
     if csv is None:
-        typer.echo("\n".join(cut(escaped(line)) for line in _lines(found)))
+        typer.echo("\n".join(cut(escaped(line)) for line in [*_lines(found), *_task_lines(tasks)]))
     elif str(csv) == "-":
         typer.echo(review_csv(found).decode(), nl=False)
     else:
@@ -105,6 +112,18 @@ def _lines(found: Review) -> Iterator[str]:
     for table in found.tables:
         yield ""
         yield from _table(table)
+
+
+def _task_lines(found: TaskReport | None) -> Iterator[str]:
+    if found is None:
+        yield ""
+        yield "Tasks' own metrics are of all that is known now: leave --as-of out, or see `snellen metrics`."
+    elif found.used:
+        yield ""
+        yield "by the tasks' own metrics (docs/tasks.md):"
+        yield from (line for one in found.figures for line in of_task(one))
+        if found.shortfall:
+            yield found.shortfall
 
 
 def _aided(aided: Aided) -> Iterator[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,15 @@ from typer.testing import CliRunner
 
 from monitor.cli.main import app
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, confidence_bin
+from monitor.domain.records import Batch
 from monitor.domain.window import DAY, HOUR, Window
+from monitor.labelling import LABEL_FILES
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.estimate_accuracy import estimate_last_day
+from monitor.services.import_labels import import_labels
+from monitor.services.ingest import IngestService
+from monitor.services.protect import Privacy
 from monitor.services.review import full_review, last_full_week, review_slices, review_whole, week_of
 from monitor.services.spreadsheet import review_csv
 from monitor.services.unlabelled import aided_accuracy
@@ -29,6 +37,7 @@ from monitor.store.queries.estimates import judged_estimates
 from monitor.store.queries.label_delays import label_maturity
 from monitor.store.queries.selection import EVERYTHING
 from monitor.store.queries.slices import Dimension
+from tests.integration.conftest import make_service
 
 WEEK = week_of("2026-W46")
 AFTER = WEEK.end + DAY
@@ -293,6 +302,25 @@ def test_a_change_to_a_week_with_few_labels_is_neither_printed_nor_written(
     for row in csv.DictReader(StringIO(snellen(*as_of, "--csv", "-").stdout, newline="")):
         assert (row["change"], row["change_lower_95"], row["change_upper_95"]) == ("", "", "")
         assert row["change_state"] == ("not_enough_labels_before" if int(row["n"]) >= 20 else "not_enough_labels")
+
+
+def test_the_week_ends_with_the_tasks_own_metrics_unless_it_is_of_a_past_moment(
+    engine: Engine, snellen: Callable[..., Result], send: Callable[..., Batch], prediction: Callable[..., Any]
+) -> None:
+    now = WEEK.start + timedelta(hours=1)
+    options = replace(make_service(engine)._options, labels=LabelDesign(rate=1.0))
+    answers = [prediction(f"r{number}", ts=WEEK.start.isoformat()) for number in range(3)]
+    IngestService(engine, options, lambda *_: None).write(send(*answers), now)
+    privacy = Privacy(Redactor(PrivacyOptions()), Subjects(()))
+    told = b"".join(
+        b'{"request_id": "r%d", "verdict": "correct", "annotator": "ann"}\n' % number for number in range(3)
+    )
+    import_labels(engine, privacy, LABEL_FILES["jsonl"].read(BytesIO(told), None), timedelta(hours=1), now)
+    printed = snellen("--week", "2026-W46").output
+    assert "by the tasks' own metrics (docs/tasks.md):\nvqa: 3 answers\n  accuracy                    100.0%" in printed
+    past = snellen("--week", "2026-W46", "--as-of", AFTER.isoformat().replace("+00:00", "Z")).output
+    assert "vqa: 3 answers" not in past
+    assert "leave --as-of out" in past
 
 
 def test_a_week_without_labels_says_so(engine: Engine, snellen: Callable[..., Result]) -> None:
