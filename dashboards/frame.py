@@ -127,7 +127,12 @@ def faults_explained() -> Iterator[None]:
     except SnellenError as error:
         st.error("This page cannot be shown.", icon=":material/error:")
         st.code(str(error), language=None, wrap_lines=True)
-        st.caption("`snellen status` shows what runs; `snellen up` starts it; `snellen migrate` updates the schema.")
+        st.caption(
+            "`snellen status` shows what runs; `snellen up` starts it; `snellen migrate` updates the schema. "
+            "This page tries again every minute."
+        )
+        st.session_state["read_at"] = data.now()
+        _refresh()
 
 
 def empty(what: str, do: str) -> None:

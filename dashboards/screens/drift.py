@@ -160,7 +160,7 @@ def stream(
     if of_slices:
         parts.chart(
             charts.slice_strip(of_slices, view.window),
-            "Slices, one cell per tick: red is drift, blue is none, the darker the stronger the evidence; grey marks: "
+            "Slices, one cell per tick: red is drift, blue is none, the fuller the stronger the evidence; grey marks: "
             "not enough data or reference.",
         )
 

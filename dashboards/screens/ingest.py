@@ -11,15 +11,12 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.charts import ingest as charts
 from dashboards.frame import View
-from dashboards.words import NOTHING, count, escaped_bytes, lasting, moment, percent
+from dashboards.panels.arriving import SILENT, silent
+from dashboards.panels.dead_letters import dead_letters
+from dashboards.words import NOTHING, count, lasting, moment, percent
 from monitor.domain.window import DAY, MINUTE
-from monitor.services.dead_letters import ADVICE
 from monitor.stats.proportions import Proportion
-from monitor.store.queries.streams import DUPLICATE, TAKEN, DeadLetter, Gap, OutcomePoint, PartitionLag
-
-# Consumers report the end of the log at least this often, also when nothing arrives.
-SILENT = 2 * MINUTE
-ANY_REASON = "all reasons"
+from monitor.store.queries.streams import DUPLICATE, TAKEN, Gap, OutcomePoint, PartitionLag
 
 
 def page() -> None:
@@ -49,7 +46,7 @@ def page() -> None:
         backlog()
         in_two_records(view)
         ahead()
-    refused(view)
+    dead_letters(view)
     gaps(view)
 
 
@@ -85,8 +82,8 @@ def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: 
 
 
 def silence(current: Sequence[PartitionLag]) -> str:
-    silent = [one for one in current if data.now() - one.updated_at > SILENT]
-    return f"{len(silent)} silent for over {lasting(SILENT)}" if silent else "all reporting"
+    quiet = silent(current)
+    return f"{len(quiet)} silent for over {lasting(SILENT)}" if quiet else "all reporting"
 
 
 def partitions(lags: Sequence[PartitionLag]) -> None:
@@ -104,7 +101,7 @@ def partitions(lags: Sequence[PartitionLag]) -> None:
         ("group", "topic", "partition", "state", "lag", "next offset", "end offset", "heard of"),
         column_config={"partition": {"width": 70}, "state": {"width": 115}, "lag": {"width": 60}},
     )
-    if any(not one.former and data.now() - one.updated_at > SILENT for one in lags):
+    if silent(lags):
         st.warning(
             "A partition has not been heard of lately: its lag may be larger. Do the collectors run? `snellen status`"
         )
@@ -113,7 +110,7 @@ def partitions(lags: Sequence[PartitionLag]) -> None:
 def state_of(one: PartitionLag) -> str:
     if one.former:
         return "former log (topic made anew)"
-    if data.now() - one.updated_at > SILENT:
+    if silent([one]):
         return "○ silent"
     if one.lag is None:
         return "○ end unknown"
@@ -174,65 +171,6 @@ def ahead() -> None:
         st.warning(
             "No partition is made ahead: `snellen schedule` makes them daily; until then ingest makes them itself."
         )
-
-
-def refused(view: View) -> None:
-    st.subheader("Dead letters", anchor=False)
-    points = data.ingest.dead_letters_over_time(view.window, view.step)
-    if not points:
-        frame.empty(
-            "No record was refused in this range.", "Refused records are kept here with their reason and bytes."
-        )
-        return
-    reasons = Counter[str]()
-    for one in points:
-        reasons[one.outcome] += one.records
-    parts.chart(charts.refusals(points, view.window, view.step))
-    parts.table(
-        [
-            {"reason": reason, "records": records, "what to do": ADVICE[reason]}
-            for reason, records in reasons.most_common()
-        ],
-        ("reason", "records", "what to do"),
-        column_config={"reason": {"width": 130}, "records": {"width": 90}},
-    )
-    chosen = st.selectbox(
-        "Reason",
-        [ANY_REASON, *(reason for reason, _ in reasons.most_common())],
-        key="reason",
-        bind="query-params",
-        width=240,
-    )
-    letters = data.ingest.dead_letters(view.window, None if chosen == ANY_REASON else chosen)
-    total = sum(reasons.values()) if chosen == ANY_REASON else reasons[chosen]
-    parts.table(
-        [letter_row(one) for one in letters],
-        (
-            "id",
-            "refused (UTC)",
-            "reason",
-            "detail",
-            "topic",
-            "partition",
-            "offset",
-            "record time (UTC)",
-            "bytes",
-            "beginning",
-        ),
-        column_config={"id": {"width": 60}, "detail": {"width": 360}},
-    )
-    frame.note(
-        f"The newest {count(len(letters))} of {count(total)}. The beginning is escaped and cut after 300 bytes. "
-        "`snellen dlq show ID` tells all that is kept of one, `snellen dlq replay` sends it again."
-    )
-
-
-def letter_row(one: DeadLetter) -> dict[str, object]:
-    return {
-        "id": one.id, "refused (UTC)": moment(one.created_at), "reason": one.reason, "detail": one.detail,
-        "topic": one.topic, "partition": one.partition, "offset": one.record_offset,
-        "record time (UTC)": moment(one.record_ts), "bytes": one.size, "beginning": escaped_bytes(one.raw),
-    }  # fmt: skip
 
 
 def gaps(view: View) -> None:

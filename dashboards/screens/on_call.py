@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboards import data, frame, parts
 from dashboards.frame import View
+from dashboards.panels.arriving import arriving
 from dashboards.panels.burning import burning, tier_of
 from dashboards.panels.carried import carried
 from dashboards.panels.examples import examples
@@ -27,6 +28,7 @@ def page() -> None:
     )
     if frame.nothing_yet():
         return
+    arriving(view)
     incident = choose(view)
     if incident is None:
         return

@@ -10,6 +10,7 @@ from dashboards import data, frame, parts
 from dashboards.charts import traffic as charts
 from dashboards.charts.palette import STATES, VERDICTS
 from dashboards.frame import View
+from dashboards.panels.arriving import arriving
 from dashboards.panels.slo_cards import slo_cards
 from dashboards.words import (
     NOTHING,
@@ -43,6 +44,7 @@ def page() -> None:
         return
     at = min(view.window.end, data.now())
     ticks, alerts = data.alerts.latest_ticks(at), data.alerts.open_incidents(at)
+    arriving(view)
     headline(ticks, alerts, view)
     slo_cards(ticks, view)
     total = data.traffic.total_traffic(view.window, view.selection)

@@ -1,0 +1,40 @@
+"""Collectors that stopped: pages say that what they show ends, instead of looking fine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+from streamlit.testing.v1 import AppTest
+
+Open = Callable[..., AppTest]
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def heard_of(engine: Engine, ago: timedelta, partition: int = 1) -> None:
+    query = text("UPDATE stream_offsets SET updated_at = :at WHERE partition = :partition")
+    with engine.begin() as connection:
+        connection.execute(query, {"at": NOW - ago, "partition": partition})
+
+
+@pytest.mark.parametrize("page", ["overview", "on_call"])
+def test_a_partition_that_nobody_reads_is_told_with_what_to_do(open_page: Open, seeded: Engine, page: str) -> None:
+    heard_of(seeded, timedelta(minutes=7))
+    (warning,) = [one.value for one in open_page(page).warning if "Nobody has read" in one.value]
+    assert "**Nobody has read 1 partition for 7 min**" in warning
+    assert "since 2026-03-02 11:53 UTC" in warning
+    assert "`snellen status`" in warning
+
+
+def test_a_partition_that_reports_is_not_told(open_page: Open, seeded: Engine) -> None:
+    heard_of(seeded, timedelta(minutes=1))
+    assert not [one for one in open_page().warning if "Nobody has read" in one.value]
+
+
+def test_a_range_of_the_past_is_not_judged_by_what_is_read_now(open_page: Open, seeded: Engine) -> None:
+    heard_of(seeded, timedelta(minutes=7))
+    app = open_page(**{"range": "Custom", "from": "2026-03-01T00:00", "to": "2026-03-02T00:00"})
+    assert not app.exception
+    assert not [one for one in app.warning if "Nobody has read" in one.value]
