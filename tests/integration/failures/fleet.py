@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from monitor.embedded.broker import Broker
 from monitor.embedded.postgres import Postgres
 from monitor.embedded.probes import to_libpq
 from monitor.embedded.process import ManagedProcess
-from monitor.store.engine import migrate
 from tests.integration.failures.ledger import EMBED_RATE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,14 +36,16 @@ COMMANDS = {
 class Servers:
     """PostgreSQL and a broker of their own, which may die."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, data: Path) -> None:
+        """With a copy of a migrated server's data folder."""
         # A killed process leaves what it wrote to the page cache, so nothing need be flushed to the disk; commits are
         # synchronous, or PostgreSQL would forget some that it had confirmed.
         self.postgres = Postgres(home, settings={"fsync": "off", "full_page_writes": "off"})
         self.broker = Broker(home, preferred_port=30000 + os.getpid() % 10000)
         self.topics = {kind: f"t.{kind}" for kind in ("predictions", "labels", "deployments")}
+        (home / "postgres").mkdir(mode=0o700)
+        subprocess.run(["cp", "-a", str(data), str(home / "postgres" / "data")], check=True)  # its owner with it
         self.postgres.start()
-        migrate(self.postgres.url)
         self.start_broker()
 
     def start_broker(self) -> None:
@@ -199,11 +200,3 @@ def _kill(process: ManagedProcess) -> None:
     with suppress(ProcessLookupError):
         os.kill(identity.pid, signal.SIGKILL)
     wait_for(lambda: process.exit_code() is not None, 10, f"{process.name} is dead")
-
-
-def servers_in(home: Path) -> Iterator[Servers]:
-    servers = Servers(home)
-    try:
-        yield servers
-    finally:
-        servers.stop()

@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from monitor.store import references
 from monitor.store.embeddings import embedder_id
 from monitor.store.engine import make_engine, transaction
 from monitor.store.references import Source
-from tests.integration.failures.fleet import SESSION_TIMEOUT_S, Fleet, Member, Servers, servers_in, wait_for, watch
+from tests.integration.failures.fleet import SESSION_TIMEOUT_S, Fleet, Member, Servers, wait_for, watch
 from tests.integration.failures.ledger import CARRIED_EMBEDDER, DIMENSION, Message, Traffic
 
 pytestmark = pytest.mark.integration
@@ -41,11 +41,6 @@ EXTRA = {"zombie": 0.1, "join": 0.1, "leave": 0.1}
 """What else happens, per kill."""
 FEWEST, MOST = 2, 4
 """Collectors at a time."""
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
-    yield from servers_in(tmp_path)
 
 
 @pytest.mark.timeout(600)

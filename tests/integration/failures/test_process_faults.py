@@ -17,15 +17,10 @@ from typer.testing import CliRunner
 from monitor.broker import ClientConfig, Sink, ensure_topics
 from monitor.cli import app
 from monitor.embedded.probes import to_libpq
-from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, servers_in, wait_for
+from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, wait_for
 
 pytestmark = pytest.mark.integration
 NOW = datetime.now(UTC) - timedelta(minutes=5)
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
-    yield from servers_in(tmp_path)
 
 
 @pytest.fixture

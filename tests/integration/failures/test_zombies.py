@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, servers_in, wait_for
+from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, wait_for
 from tests.integration.failures.proxy import Proxy
 from tests.integration.failures.test_process_faults import assert_each_once, event, produce, stored
 
@@ -21,11 +21,6 @@ pytestmark = pytest.mark.integration
 FIRST, TAKEN_OVER, LAST = 100, 400, 450
 MOVES_THE_OFFSET = b"idle_in_transaction_session_timeout"
 """In the first statement of a transaction that stores a batch."""
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
-    yield from servers_in(tmp_path)
 
 
 @pytest.fixture
