@@ -29,9 +29,10 @@ def arriving(view: View) -> None:
     last = max(one.updated_at for one in quiet)
     groups = ", ".join(sorted({one.group for one in quiet}))
     partitions = f"{count(len(quiet))} partition{'s' * (len(quiet) > 1)}"
+    for_so_long, since = lasting(data.now() - last), moment(last)
     st.warning(
-        f"**Nobody has read {partitions} for {lasting(data.now() - last)}** (group {plain(groups)}, since {moment(last)} "
-        "UTC): what was logged since then is missing on all pages. Start the collectors again: `snellen status` shows "
-        "what runs, Ingest health which partitions stand still.",
+        f"**Nobody has read {partitions} for {for_so_long}** (group {plain(groups)}, since {since} UTC): what was "
+        "logged since then is missing on all pages. Start the collectors again: `snellen status` shows what runs, "
+        "Ingest health which partitions stand still.",
         icon=":material/sync_problem:",
     )
