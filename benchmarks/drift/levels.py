@@ -36,6 +36,9 @@ SIZES = (Size(72, 50, 50), Size(24, 75, 75), Size(24, 200, 200), Size(24, 200, 1
 LARGE = (Size(24, 1000, 5000), Size(12, 5000, 50_000))
 """Tried on independent and seasonal traffic of 64 dimensions only."""
 
+BURSTS = (Size(12, 75, 75), Size(24, 75, 75), Size(24, 150, 150), Size(72, 75, 75))
+"""Windows that hold four to eight bursts of 20 rows each."""
+
 
 def cells(dimensions: tuple[int, ...], *, large: bool) -> Iterator[tuple[int, str, Size]]:
     for dimension in dimensions:
@@ -45,6 +48,7 @@ def cells(dimensions: tuple[int, ...], *, large: bool) -> Iterator[tuple[int, st
                     yield dimension, kind, size
             if large and dimension == 64 and kind in {"independent", "seasonal"}:
                 yield from ((dimension, kind, size) for size in LARGE)
+    yield from ((dimension, "bursts of 20", size) for dimension in dimensions[:2] for size in BURSTS)
 
 
 def looks(dimension: int, kind: str, size: Size, *, seed: int, references: int, times: int) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def _rates(p: list[float | None], alarm: list[bool]) -> dict[str, Any]:
     return {"looks": len(alarm), "alarms": round(float(np.mean(alarm)), 3), "below_0.01": below}
 
 
-def ahead_of_us(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Cells and testers of ours that a peer which holds its level beats by more than two standard errors."""
+def beside(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Each cell with a change and each tester of ours, beside the best peer that holds its level in such traffic."""
     quiet = {
         world: {name for name, one in power[cell].items() if one["alarms"] <= HOLDS}
         for world, cell in ((_world(cell), cell) for cell in power if cell.endswith(NULLS))
@@ -99,11 +99,15 @@ def ahead_of_us(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, A
             continue
         best = max(peers, key=lambda name: by_tester[name]["alarms"])
         for ours in (name for name in by_tester if name.startswith("snellen")):
-            gap = by_tester[best]["alarms"] - by_tester[ours]["alarms"]
+            gap = by_tester[ours]["alarms"] - by_tester[best]["alarms"]
             error = float(np.hypot(_error(by_tester[best]), _error(by_tester[ours])))
-            if gap > 2 * error:
-                found.append({"cell": cell, "ours": ours, "peer": best, "ahead_by": round(gap, 3), "error": error})
+            found.append({"cell": cell, "ours": ours, "peer": best, "gap": round(gap, 3), "error": error})
     return found
+
+
+def ahead_of_us(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of those, where the peer is ahead by more than two standard errors."""
+    return [one for one in beside(power) if one["gap"] < -2 * one["error"]]
 
 
 def _world(cell: str) -> str:
@@ -123,8 +127,45 @@ def _error(one: dict[str, Any]) -> float:
 
 def tables(found: Found) -> str:
     """Markdown for docs/drift.md."""
-    power = [_power_table(powers(found[part])) for part in ("power", "pictures")]
-    return "\n\n".join([_looks_table(found["looks"]), *power, _delay_table(found["delay"])])
+    both = [powers(found[part]) for part in ("power", "pictures")]
+    power = [table for one in both for table in (_power_table(one), _beside_table(one))]
+    parts = _looks_table(found["looks"]), *power, _delay_table(found["delay"]), _scale_table(found["scale"])
+    return "\n\n".join(parts)
+
+
+def _beside_table(power: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Ours less the best peer that holds its level, in points, with the standard error of the difference."""
+    cells: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for one in beside(power):
+        cells[one["cell"]][one["ours"]] = one
+    names = sorted({name for found in cells.values() for name in found})
+    lines = ["| | best peer | its alarms | " + " | ".join(f"{name}, less it" for name in names) + " |"]
+    lines.append("|---" * (3 + len(names)) + "|")
+    for cell, found in cells.items():
+        best = next(iter(found.values()))["peer"]
+        shown = [f"{100 * found[name]['gap']:+.0f} ± {100 * found[name]['error']:.0f}" for name in names]
+        alarms = power[cell][best]
+        lines.append(
+            f"| {cell} | {best} | {100 * alarms['alarms']:.0f} of {alarms['looks']} looks | {' | '.join(shown)} |"
+        )
+    return "\n".join(lines)
+
+
+def _scale_table(scale: list[dict[str, Any]]) -> str:
+    """Seconds and peak memory by rows of each window; what exceeded a limit says so."""
+    rows = sorted({size["rows"] for one in scale for size in one["sizes"]})
+    lines = ["| | " + " | ".join(f"2 x {n:,}" for n in rows) + " |", "|---" * (len(rows) + 1) + "|"]
+    for one in sorted(scale, key=lambda one: (not one["tester"].startswith("snellen"), one["tester"])):
+        by_rows = {size["rows"]: size for size in one["sizes"]}
+        shown = [_spent(by_rows[n]) if n in by_rows else "" for n in rows]
+        lines.append(f"| {one['tester']} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _spent(size: dict[str, Any]) -> str:
+    if "exceeded" in size:
+        return str(size["exceeded"])
+    return f"{size['seconds']:.2g} s, {size['peak_mb'] / 1000:.1f} GB"
 
 
 def _delay_table(delay: list[dict[str, Any]]) -> str:

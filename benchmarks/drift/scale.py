@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import resource
+import subprocess
+import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +36,7 @@ def scale(tester: str, seed: int, sizes: tuple[int, ...], folder: Path | None) -
     """Seconds (without loading libraries) and peak memory of the whole process, with its libraries and both windows."""
     found: list[dict[str, Any]] = []
     for n in sizes:
-        ours = tester in {"snellen", "snellen_arrays"}
-        one = _apart(tester, n, seed) if ours else _peer(tester, n, seed, folder)
+        one = _apart(tester, n, seed) if tester in _OURS else _peer(tester, n, seed, folder)
         found.append({"rows": n, **one})
         if "exceeded" in one:
             break
@@ -54,31 +56,30 @@ def _peer(tester: str, n: int, seed: int, folder: Path | None) -> dict[str, Any]
 
 
 def _apart(tester: str, n: int, seed: int) -> dict[str, Any]:
-    """The same of ours, in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_OURS[tester], args=(n, seed, sender))
-    process.start()
-    sender.close()
+    """The same of ours, in a fresh process too."""
+    command = [sys.executable, "-W", "ignore", "-m", __spec__.name, tester, str(n), str(seed)]
+    limit = partial(limited, GIGABYTES)
     try:
-        found: dict[str, Any] = receiver.recv() if receiver.poll(SECONDS + 20.0) else {"exceeded": "took too long"}
-    except EOFError:
-        found = {"exceeded": f"needs more than {GIGABYTES:.0f} GB"}
-    process.kill()
-    process.join()
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=SECONDS + 20.0, preexec_fn=limit
+        )
+    except subprocess.TimeoutExpired:
+        return {"exceeded": f"took more than {SECONDS:.0f} s"}
+    if done.returncode:
+        return {"exceeded": f"failed: {done.stderr.strip().splitlines()[-1:]}"}
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _sketched(n: int, seed: int, sender: Any) -> None:
+def _sketched(n: int, seed: int) -> dict[str, Any]:
     """Two windows of n rows from their vectors to a verdict, under a fit that was frozen beforehand."""
-    limited(GIGABYTES)
     world = Clip(DIMENSION, seed)
     made = build(world.draw(24 * 250), np.arange(24 * 250) // 250, "bench")
     rows = world.draw(min(n, CHUNK))
     began = time.perf_counter()
     both = [_sketch(rows, n, made.fit) for _ in range(2)]
     compare(made.fit, *both, made.dispersion)
-    sender.send(_spent(began))
+    return _spent(began)
 
 
 def _sketch(rows: Rows, n: int, fit: Fit) -> Sketch:
@@ -88,13 +89,12 @@ def _sketch(rows: Rows, n: int, fit: Fit) -> Sketch:
     return whole
 
 
-def _raw(n: int, seed: int, sender: Any) -> None:
-    limited(GIGABYTES)
+def _raw(n: int, seed: int) -> dict[str, Any]:
     first, second = _windows(n, seed)
     compare_arrays(first[:200], second[:100])
     began = time.perf_counter()
     compare_arrays(first, second)
-    sender.send(_spent(began))
+    return _spent(began)
 
 
 _OURS = {"snellen": _sketched, "snellen_arrays": _raw}
@@ -109,3 +109,7 @@ def _windows(n: int, seed: int) -> tuple[Rows, Rows]:
 def _spent(began: float) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": round(time.perf_counter() - began, 3), "peak_mb": round(peak)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(_OURS[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3]))))

@@ -66,8 +66,8 @@ def traffics(world: World) -> dict[str, Draw]:
     rng = world.rng
     factors = len(world.loadings) if isinstance(world, Clip) else 1
 
-    def bursty(_: int, n: int) -> Rows:
-        lengths = rng.geometric(0.25, size=n)
+    def bursty(_: int, n: int, length: int = 4) -> Rows:
+        lengths = rng.geometric(1 / length, size=n)
         rows = np.repeat(world.draw(n), lengths, axis=0)[:n]
         return rows + (0.02 / np.sqrt(world.dimension) * rng.standard_normal(rows.shape)).astype(np.float32)
 
@@ -78,6 +78,7 @@ def traffics(world: World) -> dict[str, Draw]:
     return {
         "independent": lambda _, n: world.draw(n),
         "bursty": bursty,
+        "bursts of 20": partial(bursty, length=20),
         "seasonal": lambda window, n: world.draw(n, season(window)),
         "moody": lambda _, n: world.draw(n, 0.15 * rng.standard_normal(factors)),
     }
