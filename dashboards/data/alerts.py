@@ -7,7 +7,7 @@ import streamlit as st
 from dashboards.data.connection import SLOW_TO_CHANGE, cached, config, engine
 from monitor import bootstrap
 from monitor.slo.objective import Objective
-from monitor.store import alert_actions
+from monitor.store import alert_actions, silences
 from monitor.store.engine import transaction
 from monitor.store.queries import alerts, incidents, slos
 
@@ -19,6 +19,7 @@ open_incidents = cached(alerts.open_incidents)
 incident = cached(alerts.incident)
 transitions = cached(alerts.transitions)
 deliveries = cached(alerts.deliveries)
+silences_within = cached(silences.silences_within)
 slice_shifts = cached(incidents.slice_shifts)
 
 

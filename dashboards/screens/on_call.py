@@ -14,12 +14,14 @@ from dashboards.panels.carried import carried
 from dashboards.panels.examples import examples
 from dashboards.panels.explained import explained
 from dashboards.panels.moved import moved
-from dashboards.words import lasting, moment, plain
-from monitor.domain.window import MINUTE
+from dashboards.words import lasting, moment, plain, span
+from monitor.domain.window import DAY, MINUTE, Window
 from monitor.slo import duration
 from monitor.slo.objective import Objective
 from monitor.store.queries.alerts import Incident, Transition
 from monitor.store.queries.incidents import windows_of
+
+SILENT = ":material/notifications_paused:"
 
 
 def page() -> None:
@@ -29,6 +31,7 @@ def page() -> None:
     if frame.nothing_yet():
         return
     arriving(view)
+    silent(view)
     incident = choose(view)
     if incident is None:
         return
@@ -50,6 +53,15 @@ def page() -> None:
         examples(objective, during)
     explained(during, objective.measure.selector.model if objective else None, incident.opened_at)
     history(incident)
+
+
+def silent(view: View) -> None:
+    """Planned work, now or soon: of what nobody is told meanwhile."""
+    now = data.now()
+    for one in data.alerts.silences_within(Window(now, now + DAY)) if view.live else []:
+        when = f"until {moment(one.window.end)} UTC" if one.window.start <= now else span(one.window)
+        words = f"**Silence {one.id}**, {when}: {plain(one.slos)} · {plain(one.by)}: {plain(one.reason)}"
+        st.info(f"{words}  \nAlerts are stored; nobody is told. `snellen silence end {one.id}` ends it.", icon=SILENT)
 
 
 def choose(view: View) -> Incident | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import canary, dlq, explain, ingest, labels, metrics, privacy, reference, report, review
+from monitor.cli import canary, dlq, explain, ingest, labels, metrics, privacy, reference, report, review, silence
 from monitor.cli.terminal import folded, harmless
 from monitor.errors import SnellenError
 
@@ -39,6 +39,7 @@ app.add_typer(ingest.app)
 app.add_typer(labels.app)
 app.add_typer(reference.app)
 app.add_typer(report.app)
+app.add_typer(silence.app)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, text
 
-from monitor.domain.window import Window
+from monitor.domain.window import MINUTE, Window
 from monitor.sli import SLIS
 from monitor.sli.coverage import Coverage
 from monitor.sli.drift import Drift
@@ -24,6 +24,7 @@ from monitor.slo.policy import Severity
 from monitor.store import alerts, indicators
 from monitor.store.engine import transaction
 from monitor.store.queries.deployments import deployments_within
+from monitor.store.silences import silences_within
 
 SHOWN_DEPLOYMENTS = 5
 _LOCK_CLASS = 0x534C4F  # "SLO"; the second key is the SLO's own
@@ -89,11 +90,15 @@ def _decide(
     connection: Connection, objective: Objective, evaluations: Sequence[Evaluation], *, backfilled: bool
 ) -> None:
     """Carry the objective's incidents through the evaluations; their states are written once, at the end."""
+    if not evaluations:
+        return
     incidents = alerts.open_incidents(connection, objective.name)
+    silences = silences_within(connection, Window(evaluations[0].tick, evaluations[-1].tick + MINUTE))
     channels = {one.severity: () if backfilled else one.channels for one in objective.alerting}
     for evaluation in evaluations:
         states = {severity: incident.state for severity, incident in incidents.items()}
-        for severity, step in next_states(states, evaluation, objective).items():
+        silenced = any(one.covers(objective.name, evaluation.tick) for one in silences)
+        for severity, step in next_states(states, evaluation, objective, silenced=silenced).items():
             told = _with_deployments(connection, objective, step)
             _take(connection, incidents, severity, told, channels[severity], backfilled=backfilled)
     for incident in incidents.values():

@@ -46,7 +46,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "slo_evaluations": (Rule("slo_evaluations", "tick", by_event_time=True),),
     # Transitions and notifications go with their alert; an open one stays, however old.
-    "alerts": (Rule("alerts", "resolved_at"),),
+    "alerts": (Rule("alerts", "resolved_at"), Rule("silences", "ends_at")),
     "labels": (Rule("labels", "ts", "replay IS NULL"),),
     "verdicts": (
         Rule("verdicts", "ts", "replay IS NULL"),

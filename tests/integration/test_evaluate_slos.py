@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS
-from monitor.domain.window import MINUTE
+from monitor.domain.window import MINUTE, Window
 from monitor.errors import NotificationError
 from monitor.notify import CHANNELS, AlertMessage
 from monitor.notify.webhook import TIMEOUT_SECONDS
@@ -21,6 +21,7 @@ from monitor.services.evaluate_slos import evaluate_slos
 from monitor.sli import SLIS
 from monitor.slo.objective import Objective, Selector
 from monitor.slo.openslo import parse_objectives
+from monitor.store.silences import add_silence, end_silence
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 DOCUMENTS = b"""
@@ -249,3 +250,67 @@ def test_an_incident_that_ends_with_its_traffic_names_what_was_deployed_meanwhil
     *_, closed = rows("SELECT evidence FROM alert_transitions WHERE reason = 'expired'")
     assert closed["summary"].endswith("; deployed meanwhile: rollback of m 2 (canary) at 2026-11-10 04:40Z")
     assert closed["details"].count("deployed meanwhile") == 1
+
+
+def silence(engine: Engine, slos: str, first: int, last: int) -> int:
+    """For the minutes [first, last) of the ten hours."""
+    window = Window(START + first * MINUTE, START + last * MINUTE)
+    with engine.begin() as connection:
+        return add_silence(connection, slos, window, "ann", "new disks", START)
+
+
+@pytest.mark.usefixtures("outage")
+def test_what_happens_within_a_silence_is_stored_and_told_to_nobody(
+    engine: Engine, objective: Objective, rows: Rows
+) -> None:
+    silence(engine, "avail*", 200, 600)
+    evaluate_slos(engine, [objective], ticks(60, 600), backfilled=False)
+    found = rows("SELECT kind, reason, evidence ->> 'muted_by' FROM alert_transitions ORDER BY id")
+    assert found == [("opened", "first_breach", "silence"), ("closed", "resolved", "silence")]
+    assert rows("SELECT count(*) FROM slo_evaluations") == [540]
+    assert rows("SELECT count(*) FROM alerts WHERE resolved_at IS NOT NULL") == [1]
+    assert rows("SELECT count(*) FROM notifications") == [0]
+
+
+@pytest.mark.usefixtures("outage")
+@pytest.mark.parametrize("step", [1, 600])
+def test_an_incident_that_outlives_its_silence_is_told_at_its_end(
+    engine: Engine, objective: Objective, rows: Rows, step: int
+) -> None:
+    silence(engine, "availability", 200, 280)
+    for first in range(60, 600, step):
+        evaluate_slos(engine, [objective], ticks(first, min(first + step, 600)), backfilled=False)
+    told = rows("""
+        SELECT reason, tick FROM alert_transitions JOIN notifications ON transition_id = alert_transitions.id
+        ORDER BY tick
+    """)
+    assert [reason for reason, _ in told] == ["silence_ended", "resolved"]
+    assert told[0][1] == START + 280 * MINUTE
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_silence_of_another_slo_silences_nothing_here(engine: Engine, objective: Objective, rows: Rows) -> None:
+    silence(engine, "latency", 0, 600)
+    silence(engine, "Availability", 0, 600)
+    silence(engine, "*", 0, 60)
+    evaluate_slos(engine, [objective], ticks(60, 600), backfilled=False)
+    assert rows("SELECT count(*) FROM notifications") == [2]
+
+
+@pytest.mark.usefixtures("outage")
+def test_a_silence_that_is_ended_early_speaks_at_the_next_tick(
+    engine: Engine, objective: Objective, rows: Rows
+) -> None:
+    number = silence(engine, "*", 200, 600)
+    evaluate_slos(engine, [objective], ticks(60, 270), backfilled=False)
+    assert rows("SELECT count(*) FROM notifications") == [0]
+    with engine.begin() as connection:
+        assert end_silence(connection, number, "bob", START + 269 * MINUTE)
+        assert not end_silence(connection, number, "bob", START + 269 * MINUTE)
+        assert not end_silence(connection, number + 1, "bob", START)
+    evaluate_slos(engine, [objective], ticks(270, 271), backfilled=False)
+    assert rows("SELECT reason FROM alert_transitions ORDER BY id") == ["first_breach", "silence_ended"]
+    assert rows("SELECT count(*) FROM notifications") == [1]
+    assert rows("SELECT actor, action, detail ->> 'silence' FROM audit_log ORDER BY id") == [
+        ("ann", "silence", str(number)), ("bob", "end silence", str(number))
+    ]  # fmt: skip

@@ -129,6 +129,7 @@ INSERTS = {
     "slice_discoveries": "(model, window_start, window_end, labels, tried, detail) VALUES ('m', :ts, :ts, 1, 1, '{}')",
     "slo_evaluations": "VALUES ('s', :ts, 'ok', 0, 1, null, null, '[]', '{}', false)",
     "alerts": "(slo, severity, opened_at, resolved_at, state, backfilled) VALUES ('s', 'page', :ts, :ts, '{}', false)",
+    "silences": "(slos, starts_at, ends_at, created_by, reason) VALUES ('*', :ts, :ts, 'a', 'x')",
     "labels": "(content_hash, request_id, ts, annotator_id, annotator_kind, answers) "
     f"VALUES ({HASH}, 'a', :ts, 'x', 'human', '[]')",
     "verdicts": "(request_id, ts, labelled_at, model, version, variant, task, scorer, slices) "

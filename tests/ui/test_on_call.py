@@ -138,3 +138,18 @@ def test_an_incident_of_drift_is_not_broken_down_and_leads_to_what_moved(open_pa
 
     assert "Images as in the reference is not broken down by slice" in words
     assert "Which side moved" in words
+
+
+def test_planned_work_is_shown_with_who_and_why(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        insert = text(
+            "INSERT INTO silences (slos, starts_at, ends_at, created_by, reason) "
+            "VALUES (:slos, :start, :end, 'ann', 'new [disks](x)')"
+        )
+        connection.execute(insert, {"slos": "exam-*", "start": "2026-03-02T11:30Z", "end": "2026-03-02T13:00Z"})
+        connection.execute(insert, {"slos": "later", "start": "2026-03-02T20:00Z", "end": "2026-03-02T21:00Z"})
+        connection.execute(insert, {"slos": "over", "start": "2026-03-02T10:00Z", "end": "2026-03-02T11:00Z"})
+    words = said(open_page("on_call", alert="1"))
+    assert "**Silence 1**, until 2026-03-02 13:00 UTC: exam-* · ann: new [disks](x)" in words
+    assert "**Silence 2**, 2026-03-02 20:00 to 2026-03-02 21:00 UTC (1 h): later" in words
+    assert "Silence 3" not in words

@@ -86,3 +86,17 @@ class Notification(Base):
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+
+
+class Silence(Base):
+    """Planned work, in which nobody is told of the incidents of some SLOs."""
+
+    __tablename__ = "silences"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    slos: Mapped[str]
+    """A pattern of names."""
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    created_by: Mapped[str]
+    reason: Mapped[str]
