@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
 
-from monitor.errors import StoreUnavailable
+from monitor.errors import StoreUnavailable, let_go
 
 T = TypeVar("T")
 
@@ -52,15 +51,7 @@ def _run(job: Callable[[], T], future: Future[T]) -> None:
     try:
         future.set_result(job())
     except BaseException as error:  # noqa: BLE001 (whoever waits for it decides)
-        _let_go(error)
+        let_go(error)  # it holds a whole batch, and an outage brings one after the other
         future.set_exception(error)
     finally:
         del job, future  # the error knows this frame, and would keep itself and a whole batch alive
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames that an error and those behind it came through: they hold the batch that could not be stored,
-    and drivers' errors hold each other, until a search for cycles. An outage brings one after the other."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__

@@ -22,6 +22,7 @@ from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.topics import Topics
 from monitor.broker.turns import Turns
 from monitor.broker.unpacking import fault_of
+from monitor.broker.waits import forget_waits
 from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import BrokerError
 
@@ -231,7 +232,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             **self._options,
         )
         consumer.subscribe(self._topic_names, listener=self)
-        return read_our_way(consumer)
+        return forget_waits(read_our_way(consumer))
 
     def _rejoin(self, logs: dict[str, list[Partition]]) -> None:
         """Begin as a new member. Where a topic was made, made anew or enlarged, client and embedded broker cling to
