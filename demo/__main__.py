@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # its warnings of a busy machine are no news to a visitor
     try:
         run(options, console)
     except SnellenError as error:

@@ -51,6 +51,16 @@ class WeekProgress:
         return (min(until, self._week.end) - self._week.start) / HOUR
 
 
+def tell_wait(console: Console, address: str) -> None:
+    """What to expect of the first minutes."""
+    console.print(f"\n[bold]Open {address}[/bold]")
+    console.print(
+        "A week of history is being made now, day by day; that takes 2 to 6 minutes. The pages fill meanwhile: reload "
+        "them, and expect\nobjectives that are not evaluated lately until the week is complete. What happened in it is "
+        "told here then. Ctrl-C stops everything.\n"
+    )
+
+
 def tell_tour(console: Console, schedule: Schedule, address: str) -> None:
     """What happened in the week and where it shows. Only the demo knows this; Snellen found out by itself."""
     console.print("\n[bold]What to look at[/bold] (times are UTC)")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from rich.console import Console
 from sqlalchemy import Engine
 
-from demo.guide import WeekProgress, tell_tour
+from demo.guide import WeekProgress, tell_tour, tell_wait
 from demo.history import Evaluator, send_until, write_history
 from demo.home import Home, Week
 from demo.incidents import INCIDENTS
@@ -60,7 +60,8 @@ def play(home: Home, week: Week, stack: Stack, console: Console, options: argpar
             with ThreadPoolExecutor(1) as pool:
                 loading = pool.submit(_load_encoder)  # seconds, in which the servers start
                 address = wait_for("embed", "scheduler", "dashboard")["dashboard"]
-                console.print(f"\n[bold]Open {address}[/bold]")
+                if not week.complete:
+                    tell_wait(console, address)
                 simulation = _simulation(home, week, config, options, loading.result())
             if week.complete:
                 console.print(f"The week from {week.start:%d %b} to {week.end:%d %b} is here already (--fresh: anew).")
