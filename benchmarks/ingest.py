@@ -29,7 +29,7 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.pipeline import BATCH, PARTITIONS, TOPIC, Pace, Servers, collector, end, fill, servers, watch
-from collectors.memory import collect_by_the_clock
+from collectors.memory import collect_by_the_clock, keep_freed_pages
 from monitor.domain.events import Prediction
 from monitor.formats import native
 from monitor.services.carried import Embedders, unpack
@@ -127,6 +127,7 @@ def bare_side(at: Servers, records: int) -> psutil.Popen:
 
 def run_bare(bootstrap: str, database: str, records: int) -> None:
     """Poll, decode, copy, commit: what no consumer of these records into these tables can do without."""
+    keep_freed_pages()
     collect_by_the_clock()
     engine = make_engine(database)
     days, embedders = DayPartitions(engine), Embedders(engine)

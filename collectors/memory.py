@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import threading
 import time
 
 EVERY_S = 10.0
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""Of mallopt(3)."""
+_KEPT_BYTES = 64 * 1024 * 1024
+_LARGEST = 32 * 1024 * 1024
+"""Allocations up to this size come from what is kept; glibc takes no more."""
 
 
 def collect_by_the_clock() -> None:
@@ -20,6 +27,18 @@ def collect_by_the_clock() -> None:
     gc.freeze()
     gc.disable()
     threading.Thread(target=_collect, name="garbage", daemon=True).start()
+
+
+def keep_freed_pages() -> None:
+    """Let the C library keep some of what a batch frees for the next one, instead of giving it back to the system and
+    having every page cleared anew: a tenth of a collector's time. One heap for all threads, because what one of them
+    frees is of no use to another's. Only glibc can be told so."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_ARENA_MAX, 1)
+            mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+            mallopt(_M_MMAP_THRESHOLD, _LARGEST)
 
 
 def _collect() -> None:
