@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drift.peer_worker import peak_mb
 from benchmarks.drift.testers import Case, limited, peers, run_peer
 from benchmarks.drift.traffic import Clip, Rows
 from monitor.drift.compare import compare
@@ -107,8 +107,7 @@ def _windows(n: int, seed: int) -> tuple[Rows, Rows]:
 
 
 def _spent(began: float) -> dict[str, Any]:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": round(time.perf_counter() - began, 3), "peak_mb": round(peak)}
+    return {"seconds": round(time.perf_counter() - began, 3), "peak_mb": round(peak_mb())}
 
 
 if __name__ == "__main__":
