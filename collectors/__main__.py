@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from collectors.consumer import Consumer, Handler
-from collectors.memory import collect_by_the_clock
+from collectors.memory import collect_by_the_clock, keep_freed_pages
 from collectors.sizing import Sizing
 from collectors.watchdog import Watchdog
 from collectors.worker import Worker
@@ -31,7 +31,7 @@ SMALLEST, TARGET_S = 100, 1.0
 """The fewest records of a transaction however slow PostgreSQL is, and how long one should take."""
 ANSWER_S = 3.0
 """How long to wait for PostgreSQL to say where to read on, before Kafka is listened to again."""
-SWITCH_S = 0.001
+SWITCH_S = 0.0002
 """How long one of our threads may calculate while another has its answer from PostgreSQL or Kafka. By default it is
 5 ms, and a batch waits for fifty answers."""
 PATIENCE_S = 60.0
@@ -83,6 +83,7 @@ def run(group: str, config: settings.Settings) -> None:
     if group == "ingest":
         topics: tuple[str, ...] = bootstrap.topics(config)
         sys.setswitchinterval(SWITCH_S)
+        keep_freed_pages()
         collect_by_the_clock()
         handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
     else:
