@@ -143,12 +143,16 @@ def _beside_table(power: dict[str, dict[str, dict[str, Any]]]) -> str:
     lines.append("|---" * (3 + len(names)) + "|")
     for cell, found in cells.items():
         best = next(iter(found.values()))["peer"]
-        shown = [f"{100 * found[name]['gap']:+.0f} ± {100 * found[name]['error']:.0f}" for name in names]
+        shown = [_gap(found[name]) if name in found else "" for name in names]
         alarms = power[cell][best]
         lines.append(
             f"| {cell} | {best} | {100 * alarms['alarms']:.0f} of {alarms['looks']} looks | {' | '.join(shown)} |"
         )
     return "\n".join(lines)
+
+
+def _gap(one: dict[str, Any]) -> str:
+    return f"{100 * one['gap']:+.0f} ± {100 * one['error']:.0f}"
 
 
 def _scale_table(scale: list[dict[str, Any]]) -> str:
