@@ -20,6 +20,10 @@ GREEN: Final = "#009E73"
 PURPLE: Final = "#CC79A7"
 GREY: Final = "#7A828E"
 LIGHT_GREY: Final = "#C9CED6"
+INK: Final = "#4A505B"
+"""Of words in charts: 8 to 1 on white."""
+INK_ON_DARK: Final = "#B9BEC8"
+"""9 to 1 on the dark page."""
 SERIES: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, GREY)
 
 Hue = Literal["red", "orange", "green", "blue", "gray"]

@@ -13,6 +13,7 @@ from dashboards.charts.palette import BLUE, GREY, ORANGE
 from monitor.stats.calibration import Calibration
 
 _COLOURS: Final = (BLUE, ORANGE)
+_SHAPES: Final = ("circle", "diamond")
 _SHARE: Final = alt.Scale(domain=[0, 1])
 _PERCENT: Final = alt.Axis(format="%", tickCount=5)
 _LEGEND: Final = alt.Legend(orient="top")
@@ -31,7 +32,8 @@ def reliability(series: Mapping[str, Calibration]) -> Layered:
     )
     y = alt.Y("lower:Q", title="accuracy", scale=_SHARE, axis=_PERCENT)
     bars = base.mark_rule(size=1.5).encode(y=y, y2="upper:Q")
-    dots = base.mark_point(filled=True, opacity=1, size=48).encode(y="accuracy:Q", tooltip=_TIPS)
+    shape = alt.Shape("series:N", scale=alt.Scale(domain=list(series), range=list(_SHAPES[: len(series)])))
+    dots = base.mark_point(filled=True, opacity=1, size=55).encode(y="accuracy:Q", shape=shape, tooltip=_TIPS)
     ends = frame([{"x": 0, "y": 0}, {"x": 1, "y": 1}], ("x", "y"))
     diagonal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 4], size=1).encode(x="x:Q", y="y:Q")
     return alt.layer(diagonal, bars, dots).properties(height=360)
