@@ -1,4 +1,4 @@
-"""Regions of the embeddings where answers go wrong: at the end of a direction, or around a wrong answer."""
+"""Regions of the embeddings where answers may go wrong: at the end of a direction, or around a wrong answer."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ RIDGES: Final = (0.0, 1.0, 30.0)
 FOLDS: Final = 5
 MOST_CENTRES: Final = 150
 MOST_AXES: Final = 16
+MOST_INDEPENDENT: Final = 24
+ROUNDS: Final = 100
+SETTLED: Final = 1e-4
+"""Of the rotation: 1 less the cosine of each direction with the one before."""
 STEP, STEPS = 0.05, 3
 """A ball settles on the wrong answers among this part of the rows, so many times (mean shift)."""
 LEAST_ERRORS: Final = 5
@@ -85,6 +89,43 @@ def beyond(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterato
             yield Beyond(centre, direction, threshold), elsewhere >= out_of_fold
 
 
+def independent(vectors: Floats, rng: np.random.Generator) -> Iterator[tuple[Beyond, Members]]:
+    """Both ends of the directions along which `vectors` [n, d] vary most independently, whatever was answered.
+
+    What pictures show comes and goes in each by itself, so such directions are often one thing that is seen: Yamagiwa,
+    Oyama and Shimodaira (2023), "Discovering Universal Geometry in Embeddings with ICA", EMNLP. Because errors have no
+    part in them, there is nothing to be judged out of fold.
+    """
+    centre = vectors.mean(axis=0)
+    axes, _ = _whitening(vectors - centre, MOST_INDEPENDENT)
+    if not axes.shape[1]:
+        return
+    turned = axes @ independent_directions((vectors - centre) @ axes, rng)
+    for direction in (*turned.T, *-turned.T):
+        along = (vectors - centre) @ direction
+        for part in ENDS:
+            threshold = float(np.quantile(along, 1.0 - part))
+            yield Beyond(centre, direction, threshold), along >= threshold
+
+
+def independent_directions(whitened: Floats, rng: np.random.Generator) -> Floats:
+    """Columns [p, p] of a rotation after which the columns of `whitened` [n, p] are as independent as can be.
+
+    Symmetric FastICA with the contrast log cosh: Hyvärinen (1999), "Fast and robust fixed-point algorithms for
+    independent component analysis", IEEE Transactions on Neural Networks 10(3).
+    """
+    n, size = whitened.shape
+    rotation = np.linalg.qr(rng.normal(size=(size, size)))[0]
+    for _ in range(ROUNDS):
+        tangents = np.tanh(whitened @ rotation)
+        step = whitened.T @ tangents / n - rotation * (1.0 - tangents**2).mean(axis=0)
+        left, _, right = np.linalg.svd(step)
+        before, rotation = rotation, left @ right
+        if np.abs(np.abs((before * rotation).sum(axis=0)) - 1.0).max() < SETTLED:
+            break
+    return np.asarray(rotation)
+
+
 def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator[tuple[Ball, Members]]:
     """The nearest rows around wrong answers, along the leading whitened axes of `vectors` [n, d]: a scan statistic.
     Each comes with its members among these rows.
@@ -96,19 +137,25 @@ def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator
         return
     centre = vectors.mean(axis=0)
     centred = vectors - centre
-    values, directions = np.linalg.eigh(centred.T @ centred / len(vectors))
-    values, directions = values[::-1][:MOST_AXES], directions[:, ::-1][:, :MOST_AXES]
-    kept = values > 1e-9 * max(float(values[0]), 1e-12)
-    axes = directions[:, kept] / np.sqrt(values[kept])
+    axes, back = _whitening(centred, MOST_AXES)
     places = centred @ axes
     for start in places[rng.permutation(wrong)[:MOST_CENTRES]]:
         middle = _settled(start, places, wrong)
         distances = ((places - middle) ** 2).sum(axis=1)
         nearest = np.sort(distances)
-        towards = (directions[:, kept] * np.sqrt(values[kept])) @ middle
+        towards = back @ middle
         for part in BALLS:
             reach = float(nearest[int(part * len(vectors))])
             yield Ball(centre, axes, middle, reach, towards), distances <= reach
+
+
+def _whitening(centred: Floats, most: int) -> tuple[Floats, Floats]:
+    """The leading axes [d, p] of `centred` [n, d], p <= `most`, along which rows vary by 1; and the way back [d, p]."""
+    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
+    values, directions = values[::-1][:most], directions[:, ::-1][:, :most]
+    kept = values > 1e-9 * max(float(values[0]), 1e-12)
+    roots = np.sqrt(values[kept])
+    return directions[:, kept] / roots, directions[:, kept] * roots
 
 
 def _settled(middle: Floats, places: Floats, wrong: NDArray[np.int64]) -> Floats:

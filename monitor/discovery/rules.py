@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from monitor.discovery.labelled import Labelled
-from monitor.discovery.regions import Ball, Beyond, Members, balls, beyond
+from monitor.discovery.regions import Ball, Beyond, Members, balls, beyond, independent
 from monitor.explain.candidates import described
 from monitor.explain.rows import Family
 from monitor.stats.inputs import Floats
@@ -84,6 +84,7 @@ def embedding_rules(rows: Labelled, rng: np.random.Generator) -> Iterator[Rule]:
 
 def _regions(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator[tuple[Beyond | Ball, Members]]:
     yield from beyond(vectors, errors, rng)
+    yield from independent(vectors, rng)
     yield from balls(vectors, errors, rng)
 
 

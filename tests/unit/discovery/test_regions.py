@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.decomposition import FastICA
 
-from monitor.discovery.regions import BALLS, ENDS, RIDGES, balls, beyond
+from monitor.discovery.regions import BALLS, ENDS, RIDGES, balls, beyond, independent, independent_directions
 
 
 def planted(rng: np.random.Generator, n: int = 1500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -54,3 +55,34 @@ def test_few_errors_or_equal_rows_give_no_regions() -> None:
     assert not list(beyond(rng.normal(size=(300, 4)), few, rng))
     assert not list(balls(rng.normal(size=(300, 4)), few, rng))
     assert not list(beyond(np.ones((300, 4)), (rng.random(300) < 0.5).astype(float), rng))
+
+
+def mixed(rng: np.random.Generator, n: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Six things that are seen or not, each by itself, in vectors of 12 dimensions: vectors and what is seen."""
+    seen = rng.random((n, 6)) < np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.05])
+    return seen @ rng.normal(size=(6, 12)) + 0.05 * rng.normal(size=(n, 12)), seen
+
+
+def test_each_thing_that_is_seen_lies_at_the_end_of_an_independent_direction() -> None:
+    rng = np.random.default_rng(5)
+    vectors, seen = mixed(rng)
+    found = [inside for _, inside in independent(vectors, rng)]
+    for thing in seen.T[[0, 1, 2, 5]]:  # the others are of more rows than any end holds
+        assert max((thing & inside).sum() / max(thing.sum(), inside.sum()) for inside in found) > 0.7
+
+
+def test_independent_directions_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(6)
+    vectors, _ = mixed(rng)
+    centred = vectors - vectors.mean(axis=0)
+    values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    whitened = centred @ axes[:, -6:] / np.sqrt(values[-6:])
+    ours = whitened @ independent_directions(whitened, rng)
+    theirs = FastICA(whiten=False, fun="logcosh", random_state=0, tol=1e-6, max_iter=500).fit_transform(whitened)
+    alike = np.abs(np.corrcoef(ours.T, theirs.T)[:6, 6:])
+    assert alike.max(axis=0).min() > 0.99
+    assert sorted(alike.argmax(axis=0).tolist()) == list(range(6))
+
+
+def test_equal_rows_have_no_independent_directions() -> None:
+    assert not list(independent(np.ones((300, 4)), np.random.default_rng(7)))
