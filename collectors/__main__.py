@@ -70,12 +70,17 @@ def run(group: str, config: settings.Settings) -> None:
     Raises:
         SnellenError: wrong settings, an unmigrated schema, or no broker at the start.
     """
-    stop = threading.Event()
+    stop, reading = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        if not reading.is_set():  # nothing is in doubt yet, and a model may take minutes to come
+            raise SystemExit(0)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     store = bootstrap.open_store(config, application=f"snellen-{group}")
     require_migrated(store.engine)
-    serve_metrics(config.metrics_port)
     worker = Worker()
     positions = Positions(store.engine, bootstrap.group(config, group), bootstrap.now)
     limits = config.ingest
@@ -92,6 +97,8 @@ def run(group: str, config: settings.Settings) -> None:
         records = min(limits.batch_records, 4 * config.embedder.batch_size)
         handler, sizing = _Embedding(bootstrap.make_embed(config, store)), Sizing(records, records, TARGET_S)
 
+    serve_metrics(config.metrics_port)  # who answers there is about to read
+
     def position(partition: Partition, beginning: int, *, beyond_end: bool) -> int:
         return worker.call(lambda: positions.start(partition, beginning, beyond_end=beyond_end), ANSWER_S)
 
@@ -102,6 +109,7 @@ def run(group: str, config: settings.Settings) -> None:
         position,
         session_timeout_ms=config.kafka.session_timeout_ms,
     )
+    reading.set()
     try:
         Consumer[Any](
             source,

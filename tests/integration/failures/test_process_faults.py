@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 from monitor.broker import ClientConfig, Sink, ensure_topics
 from monitor.cli import app
 from monitor.embedded.probes import to_libpq
-from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, wait_for
+from tests.integration.failures.fleet import GRACE_S, ROOT, Fleet, Servers, wait_for
 
 pytestmark = pytest.mark.integration
 NOW = datetime.now(UTC) - timedelta(minutes=5)
@@ -219,3 +221,32 @@ def test_a_header_whose_name_is_no_text_stops_nothing(servers: Servers, fleet: C
 def as_admin(servers: Servers, statement: str) -> None:
     with psycopg.connect(to_libpq(servers.postgres.admin_url), autocommit=True) as admin:
         admin.execute(statement.encode())
+
+
+def test_a_worker_that_is_told_to_stop_while_its_model_loads_ends_in_time(
+    servers: Servers, fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    """A pipe that nobody writes to, as a download that never ends."""
+    model = tmp_path / "model"
+    model.mkdir()
+    shutil.copy(ROOT / "demo" / "clip" / "model" / "open_clip_config.json", model)
+    weights = model / "open_clip_pytorch_model.bin"
+    os.mkfifo(weights)
+    running = fleet(SNELLEN_EMBEDDER__MODEL=f"local-dir:{model}")
+    worker = running.start("embed")
+    wait_for(lambda: _is_read(weights), 60, "it loads its model")
+    running.leave(worker)  # within 10 s, most of which are torch's own end
+    assert worker.process.returncode == 0
+    assert running.crashes() == []
+
+
+def _is_read(pipe: Path) -> bool:
+    try:
+        writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    _WRITERS.append(writer)  # kept open: the reader would else find its end
+    return True
+
+
+_WRITERS: list[int] = []
