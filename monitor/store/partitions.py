@@ -17,10 +17,13 @@ MAX_DAYS = 64
 _LOCK = 0x504152  # "PAR": two makers of the same partition would collide
 _OWN_KEY = {"arrivals": "request_id"}
 """Keys that a partition has for itself, because the parent cannot have them."""
+# Tables are looked up as rows: to_regclass() in a prepared statement may answer from before the lock was waited for.
 _STATE = text("""
-    SELECT name, to_regclass(name) IS NOT NULL AS made, inhrelid IS NOT NULL AS attached,
+    SELECT name, made.oid IS NOT NULL AS made, inhrelid IS NOT NULL AS attached,
            coalesce(inhdetachpending, false) AS leaving
-    FROM unnest(CAST(:names AS text[])) AS name LEFT JOIN pg_inherits ON inhrelid = to_regclass(name)
+    FROM unnest(CAST(:names AS text[])) AS name
+    LEFT JOIN pg_class made ON relname = name AND relnamespace = CAST(current_schema() AS regnamespace)
+    LEFT JOIN pg_inherits ON inhrelid = made.oid
 """)
 _DAYS = text("""
     SELECT split_part(child.relname, '_', 2) AS day FROM pg_inherits

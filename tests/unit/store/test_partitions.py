@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -47,6 +49,33 @@ def test_a_new_day_waits_for_no_reader_and_no_writer(engine: Engine) -> None:
             ensure_days(connection, [DAY + timedelta(days=1)])
         writer.execute(ARRIVE, {"id": "b", "ts": NOON + timedelta(days=1)})
         writer.commit()
+
+
+def test_two_that_need_the_same_day_at_once_both_get_it(engine: Engine) -> None:
+    """The second looks before the first has committed, waits, and looks again: what it knew is out of date."""
+    faults: list[Exception] = []
+
+    def second() -> None:
+        try:
+            DayPartitions(engine).ensure([NOON])
+        except Exception as error:  # noqa: BLE001 (told below)
+            faults.append(error)
+
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    with transaction(engine) as connection:
+        for _ in range(8):  # a connection in use has its statements prepared
+            DayPartitions(engine).ensure([NOON - timedelta(days=1)])
+        ensure_days(connection, [DAY])
+        other = threading.Thread(target=second)
+        other.start()
+        deadline = time.monotonic() + 10
+        while not connection.execute(waits).scalar_one():
+            assert time.monotonic() < deadline, "the second did not come"
+            time.sleep(0.01)
+    other.join(10)
+    assert not faults
+    with transaction(engine) as connection:
+        assert existing_days(connection) == {DAY - timedelta(days=1), DAY}
 
 
 def test_a_partition_that_was_taken_off_comes_back_with_its_rows(engine: Engine) -> None:
