@@ -248,12 +248,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
 
     def _leave(self) -> None:
         """Leave the group, though not in the middle of joining it: the embedded broker would keep us for its leader,
-        and nobody would ever be assigned anything again."""
+        and nobody would ever be assigned anything again. Of whom it hears nothing any more it chooses a successor."""
+        coordinator = self._consumer._coordinator
         deadline = time.monotonic() + self._options["session_timeout_ms"] / 1500
         with suppress(KafkaError):
-            while self._consumer._coordinator.rejoining and time.monotonic() < deadline:
+            while coordinator.rejoining and time.monotonic() < deadline:
                 self._finish_joining()
                 self._consumer.poll(timeout_ms=100)
+        if coordinator.rejoining:
+            coordinator.reset_generation()  # closing then says nothing to the broker
         self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
     def _finish_joining(self) -> None:

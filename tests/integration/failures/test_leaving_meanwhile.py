@@ -1,0 +1,77 @@
+"""A member that leaves in the middle of joining must not take the group with it.
+
+The embedded broker keeps a leader that left between the two steps of joining: then nobody is assigned anything again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from typing import Any
+
+import pytest
+from kafka.errors import KafkaConnectionError
+from kafka.future import Future
+from kafka.protocol.consumer import SyncGroupRequest
+
+from monitor.broker import ClientConfig, Sink, Source, ensure_topics
+from monitor.domain.records import Partition
+
+pytestmark = pytest.mark.integration
+
+
+def position(partition: Partition, beginning: int, *, beyond_end: bool) -> int:
+    return beginning
+
+
+def open_source(broker: str, topic: str) -> Source:
+    return Source(ClientConfig(broker), topic, [topic], position, session_timeout_ms=1500)
+
+
+def read_something(source: Source, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if source.poll(100, 10**6, 100).records:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("cut_off", [True, False], ids=["the broker does not answer", "joining takes too long"])
+def test_a_leader_that_leaves_between_the_two_steps_of_joining_is_succeeded(
+    broker: str, topic: str, cut_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_topics(ClientConfig(broker), [topic], 2)
+    with closing(Sink(ClientConfig(broker))) as sink:
+        sink.send(topic, b"x")
+    leader = open_source(broker, topic)
+    chosen = hold_back_assignments(leader, monkeypatch)
+    with closing(open_source(broker, topic)) as follower:
+        deadline = time.monotonic() + 10
+        while not chosen.is_set():
+            assert time.monotonic() < deadline, "nobody was chosen"
+            leader.poll(100, 10**6, 50)
+            follower.poll(100, 10**6, 50)
+        if cut_off:
+            monkeypatch.setattr(leader._consumer, "poll", no_answer)
+        leader.close()
+        assert read_something(follower, 15)
+
+
+def hold_back_assignments(source: Source, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """It stands between the two steps, for ever; set once it does."""
+    manager, chosen = source._consumer._coordinator._manager, threading.Event()
+    send = manager.send
+
+    def hold(request: Any, *args: Any, **options: Any) -> Any:
+        if isinstance(request, SyncGroupRequest):
+            chosen.set()
+            return Future()
+        return send(request, *args, **options)
+
+    monkeypatch.setattr(manager, "send", hold)
+    return chosen
+
+
+def no_answer(*_: Any, **__: Any) -> Any:
+    raise KafkaConnectionError("no answer")
