@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,6 +92,16 @@ def test_a_taken_port_is_passed_over() -> None:
     with socket.create_server(("127.0.0.1", first)):
         assert free_port(first) > first
     assert free_port(first) == first
+
+
+def test_a_port_that_another_process_has_chosen_is_passed_over_until_it_ends() -> None:
+    choose = "from monitor.embedded.ports import free_port; print(free_port(31000), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", choose], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        chosen = int(other.stdout.readline())
+        assert free_port(chosen) > chosen
+        other.communicate(b"\n")
+    assert free_port(chosen) == chosen
 
 
 def test_an_sqlalchemy_address_becomes_one_for_libpq() -> None:
