@@ -111,7 +111,7 @@ def test_a_stopped_process_can_be_started_again(spawn) -> None:
 
 
 def test_stopping_what_died_meanwhile_is_harmless(spawn) -> None:
-    child = spawn("exit 3")
+    child = spawn("sleep 0.3; exit 3")  # alive when it is looked for
     child_id = child.id.pid
     assert wait_until(lambda: psutil.Process(child_id).status() == psutil.STATUS_ZOMBIE, 5)
     child.stop(1)
