@@ -38,6 +38,8 @@ class Position(Protocol):
 
 EMPTY = Batch((), {}, {}, {})
 BEGINNINGS_TIMEOUT_MS = CLOSE_TIMEOUT_MS = 3000
+STOP_JOINING_S = 1.5
+"""How long a stop waits for a join to end: with what else it waits for, it must be over within 10 s."""
 POLL_RECORDS = 32
 """Taken from the client at once, at most; fewer where the last ones were large. Sizes are not known before: compressed
 records can be a thousand times larger than what was fetched."""
@@ -198,7 +200,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._rejoin(self._current_logs())
 
     def close(self) -> None:
-        self._leave()
+        self._leave(STOP_JOINING_S)
         self._topics.close()
 
     def _next_batch(self, max_records: int, max_bytes: int, linger_ms: int) -> Batch:
@@ -239,18 +241,18 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         what they knew of it, and may assign nothing for ever."""
         fresh = self._make_consumer()
         try:
-            self._leave()
+            self._leave(self._options["session_timeout_ms"] / 1500)
         finally:
             self._unsettled.clear()
             self._cut.clear()
             self._reading.clear()
             self._consumer, self._logs = fresh, logs
 
-    def _leave(self) -> None:
+    def _leave(self, patience_s: float) -> None:
         """Leave the group, though not in the middle of joining it: the embedded broker would keep us for its leader,
         and nobody would ever be assigned anything again. Of whom it hears nothing any more it chooses a successor."""
         coordinator = self._consumer._coordinator
-        deadline = time.monotonic() + self._options["session_timeout_ms"] / 1500
+        deadline = time.monotonic() + patience_s
         with suppress(KafkaError):
             while coordinator.rejoining and time.monotonic() < deadline:
                 self._finish_joining()
