@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import time
+import traceback
 
 EVERY_S = 10.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -39,6 +40,14 @@ def keep_freed_pages() -> None:
             mallopt(_M_ARENA_MAX, 1)
             mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
             mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Empty the frames that an error, and those behind it, came through. They hold all that was being worked on; and
+    errors of client libraries hold themselves through such a frame, until a search for cycles."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _collect() -> None:

@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
 
-from monitor.errors import StoreUnavailable, let_go
+from collectors.memory import let_go
+from monitor.errors import StoreUnavailable
 
 T = TypeVar("T")
 

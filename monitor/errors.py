@@ -21,8 +21,6 @@ A drift finding, a breach or a dead letter is a result, never an exception.
 
 from __future__ import annotations
 
-import traceback
-
 
 class SnellenError(Exception):
     """Base of the tree; `except SnellenError` at a process's edge prints the message and exits non-zero."""
@@ -97,11 +95,3 @@ class NotificationError(SnellenError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         self.permanent = permanent
         super().__init__(message)
-
-
-def let_go(error: BaseException | None) -> None:
-    """Empty the frames that an error, and those behind it, came through. They hold all that was being worked on; and
-    errors of client libraries hold themselves through such a frame, until a search for cycles."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__

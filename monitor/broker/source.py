@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 
 from monitor.broker.client import ClientConfig, translated
 from monitor.broker.handshake import admitted, demand_access
+from monitor.broker.membership import finish_joining, leave
 from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.topics import Topics
 from monitor.broker.turns import Turns
@@ -37,7 +38,7 @@ class Position(Protocol):
 
 
 EMPTY = Batch((), {}, {}, {})
-BEGINNINGS_TIMEOUT_MS = CLOSE_TIMEOUT_MS = 3000
+BEGINNINGS_TIMEOUT_MS = 3000
 STOP_JOINING_S = 1.5
 """How long a stop waits for a join to end: with what else it waits for, it must be over within 10 s."""
 POLL_RECORDS = 32
@@ -141,7 +142,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def keep_alive(self) -> None:
         """Stay in the group while a batch cannot be written, without fetching more."""
         paused = [one for one in self._consumer.assignment() if self._pause(one)]
-        self._finish_joining()
+        finish_joining(self._consumer)
         with translated("polling", self._servers):
             self._consumer.poll(timeout_ms=0)
         for one in set(paused) - self._unsettled:
@@ -200,11 +201,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._rejoin(self._current_logs())
 
     def close(self) -> None:
-        self._leave(STOP_JOINING_S)
+        leave(self._consumer, STOP_JOINING_S)
         self._topics.close()
 
     def _next_batch(self, max_records: int, max_bytes: int, linger_ms: int) -> Batch:
-        self._finish_joining()
+        finish_joining(self._consumer)
         self._settle()
         fetched = self._fetch(max_records, max_bytes, linger_ms)
         if fetched or time.monotonic() - self._logs_checked > LOGS_CHECKED_S:
@@ -241,34 +242,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         what they knew of it, and may assign nothing for ever."""
         fresh = self._make_consumer()
         try:
-            self._leave(self._options["session_timeout_ms"] / 1500)
+            leave(self._consumer, self._options["session_timeout_ms"] / 1500)
         finally:
             self._unsettled.clear()
             self._cut.clear()
             self._reading.clear()
             self._consumer, self._logs = fresh, logs
-
-    def _leave(self, patience_s: float) -> None:
-        """Leave the group, though not in the middle of joining it: the embedded broker would keep us for its leader,
-        and nobody would ever be assigned anything again. Of whom it hears nothing any more it chooses a successor."""
-        coordinator = self._consumer._coordinator
-        deadline = time.monotonic() + patience_s
-        with suppress(KafkaError):
-            while coordinator.rejoining and time.monotonic() < deadline:
-                self._finish_joining()
-                self._consumer.poll(timeout_ms=100)
-        if coordinator.rejoining:
-            coordinator.reset_generation()  # closing then says nothing to the broker
-        self._consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
-
-    def _finish_joining(self) -> None:
-        """Keep the client at joining the group until it is done.
-
-        kafka-python 3.0.12 forgets a join that a change of the topics began when a poll ends between its two steps:
-        it then sees no need for another, and reads nothing for ever.
-        """
-        if self._consumer._coordinator.rejoining:
-            self._consumer._coordinator.request_rejoin()
 
     def _settle(self) -> None:
         """Seek newly assigned partitions to where the store says, and let them flow."""

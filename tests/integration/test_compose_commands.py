@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -37,26 +37,33 @@ CONTAINED = [
 ]  # fmt: skip
 
 
-def contained(writable: Path) -> list[str]:
-    """What to put before a command; nothing where namespaces are not allowed."""
-    prefix = [word.format(writable=writable) if word == "{writable}" else word for word in CONTAINED]
-    try:
-        allowed = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        allowed = False
-    return prefix if allowed else []
+class Container(NamedTuple):
+    """What to put before a command; nothing where that is not allowed here, and what was said then."""
+
+    prefix: list[str]
+    refusal: str
 
 
 @pytest.fixture
-def container(tmp_path: Path) -> list[str]:
+def imitated(tmp_path: Path) -> Container:
     for folder in ("home", "tmp"):
         (tmp_path / folder).mkdir()
-    return contained(tmp_path)
+    prefix = [word.format(writable=tmp_path) for word in CONTAINED]
+    try:
+        tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        return Container([], f"there is no {error.filename}")
+    return Container([], tried.stderr.strip()) if tried.returncode else Container(prefix, "")
 
 
-def test_a_container_can_be_imitated_here(container: list[str], tmp_path: Path) -> None:
-    if not container:
-        pytest.skip("no namespaces: commands run without what their containers take from them")
+@pytest.fixture
+def container(imitated: Container) -> list[str]:
+    return imitated.prefix
+
+
+def test_a_container_can_be_imitated_here(imitated: Container, container: list[str], tmp_path: Path) -> None:
+    if imitated.refusal:
+        pytest.skip(f"commands run without what their containers take from them: {imitated.refusal}")
     inside = f"touch {tmp_path}/home/x && ! touch {ROOT}/x 2>&1 && echo $$ && grep CapEff /proc/self/status"
     told = subprocess.run([*container, "sh", "-c", inside], capture_output=True, text=True, check=True).stdout
     assert "Read-only file system" in told

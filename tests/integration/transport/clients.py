@@ -15,7 +15,7 @@ import pytest
 from monitor.broker import ClientConfig, Sink, ensure_topics
 from monitor.embedded.probes import to_libpq
 from monitor.errors import BrokerError, BrokerRefused
-from tests.integration.transport.certificates import Authority
+from tests.certificates import Authority
 from tests.integration.transport.gateway import PASSWORD, USER, Gateway
 
 

@@ -12,7 +12,7 @@ import pytest
 from monitor.embedded.broker import find_binary
 from monitor.embedded.ports import free_port
 from monitor.embedded.process import ManagedProcess
-from tests.integration.transport.certificates import Authority, server_side
+from tests.certificates import Authority, server_side
 from tests.integration.transport.gateway import PASSWORD, USER, Gateway
 
 

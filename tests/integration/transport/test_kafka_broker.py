@@ -28,7 +28,7 @@ from monitor.embedded.broker import find_binary
 from monitor.embedded.ports import free_port
 from monitor.embedded.process import ManagedProcess
 from monitor.errors import BrokerError
-from tests.integration.transport.certificates import Authority
+from tests.certificates import Authority
 from tests.integration.transport.clients import refusal
 from tests.integration.transport.gateway import PASSWORD, USER
 

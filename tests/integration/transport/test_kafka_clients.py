@@ -17,7 +17,7 @@ import pytest
 from monitor.broker import ClientConfig, Sink, ensure_topics, handshake
 from monitor.broker.peek import peek
 from monitor.errors import BrokerError
-from tests.integration.transport.certificates import Authority, server_side
+from tests.certificates import Authority, server_side
 from tests.integration.transport.clients import config, refusal
 from tests.integration.transport.gateway import PASSWORD, USER, Gateway
 from tests.integration.transport.scram import Scram

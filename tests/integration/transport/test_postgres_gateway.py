@@ -15,7 +15,7 @@ import pytest
 from monitor.embedded.postgres import Postgres
 from monitor.errors import StoreError
 from monitor.store.engine import make_engine, migrate, require_migrated
-from tests.integration.transport.certificates import Authority, server_side
+from tests.certificates import Authority, server_side
 from tests.integration.transport.clients import snellen
 from tests.integration.transport.gateway import TlsPostgres
 

@@ -23,7 +23,7 @@ from monitor.embedded.probes import to_libpq
 from monitor.embedded.process import ManagedProcess, launch_argv
 from monitor.errors import StoreError, StoreUnavailable
 from monitor.store.engine import make_engine, migrate, require_migrated
-from tests.integration.transport.certificates import Authority
+from tests.certificates import Authority
 from tests.integration.transport.clients import collector
 
 pytestmark = pytest.mark.integration
@@ -40,7 +40,7 @@ def binaries() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda file: int(file.parts[-3]))
     on_path = shutil.which("postgres")
     if not found and not on_path:
-        pytest.skip("no PostgreSQL of the system's: the embedded one is built without TLS")
+        pytest.skip("the embedded PostgreSQL is built without TLS, and the system has none: see .ci/run")
     return (found[-1] if found else Path(str(on_path)).resolve()).parent
 
 

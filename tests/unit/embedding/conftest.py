@@ -1,9 +1,9 @@
-"""A tiny model with random weights, in the layout that open_clip's `local-dir:` loader reads."""
+"""A tiny model, in the layout that open_clip's `local-dir:` loader reads; sites with pictures, and their fetcher."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,12 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from monitor.embedding.fetching import Fetcher
+from monitor.embedding.places import Places
+from tests.certificates import Authority, server_side
+from tests.unit.embedding.fetchers import HASTY, LOOPBACK, Names, close_all, make
+from tests.unit.embedding.site import Site, serving
 
 ARCHITECTURE = {
     "embed_dim": 16,
@@ -46,3 +52,40 @@ def write_model(tmp_path_factory: pytest.TempPathFactory) -> Write:
 @pytest.fixture(scope="session")
 def tiny(write_model: Write) -> str:
     return write_model()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"), "authority")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving() as plain:
+        yield plain
+
+
+@pytest.fixture
+def secure(authority: Authority) -> Iterator[Site]:
+    with serving(server_side(authority, "pictures.test", "127.0.0.1")) as encrypted:
+        yield encrypted
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names()
+
+
+@pytest.fixture
+def fetcher(site: Site, secure: Site, authority: Authority, names: Names) -> Fetcher:
+    """May fetch from http://plain.test and https://pictures.test, which lie on loopback."""
+    hosts = [f"http://plain.test:{site.port}", f"pictures.test:{secure.port}", f"http://*.below.test:{site.port}"]
+    buckets = {"shots": f"http://plain.test:{site.port}/store"}
+    return make(Places(hosts, buckets, LOOPBACK), HASTY, authority.file, names)
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """No test leaves a fetcher open."""
+    yield
+    close_all()
