@@ -166,7 +166,7 @@ class Traffic:
         return event
 
     def _garbage(self, event: dict[str, Any]) -> tuple[bytes, str]:
-        unique = self._rng.randbytes(8).hex()
+        unique = "".join(self._rng.choices("abcdef", k=16))  # of digits one may be a card's number, and be removed
         changed = {**event, "request_id": unique}
         return self._rng.choice(
             [
