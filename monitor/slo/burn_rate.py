@@ -84,8 +84,7 @@ def _history(objective: Objective, counts: CountSeries | LabelSeries, minute: in
     if isinstance(counts, LabelSeries) != objective.sampled:
         raise ValueError(f"{objective.name} counts {'labels' if objective.sampled else 'minutes'}, not {type(counts)}")
     if isinstance(counts, LabelSeries):
-        longest = max(objective.window_minutes, *EXHAUSTION_WINDOWS)
-        return counts.as_of(minute, since=minute - longest)
+        return counts.as_of(minute)
     expected = objective.time_slice.minutes if objective.time_slice else 0
     if counts.slice_minutes != expected:
         raise ValueError(f"{objective.name} needs time slices of {expected} min, not {counts.slice_minutes} (0: none)")

@@ -6,7 +6,8 @@ asks, because a label comes after its prediction. Times are whole minutes since 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -109,6 +110,10 @@ class LabelSeries:
     """[labels], in [0, 1)."""
     rate: Floats
     """[labels]: a prediction was drawn when its coin fell below it."""
+    arrivals: Floats
+    """[labels]: `known_at` in ascending order."""
+    _known: dict[int, KnownLabels] = field(default_factory=dict)
+    """By how many labels had come: the last that was asked for."""
 
     @classmethod
     def of_labels(
@@ -133,16 +138,18 @@ class LabelSeries:
             raise ValueError(f"arrays of one length are needed, not {', '.join(str(one.shape) for one in columns)}")
         # Rows of the same second keep one order whatever order they came in.
         order = np.lexsort((coins, wrong, known, times))
-        return cls(times[order], known[order], wrong[order], coins[order], rates[order])
+        return cls(times[order], known[order], wrong[order], coins[order], rates[order], np.sort(known))
 
-    def as_of(self, minute: int, since: int) -> KnownLabels:
-        """What was known when `minute` began, of the predictions in the minutes [since, minute)."""
-        known = self.known_at <= minute * 60
-        start = int(self.predicted_at[known.argmax()] // 60) if known.any() else minute
-        first, last = self.predicted_at.searchsorted((since * 60, minute * 60))
-        known = known[first:last]
-        times, bad = self.predicted_at[first:last][known], self.bad[first:last][known]
-        return KnownLabels(start, times, bad, self.coin[first:last][known], self.rate[first:last][known])
+    def as_of(self, minute: int) -> KnownLabels:
+        """What was known when `minute` began. Asked minute by minute, it is made anew only when another label came."""
+        came = int(self.arrivals.searchsorted(minute * 60, side="right"))
+        if came == 0 or came not in self._known:
+            known = self.known_at <= minute * 60
+            times = self.predicted_at[known]
+            start = int(times[0] // 60) if times.size else minute
+            self._known.clear()
+            self._known[came] = KnownLabels(start, times, self.bad[known], self.coin[known], self.rate[known])
+        return self._known[came]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,6 +167,8 @@ class KnownLabels:
     bad: NDArray[np.bool_]
     coin: Floats
     rate: Floats
+    _windows: dict[tuple[int, int], NDArray[np.bool_]] = field(default_factory=dict)
+    """Which labels that count are bad, by the places of a window's first label and of the first one beyond."""
 
     def between(self, start: int, end: int) -> Counts:
         """Of the predictions in the minutes [start, end)."""
@@ -170,9 +179,15 @@ class KnownLabels:
         return _count(self._in(start, end)[-count:])
 
     def _in(self, start: int, end: int) -> NDArray[np.bool_]:
-        first, last = self.predicted_at.searchsorted((start * 60, end * 60))
-        bad, rate = self.bad[first:last], self.rate[first:last]
-        return bad[self.coin[first:last] < _common(rate)] if rate.size else bad
+        times = memoryview(self.predicted_at.data)  # the window's ends are found sooner in it than by searchsorted
+        window = bisect_left(times, start * 60), bisect_left(times, end * 60)
+        if window not in self._windows:
+            self._windows[window] = self._counted(slice(*window))
+        return self._windows[window]
+
+    def _counted(self, window: slice) -> NDArray[np.bool_]:
+        bad, rate = self.bad[window], self.rate[window]
+        return bad[self.coin[window] < _common(rate)] if rate.size else bad
 
 
 def _common(rate: Floats) -> float:

@@ -84,7 +84,7 @@ def test_labels_count_by_prediction_time_once_they_are_known(
     of = LabelSeries.of_labels(
         [at for at, _, _ in shuffled], [at + delay for at, delay, _ in shuffled], [bad for _, _, bad in shuffled]
     )
-    known = of.as_of(minute, since=0)
+    known = of.as_of(minute)
     expected = sorted(
         (at, at + delay, bad) for at, delay, bad in rows if start * 60 <= at < minute * 60 and at + delay <= minute * 60
     )
@@ -95,9 +95,9 @@ def test_labels_count_by_prediction_time_once_they_are_known(
 
 def test_the_history_of_labels_starts_with_the_first_known_prediction_even_before_the_window() -> None:
     of = LabelSeries.of_labels([600, 60, 6000], [700, 9000, 6100], [True, False, False])
-    assert of.as_of(120, since=50).start == 10
-    assert of.as_of(150, since=50).start == 1
-    assert LabelSeries.of_labels([], [], []).as_of(120, since=50).start == 120
+    assert of.as_of(120).start == 10
+    assert of.as_of(150).start == 1
+    assert LabelSeries.of_labels([], [], []).as_of(120).start == 120
 
 
 def test_labels_need_arrays_of_one_length() -> None:
@@ -122,7 +122,7 @@ def test_times_of_a_high_sampling_rate_weigh_no_more_than_others() -> None:
     truth = (5 * 10_000 * 0.08 + 2 * 3_000 * 0.18) / (5 * 10_000 + 2 * 3_000)
 
     def share(series: LabelSeries) -> tuple[float, int]:
-        counted = series.as_of(280 * 1440, since=0).between(0, 280 * 1440)
+        counted = series.as_of(280 * 1440).between(0, 280 * 1440)
         return counted.bad / counted.total, counted.total
 
     found, total = share(LabelSeries.of_labels(columns[0], columns[0], *columns[1:]))
@@ -137,10 +137,28 @@ def test_a_rate_of_little_traffic_does_not_thin_out_the_window() -> None:
     rate = np.concatenate([np.full(300, 0.1), np.full(1, 0.0101), np.full(2, 0.1)])
     at = np.arange(303.0)
     of = LabelSeries.of_labels(at, at, np.zeros(303, dtype=bool), coin, rate)
-    assert of.as_of(60, since=0).between(0, 60).total == 303
+    assert of.as_of(60).between(0, 60).total == 303
 
 
 def test_labels_of_one_rate_all_count() -> None:
     at = np.arange(10.0)
     of = LabelSeries.of_labels(at, at, at > 6, at / 20, np.full(10, 0.5))
-    assert of.as_of(60, since=0).between(0, 60) == (3, 10)
+    assert of.as_of(60).between(0, 60) == (3, 10)
+
+
+@given(labels, st.lists(st.integers(0, 60), min_size=1, max_size=8), st.randoms())
+def test_one_series_asked_at_many_minutes_says_what_a_new_one_says(
+    rows: list[tuple[int, int, bool]], minutes_: list[int], random: object
+) -> None:
+    """Known labels are kept from one minute to the next; time may also go back."""
+    rates = [random.choice([0.1, 0.4, 0.8]) for _ in rows]  # type: ignore[attr-defined]
+    coins = [rate * random.random() for rate in rates]  # type: ignore[attr-defined]
+    columns = ([at for at, _, _ in rows], [at + delay for at, delay, _ in rows], [bad for _, _, bad in rows])
+    kept = LabelSeries.of_labels(*columns, coins, rates)
+    for minute in minutes_:
+        new = LabelSeries.of_labels(*columns, coins, rates).as_of(minute)
+        of = kept.as_of(minute)
+        assert of.start == new.start
+        for start in range(0, minute, 7):
+            assert of.between(start, minute) == of.between(start, minute) == new.between(start, minute)
+            assert of.latest(3, start, minute) == new.latest(3, start, minute)
