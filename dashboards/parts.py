@@ -26,11 +26,11 @@ LATE = 5 * MINUTE
 """The scheduler evaluates every minute; an SLO whose last tick is older than this is shown as not evaluated."""
 MOST_ROWS = 20
 """Of a table that is shown whole; a longer one scrolls."""
-TWO_LINES = 62
+TWO_LINES, FOUR_LINES = 62, 90
 """Pixels of a row whose long texts wrap; Streamlit wraps none in rows below 4 rem."""
 
 INCIDENT_COLUMNS = (
-    "open", "severity", "SLO", "state", "opened (UTC)", "closed (UTC)", "backfilled", "why it opened", "last word",
+    "open", "severity", "SLO", "state", "opened (UTC)", "closed (UTC)", "why it opened", "last word",
 )  # fmt: skip
 
 
@@ -85,8 +85,10 @@ def lateness(tick: SloTick, view: View) -> timedelta:
 
 def incident_state(one: Incident) -> str:
     if one.resolved_at is not None:
-        return "closed: no data" if one.latest_reason == Reason.EXPIRED else "resolved"
-    return f"acknowledged by {one.acknowledged_by}" if one.acknowledged_at else "open"
+        state = "closed: no data" if one.latest_reason == Reason.EXPIRED else "resolved"
+    else:
+        state = f"acknowledged by {one.acknowledged_by}" if one.acknowledged_at else "open"
+    return f"{state}, backfilled" if one.backfilled else state
 
 
 def incident_table(found: Sequence[Incident]) -> None:
@@ -95,13 +97,13 @@ def incident_table(found: Sequence[Incident]) -> None:
         {
             "open": f"/on_call?alert={one.id}", "severity": one.severity, "SLO": one.slo, "state": incident_state(one),
             "opened (UTC)": moment(one.opened_at), "closed (UTC)": moment(one.resolved_at),
-            "backfilled": "yes" if one.backfilled else "", "why it opened": one.opening, "last word": one.latest,
+            "why it opened": one.opening, "last word": one.latest,
         }
         for one in found
     ]  # fmt: skip
     link = st.column_config.LinkColumn("", display_text="On-call", width=70)
-    widths = {"severity": 65, "backfilled": 75, "why it opened": 390, "last word": 250}
-    table(rows, INCIDENT_COLUMNS, column_config={"open": link, **widths_of(widths)}, row_height=TWO_LINES)
+    widths = {"severity": 65, "SLO": 185, "state": 90, "why it opened": 280, "last word": 210}
+    table(rows, INCIDENT_COLUMNS, column_config={"open": link, **widths_of(widths)}, row_height=FOUR_LINES)
 
 
 def widths_of(pixels: Mapping[str, int]) -> dict[str, Any]:
@@ -121,7 +123,8 @@ def deployment_table(found: Sequence[Deployed]) -> None:
         for one in found
     ]  # fmt: skip
     columns = ("time (UTC)", "action", "version", "note", "model")
-    table(rows, columns[:-1] if len({one.model for one in found}) == 1 else columns)
+    shown = columns[:-1] if len({one.model for one in found}) == 1 else columns
+    table(rows, shown, column_config=widths_of({"note": 260}), row_height=TWO_LINES)
 
 
 def label_notes(labelled: Accuracy) -> list[str]:

@@ -28,19 +28,19 @@ def plain(words: str) -> str:
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 1 as percent.
 
-    >>> percent(0.8125), percent(-4.149), percent(None)
-    ('81.2%', '−414.9%', '–')
+    >>> percent(0.8125), percent(-4.149), percent(-0.0001), percent(None)
+    ('81.2%', '−414.9%', '0.0%', '–')
     """
-    return NOTHING if share is None else f"{100 * share:.{digits}f}%".replace("-", "−")
+    return NOTHING if share is None else f"{100 * share:z.{digits}f}%".replace("-", "−")
 
 
 def points(difference: float | None) -> str:
     """The difference of two shares, in percentage points.
 
-    >>> points(-0.0431), points(0.002)
-    ('−4.3 pt', '+0.2 pt')
+    >>> points(-0.0431), points(0.002), points(-0.0002)
+    ('−4.3 pt', '+0.2 pt', '+0.0 pt')
     """
-    return NOTHING if difference is None else f"{100 * difference:+.1f} pt".replace("-", "−")
+    return NOTHING if difference is None else f"{100 * difference:+z.1f} pt".replace("-", "−")
 
 
 def between(interval: Interval | None, digits: int = 1) -> str:

@@ -116,8 +116,9 @@ def migrate() -> None:
     config = settings.load()
     upgrade(bootstrap.database_url(config))
     make_partitions_ahead(bootstrap.open_store(config).engine, bootstrap.now())
+    typer.echo("schema is up to date")
     ensure_topics(bootstrap.client_config(config), bootstrap.own_topics(config), config.kafka.partitions)
-    typer.echo("schema and topics are up to date")
+    typer.echo("topics are up to date")
 
 
 @app.command()

@@ -66,9 +66,8 @@ class Repair:
         return (
             f"{name} would bring the calibration error from {self.before.ece.corrected:.3f} to "
             f"{self.after.ece.corrected:.3f} (at most {self.after.ece.interval.upper:.3f}) and the signed gap "
-            f"from {self.before.gap.value:+.3f} to "
-            f"{self.after.gap.value:+.3f}."
-        )
+            f"from {self.before.gap.value:+z.3f} to {self.after.gap.value:+z.3f}."
+        ).replace(" -", " −")
 
 
 def repairs(

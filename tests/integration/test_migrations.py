@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +48,21 @@ def test_down_leaves_nothing_and_up_again_works(empty_database_url: str) -> None
     migrate(empty_database_url)
     migrate(empty_database_url)
     assert set(inspect(engine).get_table_names()) >= set(Base.metadata.tables)
+
+
+def test_a_broker_that_nobody_named_does_not_hide_that_the_schema_is_done(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "SNELLEN_DATABASE_URL": empty_database_url}
+    ended = subprocess.run(
+        [Path(sys.executable).with_name("snellen"), "migrate"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert ended.stdout == "schema is up to date\n"
+    assert "kafka.bootstrap_servers" in ended.stderr
+    require_migrated(create_engine(empty_database_url, poolclass=NullPool))
 
 
 def test_an_unmigrated_database_is_refused_with_what_to_do(empty_database_url: str) -> None:

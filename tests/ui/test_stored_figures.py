@@ -209,7 +209,7 @@ def test_objectives_show_who_was_told(open_page: Open) -> None:
     assert "1 sent, 1 failed for good, 0 waiting" in said(app)
     assert cells(app, "channel", "webhook")["last error"] == "HTTP 410 Gone"
     backfilled = cells(app, "severity", "ticket")
-    assert backfilled["backfilled"] == "yes"
+    assert backfilled["state"] == "resolved, backfilled"
     assert backfilled["last word"] == "accuracy is back within its limits"
 
 
