@@ -8,6 +8,7 @@ from monitor.drift.cluster_occupancy import ClusterOccupancy
 from monitor.drift.detector import Detector
 from monitor.drift.leading_shift import LeadingShift
 from monitor.drift.mean_shift import MeanShift
+from monitor.drift.novelty import Novelty
 from monitor.drift.random_features import RandomFeatures
 from monitor.drift.residual_energy import ResidualEnergy
 from monitor.drift.residual_projection import ResidualProjection
@@ -23,6 +24,7 @@ DETECTORS: Final[dict[str, Detector]] = {
         ResidualEnergy(),
         ResidualProjection(),
         TailEnergy(),
+        Novelty(),
         Spread(),
         SecondMoments(),
         RandomFeatures(),

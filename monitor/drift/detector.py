@@ -15,7 +15,8 @@ Parameters = Mapping[str, NDArray[Any]]
 
 REACH: Final = 3.0
 """A row of m features is pulled in to a length of sqrt(m) + REACH; a normal row is hardly ever that long. So no
-single row can move a window's mean far, not even one of a kind that the reference was too short to show."""
+single row can move a window's mean far, not even one of a kind that the reference was too short to show. A detector of
+such rows learns a `reach` of its own."""
 
 
 class Detector(Protocol):
@@ -32,10 +33,10 @@ class Detector(Protocol):
         """Features [n, m] with mean about 0 and standard deviation about 1 on the rows of the fit."""
 
 
-def bounded(features: Floats) -> Floats:
-    """Rows [n, m] pulled in to a length of at most sqrt(m) + REACH."""
+def bounded(features: Floats, parameters: Parameters) -> Floats:
+    """Rows [n, m] pulled in to a length of at most sqrt(m) + REACH, or + what the detector learnt as its `reach`."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    reach = np.sqrt(features.shape[1]) + REACH
+    reach = np.sqrt(features.shape[1]) + parameters.get("reach", REACH)
     shrunk: Floats = features * np.minimum(1.0, reach / np.maximum(lengths, 1e-12))
     return shrunk
 

@@ -113,7 +113,7 @@ class Fit:
         projection = self._project(rows)
         leading = slice(0, self.location_axes)
         location = projection.axes[:, leading] * self.scales[leading] + self.mean @ self.axes[:, leading]
-        blocks = [bounded(block) for _, block in self._blocks(projection)]
+        blocks = [bounded(block, self.parameters[name]) for name, block in self._blocks(projection)]
         return to_units(np.concatenate([location, *blocks], axis=1))
 
     def demand(self, fingerprint: str) -> None:
