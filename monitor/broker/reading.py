@@ -9,7 +9,6 @@ as `\\xff`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaConsumer
@@ -17,16 +16,14 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 from kafka.record.default_records import DefaultRecordBatch
 
+from monitor.broker.headers import Headers, headers_at
+from monitor.broker.receiving import receive_in_larger_pieces
 from monitor.broker.unpacking import CODECS, Unread, unpack, unpack_in_bounds
+from monitor.broker.varints import LONG, varint
 from monitor.domain.records import MARK
 
-MAX_HEADERS: Final = 10_000
-"""Of a record. Two bytes make a header, which takes a hundred in memory."""
 _MODERN: Final = 2
 _MARK: Final = MARK.encode()
-_LONG: Final = 0x80
-"""A byte of a number from here on says that another follows."""
-_BITS: Final = 64
 _NONE: Final = 1
 """The size of what is not there, -1, as it is coded."""
 _BEHIND_HEADER: Final = DefaultRecordBatch.HEADER_STRUCT.size
@@ -39,7 +36,7 @@ class RawRecord(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
     marked: bool = False
     """May a header of ours be among them?"""
 
@@ -73,6 +70,7 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
 def read_our_way(consumer: KafkaConsumer) -> KafkaConsumer:
     """Let this consumer hand out `RawRecord`s."""
     unpack_in_bounds()
+    receive_in_larger_pieces()
     consumer._fetcher.PartitionRecords = _Records
     return consumer
 
@@ -99,25 +97,25 @@ def _modern(batch: Any) -> Iterator[RawRecord]:
     logged = batch.max_timestamp if batch.timestamp_type == batch.LOG_APPEND_TIME else None
     place = 0
     for _ in range(batch.records_count):
-        coded, place = _varint(content, place)
+        coded, place = varint(content, place)
         end = place + (coded >> 1)
         if coded & 1 or end > len(content):
             raise ValueError("a record reaches beyond its batch")
-        later, place = _varint(content, place + 1)  # behind the attributes, which mean nothing yet
-        if (further := content[place]) < _LONG:
+        later, place = varint(content, place + 1)  # behind the attributes, which mean nothing yet
+        if (further := content[place]) < LONG:
             place += 1
         else:
-            further, place = _varint(content, place)
+            further, place = varint(content, place)
         if content[place] == _NONE:
             key, place = None, place + 1
         else:
             key, place = _bytes(content, place)
         value, place = _bytes(content, place)
-        headers: tuple[tuple[str, bytes], ...] = ()
+        headers: Headers = ()
         marked = False
         if content[place]:
             marked = content.find(_MARK, place, end) >= 0
-            headers, place = _headers(content, place)
+            headers, place = headers_at(content, place, end)
         else:
             place += 1
         if place != end:
@@ -136,59 +134,10 @@ def _old(batch: Any) -> Iterator[RawRecord]:
         yield RawRecord(record.offset, record.timestamp, record.key, record.value)
 
 
-def _headers(content: bytes, place: int) -> tuple[tuple[tuple[str, bytes], ...], int]:
-    """Two of three numbers that are read stand here, nearly all of one byte: those are read in place."""
-    count, place = _varint(content, place)
-    if count & 1 or count >> 1 > MAX_HEADERS:
-        raise ValueError(f"a record has {count >> 1} headers, {MAX_HEADERS} are read")
-    headers = []
-    for _ in range(count >> 1):
-        if (coded := content[place]) < _LONG:
-            place += 1
-        else:
-            coded, place = _varint(content, place)
-        if coded & 1:
-            raise ValueError("a header has no name")
-        end = place + (coded >> 1)
-        name = content[place:end]
-        if (coded := content[end]) < _LONG:
-            end += 1
-        else:
-            coded, end = _varint(content, end)
-        place = end + (coded >> 1)  # one without a value has no bytes
-        headers.append((_name(name), content[end:place]))
-    return tuple(headers), place
-
-
-@lru_cache(maxsize=1024)
-def _name(raw: bytes) -> str:
-    """Kafka does not check them, and other clients write any bytes. A topic's records all have the same few."""
-    return raw.decode("utf-8", "backslashreplace")
-
-
 def _bytes(content: bytes, place: int) -> tuple[bytes | None, int]:
-    coded, start = _varint(content, place)
+    coded, start = varint(content, place)
     end = start + (coded >> 1)
     return (None, start) if coded & 1 else (content[start:end], end)
-
-
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """A number as it is coded, and the place behind it (Protocol Buffers encoding guide, "Base 128 Varints").
-
-    Half of an even one is the number; odd ones are negative ("Signed Integers", zigzag).
-    """
-    byte = content[place]
-    if byte < _LONG:
-        return byte, place + 1
-    value, shift = byte & 0x7F, 7
-    while byte >= _LONG:
-        if shift >= _BITS:
-            raise ValueError("a number of more than 64 bits")
-        place += 1
-        byte = content[place]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-    return value, place + 1
 
 
 def _unread(batch: Any, following: int | None, error: Exception) -> RawRecord:

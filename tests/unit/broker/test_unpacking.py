@@ -15,7 +15,8 @@ from crc32c import crc32c
 from kafka import TopicPartition
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
-from monitor.broker.reading import MAX_HEADERS, RawRecord, read_our_way
+from monitor.broker.headers import MAX_HEADERS
+from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.unpacking import MAX_UNPACKED, fault_of, gunzip, unlz4, unsnappy, unzstd
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
