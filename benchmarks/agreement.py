@@ -59,6 +59,7 @@ def with_gaps(ratings: Ratings) -> Agreement:
 COEFFICIENTS: dict[str, tuple[int, Callable[[Ratings], Agreement]]] = {
     "Cohen's kappa": (2, cohen),
     "Fleiss' kappa, three annotators": (3, fleiss),
+    "Fleiss' kappa, five annotators": (5, fleiss),
     "alpha, nominal, with gaps": (4, with_gaps),
     "alpha, interval": (2, partial(krippendorff_alpha, level="interval", replicates=REPLICATES)),
 }

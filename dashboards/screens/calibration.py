@@ -25,7 +25,7 @@ MOST_SLICES: Final = 12
 IN_POINTS: Final = {
     "gap": "Signed gap", "ece": "ECE, equal width", "ece_debiased": "ECE, debiased",
     "ece_equal_mass": "ECE, equal mass", "ece_smooth": "Smooth ECE", "root_mean_square": "Root mean square error",
-    "maximum": "Maximum error",
+    "maximum": "Maximum error, equal width", "maximum_equal_mass": "Maximum error, equal mass",
     "overconfidence": "Over-confidence error",
 }  # fmt: skip
 AS_SCORES: Final = {
@@ -151,7 +151,7 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
     ]  # fmt: skip
     parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"))
     st.caption(
-        "The first eight in percentage points. Errors are above 0 by chance alone: less chance is the error under "
+        "The first nine in percentage points. Errors are above 0 by chance alone: less chance is the error under "
         f"which half of such samples would show more. Change is against the {against}, with its 95% interval; * where "
         "that leaves out 0."
     )

@@ -137,7 +137,9 @@ def fleiss_kappa(counts: ArrayLike, *, confidence: float = 0.95, replicates: int
             "every unit needs the same number of judgements, at least two; krippendorff_alpha takes any number"
         )
     patterns, times, prior = _beside(table, each)
-    differing = 1.0 - (patterns * (patterns - 1.0)).sum(axis=1) / (each * (each - 1.0))
+    apart = 1.0 - (patterns * (patterns - 1.0)).sum(axis=1) / (each * (each - 1.0))
+    # Unseen units are of two judgements: where more annotators differ by halves, not all of their pairs do.
+    differing = np.where(prior > 0.0, (patterns < each).all(axis=1), apart)
 
     def disagreement(weights: Floats) -> tuple[Floats, Floats]:
         total = weights.sum(axis=1)

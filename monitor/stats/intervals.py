@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, sqrt
 
+import numpy as np
 from scipy.special import betaincinv, ndtri
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import check_share
+from monitor.stats.inputs import Floats, check_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,29 @@ def clopper_pearson_upper(successes: int, n: int, alpha: float = 0.05) -> float:
     _check(successes, n)
     check_share(alpha, "alpha")
     return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1.0 - alpha))
+
+
+def clopper_pearson_of_shares(shares: Floats, n: Floats, alpha: float) -> tuple[Floats, Floats]:
+    """One-sided exact lower and upper bounds [m] of `shares` [m] in [0, 1] that `n` [m] > 0 observations gave.
+
+    As `clopper_pearson_lower` and `clopper_pearson_upper`; `n` may be effective sample sizes: the Beta laws take any
+    number. Korn and Graubard (1998), "Confidence Intervals for Proportions With Small Expected Number of Positive
+    Counts Estimated From Survey Data", Survey Methodology 24.
+
+    Raises:
+        NotEnoughData: shares outside [0, 1], an n that is not above 0 or infinite, or alpha outside (0, 1).
+    """
+    check_share(alpha, "alpha")
+    if not (((shares >= 0.0) & (shares <= 1.0)).all() and ((n > 0.0) & np.isfinite(n)).all()):
+        raise NotEnoughData("shares must lie in [0, 1], each among more than 0 and finitely many observations")
+    return _exact_lower(shares, n, alpha), 1.0 - _exact_lower(1.0 - shares, n, alpha)
+
+
+def _exact_lower(shares: Floats, n: Floats, alpha: float) -> Floats:
+    count = shares * n
+    bound = betaincinv(np.where(count > 0.0, count, 1.0), n - count + 1.0, alpha)
+    # betaincinv gives NaN where alpha is next to nothing; rounding must not leave the observed share outside.
+    return np.where((count > 0.0) & (bound > 0.0), np.minimum(bound, shares), 0.0)
 
 
 def _wilson_bound(share: float, n: float, z: float) -> float:

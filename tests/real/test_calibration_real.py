@@ -99,4 +99,4 @@ def test_every_measure_of_a_real_slice_lies_in_its_interval(answers: pd.DataFram
     for _, rows in answers.head(20_000).groupby("MAR"):
         for name, one in calibration(*columns(rows)).measures().items():
             assert one.value in one.interval, name
-    assert len(MEASURES) == 13
+    assert len(MEASURES) == 14

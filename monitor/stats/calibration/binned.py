@@ -10,7 +10,7 @@ import numpy as np
 from monitor.stats.calibration.measured import DRAWS, Measured, chance, inverted, reaching
 from monitor.stats.calibration.reliability import ReliabilityBin
 from monitor.stats.inputs import Floats
-from monitor.stats.intervals import Interval
+from monitor.stats.intervals import Interval, clopper_pearson_of_shares
 
 Statistic = Callable[[Floats], Floats]
 _TINY: Final = 1e-12
@@ -26,7 +26,7 @@ class BinnedErrors:
     the chance of a bin is normal with variance a (1 - a) / n, where a = (accuracy n + 1) / (n + 2) keeps a bin without
     (or with nothing but) mistakes uncertain. Each interval reaches as far as that of abs(signed gap), which none of the
     measures can be below: with few mistakes the normal law is no good. What they cover is measured by
-    `benchmarks/calibration.py`.
+    `benchmarks/calibration.py`. The maximum has an interval of its own.
     """
 
     def __init__(self, table: tuple[ReliabilityBin, ...], gap: Interval, level: float) -> None:
@@ -72,15 +72,27 @@ class BinnedErrors:
         corrected = float(np.sqrt(max(0.0, square)))
         return Measured(found.value, corrected, _holding(found.interval, corrected))
 
-    def maximum(self) -> Measured:
-        """MCE: the largest abs(gap) of a bin, however few answers it holds. Naeini et al. (2015).
+    def maximum(self, whole: ReliabilityBin) -> Measured:
+        """MCE: the largest abs(gap) of the bins that hold answers, however few. Naeini et al. (2015).
 
-        A bin of few answers says nearly nothing, so the lower end often is what the signed gap alone says.
+        `whole` is the table's answers as one bin. The interval is that of the largest true gap of these very bins, and
+        takes no true gap for like the observed one. Lower end: the largest of the bins' own lower bounds, and of that
+        of all answers together, whose gap the largest one cannot be below; Bonferroni's share of alpha for each. Upper
+        end: the largest of the bins' upper bounds, each at the whole of its alpha, for to deny that any gap is as large
+        all bins must deny it (Berger 1982, "Multiparameter Hypothesis Testing and Acceptance Sampling", Technometrics
+        24). Bounds are Clopper and Pearson's: that answers of one bin have different chances makes their tails no
+        heavier (Hoeffding 1956, "On the distribution of the number of successes in independent trials", Annals of
+        Mathematical Statistics 27). A bin of few answers says nearly nothing: one of them makes the upper end large.
         """
-        found = self._above_gap(inverted(_largest, self.gaps, self.noise, self._level))
-        least = min(max(0.0, self._gap.lower, -self._gap.upper), found.value)
-        interval = Interval(max(found.interval.lower, least), found.interval.upper)
-        return Measured(found.value, max(found.corrected, least), interval)
+        value = float(_largest(self.gaps))
+        middle = inverted(_largest, self.gaps, self.noise, self._level).corrected
+        alpha = (1.0 - self._level) / 2.0
+        of_bins = np.stack([self.confidence, self.accuracy, self._n])
+        of_all = np.array([[whole.confidence], [whole.accuracy], [whole.effective_n]], dtype=np.float64)
+        parts = np.concatenate([of_bins, of_all], axis=1)
+        lower = float(_sizes(parts, alpha / parts.shape[1])[0].max())
+        upper = float(_sizes(of_bins, alpha)[1].max())
+        return Measured(value, min(max(middle, lower), upper), Interval(lower, upper))
 
     def overconfidence(self) -> Measured:
         """Sum over bins of share times confidence times max(gap, 0): what confident mistakes add. Thulasidasan et al.
@@ -124,6 +136,13 @@ def squared(root: Measured) -> Measured:
     """The measure whose square root was measured."""
     bounds = Interval(root.interval.lower**2, root.interval.upper**2)
     return Measured(root.value**2, root.corrected**2, bounds)
+
+
+def _sizes(parts: Floats, alpha: float) -> tuple[Floats, Floats]:
+    """One-sided lower and upper bounds [b] of abs(confidence - true accuracy), of confidences, accuracies, n [3, b]."""
+    confidence, accuracy, n = parts
+    low, high = clopper_pearson_of_shares(accuracy, n, alpha)
+    return np.maximum(confidence - high, low - confidence).clip(0.0), np.maximum(confidence - low, high - confidence)
 
 
 def _largest(gaps: Floats) -> Floats:

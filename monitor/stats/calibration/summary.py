@@ -15,8 +15,8 @@ from monitor.stats.calibration.scores import mean_scores, murphy_parts
 from monitor.stats.calibration.smooth import smooth_error
 
 MEASURES: Final = (
-    "gap", "ece", "ece_debiased", "ece_equal_mass", "ece_smooth", "root_mean_square", "maximum", "overconfidence",
-    "brier", "reliability", "resolution", "uncertainty", "log_loss",
+    "gap", "ece", "ece_debiased", "ece_equal_mass", "ece_smooth", "root_mean_square", "maximum",
+    "maximum_equal_mass", "overconfidence", "brier", "reliability", "resolution", "uncertainty", "log_loss",
 )  # fmt: skip
 """The measures of a `Calibration` by the names of its fields."""
 
@@ -28,7 +28,9 @@ class Calibration:
     - `gap` in [-1, 1]: mean confidence - accuracy; above 0 the model is over-confident.
     - `ece`, `ece_equal_mass`, `ece_smooth` in [0, 1]: expected calibration error over bins of equal width, of equal
       mass, and without bins; `ece_debiased`: the first less its bias.
-    - `root_mean_square`, `maximum` in [0, 1]: the same gaps squared, and the largest of them, over bins of equal width.
+    - `root_mean_square` in [0, 1]: the same gaps squared, over bins of equal width.
+    - `maximum`, `maximum_equal_mass` in [0, 1]: the largest gap of a bin, of equal width and of equal mass. The first
+      is the usual one, and hardly known where a bin holds few answers; the second has as many in each.
     - `overconfidence` in [0, 1]: what confident mistakes add.
     - `brier` in [0, 1] = `reliability` - `resolution` + `uncertainty` up to how confidences vary within bins; lower is
       better, but a higher resolution.
@@ -45,6 +47,7 @@ class Calibration:
     ece_smooth: Measured
     root_mean_square: Measured
     maximum: Measured
+    maximum_equal_mass: Measured
     overconfidence: Measured
     brier: Measured
     reliability: Measured
@@ -89,7 +92,8 @@ def calibration(
     table = table_of(rows, bins=bins, equal_mass=False, level=level)
     of_mass = table_of(rows, bins=bins, equal_mass=True, level=level)
     gap, brier, log_loss = mean_scores(rows, level)
-    errors = BinnedErrors(table, gap.interval, level)
+    (whole,) = table_of(rows, bins=1, equal_mass=False, level=level)
+    errors, errors_of_mass = (BinnedErrors(one, gap.interval, level) for one in (table, of_mass))
     reliability, resolution, uncertainty = murphy_parts(rows, errors, level)
     ece = errors.expected()
     return Calibration(
@@ -98,10 +102,11 @@ def calibration(
         gap=gap,
         ece=ece,
         ece_debiased=errors.debiased(ece),
-        ece_equal_mass=BinnedErrors(of_mass, gap.interval, level).expected(),
+        ece_equal_mass=errors_of_mass.expected(),
         ece_smooth=smooth_error(rows, gap.interval, level).measured,
         root_mean_square=errors.root_mean_square(),
-        maximum=errors.maximum(),
+        maximum=errors.maximum(whole),
+        maximum_equal_mass=errors_of_mass.maximum(whole),
         overconfidence=errors.overconfidence(),
         brier=brier,
         reliability=reliability,

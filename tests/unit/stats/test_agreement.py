@@ -211,6 +211,18 @@ def test_intervals_cover_the_truth_as_often_as_they_say(units: int, sure: float,
     assert ((covered >= 272) & (covered <= 298)).all(), covered
 
 
+def test_many_annotators_of_a_rare_category_are_covered_too() -> None:
+    """Five who guess: of 30 units hardly two hold the rare category, and each unit on which they differ is one against
+    four."""
+    rng, covered = np.random.default_rng(5), 0
+    for _ in range(200):
+        while not (ratings := rng.random((30, 5)) < 0.05).any():
+            pass  # every judgement is the same: refused
+        rare = ratings.sum(axis=1)
+        covered += 0.0 in fleiss_kappa(np.column_stack([5 - rare, rare]), replicates=400).interval
+    assert covered >= 180, covered  # 0.95 of 200, less three standard errors; it was 77%
+
+
 def test_numbers_are_not_compared_with_texts() -> None:
     with pytest.raises(NotEnoughData, match="must all be numbers"):
         cohen_kappa([1, 2, 1], ["1", "2", "2"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss
@@ -194,7 +195,7 @@ def test_errors_lie_where_they_must_and_inside_their_intervals(pairs: list[tuple
     confidence, correct = zip(*pairs, strict=True)
     found = calibration(confidence, correct)
     gap = abs(found.gap.value)
-    for one in (found.ece, found.ece_equal_mass, found.root_mean_square, found.maximum):
+    for one in (found.ece, found.ece_equal_mass, found.root_mean_square, found.maximum, found.maximum_equal_mass):
         assert gap - 1e-9 <= one.value <= 1 + 1e-9
     assert gap - 1e-6 <= found.ece_smooth.value <= 1
     assert found.ece.value <= found.root_mean_square.value + 1e-9 <= found.maximum.value + 2e-9
@@ -255,15 +256,48 @@ def test_intervals_cover_the_truth(overconfidence: float, n: int) -> None:
     # p ~ Beta(5, 2) the mean of (confidence - outcome)^2 is that of p (1 - p) at p = confidence - c, plus c^2.
     mean, square = 5 / 7, 5 * 6 / (7 * 8)
     p, p_squared = mean - overconfidence, square - 2 * overconfidence * mean + overconfidence**2
-    truth = dict.fromkeys(("ece", "ece_debiased", "ece_equal_mass", "ece_smooth", "root_mean_square"), overconfidence)
+    errors = (
+        "ece",
+        "ece_debiased",
+        "ece_equal_mass",
+        "ece_smooth",
+        "root_mean_square",
+        "maximum",
+        "maximum_equal_mass",
+    )
+    truth = dict.fromkeys(errors, overconfidence)
     truth |= {"gap": overconfidence, "brier": p - p_squared + overconfidence**2}
     found = covering(lambda rng: calibration(*draw(rng, n, overconfidence)), truth, 150)
     assert min(found.values()) >= 0.88, found
     assert found["gap"] >= 0.91, found
 
 
+def test_the_largest_gap_is_covered_where_it_is_that_of_a_few_answers() -> None:
+    """One answer in ten is off by 30 points, the others by none: no table of 40 answers looks like that."""
+
+    def sample(rng: np.random.Generator) -> Calibration:
+        few = np.arange(40) < max(1, rng.binomial(40, 0.1))
+        return calibration(np.where(few, 0.3, 0.9), rng.random(40) < np.where(few, 0.6, 0.9))
+
+    found = covering(sample, {"maximum": 0.3}, 100)
+    assert found["maximum"] >= 0.95, found  # when all gaps were taken for multiples of those seen, it was covered 80%
+
+
+def test_the_bounds_of_the_largest_gap_are_exact() -> None:
+    """6 of 8 right at 0.9 and 1 of 2 at 0.3: Clopper and Pearson's bounds, as scipy has them."""
+    found = calibration([0.9] * 8 + [0.3] * 2, [1] * 6 + [0] * 2 + [1, 0], bins=2).maximum
+    either = binomtest(1, 2).proportion_ci(0.95), binomtest(6, 8).proportion_ci(0.95)
+    assert found.interval.upper == pytest.approx(max(either[0].high - 0.3, 0.9 - either[1].low))
+    assert found.interval.lower == 0.0
+    # 20 of 100 right at 0.9: nothing but this bin, which is all answers too, so half of alpha for each.
+    sure = calibration([0.9] * 100, [1] * 20 + [0] * 80)
+    assert sure.maximum.interval.lower == pytest.approx(0.9 - binomtest(20, 100).proportion_ci(0.975).high)
+    assert sure.maximum.interval.upper == pytest.approx(0.9 - binomtest(20, 100).proportion_ci(0.95).low)
+    assert sure.maximum_equal_mass == sure.maximum
+
+
 def test_weighted_intervals_cover_the_truth() -> None:
-    truth = dict.fromkeys(("gap", "ece", "ece_equal_mass", "ece_smooth"), 0.05)
+    truth = dict.fromkeys(("gap", "ece", "ece_equal_mass", "ece_smooth", "maximum", "maximum_equal_mass"), 0.05)
 
     def sample(rng: np.random.Generator) -> Calibration:
         confidence, correct, probability = drawn_unequally(rng, 150, 0.05)
