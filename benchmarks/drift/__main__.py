@@ -2,7 +2,7 @@
 
     python -m benchmarks.drift --quick                 a smoke test; no figures to quote
     python -m benchmarks.drift --out FOLDER            all parts, in shards; those already in FOLDER are not run again
-    python -m benchmarks.drift --out FOLDER --report   what the shards say, as JSON; --docs writes tables and plots
+    python -m benchmarks.drift --out FOLDER --report   what the shards say, as JSON; --docs writes it into docs/
 
 Peers run in environments of their own (`make peers` builds them in `.bench`; `--peers` names another folder).
 """
@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift import levels, pictures, power, report, scale
+from benchmarks.drift import levels, pictures, plots, power, report, scale
+from benchmarks.drift.beside import rates
 from benchmarks.drift.cost import cost
 from benchmarks.drift.delay import delays
 from benchmarks.drift.demo_traffic import demo
@@ -27,9 +28,11 @@ from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS
 from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("looks", "ticks", "power", "delay", "pictures", "demo", "cost", "scale")
+PARTS = ("looks", "ticks", "power", "larger", "delay", "pictures", "demo", "cost", "scale")
 TESTERS = (*power.OURS, *ALIBI, *EVIDENTLY, *OTHERS)
 DIMENSIONS = (1, 64, 512)
+PER_SHARD = 5
+"""References in a shard of `power`: enough that libraries are not loaded more often than they are used."""
 
 
 def main() -> None:
@@ -43,9 +46,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of photographs (jpg); without it only scenes are rendered")
     parser.add_argument("--tester", choices=TESTERS, action="append", help="only this one; may be given again")
     parser.add_argument("--report", action="store_true", help="run nothing")
-    parser.add_argument(
-        "--docs", action="store_true", help="write docs/images/drift-*.svg and print tables for docs/drift.md"
-    )
+    parser.add_argument("--docs", action="store_true", help="write the tables into docs/drift.md, and their plots")
     options = parser.parse_args()
     with TemporaryDirectory() as scratch:
         folder = options.out or Path(scratch)
@@ -57,8 +58,10 @@ def main() -> None:
                     path.write_text(json.dumps(run()))
         found = report.read(folder)
     if options.docs:
-        print(report.tables(found))
-        report.plots(found, ROOT / "docs" / "images")
+        report.write(found, ROOT / "docs" / "drift.md")
+        for part in ("power", "pictures"):
+            if found[part]:
+                plots.plot(rates(found[part]), ROOT / "docs" / "images" / f"drift-{part}.svg")
     else:
         print(json.dumps(report.summary(found), indent=2))
 
@@ -85,13 +88,16 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
             )
     if "power" in parts:
         for tester in testers(options):
-            for part in range(max(references // 4, 1)):
+            for part in range(max(references // PER_SHARD, 1)):
                 yield (
                     f"power-{tester}-{100 * seed + part}",
                     lambda t=tester, s=100 * seed + part: power.shard(
-                        t, s, references=2, dimension=512, folder=options.peers, limit=600.0
+                        t, s, references=min(references, PER_SHARD), dimension=512, folder=options.peers, limit=600.0
                     ),
                 )
+    if "larger" in parts:
+        for dimension in DIMENSIONS[1:]:
+            yield f"larger-{dimension}-{seed}", partial(power.larger, dimension, seed, max(references // 2, 1))
     if "delay" in parts:
         yield f"delay-{seed}", lambda: delays(512, seed, references=max(references // 5, 1))
     if "pictures" in parts and not options.quick:

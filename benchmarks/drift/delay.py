@@ -34,8 +34,8 @@ def delays(dimension: int, seed: int, *, references: int, per_window: int = ROWS
             false += any(_persists(usual[: hour + 1]) for hour in range(BEFORE))
             streams += 1
             begins = int(world.rng.integers(per_window))  # within the first hour of the change
-            first = np.concatenate([world.draw(begins), draw(per_window - begins)]) if begins else draw(per_window)
-            found[name].append(_delay(reference, first, lambda d=draw: d(per_window), usual, begins))
+            first = np.concatenate([world.draw(begins), draw(per_window - begins, 0.0)])
+            found[name].append(_delay(reference, first, lambda d=draw: d(per_window, 0.0), usual, begins))
     return {
         "dimension": dimension,
         "seed": seed,

@@ -108,7 +108,7 @@ def cases(world: str, pools: dict[str, Rows], seed: int, references: int) -> Ite
             paired, strange = pools["paired"], pools["mis-paired"]
             unchanged = paired[rng.choice(fresh, CURRENT, replace=False)]
             mixed = _mixed(paired[fresh], strange[fresh], rng)
-            pairs = ((f"{world}: pairs unchanged", unchanged), (f"{world}: mis-paired", mixed))
+            pairs = ((f"{world} and captions: unchanged", unchanged), (f"{world} and captions: mis-paired", mixed))
             yield Case(paired[known], PER_WINDOW, pairs)
 
 

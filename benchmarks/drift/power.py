@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drift.beside import UNCHANGED
 from benchmarks.drift.testers import Case, Judged, ours, ours_arrays, peers, run_ours, run_peer
 from benchmarks.drift.traffic import Clip, Draw, Pairs, changes, traffics
 
 WINDOWS, PER_WINDOW, CURRENT = 12, 100, 100
 """A reference of 1,200 rows: about what permutation tests allow in a run of minutes."""
+
+ALSO = ("10% of a new cluster", "mean shift 0.2 sd of ten factors")
+"""Changes of traffic that is bursty or seasonal; of independent traffic there are all."""
 
 KINDS = ("independent", "bursty", "seasonal")
 REPEATS = 2
@@ -47,13 +52,13 @@ def answers(tester: str, cases: list[Case], folder: Path | None, limit: float) -
 
 def _cases(seed: int, references: int, dimension: int) -> Iterable[Case]:
     world = Clip(dimension, seed=seed)
-    draws, altered = traffics(world), changes(world)
+    unchanged, altered = traffics(world), {name: traffics(world, source) for name, source in changes(world).items()}
     for _ in range(references):
         for kind in KINDS:
-            looks = [(f"unchanged, {kind}", _window(draws[kind], world.rng)) for _ in range(REPEATS)]
-            if kind == "independent":
-                looks += [(name, draw(CURRENT)) for name, draw in altered.items()]
-            rows = np.concatenate([draws[kind](window, PER_WINDOW) for window in range(WINDOWS)])
+            looks = [(f"{kind}: {UNCHANGED}", _window(unchanged[kind], world.rng)) for _ in range(REPEATS)]
+            names = altered if kind == "independent" else ALSO
+            looks += [(f"{kind}: {name}", _window(altered[name][kind], world.rng)) for name in names]
+            rows = np.concatenate([unchanged[kind](window, PER_WINDOW) for window in range(WINDOWS)])
             yield Case(rows, PER_WINDOW, tuple(looks))
 
 
@@ -65,7 +70,9 @@ def _pairs(seed: int, references: int) -> Iterable[Case]:
     world = Pairs(seed=seed)
     for _ in range(references):
         rows = world.draw(WINDOWS * PER_WINDOW)
-        yield Case(rows, PER_WINDOW, (("10% mis-paired (agreement)", world.draw(CURRENT, 0.1)),))
+        looks = [(f"agreement: {UNCHANGED}", world.draw(CURRENT)) for _ in range(REPEATS)]
+        looks += [(f"agreement: {share}% mis-paired", world.draw(CURRENT, share / 100)) for share in (5, 10)]
+        yield Case(rows, PER_WINDOW, tuple(looks))
 
 
 def _by_cell(judged: list[Judged], seconds: float) -> dict[str, Any]:
@@ -74,3 +81,15 @@ def _by_cell(judged: list[Judged], seconds: float) -> dict[str, Any]:
         cells[one.cell]["p"].append(one.p)
         cells[one.cell]["alarm"].append(one.alarm)
     return {"seconds": round(seconds, 2), "cells": dict(cells)}
+
+
+def larger(dimension: int, seed: int, references: int) -> dict[str, Any]:
+    """Looks of the stored reference where it has more rows than peers can judge in time: 16 x 250, windows of 500."""
+    world = Clip(dimension, seed=seed)
+    altered = {UNCHANGED: world.draw, **changes(world)}
+    judged: list[Judged] = []
+    began = time.perf_counter()
+    for _ in range(references):
+        looks = tuple((f"independent: {name}", source(500, 0.0)) for name, source in altered.items() for _ in range(2))
+        judged += ours(Case(world.draw(16 * 250), 250, looks))
+    return {"seed": seed, "tester": f"snellen, {dimension}-d", **_by_cell(judged, time.perf_counter() - began)}

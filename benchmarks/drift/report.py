@@ -1,8 +1,9 @@
-"""What the shards say: rates, a joint judgement, tables and plots."""
+"""What the shards say: a joint judgement of the levels, tables, and docs/drift.md written with them."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from benchmarks.drift.beside import counts, gaps, gaps_table, rates, rates_table
 from benchmarks.drift.levels import LEVELS, holm
 
 _CELL = ("dimension", "traffic", "windows", "per_window", "current")
 
 Found = dict[str, list[dict[str, Any]]]
-
-NULL = "unchanged, independent"
-NULLS = (NULL, ": unchanged", ": pairs unchanged")
-HOLDS = 0.15
-"""A tester holds its nominal 5% in a kind of traffic if no more of the unchanged looks alarm than this: a level of 5%
-with the luck of a few dozen looks. What alarms more often is not a test there, and its power does not count."""
 
 
 def read(folder: Path) -> Found:
@@ -32,9 +28,8 @@ def read(folder: Path) -> Found:
 
 
 def summary(found: Found) -> dict[str, Any]:
-    both = {part: powers(found[part]) for part in ("power", "pictures")}
-    behind = {part: ahead_of_us(power) for part, power in both.items()}
-    return {**judged(found["looks"]), **found, **both, "behind": behind}
+    beside = {part: counts(gaps(rates(found[part]))) for part in ("power", "pictures")}
+    return {**judged(found["looks"]), **found, "beside": beside}
 
 
 def judged(looks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -70,89 +65,78 @@ def _pool(cell: tuple[Any, ...], shards: list[dict[str, Any]]) -> dict[str, Any]
     return found
 
 
-def powers(shards: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Cell -> tester -> looks, share of alarms (nominal 5% where the tester has a level), share below 1%."""
-    answers: dict[str, dict[str, Any]] = defaultdict(lambda: defaultdict(lambda: {"p": [], "alarm": []}))
-    for one in shards:
-        for cell, judged_there in one.get("cells", {}).items():
-            answers[cell][one["tester"]]["p"] += judged_there["p"]
-            answers[cell][one["tester"]]["alarm"] += judged_there["alarm"]
-    return {cell: {tester: _rates(**both) for tester, both in sorted(found.items())} for cell, found in answers.items()}
-
-
-def _rates(p: list[float | None], alarm: list[bool]) -> dict[str, Any]:
-    known = [one for one in p if one is not None]
-    below = round(float(np.mean(np.array(known) < 0.01)), 3) if known else None
-    return {"looks": len(alarm), "alarms": round(float(np.mean(alarm)), 3), "below_0.01": below}
-
-
-def beside(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Each cell with a change and each tester of ours, beside the best peer that holds its level in such traffic."""
-    quiet = {
-        world: {name for name, one in power[cell].items() if one["alarms"] <= HOLDS}
-        for world, cell in ((_world(cell), cell) for cell in power if cell.endswith(NULLS))
+def tables(found: Found) -> dict[str, str]:
+    """Markdown by the name of its place in docs/drift.md; only of the parts that were run."""
+    power, pictures = rates(found["power"]), rates(found["pictures"])
+    made = {
+        "looks": lambda: f"{_joint(found['looks'])}\n\n{_looks_table(found['looks'])}",
+        "ticks": lambda: _ticks_table(found["ticks"]),
+        "power": lambda: f"{rates_table(power)}\n\n{_seconds(found['power'])}",
+        "beside-power": lambda: gaps_table(power),
+        "pictures": lambda: rates_table(pictures),
+        "beside-pictures": lambda: gaps_table(pictures),
+        "larger": lambda: rates_table(rates(found["larger"])),
+        "delay": lambda: _delay_table(found["delay"]),
+        "scale": lambda: _scale_table(found["scale"]),
     }
-    found = []
-    for cell, by_tester in power.items():
-        peers = [name for name in by_tester if not name.startswith("snellen") and name in quiet.get(_world(cell), ())]
-        if not peers or "unchanged" in cell:
-            continue
-        best = max(peers, key=lambda name: by_tester[name]["alarms"])
-        for ours in (name for name in by_tester if name.startswith("snellen")):
-            gap = by_tester[ours]["alarms"] - by_tester[best]["alarms"]
-            error = float(np.hypot(_error(by_tester[best]), _error(by_tester[ours])))
-            found.append({"cell": cell, "ours": ours, "peer": best, "gap": round(gap, 3), "error": error})
-    return found
+    return {name: make() for name, make in made.items() if found[name.removeprefix("beside-")]}
 
 
-def ahead_of_us(power: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Of those, where the peer is ahead by more than two standard errors."""
-    return [one for one in beside(power) if one["gap"] < -2 * one["error"]]
+def write(found: Found, page: Path) -> None:
+    """Put each table between the marks that name its place.
+
+    Raises:
+        ValueError: the page has no such place.
+    """
+    text = page.read_text()
+    for name, table in tables(found).items():
+        place = re.compile(rf"(<!-- measured: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if not place.search(text):
+            raise ValueError(f"{page} has no place for {name!r}: <!-- measured: {name} --> ... <!-- end -->")
+        text = place.sub(lambda marks, table=table: f"{marks[1]}{table}{marks[2]}", text)  # type: ignore[misc]
+    page.write_text(text)
 
 
-def _world(cell: str) -> str:
-    """What a cell's arrays were drawn from: a peer must hold its level there for its power to count."""
-    world, colon, rest = cell.partition(":")
-    if "pair" in rest:
-        return f"{world} pairs"
-    return world if colon else ""
+def _joint(looks: list[dict[str, Any]]) -> str:
+    """What is said of all cells of the table together."""
+    cells, found = pooled(looks), judged(looks)
+    references = sorted({one["references"] for one in looks})
+    adjusted = " and ".join(f"{found[f'smallest_adjusted_p_at_{level}']:.2f} at {level:.0%}" for level in LEVELS)
+    total = sum(one["looks"] for one in cells)
+    alarms = {level: sum(one["looks"] * one[f"below_{level}"] for one in cells) / total for level in LEVELS}
+    return (
+        f"{total:,} looks in {len(cells)} cells, under {references[0]} to {references[-1]} references each; in all "
+        f"{' and '.join(f'{share:.2%} alarmed at {level:.0%}' for level, share in alarms.items())}. Judged over all "
+        'cells jointly (t-test over references, Holm), the smallest adjusted p-value of "more often than nominal" is '
+        f"{adjusted}."
+    )
 
 
-def _error(one: dict[str, Any]) -> float:
-    """Standard error of a share, with half an alarm and half a silence added so that 0 and 1 have one too."""
-    looks = one["looks"]
-    share = (one["alarms"] * looks + 0.5) / (looks + 1)
-    return float(np.sqrt(share * (1 - share) / looks))
-
-
-def tables(found: Found) -> str:
-    """Markdown for docs/drift.md."""
-    both = [powers(found[part]) for part in ("power", "pictures")]
-    power = [table for one in both for table in (_power_table(one), _beside_table(one))]
-    parts = _looks_table(found["looks"]), *power, _delay_table(found["delay"]), _scale_table(found["scale"])
-    return "\n\n".join(parts)
-
-
-def _beside_table(power: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Ours less the best peer that holds its level, in points, with the standard error of the difference."""
-    cells: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for one in beside(power):
-        cells[one["cell"]][one["ours"]] = one
-    names = sorted({name for found in cells.values() for name in found})
-    lines = ["| | best peer | its alarms | " + " | ".join(f"{name}, less it" for name in names) + " |"]
-    lines.append("|---" * (3 + len(names)) + "|")
-    for cell, found in cells.items():
-        best = next(iter(found.values()))["peer"]
-        shown = [_gap(found[name]) if name in found else "" for name in names]
-        alarms = power[cell][best]
-        lines.append(
-            f"| {cell} | {best} | {100 * alarms['alarms']:.0f} of {alarms['looks']} looks | {' | '.join(shown)} |"
-        )
+def _ticks_table(ticks: list[dict[str, Any]]) -> str:
+    lines = ["| traffic | ticks | with a finding at 1% / 5% | with a persistent one at 1% / 5% |", "|---|---|---|---|"]
+    for one in sorted(ticks, key=lambda one: one["traffic"]):
+        shown = [
+            " / ".join(f"{100 * one[f'ticks_with_a_{kind}_{level}']:.1f}" for level in LEVELS)
+            for kind in ("finding", "persistent_finding")
+        ]
+        lines.append(f"| {one['traffic']} | {one['ticks']} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
-def _gap(one: dict[str, Any]) -> str:
-    return f"{100 * one['gap']:+.0f} ± {100 * one['error']:.0f}"
+def _seconds(shards: list[dict[str, Any]]) -> str:
+    """Seconds a look of each tester, loading its libraries included; and who took too long."""
+    spent: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for one in shards:
+        if "seconds" in one:
+            spent[one["tester"]][0] += one["seconds"]
+            spent[one["tester"]][1] += sum(len(judged["alarm"]) for judged in one["cells"].values())
+    each = sorted((total / looks, name) for name, (total, looks) in spent.items())
+    skipped = [f"{one['tester']} {one['skipped']}" for one in shards if "skipped" in one]
+    seeds = sorted({one["seed"] for one in shards})
+    return (
+        f"Seconds a look, in the same run: {', '.join(f'{name} {seconds:.2f}' for seconds, name in each)}"
+        f"{''.join(f'; {one}' for one in skipped)}. Seeds {', '.join(map(str, seeds))}."
+    )
 
 
 def _scale_table(scale: list[dict[str, Any]]) -> str:
@@ -196,57 +180,3 @@ def _looks_table(looks: list[dict[str, Any]]) -> str:
         row = " | ".join(by_dimension.get(dimension, "") for dimension in (1, 64, 512))
         lines.append(f"| {kind} | {size} | {current:,} | {row} |")
     return "\n".join(lines)
-
-
-def _power_table(power: dict[str, dict[str, dict[str, Any]]]) -> str:
-    testers = sorted({tester for found in power.values() for tester in found})
-    testers.sort(key=lambda name: not name.startswith("snellen"))
-    lines = ["| | " + " | ".join(testers) + " |", "|---" * (len(testers) + 1) + "|"]
-    for cell, found in power.items():
-        shown = [f"{100 * found[name]['alarms']:.0f}" if name in found else "" for name in testers]
-        lines.append(f"| {cell} | " + " | ".join(shown) + " |")
-    looks = [min(found[name]["looks"] for found in power.values() if name in found) for name in testers]
-    lines.append("| looks at a change | " + " | ".join(map(str, looks)) + " |")
-    return "\n".join(lines)
-
-
-# ---- plots ---------------------------------------------------------------------------------------------------------
-
-_COLOURS = {"snellen": "#1668dc", "snellen_arrays": "#69b1ff"}
-_GREY = "#8c8c8c"
-
-
-def plots(found: Found, folder: Path) -> None:
-    """`drift-power.svg`: every tester's share of alarms in every cell."""
-    power = powers(found["power"])
-    if power:
-        (folder / "drift-power.svg").write_text(_dots(power))
-
-
-def _dots(power: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """A line for each cell; a dot for each tester, hollow where it does not hold its level on independent traffic."""
-    left, width, step = 230, 480, 26
-    loud = {name for name, one in power.get(NULL, {}).items() if one["alarms"] > HOLDS}
-    parts = []
-    for row, (cell, found) in enumerate(power.items()):
-        y = 40 + row * step
-        parts.append(f'<text x="{left - 12}" y="{y + 4}" text-anchor="end">{cell}</text>')
-        parts.append(f'<line x1="{left}" y1="{y}" x2="{left + width}" y2="{y}" stroke="#e5e5e5"/>')
-        for name, one in sorted(found.items(), key=lambda item: item[0].startswith("snellen")):
-            x, colour = left + width * one["alarms"], _COLOURS.get(name, _GREY)
-            fill = "none" if name in loud else colour
-            parts.append(
-                f'<circle cx="{x:.1f}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" fill-opacity="0.8">'
-                f"<title>{name}: {one['alarms']:.0%} of {one['looks']}</title></circle>"
-            )
-    parts += [
-        f'<text x="{left + width * tick:.0f}" y="22" text-anchor="middle">{100 * tick:.0f}%</text>'
-        for tick in (0, 0.05, 0.25, 0.5, 0.75, 1)
-    ]
-    height = 60 + len(power) * step
-    legend = "blue: Snellen (light: raw arrays); grey: peers; hollow: alarms on more than 15% of unchanged looks"
-    parts.append(f'<text x="20" y="{height - 8}" fill="#595959">{legend}</text>')
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} {height}" font-family="sans-serif"'
-    )
-    return f'{head} font-size="12"><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n'

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.float32]
 Draw = Callable[[int, int], Rows]
-"""(number of the window, rows) -> rows of unchanged traffic in that window."""
+"""(number of the window, rows) -> rows of traffic in that window."""
+
+Mean = NDArray[np.float64] | float
+Source = Callable[[int, Mean], Rows]
+"""(rows, where the factors' mean lies) -> rows."""
 
 DAY = 24
 """Windows in a day, for what is seasonal."""
@@ -28,7 +32,7 @@ class Clip:
         self.loadings *= np.linspace(1, 0.2, factors)[:, None]
         self.clusters = 0.6 * np.stack([self._direction() for _ in range(20)])
 
-    def draw(self, n: int, mean: NDArray[np.float64] | float = 0.0, widen: float = 1.0) -> Rows:
+    def draw(self, n: int, mean: Mean = 0.0, widen: float = 1.0) -> Rows:
         """n rows; `mean` [factors] moves the factors, `widen` stretches rows about the cone's axis."""
         away = (self.rng.standard_normal((n, len(self.loadings))) + mean) @ self.loadings
         away += self.clusters[self.rng.integers(len(self.clusters), size=n)]
@@ -52,7 +56,7 @@ class Agreement:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
-    def draw(self, n: int, mean: NDArray[np.float64] | float = 0.0, widen: float = 1.0) -> Rows:
+    def draw(self, n: int, mean: Mean = 0.0, widen: float = 1.0) -> Rows:
         scales = np.where(self.rng.random(n) < 0.1, 0.08, 0.05) * widen
         rows = 0.3 + 0.05 * np.ravel(mean)[0] + scales * self.rng.standard_normal(n)
         return rows[:, None].astype(np.float32)
@@ -61,14 +65,14 @@ class Agreement:
 World = Clip | Agreement
 
 
-def traffics(world: World) -> dict[str, Draw]:
-    """Ways in which unchanged traffic fails to be independent draws."""
-    rng = world.rng
+def traffics(world: World, source: Source | None = None) -> dict[str, Draw]:
+    """Ways in which unchanged traffic fails to be independent draws; or traffic that `source` draws."""
+    rng, source = world.rng, source or world.draw
     factors = len(world.loadings) if isinstance(world, Clip) else 1
 
     def bursty(_: int, n: int, length: int = 4) -> Rows:
         lengths = rng.geometric(1 / length, size=n)
-        rows = np.repeat(world.draw(n), lengths, axis=0)[:n]
+        rows = np.repeat(source(n, 0.0), lengths, axis=0)[:n]
         return rows + (0.02 / np.sqrt(world.dimension) * rng.standard_normal(rows.shape)).astype(np.float32)
 
     def season(window: int) -> NDArray[np.float64]:
@@ -76,28 +80,40 @@ def traffics(world: World) -> dict[str, Draw]:
         return np.resize([0.5 * np.sin(angle), 0.4 * np.cos(angle), *[0.0] * max(factors - 2, 0)], factors)
 
     return {
-        "independent": lambda _, n: world.draw(n),
+        "independent": lambda _, n: source(n, 0.0),
         "bursty": bursty,
         "bursts of 20": partial(bursty, length=20),
-        "seasonal": lambda window, n: world.draw(n, season(window)),
-        "moody": lambda _, n: world.draw(n, 0.15 * rng.standard_normal(factors)),
+        "seasonal": lambda window, n: source(n, season(window)),
+        "moody": lambda _, n: source(n, 0.15 * rng.standard_normal(factors)),
     }
 
 
-def changes(world: Clip) -> dict[str, Callable[[int], Rows]]:
-    """Planted changes: name -> a draw of n rows."""
-    ten_factors = np.resize([0.2] * 10 + [0.0] * 30, len(world.loadings))
+def changes(world: Clip) -> dict[str, Source]:
+    """Planted changes, weak and strong: name -> a source of changed rows."""
+
+    def moved(by: float, n: int, mean: Mean) -> Rows:
+        ten_factors = np.resize([by] * 10 + [0.0] * 30, len(world.loadings))
+        return world.draw(n, mean + ten_factors)
+
     return {
         **{f"{share}% of a new cluster": partial(_joined, world, share / 100) for share in (2, 5, 10, 20)},
-        "mean shift 0.2 sd of ten factors": lambda n: world.draw(n, ten_factors),
-        "widening 5% about the mean": lambda n: _about_mean(world.draw(n), 1.05),
-        "rotation about the mean": lambda n: _turned(world.draw(n), world.rng),
+        **{f"mean shift {by} sd of ten factors": partial(moved, by) for by in (0.1, 0.2)},
+        **{
+            f"widening {percent}% about the mean": lambda n, mean, by=percent: _about_mean(
+                world.draw(n, mean), 1 + by / 100
+            )
+            for percent in (2, 5)
+        },
+        **{
+            f"rotation by {degrees} degrees": lambda n, mean, by=degrees: _turned(world.draw(n, mean), world.rng, by)
+            for degrees in (6, 12)
+        },
     }
 
 
-def _joined(world: Clip, share: float, n: int) -> Rows:
+def _joined(world: Clip, share: float, n: int, mean: Mean) -> Rows:
     few = round(share * n)
-    return np.concatenate([world.newcomers(few), world.draw(n - few)])
+    return world.rng.permutation(np.concatenate([world.newcomers(few), world.draw(n - few, mean)]))
 
 
 class Pairs:
@@ -129,10 +145,10 @@ def _about_mean(rows: Rows, factor: float) -> Rows:
     return mean + factor * (rows - mean)
 
 
-def _turned(rows: Rows, rng: np.random.Generator) -> Rows:
-    """Rows turned about their mean by a random rotation near the identity (about 12 degrees for each axis)."""
+def _turned(rows: Rows, rng: np.random.Generator, degrees: float) -> Rows:
+    """Rows turned about their mean by a random rotation near the identity, about so many degrees for each axis."""
     dimension = rows.shape[1]
-    tilt = 0.15 * rng.standard_normal((dimension, dimension)) / np.sqrt(dimension)
+    tilt = np.tan(np.radians(degrees)) / np.sqrt(2 * dimension) * rng.standard_normal((dimension, dimension))
     turn, corner = np.linalg.qr(np.eye(dimension) + tilt - tilt.T)
     mean = rows.mean(axis=0)
     return mean + ((rows - mean) @ (turn * np.sign(np.diag(corner)))).astype(np.float32)
