@@ -4,11 +4,15 @@ That client refuses a batch that it cannot unpack or take apart again and again:
 Here such a batch ends in one record without content at the batch's last offset, which says why; it becomes a dead
 letter, and what follows is read. So do records whose header names are no UTF-8: what cannot be decoded is written out
 as `\\xff`.
+
+Nor does it ask how much it hands out at once, or holds: a megabyte can be a gigabyte of records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaConsumer
@@ -18,7 +22,7 @@ from kafka.record.default_records import DefaultRecordBatch
 
 from monitor.broker.headers import Headers, headers_at
 from monitor.broker.receiving import receive_in_larger_pieces
-from monitor.broker.unpacking import CODECS, Unread, unpack, unpack_in_bounds
+from monitor.broker.unpacking import CODECS, MAX_UNPACKED, Unread, unpack, unpack_in_bounds
 from monitor.broker.varints import LONG, varint
 from monitor.domain.records import MARK
 
@@ -26,6 +30,10 @@ _MODERN: Final = 2
 _MARK: Final = MARK.encode()
 _NONE: Final = 1
 """The size of what is not there, -1, as it is coded."""
+TAKEN_BYTES: Final = 1024 * 1024
+"""After so many no further record is taken at once. How large one is shows only when it is there."""
+LARGE: Final = 4 * 1024 * 1024
+"""A batch that is unpacked to more is read to its end, not set aside: of many partitions each may hold one."""
 _BEHIND_HEADER: Final = DefaultRecordBatch.HEADER_STRUCT.size
 
 
@@ -44,6 +52,33 @@ class RawRecord(NamedTuple):
 class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types
     """What was fetched of one partition."""
 
+    unpacked = 0
+    """Bytes of the batch that is being read, until its last record is taken."""
+    is_full = False
+    """Were `TAKEN_BYTES` taken the last time?"""
+
+    def take(self, n: int | None = None) -> list[RawRecord]:
+        """The next records, at most so many.
+
+        Raises:
+            CorruptRecordError: a check sum is wrong.
+        """
+        self._maybe_raise_next_inline_exception()
+        taken: list[RawRecord] = []
+        left, self.is_full = TAKEN_BYTES, False
+        try:
+            for record in islice(self.record_iterator, n):
+                taken.append(record)
+                left -= len(record.value or b"")
+                if left <= 0:
+                    self.is_full = True
+                    break
+        except Exception as error:
+            if not taken:
+                raise
+            self._next_inline_exception = error  # raised by the next call
+        return taken
+
     def _unpack_records(self, tp: Any, records: Any, *deserializers: object) -> Iterator[RawRecord]:
         """Each record; after the last, the client is told where to go on. Reads what was not committed, too.
 
@@ -57,7 +92,7 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
             if batch.magic == _MODERN:
                 self.leader_epoch = batch.leader_epoch
             self.bytes_read += batch.size_in_bytes
-            for record in _each(batch):
+            for record in _each(batch, self):
                 self.records_read += 1
                 self.next_fetch_offset = record.offset + 1
                 yield record
@@ -71,32 +106,45 @@ def read_our_way(consumer: KafkaConsumer) -> KafkaConsumer:
     """Let this consumer hand out `RawRecord`s."""
     unpack_in_bounds()
     receive_in_larger_pieces()
-    consumer._fetcher.PartitionRecords = _Records
+    fetcher = consumer._fetcher
+    fetcher.PartitionRecords = _Records
+    fetcher._append = partial(_append, fetcher)
     return consumer
 
 
-def _each(batch: Any) -> Iterator[RawRecord]:
+def _append(fetcher: Fetcher, drained: Any, holder: _Records, most: int, update_offsets: bool) -> int:
+    """As the client's: says how many records were taken. All, where no more bytes should be."""
+    taken: int = Fetcher._append(fetcher, drained, holder, most, update_offsets)
+    return most if holder.is_full else taken
+
+
+def _each(batch: Any, holder: _Records) -> Iterator[RawRecord]:
     """The records of a batch; ends in one that stands for the rest where they cannot be read."""
-    following = None
+    following = unread = None
     try:
-        for record in _modern(batch) if batch.magic == _MODERN else _old(batch):
+        for record in _modern(batch, holder) if batch.magic == _MODERN else _old(batch, holder):
             yield record
             following = record.offset + 1
     except UnsupportedCodecError:
         raise  # a library is missing here: nothing is wrong with the batch
     except Exception as error:  # noqa: BLE001 (libraries raise whatever they trip over)
-        yield _unread(batch, following, error)
+        unread = _unread(batch, following, error)
+    holder.unpacked = 0
+    if unread is not None:
+        yield unread  # not where the error is at hand: it knows the frames that hold what was unpacked
 
 
-def _modern(batch: Any) -> Iterator[RawRecord]:
+def _modern(batch: Any, holder: _Records) -> Iterator[RawRecord]:
     """Kafka protocol, "Record Batch", version 2. Marks of transactions are no records."""
     if batch.is_control_batch:
         return
     content = unpack(batch.compression_type, bytes(memoryview(batch._buffer)[_BEHIND_HEADER:]))
+    holder.unpacked = rest = len(content)
+    count = batch.records_count
     base, stamp = batch.base_offset, batch.first_timestamp
     logged = batch.max_timestamp if batch.timestamp_type == batch.LOG_APPEND_TIME else None
     place = 0
-    for _ in range(batch.records_count):
+    for number in range(1, count + 1):
         coded, place = varint(content, place)
         end = place + (coded >> 1)
         if coded & 1 or end > len(content):
@@ -121,13 +169,16 @@ def _modern(batch: Any) -> Iterator[RawRecord]:
         if place != end:
             raise ValueError(f"a record that should end at byte {end} ends at {place}")
         timestamp = stamp + ((later >> 1) ^ -(later & 1)) if logged is None else logged
+        if number == count:
+            rest, content, holder.unpacked = len(content) - place, b"", 0  # or the last record would keep them all
         yield RawRecord(base + (further >> 1), timestamp, key, value, headers, marked)
-    if place != len(content):
-        raise ValueError(f"{len(content) - place} bytes follow the last record")
+    if rest:
+        raise ValueError(f"{rest} bytes follow the last record")
 
 
-def _old(batch: Any) -> Iterator[RawRecord]:
+def _old(batch: Any, holder: _Records) -> Iterator[RawRecord]:
     """Before Kafka 0.11, a record is a batch that may hold others."""
+    holder.unpacked = MAX_UNPACKED if batch.compression_type else 0  # it does not say
     for record in batch:
         if not record.validate_crc():
             raise CorruptRecordError(f"the check sum of the record at offset {record.offset} is wrong")

@@ -8,7 +8,7 @@ from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
 
-from monitor.broker.reading import RawRecord
+from monitor.broker.reading import LARGE, RawRecord
 
 TURN_RECORDS = 128
 """Of one partition, before the others have their turn."""
@@ -60,10 +60,15 @@ class Turns:
 
     def _took(self, one: TopicPartition, records: int) -> None:
         self._taken[one] += records
-        if self._taken[one] >= TURN_RECORDS:
+        if self._taken[one] >= TURN_RECORDS and not self._is_amid_a_large_batch(one):
             with suppress(KeyError):  # taken away
                 self._consumer.pause(one)
                 self._aside.add(one)
+
+    def _is_amid_a_large_batch(self, one: TopicPartition) -> bool:
+        """Set aside, it would keep what it unpacked."""
+        current = self._consumer._fetcher._next_partition_records
+        return bool(current) and current.topic_partition == one and current.unpacked > LARGE
 
     def _begin(self) -> None:
         """Let all flow again, but for those that wait for their position."""
