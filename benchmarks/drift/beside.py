@@ -73,6 +73,8 @@ class Gap:
 
     @property
     def verdict(self) -> str:
+        if self.peer is None:
+            return "no peer"
         if abs(self.errors) <= CLEAR:
             return "no difference"
         return "ahead" if self.errors > 0 else "behind"
@@ -91,7 +93,7 @@ def rates(shards: list[dict[str, Any]]) -> Rates:
 
 
 def gaps(found: Rates) -> list[Gap]:
-    """Every cell with a change and each tester of ours."""
+    """Every cell with a change and each tester of ours that holds its level there."""
     compared = []
     for cell, by_tester in found.items():
         world, _, change = cell.partition(": ")
@@ -103,18 +105,20 @@ def gaps(found: Rates) -> list[Gap]:
         compared += [
             Gap(cell, name, rate, best, by_tester[best] if best else None)
             for name, rate in by_tester.items()
-            if is_ours(name)
+            if is_ours(name) and name in quiet
         ]
     return compared
 
 
 def counts(compared: list[Gap]) -> dict[str, dict[str, int]]:
-    """Per tester of ours: cells, how many it is ahead or behind in, and how many it is above, level or below in."""
+    """Per tester of ours: cells in which it holds its level, in how many of them no peer does, and in how many of the
+    others it is ahead, behind, above, equal or below."""
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for one in compared:
-        place = "above" if one.points > 0 else "equal" if one.points == 0 else "below"
-        for key in ("cells", one.verdict, place):
-            found[one.ours][key] += 1
+        found[one.ours]["cells"] += 1
+        found[one.ours][one.verdict] += 1
+        if one.peer is not None:
+            found[one.ours]["above" if one.points > 0 else "equal" if one.points == 0 else "below"] += 1
     return {name: dict(one) for name, one in found.items()}
 
 
@@ -165,14 +169,16 @@ def _share(rate: Rate, null: Rate | None) -> str:
 
 
 def _gap(one: Gap) -> str:
-    return f"{one.points:+.0f} ({one.errors:+.1f} s.e.): {one.verdict}"
+    return one.verdict if one.peer is None else f"{one.points:+.0f} ({one.errors:+.1f} s.e.): {one.verdict}"
 
 
 def _counted(name: str, one: dict[str, int]) -> str:
+    alone = one.get("no peer", 0)
     return (
-        f"- `{name}`, of {one['cells']} cells: above the best peer in {one.get('above', 0)}, equal in "
-        f"{one.get('equal', 0)}, below in {one.get('below', 0)}; by more than two standard errors ahead in "
-        f"{one.get('ahead', 0)}, behind in {one.get('behind', 0)}."
+        f"- `{name}` holds its level in {one['cells']} cells; in {alone} of them no peer does. In the other "
+        f"{one['cells'] - alone} it is above the best peer in {one.get('above', 0)}, equal in {one.get('equal', 0)}, "
+        f"below in {one.get('below', 0)}; by more than two standard errors ahead in {one.get('ahead', 0)}, behind in "
+        f"{one.get('behind', 0)}."
     )
 
 

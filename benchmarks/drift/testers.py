@@ -72,11 +72,12 @@ def peers(folder: Path | None) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Answers:
-    """`seconds` in all, with loading its libraries; of each case; and the peak of its process's memory."""
+    """`seconds` in all, with loading its libraries; of each case; of the processor; and the peak of its memory."""
 
     judged: list[Judged]
     seconds: float
     seconds_by_case: list[float]
+    cpu_seconds: float
     peak_mb: float
 
 
@@ -111,7 +112,7 @@ def run_peer(
         for case, ps, alarms in zip(cases, found["p"], found["alarm"], strict=True)
         for (cell, _), p, alarm in zip(case.looks, ps, alarms, strict=True)
     ]
-    return Answers(judged, found["seconds"], found["seconds_by_case"], found["peak_mb"])
+    return Answers(judged, found["seconds"], found["seconds_by_case"], found["cpu_seconds"], found["peak_mb"])
 
 
 def limited(gigabytes: float) -> None:
