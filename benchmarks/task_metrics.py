@@ -13,14 +13,14 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.sampling import LabelPlan
-from monitor.tasks.captions import Caption, CorpusScore, DocumentFrequencies, bleu, captions, cider_d, rouge_l
+from monitor.tasks.captions import Caption, DocumentFrequencies, bleu, captions, cider_d, rouge_l
 from monitor.tasks.estimates import Estimate, mean_share, mean_sign
 from monitor.tasks.metric import Metric
 from monitor.tasks.yes_no import Polar, f1
@@ -30,7 +30,7 @@ Scores = Callable[[Floats, np.random.Generator], Floats]
 
 PLAN = LabelPlan(0.05, boost=4.0, factors={("device", "rare"): 4.0, ("device", "some"): 2.0})
 DEVICES, SHARES = ("usual", "some", "rare"), (0.75, 0.2, 0.05)
-SIZES = {20: 2000, 50: 1200, 100: 800, 300: 400, 1000: 200}
+SIZES = {20: 2000, 50: 1600, 100: 1200, 300: 400, 1000: 200}
 """Labels, about -> samples per cell."""
 POOL = 20_000
 """Captions in the pool."""
@@ -94,7 +94,7 @@ def cells(n: int, seed: int, *, quick: bool) -> Iterator[dict[str, Any]]:
         yield cell(name, n, [truth in _scored(scores, n, rng).interval for _ in range(repeats)])
     yield cell("yes_bias", n, _biases(n, repeats, np.random.default_rng([seed, n, 10])))
     yield cell("f1", n, _f1s(n, repeats, np.random.default_rng([seed, n, 11])))
-    yield from _captions(n, max(repeats // 5, 10), np.random.default_rng([seed, n, 12]))
+    yield from _captions(n, repeats, np.random.default_rng([seed, n, 12]))
 
 
 def cell(name: str, n: int, covered: list[bool]) -> dict[str, Any]:
@@ -164,22 +164,23 @@ def _captions(n: int, repeats: int, rng: np.random.Generator) -> Iterator[dict[s
     chance, probability = _requests(POOL, rng)
     pool = captions(_pair(one, rng) for one in chance)
     frequencies = DocumentFrequencies.of(pool)
-    metrics: dict[str, Callable[[list[Caption], Floats | None], CorpusScore]] = {
-        "cider_d": lambda some, drawn: cider_d(some, frequencies, drawn),
-        "rouge_l": rouge_l,
-        "bleu_1": partial(_bleu, 0),
-        "bleu_4": partial(_bleu, 3),
-    }
+    truth = _caption_metrics(pool, frequencies, None)
     share = n / (POOL * float(probability.mean()))
-    samples = [np.flatnonzero(rng.random(POOL) < share * probability) for _ in range(repeats)]
-    for name, metric in metrics.items():
-        truth = metric(pool, None).corpus.value
-        found = (metric([pool[i] for i in kept], probability[kept]).corpus.interval for kept in samples)
-        yield cell(name, n, [truth in interval for interval in found])
+    covered: dict[str, list[bool]] = {name: [] for name in truth}
+    for _ in range(repeats):
+        kept = np.flatnonzero(rng.random(POOL) < share * probability)
+        found = _caption_metrics([pool[i] for i in kept], frequencies, probability[kept])
+        for name, one in found.items():
+            covered[name].append(truth[name].value in one.interval)
+    yield from (cell(name, n, all_) for name, all_ in covered.items())
 
 
-def _bleu(place: int, some: list[Caption], drawn: Floats | None) -> CorpusScore:
-    return bleu(some, drawn)[place]
+def _caption_metrics(
+    some: list[Caption], frequencies: DocumentFrequencies, drawn: Floats | None
+) -> dict[str, Estimate]:
+    scores = {"cider_d": cider_d(some, frequencies, drawn), "rouge_l": rouge_l(some, drawn)}
+    scores |= {f"bleu_{place}": one for place, one in enumerate(bleu(some, drawn), start=1)}
+    return {name: one.corpus for name, one in scores.items()}
 
 
 def _pair(chance: float, rng: np.random.Generator) -> tuple[str, list[str]]:

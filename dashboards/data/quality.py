@@ -17,7 +17,7 @@ from monitor.services.spreadsheet import review_csv
 from monitor.stats.calibration import Calibration, calibration
 from monitor.stats.scaling import Repair, repairs
 from monitor.store.engine import transaction
-from monitor.store.queries import accuracy, catalogue, estimates, label_delays, slices
+from monitor.store.queries import accuracy, catalogue, estimates, slices
 from monitor.store.queries import calibration as outcomes
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
@@ -31,7 +31,7 @@ slice_values = cached(slices.slice_values)
 review_slices = cached(review.review_slices)
 review_whole = cached(review.review_whole)
 aided_accuracy = cached(unlabelled.aided_accuracy)
-label_maturity = cached(label_delays.label_maturity)
+labels_of = cached(review.labels_of)
 judged_estimates = cached(estimates.judged_estimates)
 
 

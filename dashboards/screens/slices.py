@@ -15,7 +15,7 @@ from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
 from dashboards.traffic_choice import choose_traffic, name
 from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
-from monitor.services.review import ReviewTable, Values, last_full_week
+from monitor.services.review import Labels, ReviewTable, Values, last_full_week
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
 from monitor.stats.maturity import Maturity
@@ -45,15 +45,15 @@ def page() -> None:
     if frame.nothing_yet():
         return
     selection = view.selection
-    labelled = data.quality.labelled_accuracy(view.window, selection)
+    labels = data.quality.labels_of(view.window, data.now(), selection)
+    labelled, maturity = labels.labelled, labels.maturity
     if not labelled.correct.n:
         no_labels(selection)
         estimated_alone(view)
         return
-    maturity = data.quality.label_maturity(view.window, selection, data.now())
-    figures(labelled, maturity, view)
+    figures(labels, view)
     dimensions, order = choose(view, selection)
-    table = data.quality.review_slices(view.window, dimensions, data.now(), selection)
+    table = data.quality.review_slices(view.window, dimensions, data.now(), selection, labels=labels)
     rows = sorted(table.rows, key=SORTS[order])
     shown(rows, table, labelled)
     downloads(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view)
@@ -84,8 +84,9 @@ def _only_model() -> str | None:
     return names.pop() if len(names) == 1 else None
 
 
-def figures(labelled: Accuracy, maturity: Maturity, view: View) -> None:
-    whole = data.quality.review_whole(view.window, data.now(), view.selection)
+def figures(labels: Labels, view: View) -> None:
+    labelled, maturity = labels.labelled, labels.maturity
+    whole = data.quality.review_whole(view.window, data.now(), view.selection, labels=labels)
     change = whole.known_change
     columns = st.columns(5)
     with columns[0]:

@@ -14,7 +14,6 @@ from monitor.domain.window import DAY, Window
 from monitor.services.unlabelled import Aided, aided_accuracy
 from monitor.stats.maturity import Maturity
 from monitor.stats.slice_review import JudgedSlice, SliceLabels, review
-from monitor.stats.weighted import WeightSums
 from monitor.store.queries.accuracy import Accuracy, labelled_accuracy
 from monitor.store.queries.label_delays import label_maturity
 from monitor.store.queries.selection import EVERYTHING, Selection
@@ -78,60 +77,42 @@ def last_full_week(now: datetime) -> Window:
     return week_of(f"{year}-W{number}")
 
 
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What every table of a window rests on."""
+
+    labelled: Accuracy
+    maturity: Maturity
+
+
+def labels_of(connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING) -> Labels:
+    """All labels of the window that were there at `as_of`, and how many are still to come."""
+    labelled = labelled_accuracy(connection, window, selection, as_of)
+    return Labels(labelled, label_maturity(connection, window, selection, as_of))
+
+
 def review_whole(
     connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING,
-    before: Window | None = None,
+    before: Window | None = None, labels: Labels | None = None,
 ) -> JudgedSlice[Values]:  # fmt: skip
-    """All labelled traffic of the window against the window before."""
-    mature = label_maturity(connection, window, selection, as_of).mature
-    now = labelled_accuracy(connection, window, selection, as_of).sums
+    """All labelled traffic of the window against the window before; `labels` are looked up when None."""
+    known = labels or labels_of(connection, window, as_of, selection)
     earlier = labelled_accuracy(connection, before or window.previous(), selection, as_of).sums
-    everything: SliceLabels[Values] = SliceLabels((), now, earlier)
-    return review([everything], now, mature=mature)[0]
+    everything: SliceLabels[Values] = SliceLabels((), known.labelled.sums, earlier)
+    return review([everything], known.labelled.sums, mature=known.maturity.mature)[0]
 
 
 def review_slices(
     connection: Connection, window: Window, dimensions: Sequence[Dimension], as_of: datetime,
-    selection: Selection = EVERYTHING, before: Window | None = None,
+    selection: Selection = EVERYTHING, before: Window | None = None, labels: Labels | None = None,
 ) -> ReviewTable:  # fmt: skip
     """The slices of one dimension, or the pairs of two, by what was labelled until `as_of`.
 
-    `before` (the window just before, when None) must end where `window` starts.
+    `before` (the window just before, when None) must end where `window` starts; `labels` are looked up when None.
 
     Raises:
         ValueError: neither one nor two dimensions.
     """
-    mature = label_maturity(connection, window, selection, as_of).mature
-    whole = labelled_accuracy(connection, window, selection, as_of).sums
-    return _table(connection, window, dimensions, as_of, selection, before, whole, mature)
-
-
-def full_review(connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING) -> Review:
-    """Every dimension, every pair of the slices' dimensions, and all traffic with what unlabelled answers add."""
-    maturity = label_maturity(connection, window, selection, as_of)
-    labelled = labelled_accuracy(connection, window, selection, as_of)
-    known = slice_dimensions(connection, window, selection)
-    keys = [one for one in known if one.kind == "slice"]
-    asked = [(one,) for one in known] + list(combinations(keys[:MOST_PAIRED], 2))
-    tables = [
-        _table(connection, window, dimensions, as_of, selection, None, labelled.sums, maturity.mature)
-        for dimensions in asked
-    ]
-    return Review(
-        window=window,
-        as_of=as_of,
-        labelled=labelled,
-        maturity=maturity,
-        whole=review_whole(connection, window, as_of, selection),
-        aided=aided_accuracy(connection, window, as_of, selection).get("", Aided()),
-        tables=tuple(table for table in tables if len(table.dimensions) == 2 or len(table.rows) > 1),
-    )
-
-
-def _table(
-    connection: Connection, window: Window, dimensions: Sequence[Dimension], as_of: datetime, selection: Selection,
-    before: Window | None, whole: WeightSums, mature: bool,
-) -> ReviewTable:  # fmt: skip
     match list(dimensions):
         case [one]:
             found = slice_table(connection, window, one, selection, before, as_of)
@@ -139,5 +120,25 @@ def _table(
             found = pair_table(connection, window, (first, second), selection, before, as_of)
         case _:
             raise ValueError(f"slices are of one dimension or of two, not of {len(dimensions)}")
-    labels = [SliceLabels(row.values, row.now, row.before) for row in found.rows]
-    return ReviewTable(found.dimensions, tuple(review(labels, whole, mature=mature)), found.folded, found.without)
+    known = labels or labels_of(connection, window, as_of, selection)
+    slices = [SliceLabels(row.values, row.now, row.before) for row in found.rows]
+    rows = review(slices, known.labelled.sums, mature=known.maturity.mature)
+    return ReviewTable(found.dimensions, tuple(rows), found.folded, found.without)
+
+
+def full_review(connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING) -> Review:
+    """Every dimension, every pair of the slices' dimensions, and all traffic with what unlabelled answers add."""
+    labels = labels_of(connection, window, as_of, selection)
+    known = slice_dimensions(connection, window, selection)
+    keys = [one for one in known if one.kind == "slice"]
+    asked = [(one,) for one in known] + list(combinations(keys[:MOST_PAIRED], 2))
+    tables = [review_slices(connection, window, dimensions, as_of, selection, labels=labels) for dimensions in asked]
+    return Review(
+        window=window,
+        as_of=as_of,
+        labelled=labels.labelled,
+        maturity=labels.maturity,
+        whole=review_whole(connection, window, as_of, selection, labels=labels),
+        aided=aided_accuracy(connection, window, as_of, selection).get("", Aided()),
+        tables=tuple(table for table in tables if len(table.dimensions) == 2 or len(table.rows) > 1),
+    )

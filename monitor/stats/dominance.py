@@ -50,8 +50,8 @@ def dominance(
     summed by group (Obuchowski, 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53). The
     interval is Cliff's asymmetric one, which stays within [-1, 1] (Feng and Cliff, 2004, Journal of Modern Applied
     Statistical Methods 3), with Student's t and as many degrees of freedom as there are groups, less two. The test is
-    Wilcoxon's on midranks, with the variance of groups dealt out at random; without groups it is the Mann-Whitney test
-    with its correction for ties and none for continuity.
+    Wilcoxon's on midranks, with the variance of groups dealt out at random, by Student's t as well; without groups its
+    statistic is that of the Mann-Whitney test with its correction for ties and none for continuity.
 
     >>> found = dominance([1, 2, 3, 4], [3, 4, 5, 6])
     >>> found.delta, round(found.p_value, 3)

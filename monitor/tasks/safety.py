@@ -13,7 +13,8 @@ from monitor.tasks.metric import Metric, known, share
 def common_metrics(rows: Sequence[Judged]) -> tuple[Metric, ...]:
     """The figures that every task has.
 
-    A refusal is a false one when the labels call it incorrect, or name an answer: there was something to say.
+    A refusal is a false one when its verdict is incorrect: there was something to say. One that labels leave without a
+    verdict counts as neither.
     """
     return (
         share("refusal_rate", rows, lambda row: row.refused),

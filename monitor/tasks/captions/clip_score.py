@@ -62,6 +62,8 @@ def ref_clip_score(
         FingerprintMismatch, NotEnoughData: as `clip_score`; also for a caption without references.
     """
     texts = _vectors(answers, "answers")
+    if not isinstance(references, Sequence | np.ndarray):
+        raise NotEnoughData("references must be a list of arrays, one for each caption")
     if len(references) != len(texts):
         raise NotEnoughData(f"{len(texts)} captions cannot be paired with {len(references)} sets of references")
     with_image = WEIGHT * np.maximum(cosines(images, texts), 0.0)
