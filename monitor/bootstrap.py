@@ -409,7 +409,7 @@ def make_delivery(settings: Settings, store: Store | Evaluation) -> Delivery:
 def limits(settings: Settings) -> Limits:
     """What a record may be."""
     ingest = settings.ingest
-    return Limits(ingest.max_record_bytes, ingest.max_future, ingest.max_age)
+    return Limits(ingest.max_record_bytes, ingest.max_future, ingest.max_age, 2 * ingest.batch_bytes)
 
 
 def _sketches(settings: Settings, store: Store) -> SketchService:

@@ -72,17 +72,16 @@ class Batch:
     end_offsets: dict[Partition, int]
     """The log ends as last seen, for lag."""
 
-    def halves(self) -> tuple[Batch, Batch]:
-        """The same records as two batches, each with one at least: the second goes on where the first ends.
+    def cut(self, records: int) -> tuple[Batch, Batch]:
+        """So many of the records and the others, one at least each: the second batch goes on where the first ends.
 
         >>> log = Partition("c", "t", "i", 0)
         >>> both = Batch((Record(log, 5, -1, b""), Record(log, 8, -1, b"")), {log: 4}, {log: 9}, {log: 9})
-        >>> first, second = both.halves()
+        >>> first, second = both.cut(1)
         >>> [(one.expected[log], one.following[log]) for one in (first, second)]
         [(4, 6), (6, 9)]
         """
-        middle = len(self.records) // 2
-        begin, rest = self.records[:middle], self.records[middle:]
+        begin, rest = self.records[:records], self.records[records:]
         later = {one.partition for one in rest}
         reached = {one.partition: one.offset + 1 for one in begin}
         first = {one: reached[one] if one in later else self.following[one] for one in reached}

@@ -19,7 +19,7 @@ from monitor.services.draw_labels import NO_LABELS, LabelDesign, LabelSampler
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
 from monitor.services.replay_marks import ReplayMarks
-from monitor.services.triage import Limits, triage
+from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets
 from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, insert_embeddings
 from monitor.store.engine import transaction
@@ -95,7 +95,15 @@ class EmbedService:
         """
         batch = self._replays.checked(batch)
         self._sampler.refresh(now)
-        sorted_out = triage(batch.records, self._options.decoders, self._options.limits, now)
+        sorted_out = triage(batch.records, self._options.decoders, self._options.limits, now, whole=False)
+        if sorted_out.records == len(batch.records):
+            return self._write(batch, sorted_out, now)
+        first, rest = batch.cut(sorted_out.records)
+        outcome = self._write(first, sorted_out, now)
+        del sorted_out  # before there is more
+        return outcome + self.write(rest, now)
+
+    def _write(self, batch: Batch, sorted_out: Triage, now: datetime) -> EmbedOutcome:
         meeting = self._pairing.meet(sorted_out)
         arrived = [one.arrival for one in sorted_out.predictions.values()]
         plain = [arrival for arrival in arrived if not arrival.event.embeddings]
@@ -104,7 +112,7 @@ class EmbedService:
             self._days.ensure(one.event.ts for one in chosen)
         except TooManyDays:
             if len(batch.records) > 1:
-                first, second = batch.halves()
+                first, second = batch.cut(len(batch.records) // 2)
                 return self.write(first, now) + self.write(second, now)
             chosen = []  # the ingest group refuses this record
         embedded = self._embedder.embed([one.event for one in chosen])

@@ -81,8 +81,11 @@ class IngestService:
         self._sampler = LabelSampler(engine, options.labels, options.store_rate)
 
     def read(self, batch: Batch, now: datetime) -> Read:
-        """Decode and check the batch's records: all that can be done while the batch before is being stored."""
-        return self._read(batch.records, now)
+        """Decode and check the batch's records: all that can be done while the batch before is being stored.
+
+        Of a batch that decodes to very much only its first records, see `Limits.decoded_bytes`.
+        """
+        return self._read(batch.records, now, whole=False)
 
     def write(self, batch: Batch, now: datetime, read: Read | None = None) -> Counter[tuple[str, str]]:
         """Store the batch; returns the count of records per (topic, outcome).
@@ -98,11 +101,22 @@ class IngestService:
         checked = self._replays.checked(batch)
         if checked is not batch:
             batch, read = checked, None
+        outcomes: Counter[tuple[str, str]] = Counter()
+        read = read or self.read(batch, now)
+        while (records := read.sorted_out.records) < len(batch.records):
+            first, batch = batch.cut(records)
+            outcomes += self._write(first, read, now)
+            read.sorted_out, read.vectors = Triage(), None  # the caller still holds it
+            read = self.read(batch, now)
+        return outcomes + self._write(batch, read, now)
+
+    def _write(self, batch: Batch, read: Read, now: datetime) -> Counter[tuple[str, str]]:
+        """Store a batch that is read whole."""
         try:
-            outcomes = self._store(batch, read or self.read(batch, now), now)
+            outcomes = self._store(batch, read, now)
         except TooManyDays as error:
             if len(batch.records) > 1:
-                first, second = batch.halves()
+                first, second = batch.cut(len(batch.records) // 2)
                 return self.write(first, now) + self.write(second, now)
             refused = Triage(rejected=[Rejected(one, Rejection.INVALID, str(error)) for one in batch.records])
             outcomes = self._store(batch, Read(refused, None), now)
@@ -124,11 +138,11 @@ class IngestService:
             resolve_dead_letters(connection, _taken(batch, read.sorted_out), now)
         return outcomes
 
-    def _triage(self, records: Sequence[Record], now: datetime) -> Triage:
-        return triage(records, self._options.decoders, self._options.limits, now)
+    def _triage(self, records: Sequence[Record], now: datetime, *, whole: bool = True) -> Triage:
+        return triage(records, self._options.decoders, self._options.limits, now, whole=whole)
 
-    def _read(self, records: Sequence[Record], now: datetime) -> Read:
-        sorted_out = self._triage(records, now)
+    def _read(self, records: Sequence[Record], now: datetime, *, whole: bool = True) -> Read:
+        sorted_out = self._triage(records, now, whole=whole)
         return Read(sorted_out, None if sorted_out.halves else self._complete(sorted_out))
 
     def _complete(self, sorted_out: Triage) -> Unpacked:

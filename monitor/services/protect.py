@@ -22,6 +22,8 @@ from monitor.store.predictions import Arrival
 T = TypeVar("T")
 
 NOT_REDACTED = f"{OUR_FAULT}: personal data could not be looked for"
+MAX_KEPT = 16 * 1024 * 1024
+"""Bytes of a dead letter. To look for personal data in more takes longer than Kafka waits for us."""
 OURS = (REPLAY_HEADER, DEAD_LETTER_HEADER)
 """Headers that hold a number or a name of ours, never a person's data."""
 
@@ -56,6 +58,9 @@ class Privacy:
     def rejected(self, rejected: Rejected) -> Rejected:
         """A dead letter as it is kept; the digest of its bytes as they came tells it apart all the same."""
         digest = hashlib.sha256(rejected.record.value).digest()
+        if len(rejected.record.value) > MAX_KEPT:
+            detail = f"{rejected.detail}; no content is kept of more than {MAX_KEPT} bytes"
+            rejected = Rejected(self._without_content(rejected.record), rejected.reason, detail)
         try:
             record, detail = self._kept(rejected.record), self.redactor.text(rejected.detail)
         except Exception as error:  # noqa: BLE001 (a text that trips the redactor must not stop its partition)

@@ -16,6 +16,7 @@ from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
 from monitor.formats import Decoded, Decoder
+from monitor.services.weight import weight
 from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
@@ -28,11 +29,13 @@ OUR_FAULT = "a fault of Snellen's, please report it"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a record may be."""
+    """What a record may be, and the records of a batch together."""
 
     max_record_bytes: int
     max_future: timedelta
     max_age: timedelta
+    decoded_bytes: int = 64 * 1024 * 1024
+    """What the records of a batch may decode to, about: a megabyte may hold ten thousand spans, or become thirty."""
 
 
 class Accepted(Struct, frozen=True, eq=False):
@@ -71,6 +74,8 @@ class Triage:
     rejected: list[Rejected] = field(default_factory=list)
     ignored: list[Record] = field(default_factory=list)
     """Say nothing about a prediction: spans of other work, say."""
+    records: int = 0
+    """How many were read."""
 
     def add(self, said: Event | Half, record: Record) -> None:
         """Sort one thing in that a record says.
@@ -167,16 +172,26 @@ class Triage:
             self.other_halves.append(arrival)
 
 
-def triage(records: Iterable[Record], decoders: Mapping[str, Decoder], limits: Limits, now: datetime) -> Triage:
+def triage(
+    records: Iterable[Record], decoders: Mapping[str, Decoder], limits: Limits, now: datetime, *, whole: bool = True
+) -> Triage:
     """Decode every record with its topic's decoder; whatever cannot be accepted is refused with its reason.
 
     That includes what a decoder lets out that it should not: a fault of ours is logged and costs one record, where it
     would stop the partition for good.
+
+    Args:
+        whole: False: end after the record with which they have decoded to more than the limits allow.
     """
     sorted_out = Triage()
+    room = limits.decoded_bytes
     for record in records:
+        if room < 0 and not whole:
+            break
+        sorted_out.records += 1
         try:
             said = _read(record, decoders[record.partition.topic], limits)
+            room -= weight(said, record)
             _sort(said, record, sorted_out, limits, now)
         except InvalidEvent as error:
             sorted_out.rejected.append(Rejected(record, error.reason, str(error)))

@@ -50,7 +50,8 @@ class Ingest(Strict, frozen=True):
     batch_records: Positive = 4000
     """Records of one transaction, at most."""
     batch_bytes: Positive = 32 * 1024 * 1024
-    """Bytes of one transaction, about; the records of one poll stay together."""
+    """Bytes of one transaction, about; the records of one poll stay together. What they decode to may be twice as much,
+    or they are stored in several."""
     linger_ms: Positive = 200
     """How long a batch that is not full waits for more."""
     slice_dimensions: tuple[str, ...] = ("device",)

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.domain.records import REPLAY_HEADER, Partition, Record
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
-from monitor.services.protect import Privacy
+from monitor.services.protect import MAX_KEPT, Privacy
 from monitor.store.dead_letters import Rejected
 
 RAW = b'{"prompt": "mail a@b.co"}'
@@ -59,3 +59,16 @@ def test_the_reason_quotes_nothing_of_what_is_dropped(options: PrivacyOptions) -
     detail = """output.answer: lookup: 'my son Tom' is not in the table (yes, no); prompt is "it's me", not 'and so"""
     kept = Privacy(Redactor(options), Subjects(())).rejected(Rejected(RECORD, "invalid", detail))
     assert kept.detail == "output.answer: lookup: '...' is not in the table (yes, no); prompt is '...', not '...'"
+
+
+@pytest.mark.parametrize("options", [PrivacyOptions(), PrivacyOptions(dead_letters="keep")])
+def test_of_what_is_very_large_no_content_is_kept_and_the_reason_says_so(options: PrivacyOptions) -> None:
+    privacy = Privacy(Redactor(options), Subjects(()))
+    large, largest = (
+        Rejected(replace(RECORD, value=bytes(size)), "oversized", "no") for size in (MAX_KEPT, MAX_KEPT + 1)
+    )
+    assert len(privacy.rejected(large).record.value) == MAX_KEPT
+    kept = privacy.rejected(largest)
+    assert (kept.record.value, kept.record.headers, kept.record.offset) == (b"", HEADERS[1:], 7)
+    assert kept.detail == f"no; no content is kept of more than {MAX_KEPT} bytes"
+    assert kept.digest == hashlib.sha256(bytes(MAX_KEPT + 1)).digest()
