@@ -1,10 +1,11 @@
-"""Spread: rows lie farther from the centre, or nearer, than they used to, in all leading axes together."""
+"""Spread: rows lie farther from the centre, or nearer, than they used to, along the axes and beyond them together."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.drift.detector import Parameters, standard, standardised
 from monitor.drift.projection import Projection
@@ -13,21 +14,39 @@ from monitor.stats.inputs import Floats
 _FLOOR: Final = 0.1
 """Added to the mean square before the logarithm: a row at the very centre must not count as an extreme one."""
 
+_RESIDUAL_FLOOR: Final = 1e-3
+"""Share of the variance added to the residual: rounding of half precision (about 1e-6) stays invisible."""
+
 _LEAST_SCALE: Final = 0.05
+_LENGTH_ALONE: Final = np.array([1.0, 0.0])
 
 
 class Spread:
-    """Feature: the logarithm of the mean squared whitened coordinate, which a pure widening moves at once."""
+    """Feature: the logarithms of the mean squared whitened coordinate and of the residual, which a pure widening moves
+    by the same, averaged with the weights of least variance: the reciprocals of their own variances.
+
+    Where the axes span everything, and in fits that were made before the residual counted, the first one alone.
+    """
 
     name: Final = "spread"
 
     def learn(self, rows: Projection) -> Parameters:
-        return standard(_log_length(rows), _LEAST_SCALE)
+        deviations = np.maximum(_logs(rows).std(axis=0), _LEAST_SCALE)
+        weights = 1.0 / np.square(deviations)
+        if rows.axes.shape[1] == rows.centred.shape[1]:
+            weights = _LENGTH_ALONE
+        weights = weights / weights.sum()
+        return {"weights": weights, **standard(_averaged(rows, weights), _LEAST_SCALE)}
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        return standardised(_log_length(rows), parameters)
+        return standardised(_averaged(rows, parameters.get("weights", _LENGTH_ALONE)), parameters)
 
 
-def _log_length(rows: Projection) -> Floats:
-    logs: Floats = np.log(np.mean(rows.axes**2, axis=1, keepdims=True) + _FLOOR)
-    return logs
+def _averaged(rows: Projection, weights: NDArray[np.floating]) -> Floats:
+    averaged: Floats = (_logs(rows) @ weights)[:, None]
+    return averaged
+
+
+def _logs(rows: Projection) -> Floats:
+    lengths = np.log(np.mean(rows.axes**2, axis=1) + _FLOOR)
+    return np.stack([lengths, np.log(rows.residual / rows.variance + _RESIDUAL_FLOOR)], axis=1)
