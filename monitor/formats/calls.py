@@ -104,7 +104,7 @@ class Calls:
 
     def _predictions(self, call: Call, request: Read, response: Read, record: Record) -> list[Decoded]:
         ts = _time(call, response, record)
-        base = self._request_fields(call, request)
+        base = self._asked(call, request)
         base["model"] = self._model(call, request, response)
         failure = call.outcome or {}
         status = {"status": failure["status"]} if failure else {}
@@ -125,9 +125,13 @@ class Calls:
         return read_response(call.response, self._roles, self._options.max_record_bytes, name)
 
     def _request_fields(self, call: Call, request: Read) -> Fields:
-        fields: Fields = {**call.fields, "task": self._options.task}
+        fields = self._asked(call, request)
         if name := call.model or request.model or self._options.model:
             fields["model"] = {"name": name, **_said_variant(call)}
+        return fields
+
+    def _asked(self, call: Call, request: Read) -> Fields:
+        fields: Fields = {**call.fields, "task": self._options.task}
         if slices := slices_of(self._options.slices, *call.metadata, request.metadata):
             fields["slices"] = slices
         return fields
@@ -234,6 +238,8 @@ def served_version(asked: str, served: str) -> str:
 
 def _matched(asked: Sequence[Fields], said: Sequence[Fields]) -> list[tuple[Fields, Fields]]:
     """Items of request and response by their place; one of either holds for all of the other."""
+    if len(asked) == len(said):
+        return list(zip(asked, said, strict=True))
     count = max(len(asked), len(said))
     if {len(asked), len(said)} - {1, count}:
         raise InvalidEvent(Rejection.INVALID, f"{len(asked)} items in the request, {len(said)} in the response")

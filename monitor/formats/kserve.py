@@ -7,7 +7,8 @@ the content type of the request. A response is logged only where it was HTTP 200
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,9 @@ SIDES: Final[Mapping[str, Side]] = {
 _TYPES = tuple(kind.encode() for kind in SIDES)
 _TYPE_HEADERS = ("ce_type", "ce-type")
 _KEPT = ("namespace", "component")
+_REMEMBERED, _SHORT = 1024, 512
+"""So many metadata of so many characters at most."""
+SlicesIn = Callable[[CloudEvent], dict[str, str]]
 _to_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -49,18 +53,20 @@ def decoder(options: FormatOptions) -> Decoder:
     Raises:
         SettingsError: `fields` names what there is not.
     """
-    roles = Roles(options.fields)
+    roles, slices_in = Roles(options.fields), _slices_in(options.slices)
 
     def decode(record: Record) -> list[Decoded]:
         events = cloud_events(record)
         if len(events) == 1:
-            return _halves(events[0], record, roles, options)
-        return [half for event in events for half in _halves(event, record, roles, options)]
+            return _halves(events[0], record, roles, slices_in, options)
+        return [half for event in events for half in _halves(event, record, roles, slices_in, options)]
 
     return decode
 
 
-def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOptions) -> list[Decoded]:
+def _halves(
+    event: CloudEvent, record: Record, roles: Roles, slices_in: SlicesIn, options: FormatOptions
+) -> list[Decoded]:
     """One half for each item of the call; nothing for events of other types, an explainer's say."""
     side = SIDES.get(event["type"])
     if side is None:
@@ -68,7 +74,10 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, options: FormatOpti
     name = event["inferenceservicename"] or options.model or ""
     if side == "request":
         read = read_request(event.data, roles, options.max_record_bytes)
-        base = {**_envelope(event, read, options), "task": options.task}
+        base = _envelope(event)
+        base["task"] = options.task
+        if options.slices and (slices := slices_of(options.slices, read.metadata) | slices_in(event)):
+            base["slices"] = slices
     else:
         read = read_response(event.data, roles, options.max_record_bytes, name)
         base = {}
@@ -88,19 +97,32 @@ def _model(event: CloudEvent, name: str, read: Read) -> Fields:
     return model
 
 
-def _envelope(event: CloudEvent, read: Read, options: FormatOptions) -> Fields:
+def _envelope(event: CloudEvent) -> Fields:
     """What goes with the request; the event of the response repeats it."""
     fields: Fields = {}
     if extra := {key: text for key in _KEPT if (text := event[key])}:
         fields["extra"] = extra
-    if options.slices and (slices := slices_of(options.slices, _logged_headers(event), read.metadata)):
-        fields["slices"] = slices
     if parent := event["traceparent"]:
         fields["trace_id"] = parent.split("-")[1] if parent.count("-") == 3 else parent
     return fields
 
 
-@refusing("ce_metadata")
-def _logged_headers(event: CloudEvent) -> dict[str, Any]:
-    """HTTP headers of the request, those that KServe was told to log: name -> list of values."""
-    return _to_object(event["metadata"]) if event["metadata"] else {}
+def _slices_in(wanted: Mapping[str, str]) -> SlicesIn:
+    """Looks slices up in the HTTP headers of the request that KServe was told to log: name -> list of values.
+
+    Many calls say the same: what short ones say is remembered.
+    """
+
+    @refusing("ce_metadata")
+    def read(metadata: str) -> dict[str, str]:
+        return slices_of(wanted, _to_object(metadata))
+
+    remembered = lru_cache(maxsize=_REMEMBERED)(read)
+
+    def slices_in(event: CloudEvent) -> dict[str, str]:
+        metadata = event["metadata"]
+        if not metadata:
+            return {}
+        return remembered(metadata) if len(metadata) <= _SHORT else read(metadata)
+
+    return slices_in

@@ -18,12 +18,16 @@ def slices_of(wanted: Mapping[str, str], *sources: Mapping[str, Any]) -> dict[st
         sources: names and values; of a list its only item counts, as in logged HTTP headers.
     """
     found: dict[str, str] = {}
-    folded = [{name.lower(): value for name, value in source.items()} for source in sources if source] if wanted else []
+    if not wanted:
+        return found
+    folded = [{name.lower(): value for name, value in source.items()} for source in sources if source]
     for dimension, name in wanted.items():
+        sought = name.lower()
         for source in folded:
-            value = short(source.get(name.lower()))
+            value = short(source[sought]) if sought in source else None
             if value is not None and value != "":
-                found[dimension] = (str(value).lower() if isinstance(value, bool) else str(value))[:_MAX]
+                text = str(value)
+                found[dimension] = (text.lower() if isinstance(value, bool) else text)[:_MAX]
                 break
     return found
 

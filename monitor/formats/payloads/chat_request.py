@@ -5,7 +5,7 @@ OpenAI API reference, "Create chat completion" (https://platform.openai.com/docs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -82,14 +82,14 @@ def from_request(request: ChatRequest) -> Fields:
     said: Fields = {}
     extra: Fields = {}
     users = [one for one in request.messages if one.role == "user"]
-    if users and (prompt := _text(users[-1])) is not None:
+    if users and (prompt := text_in(users[-1].content)) is not None:
         said["prompt"] = prompt
     if len(users) > 1:
         extra["turns"] = len(users)
-    if context := "\n\n".join(filter(None, map(_text, _system(request.messages)))):
+    if len(users) < len(request.messages) and (context := _context(request.messages)):
         said["context"] = context
     for message in reversed(users):
-        if found := list(_images(message)):
+        if found := _images(message):
             said["image"] = images.from_address(found[0])
             if len(found) > 1:
                 extra["images"] = _further(found[1:])
@@ -108,8 +108,8 @@ def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
     return fields
 
 
-def _system(messages: Sequence[Message]) -> list[Message]:
-    return [one for one in messages if one.role in _SYSTEM]
+def _context(messages: Sequence[Message]) -> str:
+    return "\n\n".join(filter(None, (text_in(one.content) for one in messages if one.role in _SYSTEM)))
 
 
 def text_in(content: str | list[Part] | None) -> str | None:
@@ -124,17 +124,12 @@ def text_in(content: str | list[Part] | None) -> str | None:
     return "\n".join(texts) if texts else None
 
 
-def _text(message: Message) -> str | None:
-    return text_in(message.content)
-
-
-def _images(message: Message) -> Iterator[str]:
+def _images(message: Message) -> list[str]:
     """Addresses of the pictures: `image_url` is an object or, from some clients, the address itself."""
-    if isinstance(message.content, list):
-        for part in _parts(message.content):
-            address = part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
-            if address:
-                yield address
+    if not isinstance(message.content, list):
+        return []
+    given = [part.image_url for part in _parts(message.content) if part.image_url is not None]
+    return [address for one in given if (address := one.url if isinstance(one, ImageUrl) else one)]
 
 
 def _parts(parts: list[Part]) -> list[Part]:

@@ -111,7 +111,9 @@ def items_of(raw: bytes | Raw) -> list[Any]:
 
 def word(value: Any) -> str:
     """An id or a version, which some write as a number."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def refusing(side: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

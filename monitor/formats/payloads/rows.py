@@ -61,6 +61,8 @@ def over(base: Fields, *others: Fields) -> Fields:
     merged = dict(base)
     for other in others:
         for name, value in other.items():
-            below = merged.get(name)
-            merged[name] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
+            if isinstance(value, dict) and isinstance(below := merged.get(name), dict):
+                merged[name] = {**below, **value}
+            else:
+                merged[name] = value
     return merged
