@@ -12,7 +12,7 @@ from typing import Any, Final
 from kafka.errors import KafkaConnectionError
 from kafka.net import transport
 
-PIECE: Final = 64 * 1024
+PIECE: Final = 256 * 1024
 
 
 def receive_in_larger_pieces() -> None:
