@@ -209,6 +209,22 @@ def test_logged_headers_that_are_no_json_are_refused_only_where_slices_need_them
     assert "ce_metadata" in str(refused(one, FormatOptions(slices={"region": "x-region"})))
 
 
+def test_what_metadata_say_again_counts_again_and_what_they_hide_is_refused_again() -> None:
+    decode = decoder(FormatOptions(slices={"region": "x-region"}))
+    body = {"messages": [{"role": "user", "content": "q"}], "metadata": {"x-region": "body"}}
+    regions = []
+    for region in ("eu", "us", "eu", "", "e" * 600):
+        metadata = json.dumps({"X-Region": [region]})
+        (half,) = decode(record(body, {**REQUEST, "ce_metadata": metadata}))
+        assert isinstance(half, Half)
+        regions.append(half.fields["slices"].pop("region"))  # what one call has is its own
+    assert regions == ["eu", "us", "eu", "body", "body"]
+    for _ in range(2):
+        with pytest.raises(InvalidEvent) as caught:
+            decode(record(body, {**REQUEST, "ce_metadata": r'{"x-region": "a\u0000"}'}))
+        assert caught.value.reason is Rejection.UNSTORABLE
+
+
 def test_a_field_that_there_is_not_is_a_fault_of_the_settings() -> None:
     with pytest.raises(SettingsError, match=r"fields\.promt"):
         FORMATS["kserve"](FormatOptions(fields={"promt": "TEXT"}))
