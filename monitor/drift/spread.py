@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.drift.detector import Parameters, standard, standardised
 from monitor.drift.projection import Projection
@@ -18,33 +17,23 @@ _RESIDUAL_FLOOR: Final = 1e-3
 """Share of the variance added to the residual: rounding of half precision (about 1e-6) stays invisible."""
 
 _LEAST_SCALE: Final = 0.05
-_LENGTH_ALONE: Final = np.array([1.0, 0.0])
 
 
 class Spread:
-    """Feature: the logarithms of the mean squared whitened coordinate and of the residual, which a pure widening moves
-    by the same, averaged with the weights of least variance: the reciprocals of their own variances.
+    """Features: the logarithms of the mean squared whitened coordinate and of the residual.
 
-    Where the axes span everything, and in fits that were made before the residual counted, the first one alone.
+    A pure widening moves both at once. Where the axes span everything, and in fits that were made before the residual
+    counted, the first one alone.
     """
 
     name: Final = "spread"
 
     def learn(self, rows: Projection) -> Parameters:
-        deviations = np.maximum(_logs(rows).std(axis=0), _LEAST_SCALE)
-        weights = 1.0 / np.square(deviations)
-        if rows.axes.shape[1] == rows.centred.shape[1]:
-            weights = _LENGTH_ALONE
-        weights = weights / weights.sum()
-        return {"weights": weights, **standard(_averaged(rows, weights), _LEAST_SCALE)}
+        spans = rows.axes.shape[1] == rows.centred.shape[1]
+        return standard(_logs(rows)[:, : 1 if spans else 2], _LEAST_SCALE)
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        return standardised(_averaged(rows, parameters.get("weights", _LENGTH_ALONE)), parameters)
-
-
-def _averaged(rows: Projection, weights: NDArray[np.floating]) -> Floats:
-    averaged: Floats = (_logs(rows) @ weights)[:, None]
-    return averaged
+        return standardised(_logs(rows)[:, : parameters["centre"].size], parameters)
 
 
 def _logs(rows: Projection) -> Floats:
