@@ -95,10 +95,14 @@ def values(records: int) -> Iterator[bytes]:
     rng = np.random.default_rng(0)
     now = datetime.now(UTC)
     for index in range(records):
-        vector = base64.b64encode(rng.standard_normal(DIMENSION).astype("<f2").tobytes()).decode()
         moment = now - timedelta(seconds=(records - index) / 100)
-        carried = [{"kind": "image", "embedder": "bench@1", "dtype": "f2", "data": vector}]
-        yield json.dumps(event(index, moment, embeddings=carried)).encode()
+        yield json.dumps(event(index, moment, embeddings=carried(rng))).encode()
+
+
+def carried(rng: np.random.Generator) -> list[dict[str, str]]:
+    """The embedding of one picture."""
+    vector = base64.b64encode(rng.standard_normal(DIMENSION).astype("<f2").tobytes()).decode()
+    return [{"kind": "image", "embedder": "bench@1", "dtype": "f2", "data": vector}]
 
 
 def event(index: int, moment: datetime, **more: Any) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""Predictions per second of logs as serving systems write them, beside native records that say the same.
+"""Predictions and records per second of logs as serving systems write them, beside native records that say the same.
 
     python -m benchmarks.ingest_formats [--predictions N] [--rounds R] [--format F ...]
 
 The same calls (picture by reference, prompt, answer, token log-probabilities or confidence, latency, slices) as native
 events, as one OpenAI chat record with both bodies, and as the pair of CloudEvents that KServe's agent logs of a chat
-completion: two records per prediction, which meet in the collector. None carries vectors. Each format has a topic of
-its own, which names it.
+completion: two records per prediction, which meet in the collector. None of these carries vectors; they are compared
+with native records that do (1.9 kB, as in `benchmarks.ingest`), and with native records that say no more than they do.
+Each format has a topic of its own, which names it. Rounds go through all formats in turn; a ratio is of one round, and
+the median, the lowest and the highest are told.
 
 KServe's agent gives its events no `partitionkey`, and Knative's Kafka broker and sink then write records without a key
 (knative-extensions/eventing-kafka-broker, pull request 50): the sides of a call lie in any partition, as in `kserve`
@@ -25,7 +27,9 @@ from math import log
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ingest import event
+import numpy as np
+
+from benchmarks.ingest import carried, event
 from benchmarks.pipeline import TOPIC, Headers, collector, end, fill, servers, watch
 from monitor.store.engine import make_engine
 
@@ -36,28 +40,44 @@ Log = Callable[[dict[str, Any], int], Iterator[tuple[bytes, Headers]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=int, default=40_000)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--format", action="append", choices=LOGS, dest="formats")
     options = parser.parse_args()
-    names = ["native", *(one for one in options.formats or LOGS if one != "native")]
+    names = [*NATIVE, *(one for one in options.formats or LOGS if one not in NATIVE)]
     print(json.dumps(measure(options.predictions, options.rounds, names), indent=2))
 
 
 def measure(predictions: int, rounds: int, names: list[str]) -> dict[str, Any]:
     """Each format in turn, on fresh servers."""
-    found = [{name: run_once(predictions, name) for name in names} for _ in range(rounds)]
+    runs = [{name: run_once(predictions, name) for name in names} for _ in range(rounds)]
     return {
         "predictions": predictions,
+        "rounds": rounds,
         "cores": os.cpu_count(),
-        "formats": {
-            name: {
-                "bytes_per_record": round(found[0][name][1]),
-                "predictions_per_s": round(statistics.median(one[name][0] for one in found)),
-                "of_native": round(statistics.median(one[name][0] / one["native"][0] for one in found), 3),
-            }
-            for name in names
+        "formats": {name: compared(name, runs) for name in names},
+    }
+
+
+def compared(name: str, runs: list[dict[str, tuple[float, float]]]) -> dict[str, Any]:
+    """What one format came to, alone and beside native records of the same round."""
+    per_s = statistics.median(run[name][0] for run in runs)
+    records = len(list(LOGS[name](event(0, datetime.now(UTC)), 0)))
+    return {
+        "bytes_per_record": round(runs[0][name][1]),
+        "predictions_per_s": round(per_s),
+        "records_per_s": round(per_s * records),
+        **{f"predictions_of_{other}": _spread([run[name][0] / run[other][0] for run in runs]) for other in NATIVE},
+        **{
+            f"records_of_{other}": _spread([records * run[name][0] / run[other][0] for run in runs])
+            for other in NATIVE
+            if records > 1
         },
     }
+
+
+def _spread(ratios: list[float]) -> dict[str, float]:
+    found = {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+    return {what: round(ratio, 3) for what, ratio in found.items()}
 
 
 def run_once(predictions: int, name: str) -> tuple[float, float]:
@@ -66,7 +86,7 @@ def run_once(predictions: int, name: str) -> tuple[float, float]:
         key_header = "ce_id" if name in KEYED else None
         size = fill(at.bootstrap, TOPIC, calls(predictions, LOGS[name]), key_header=key_header)
         slices = {"device": "device", "region": "region"}
-        topics = {TOPIC: {"format": KEYED.get(name, name), "slices": slices if name != "native" else {}}}
+        topics = {TOPIC: {"format": FORMATS.get(name, name), "slices": {} if name in NATIVE else slices}}
         process = collector(at, INGEST__TOPICS=json.dumps(topics))
         engine = make_engine(at.database)
         try:
@@ -85,6 +105,10 @@ def calls(predictions: int, records_of: Log) -> Iterator[tuple[bytes, Headers]]:
 
 def native(call: dict[str, Any], _index: int) -> Iterator[tuple[bytes, Headers]]:
     yield json.dumps(call).encode(), ()
+
+
+def native_with_vectors(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Headers]]:
+    yield json.dumps({**call, "embeddings": carried(np.random.default_rng(index))}).encode(), ()
 
 
 def openai_chat(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Headers]]:
@@ -150,9 +174,19 @@ def answer(call: dict[str, Any], index: int) -> dict[str, Any]:
     }
 
 
-LOGS: dict[str, Log] = {"native": native, "openai_chat": openai_chat, "kserve": kserve, "kserve_keyed": kserve}
-KEYED = {"kserve_keyed": "kserve"}
-"""Logs whose records have the id of their call as the key -> their format."""
+LOGS: dict[str, Log] = {
+    "native_with_vectors": native_with_vectors,
+    "native": native,
+    "openai_chat": openai_chat,
+    "kserve": kserve,
+    "kserve_keyed": kserve,
+}
+NATIVE = ("native_with_vectors", "native")
+"""What the others are compared with."""
+FORMATS = {"native_with_vectors": "native", "kserve_keyed": "kserve"}
+"""Formats that are not called like the logs."""
+KEYED = ("kserve_keyed",)
+"""Logs whose records have the id of their call as the key."""
 
 
 if __name__ == "__main__":
