@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from monitor.discovery.labelled import Labelled
-from monitor.discovery.rules import Rule, embedding_rules, in_words, metadata_rules
+from monitor.discovery.rules import Rule, embedding_rules, in_words, independent_rules, metadata_rules
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family
 from monitor.stats.inputs import Floats, check_share
@@ -25,7 +25,7 @@ LEAST_ROWS: Final = 12
 """Of a slice, in either half."""
 LEAST_GAP: Final = 0.05
 """Of accuracy below the rest: smaller ones are no news."""
-MOST_TRIED: Final = 6
+MOST_TRIED: Final = 4
 """Slices that each half may name; each costs the others some power."""
 WORTH_TRYING: Final = 2.0
 """Standard errors by which a slice must be worse, in the half that found it."""
@@ -81,22 +81,26 @@ def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows))
     halves = np.sort(order[: len(rows) // 2]), np.sort(order[len(rows) // 2 :])
+    anyway = list(independent_rules(rows, rng))
     tests = [
         test
         for finding, testing in (halves, halves[::-1])
-        for test in _test(_suspects(rows.take(finding), families, rng), rows, testing)
+        for test in _test(_suspects(rows.take(finding), anyway, families, rng), rows, testing)
     ]
     accuracy = weighted_share(rows.correct, rows.probabilities)
     adjusted = holm([one.p_value for one in tests]).tolist() if tests else []
     found = [
         _found(one, p, rows) for one, p in zip(tests, adjusted, strict=True) if p <= alpha and -one.gap >= LEAST_GAP
     ]
-    return Discoveries(len(rows), accuracy, len(tests), _distinct(found))
+    return Discoveries(len(rows), accuracy, len(tests), _told_apart(_distinct(found)))
 
 
-def _suspects(half: Labelled, families: Sequence[Family], rng: np.random.Generator) -> list[Rule]:
-    """The worst slices, one after the other, each without the rows of those before."""
-    rules = [*metadata_rules(half, LEAST_ROWS), *embedding_rules(half, rng)]
+def _suspects(
+    half: Labelled, anyway: Sequence[Rule], families: Sequence[Family], rng: np.random.Generator
+) -> list[Rule]:
+    """The worst slices, one after the other, each without the rows of those before, among the rules that are there
+    `anyway` and those that this half suggests."""
+    rules = [*metadata_rules(half, LEAST_ROWS), *anyway, *embedding_rules(half, rng)]
     if not rules:
         return []
     inside = np.stack([rule.members(half) if rule.seen is None else rule.seen for rule in rules]).astype(np.float64)
@@ -204,6 +208,16 @@ def _distinct(found: Sequence[FoundSlice]) -> tuple[FoundSlice, ...]:
         if all(_overlap(one.members, other.members) < 0.5 for other in kept):
             kept.append(one)
     return tuple(kept)
+
+
+def _told_apart(found: Sequence[FoundSlice]) -> tuple[FoundSlice, ...]:
+    """With a number behind names that came before: two regions may lie nearest to the same phrases, or have none."""
+    names = [one.name for one in found]
+    before = [names[:place].count(one.name) for place, one in enumerate(found)]
+    return tuple(
+        replace(one, name=f"{one.name} ({times + 1})") if times else one
+        for one, times in zip(found, before, strict=True)
+    )
 
 
 def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from monitor.stats.inputs import Floats
 from monitor.stats.shrinkage import ledoit_wolf
 
-ENDS: Final = (0.025, 0.05, 0.1, 0.2)
+ENDS: Final = (0.025, 0.035, 0.05, 0.07, 0.1, 0.14, 0.2)
 BALLS: Final = (0.035, 0.05, 0.07, 0.1)
 """Of the rows, that the end of a direction, or a ball, holds."""
 RIDGES: Final = (0.0, 1.0, 30.0)
@@ -89,7 +89,7 @@ def beyond(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterato
             yield Beyond(centre, direction, threshold), elsewhere >= out_of_fold
 
 
-def independent(vectors: Floats, rng: np.random.Generator) -> Iterator[tuple[Beyond, Members]]:
+def independent(vectors: Floats, rng: np.random.Generator) -> Iterator[Beyond]:
     """Both ends of the directions along which `vectors` [n, d] vary most independently, whatever was answered.
 
     What pictures show comes and goes in each by itself, so such directions are often one thing that is seen: Yamagiwa,
@@ -105,7 +105,7 @@ def independent(vectors: Floats, rng: np.random.Generator) -> Iterator[tuple[Bey
         along = (vectors - centre) @ direction
         for part in ENDS:
             threshold = float(np.quantile(along, 1.0 - part))
-            yield Beyond(centre, direction, threshold), along >= threshold
+            yield Beyond(centre, direction, threshold)
 
 
 def independent_directions(whitened: Floats, rng: np.random.Generator) -> Floats:

@@ -16,7 +16,11 @@ from monitor.explain.rows import Family
 from monitor.stats.inputs import Floats
 
 OF_PAIRS: Final = 0.7
-OF_REGIONS: Final = 1.0
+OF_DIRECTIONS: Final = 1.0
+OF_BALLS: Final = 2.0
+"""Standard errors by which a rule must be worse than a single value to be preferred: of pairs and regions there are
+many more, so that chance makes some of them look bad, and fewer words say it. Balls lie around the very errors that
+they are then judged by, and look worst."""
 MOST_VALUES: Final = 150
 """Of all dimensions together, the most frequent ones: pairs grow with their square."""
 
@@ -36,12 +40,8 @@ class Rule:
     """Members among the rows that it was learnt from, out of fold where that makes a difference."""
     towards: tuple[str, Floats] | None = None
     """Of a region: the kind of vectors, and the direction [d] in which it lies."""
-
-    @property
-    def handicap(self) -> float:
-        """Standard errors by which it must be worse than a single value to be preferred: of pairs and regions there are
-        many more, so that chance makes some of them look bad, and fewer words say it."""
-        return OF_REGIONS if self.kind == "embedding" else OF_PAIRS * (len(self.conditions) - 1)
+    handicap: float = 0.0
+    """Standard errors that are taken off when rules are ranked."""
 
 
 def metadata_rules(rows: Labelled, least: int) -> Iterator[Rule]:
@@ -64,28 +64,36 @@ def metadata_rules(rows: Labelled, least: int) -> Iterator[Rule]:
 
 
 def embedding_rules(rows: Labelled, rng: np.random.Generator) -> Iterator[Rule]:
-    """Regions of each kind of vectors."""
+    """Regions of each kind of vectors to which wrong answers lead."""
     for kind, vectors in sorted(rows.vectors.items()):
         known = np.isfinite(vectors).all(axis=1)
         errors = 1.0 - rows.correct[known]
         if known.sum() >= 2:
-            for region, inside in _regions(vectors[known], errors, rng):
+            for region, inside in _suggested(vectors[known], errors, rng):
                 seen = np.zeros(len(rows), dtype=bool)
                 seen[known] = inside
-                yield Rule(
-                    "embedding",
-                    f"a region of the {kind} vectors",
-                    (),
-                    _within(region, kind),
-                    seen,
-                    (kind, region.direction),
-                )
+                yield _region(region, kind, seen)
 
 
-def _regions(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator[tuple[Beyond | Ball, Members]]:
+def _suggested(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator[tuple[Beyond | Ball, Members]]:
     yield from beyond(vectors, errors, rng)
-    yield from independent(vectors, rng)
     yield from balls(vectors, errors, rng)
+
+
+def independent_rules(rows: Labelled, rng: np.random.Generator) -> Iterator[Rule]:
+    """Regions of each kind of vectors at the ends of independent directions. Outcomes have no part in them, so all rows
+    may tell where they lie, those included on which they will be tried."""
+    for kind, vectors in sorted(rows.vectors.items()):
+        known = np.isfinite(vectors).all(axis=1)
+        if known.sum() >= 2:
+            for region in independent(vectors[known], rng):
+                yield _region(region, kind, None)
+
+
+def _region(region: Beyond | Ball, kind: str, seen: Members | None) -> Rule:
+    handicap = OF_BALLS if isinstance(region, Ball) else OF_DIRECTIONS
+    within, towards = _within(region, kind), (kind, region.direction)
+    return Rule("embedding", f"a region of the {kind} vectors", (), within, seen, towards, handicap)
 
 
 def in_words(rule: Rule, families: Sequence[Family]) -> Rule:
@@ -102,7 +110,8 @@ def _conjunction(conditions: tuple[tuple[str, str], ...]) -> Rule:
         found: Members = np.logical_and.reduce(inside)
         return found
 
-    return Rule("metadata", " and ".join(f"{name} = {value}" for name, value in conditions), conditions, members)
+    name = " and ".join(f"{name} = {value}" for name, value in conditions)
+    return Rule("metadata", name, conditions, members, handicap=OF_PAIRS * (len(conditions) - 1))
 
 
 def _within(region: Beyond | Ball, kind: str) -> Callable[[Labelled], Members]:

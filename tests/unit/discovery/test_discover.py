@@ -90,6 +90,16 @@ def test_a_region_is_named_by_the_phrases_in_its_direction() -> None:
     assert discover(as_attribute, [family]).found[0].name == "image subject = a bird"
 
 
+def test_no_two_slices_have_one_name() -> None:
+    """Two bad clusters, and no words for either."""
+    rng = np.random.default_rng(0)
+    vectors, cluster = make_blobs(N, 32, centers=20, cluster_std=1.0, random_state=4)
+    found = discover(labelled(verdicts(rng, np.isin(cluster, (3, 7))), [{}] * N, {"image": vectors})).found
+    names = [one.name for one in found]
+    assert names[:2] == ["a region of the image vectors", "a region of the image vectors (2)"]
+    assert len(set(names)) == len(names)
+
+
 def test_estimates_honour_how_labels_were_drawn() -> None:
     """Wrong answers are drawn five times as often; the estimate is of the traffic, not of the labels."""
     rng = np.random.default_rng(6)

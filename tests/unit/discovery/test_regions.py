@@ -66,7 +66,7 @@ def mixed(rng: np.random.Generator, n: int = 2000) -> tuple[np.ndarray, np.ndarr
 def test_each_thing_that_is_seen_lies_at_the_end_of_an_independent_direction() -> None:
     rng = np.random.default_rng(5)
     vectors, seen = mixed(rng)
-    found = [inside for _, inside in independent(vectors, rng)]
+    found = [region.members(vectors) for region in independent(vectors, rng)]
     for thing in seen.T[[0, 1, 2, 5]]:  # the others are of more rows than any end holds
         assert max((thing & inside).sum() / max(thing.sum(), inside.sum()) for inside in found) > 0.7
 
