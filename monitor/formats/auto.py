@@ -6,6 +6,7 @@ A format asks for what only its own records have (headers, the first bytes, the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from monitor.formats.decoder import Decoded, Decoder, Format
 from monitor.formats.options import FormatOptions
 
 NATIVE_MARK: Final = b'"schema"'
+_NAMED: Final = re.compile(rb'"schema"\s*:\s*"(?:prediction|label|deployment)/v')
 RECOGNISED: Final[dict[str, tuple[Callable[[Record], bool], Format]]] = {
     "kserve": (kserve.recognises, kserve.decoder),
     "seldon": (seldon.recognises, seldon.decoder),
@@ -41,7 +43,7 @@ def decoder(options: FormatOptions) -> Decoder:
             try:
                 return (native.decode(record.value),)
             except InvalidEvent as error:
-                if not _may_be_another(error):
+                if not _may_be_another(error, record):
                     raise
         for recognises, decode_as in decoders:
             if recognises(record):
@@ -57,16 +59,18 @@ def detected(record: Record) -> str | None:
         try:
             native.decode(record.value)
         except InvalidEvent as error:
-            if not _may_be_another(error):
+            if not _may_be_another(error, record):
                 return "native"
         else:
             return "native"
     return next((name for name, (recognises, _) in RECOGNISED.items() if recognises(record)), None)
 
 
-def _may_be_another(error: InvalidEvent) -> bool:
-    """Native records name their schema: whatever names another, or is no JSON, may still be of another format."""
-    return error.reason in (Rejection.UNKNOWN_SCHEMA, Rejection.UNREADABLE)
+def _may_be_another(error: InvalidEvent, record: Record) -> bool:
+    """Native records name their schema: what names another, or is no JSON and names none, may be of another format."""
+    if error.reason is Rejection.UNREADABLE:
+        return _NAMED.search(record.value) is None
+    return error.reason is Rejection.UNKNOWN_SCHEMA
 
 
 def _unrecognised(record: Record) -> InvalidEvent:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,14 @@ from monitor.formats.options import FormatOptions
 OWN_DEPTH = 8
 """Levels of the contract itself, at most."""
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_HINTS: Final = (
+    (
+        re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b"),
+        "JSON has no NaN and no Infinity: leave the field out, or write null",
+    ),
+    (re.compile(rb"\\u[dD][89a-fA-F]"), "a \\ud800 to \\udfff must be a whole surrogate pair"),
+)
+"""What parsers call malformed without saying why."""
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -42,7 +51,7 @@ def decode(raw: bytes) -> Event:
     except msgspec.ValidationError:
         event = _decode_with_extra(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(error) from None
+        raise _unreadable(raw, error) from None
     demand_shallow(event.extra)
     return event
 
@@ -114,8 +123,9 @@ def _parse(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(error) from None
+        raise _unreadable(raw, error) from None
 
 
-def _unreadable(error: Exception) -> InvalidEvent:
-    return InvalidEvent(Rejection.UNREADABLE, f"not a JSON record: {error}")
+def _unreadable(raw: bytes, error: Exception) -> InvalidEvent:
+    hints = "".join(f"; {hint}" for found, hint in _HINTS if found.search(raw))
+    return InvalidEvent(Rejection.UNREADABLE, f"not a JSON record: {error}{hints}")

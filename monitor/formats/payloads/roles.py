@@ -34,6 +34,8 @@ CONVENTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
 `score:index:label`, which only the configuration can tell from an answer. Embeddings are read only when configured."""
 REQUEST: Final = ("prompt", "context", "image")
 RESPONSE: Final = tuple(name for name in CONVENTIONAL if name not in REQUEST)
+ROW_KEYS: Final = ("key", "id")
+"""Say which row this is, as TensorFlow Serving's examples do: a text, but no prompt and no answer."""
 MANY: Final = (
     "labels",
     "scores",
@@ -92,7 +94,7 @@ class Roles:
         """
         known, rest = _sorted(named, self._response)
         if not known:
-            texts = [name for name, value in rest.items() if isinstance(value, str | bytes)]
+            texts = _texts(rest)
             if len(texts) == 1:
                 known["answer"] = rest.pop(texts[0])
         found = _candidates(known)
@@ -126,9 +128,13 @@ def _adopt(known: Fields, rest: Fields) -> None:
         if len(pictures) == 1:
             known["image"] = rest.pop(pictures[0])
     if "prompt" not in known:
-        texts = [name for name, value in rest.items() if isinstance(value, str | bytes)]
+        texts = _texts(rest)
         if len(texts) == 1:
             known["prompt"] = rest.pop(texts[0])
+
+
+def _texts(rest: Fields) -> list[str]:
+    return [name for name, value in rest.items() if isinstance(value, str | bytes) and name.lower() not in ROW_KEYS]
 
 
 def _image(value: Any, *, trusted: bool) -> Fields | None:

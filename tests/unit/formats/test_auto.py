@@ -64,6 +64,23 @@ def test_a_faulty_native_record_is_refused_as_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (NATIVE[:-1] + b', "latency_ms": NaN}', "NaN"),
+        (NATIVE[:-1] + b', "extra": [-Infinity]}', "Infinity"),
+        (NATIVE[:-1] + rb', "output": {"answer": "\ud800"}}', "surrogate pair"),
+        (NATIVE[:-9], ""),
+    ],
+)
+def test_a_native_record_that_is_no_json_is_refused_as_one_with_what_is_wrong(value: bytes, hint: str) -> None:
+    assert auto.detected(record(value)) == "native"
+    with pytest.raises(InvalidEvent, match=f"^not a JSON record: .*{hint}") as caught:
+        auto.decoder(FormatOptions())(record(value))
+    assert caught.value.reason is Rejection.UNREADABLE
+    assert "no format recognises" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("value", "reason", "message"),
     [
         (b'{"question": "what?"}', Rejection.UNKNOWN_SCHEMA, "it has no `schema`"),

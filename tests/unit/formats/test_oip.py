@@ -130,6 +130,19 @@ def test_the_only_text_of_a_request_is_its_prompt_and_of_a_response_its_answer()
     assert (prediction.input.prompt, prediction.output.answer) == ("q", "a")
 
 
+def test_the_key_of_a_row_is_no_prompt_and_no_answer() -> None:
+    """KServe's sample of flowers, as TensorFlow Serving has it."""
+    picture = {"image_bytes": {"b64": base64.b64encode(PNG).decode()}, "key": "1"}
+    call = {"id": "r1", "ts": 1763719200, "model": "flowers", "request": {"instances": [picture]}}
+    answer = {"scores": [0.9, 0.1], "prediction": 0, "key": "1"}
+    (one,) = decoder(FormatOptions())(record({**call, "response": {"predictions": [answer]}}))
+    assert isinstance(one, Prediction)
+    assert (one.input.prompt, one.output.answer, one.extra["key"]) == (None, "0", "1")
+    (bare,) = decoder(FormatOptions())(record({**call, "response": {"predictions": [{"key": "1"}]}}))
+    assert isinstance(bare, Prediction)
+    assert bare.output.answer is None
+
+
 def test_pixels_tell_the_size_of_the_picture_and_the_number_of_items() -> None:
     pixels = tensor("image", "UINT8", [2, 3, 224, 320], [0])
     first, second = predictions([pixels], [tensor("label", "INT64", [2], [4, 7])])
