@@ -6,25 +6,27 @@ import socket
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from kafka.errors import KafkaConnectionError
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
-from monitor.broker.receiving import PIECE, receive_in_larger_pieces
+from monitor.broker import receiving
 
 
 def receive(sock: Any) -> tuple[bytes, KafkaConnectionError | None]:
-    receive_in_larger_pieces()
+    receiving.receive_in_larger_pieces()
     assert KafkaTCPTransport._sock_recv is KafkaSSLTransport._sock_recv
     received: tuple[bytes, KafkaConnectionError | None] = KafkaTCPTransport._sock_recv(SimpleNamespace(_sock=sock))
     return received
 
 
-def test_all_that_is_there_is_taken_and_what_preceded_the_end_is_kept() -> None:
+def test_all_that_is_there_is_taken_and_what_preceded_the_end_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "PIECE", 1000)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
         assert receive(ours) == (b"", None)
-        sent = b"answer" * (PIECE // 4)
+        sent = b"answer" * 1500
         theirs.sendall(sent)
         assert receive(ours) == (sent, None)
         theirs.sendall(b"last")
