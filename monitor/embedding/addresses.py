@@ -30,6 +30,7 @@ _SPECIAL = _networks(
 )  # fmt: skip
 _PUBLIC_V6 = IPv6Network("2000::/3")
 """All that IANA has handed out for global unicast so far."""
+_COMPATIBLE = IPv6Network("::/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052: the last 32 bits are the IPv4 address that is meant."""
 
@@ -40,7 +41,7 @@ def may_connect(address: Address, allowed: Iterable[Network] = ()) -> bool:
     IPv4 inside IPv6 (mapped, or as a NAT64 gateway of RFC 6052 translates it) counts as the IPv4 that is meant.
     """
     meant = _meant(address)
-    if _within(meant, NEVER):
+    if _within(meant, NEVER) or _within(_carried(address), NEVER):
         return False
     if _within(meant, allowed):
         return True
@@ -52,6 +53,17 @@ def _meant(address: Address) -> Address:
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
         if address in _NAT64:
+            return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _carried(address: Address) -> Address:
+    """The IPv4 that deprecated tunnels would lead to, where a network that holds all of them is allowed: 6to4
+    (RFC 3056) and IPv4-compatible addresses (RFC 4291, 2.5.5.1)."""
+    if isinstance(address, IPv6Address):
+        if address.sixtofour is not None:
+            return address.sixtofour
+        if address in _COMPATIBLE:
             return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 

@@ -17,6 +17,7 @@ _EVENT: Final = 1024
 """Bytes of an event and what is made of it, without its texts. Measured with spans of 110 bytes: 1.5 kB, with them."""
 _VALUE: Final = 128
 """Bytes of a value in a list or an object: three characters of JSON make an empty object, which takes 64 and 8."""
+_NESTED: Final = (dict, list, tuple)
 _encode: Final = Encoder().encode
 
 
@@ -49,5 +50,8 @@ def _values(one: Decoded) -> int:
 
 
 def _inside(tree: Collection[Any]) -> int:
-    inner = tree.values() if isinstance(tree, dict) else tree
-    return len(tree) + sum(_inside(one) for one in inner if isinstance(one, dict | list | tuple))
+    values = len(tree)
+    for one in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(one, _NESTED):
+            values += _inside(one)
+    return values

@@ -54,3 +54,12 @@ def test_a_network_that_is_allowed_opens_itself_and_no_more() -> None:
     assert not may_connect(ip_address("10.2.2.3"), office)
     assert not may_connect(ip_address("fd13::1"), office)
     assert may_connect(ip_address("8.8.8.8"), office)
+
+
+@pytest.mark.parametrize(
+    "text", ["::169.254.169.254", "2002:a9fe:a9fe::1", "64:ff9b::a9fe:a9fe", "::ffff:169.254.169.254"]
+)
+def test_no_tunnel_leads_to_metadata_though_all_networks_are_allowed(text: str) -> None:
+    everywhere = [ip_network("0.0.0.0/0"), ip_network("::/0")]
+    assert not may_connect(ip_address(text), everywhere)
+    assert may_connect(ip_address("::1"), everywhere)
