@@ -149,7 +149,7 @@ def rates_table(found: Rates) -> str:
 def gaps_table(found: Rates) -> str:
     """A line for each cell with a change, and a line that counts them."""
     compared = gaps(found)
-    names = list(dict.fromkeys(one.ours for one in compared))
+    names = sorted({one.ours for one in compared})
     lines = ["| | " + " | ".join([*names, "best peer that holds its level", "its alarms"])]
     lines[0] += " | " + " | ".join(f"{name}, less it" for name in names) + " |"
     lines.append("|---" * (3 + 2 * len(names)) + "|")

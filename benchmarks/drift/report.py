@@ -77,6 +77,7 @@ def tables(found: Found) -> dict[str, str]:
         "beside-pictures": lambda: gaps_table(pictures),
         "larger": lambda: rates_table(rates(found["larger"])),
         "delay": lambda: _delay_table(found["delay"]),
+        "cost": lambda: _cost_table(found["cost"]),
         "scale": lambda: _scale_table(found["scale"]),
     }
     return {name: make() for name, make in made.items() if found[name.removeprefix("beside-")]}
@@ -113,13 +114,19 @@ def _joint(looks: list[dict[str, Any]]) -> str:
 
 
 def _ticks_table(ticks: list[dict[str, Any]]) -> str:
+    """Shares over all shards of a kind of traffic, weighted by their ticks."""
     lines = ["| traffic | ticks | with a finding at 1% / 5% | with a persistent one at 1% / 5% |", "|---|---|---|---|"]
-    for one in sorted(ticks, key=lambda one: one["traffic"]):
+    for traffic in sorted({one["traffic"] for one in ticks}):
+        shards = [one for one in ticks if one["traffic"] == traffic]
+        sizes = [one["ticks"] for one in shards]
         shown = [
-            " / ".join(f"{100 * one[f'ticks_with_a_{kind}_{level}']:.1f}" for level in LEVELS)
+            " / ".join(
+                f"{100 * np.average([one[f'ticks_with_a_{kind}_{level}'] for one in shards], weights=sizes):.1f}"
+                for level in LEVELS
+            )
             for kind in ("finding", "persistent_finding")
         ]
-        lines.append(f"| {one['traffic']} | {one['ticks']} | {' | '.join(shown)} |")
+        lines.append(f"| {traffic} | {sum(sizes):,} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
@@ -167,7 +174,16 @@ def _delay_table(delay: list[dict[str, Any]]) -> str:
         middle, late = (float(np.quantile(hours, share, method="higher")) for share in (0.5, 0.9))
         shown = [f"{one:.1f}" if np.isfinite(one) else "over 24" for one in (middle, late)]
         lines.append(f"| {change} | {len(hours)} | {np.isfinite(hours).mean():.0%} | {shown[0]} | {shown[1]} |")
-    return "\n".join(lines)
+    days, false = (sum(one[name] for one in delay) for name in ("streams_unchanged", "false_alarms_in_24_hours"))
+    return "\n".join(
+        [*lines, "", f"Of {days} days of unchanged traffic before the changes {false} had a persistent verdict."]
+    )
+
+
+def _cost_table(cost: list[dict[str, Any]]) -> str:
+    """The newest measurement, as it names its figures."""
+    lines = ["| 512-d, one thread, time of the processor | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {name.replace('_', ' ')} | {value:,} |" for name, value in cost[-1].items())])
 
 
 def _looks_table(looks: list[dict[str, Any]]) -> str:
