@@ -110,7 +110,7 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
 def _costs(options: argparse.Namespace, parts: Sequence[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
     seed = options.seed
     if "cost" in parts:
-        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, options.peers)
+        yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, None if options.quick else options.peers)
     if "scale" in parts:
         sizes = scale.SIZES[:2] if options.quick else scale.SIZES
         for tester in options.tester or (power.OURS if options.quick else scale.SCALED):
