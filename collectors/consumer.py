@@ -166,7 +166,9 @@ class Consumer(Generic[T]):
         try:
             self._sizing.took(len(storing.batch.records), storing.seconds.result())
         except Fenced as error:
-            log.info("batch dropped, its partition has another owner", extra={"error": str(error)})
+            log.info(
+                "batch dropped: it is stored in part, or its partition has another owner", extra={"error": str(error)}
+            )
             return False
         self._source.commit(storing.batch)
         return True

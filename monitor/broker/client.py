@@ -77,4 +77,5 @@ def translated(what: str, servers: str) -> Iterator[None]:
     except AuthorizationError as error:
         raise BrokerRefused(f"{what} at {servers} failed: {error}; this user lacks the right to it") from error
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"{what} at {servers} failed: {type(error).__name__} {error}") from error
+        name, words = type(error).__name__, str(error)
+        raise BrokerError(f"{what} at {servers} failed: {words if name in words else f'{name} {words}'}") from error

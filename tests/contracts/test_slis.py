@@ -103,7 +103,7 @@ def test_its_events_are_what_burn_rates_are_computed_from(name: str) -> None:
         assert series.between(0, 200) == (events.bad.sum(), events.total.sum())
     else:
         labels = LabelSeries.of_labels(events.predicted_at, events.known_at, events.bad, events.coin, events.rate)
-        assert labels.as_of(3000, since=0).between(0, 3000) == (np.count_nonzero(events.bad), 200)
+        assert labels.as_of(3000).between(0, 3000) == (np.count_nonzero(events.bad), 200)
 
 
 @EVERY
