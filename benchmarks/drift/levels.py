@@ -155,12 +155,3 @@ class _Stream:
         chosen = [selected(f"{self.name}/{hour}/{row}", SAMPLE_RATE, "bench") for row in range(self.per_hour)]
         devices = self.rng.choice(list(DEVICES), size=self.per_hour, p=list(DEVICES.values()))
         return self.draw(hour, self.per_hour)[chosen], devices[chosen]
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Adjusted p-values. Holm (1979), "A Simple Sequentially Rejective Multiple Test Procedure"."""
-    order = np.argsort(p_values)
-    scaled = np.array(p_values)[order] * np.arange(len(order), 0, -1)
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return [float(one) for one in adjusted]

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.drift.beside import counts, gaps, gaps_table, rates, rates_table
-from benchmarks.drift.levels import LEVELS, holm
+from benchmarks.drift.levels import LEVELS
+from monitor.stats.multiple_testing import holm
 
 _CELL = ("dimension", "traffic", "windows", "per_window", "current")
 
@@ -35,13 +36,9 @@ def summary(found: Found) -> dict[str, Any]:
 def judged(looks: list[dict[str, Any]]) -> dict[str, Any]:
     """All cells jointly: the smallest p-value of "alarms more often than the level", adjusted by Holm."""
     cells = pooled(looks)
-    return {
-        "cells": len(cells),
-        **{
-            f"smallest_adjusted_p_at_{level}": min(holm([one[f"excess_{level}"] for one in cells]), default=1.0)
-            for level in LEVELS
-        },
-    }
+    adjusted = {level: holm([one[f"excess_{level}"] for one in cells]) if cells else np.ones(1) for level in LEVELS}
+    smallest = {f"smallest_adjusted_p_at_{level}": float(found.min()) for level, found in adjusted.items()}
+    return {"cells": len(cells), **smallest}
 
 
 def pooled(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:

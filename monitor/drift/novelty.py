@@ -23,8 +23,6 @@ FARTHEST: Final = 8.0
 
 _LEAST_EXCESS: Final = 0.1
 _LEAST_SCALE: Final = 0.1
-_FLOOR: Final = 1e-3
-"""Share of the variance added before the logarithm: rounding of half precision (about 1e-6) stays invisible."""
 
 
 class Novelty:
@@ -36,7 +34,7 @@ class Novelty:
     name: Final = "novelty"
 
     def learn(self, rows: Projection) -> Parameters | None:
-        energies = _energies(rows, 1.0 - _leverage(rows))
+        energies = rows.energies(1.0 - _leverage(rows))  # they lie closer than rows will that the axes have not seen
         threshold = np.quantile(energies, BEYOND, axis=0)
         beyond = np.maximum(energies - threshold, 0.0)
         excess = np.maximum(beyond.mean(axis=0) / (1.0 - BEYOND), _LEAST_EXCESS)
@@ -48,20 +46,8 @@ class Novelty:
         return {"threshold": threshold, "excess": excess, "centre": centre, "scale": scale, "reach": reach}
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        counts = _farthest(_energies(rows, 1.0), parameters["threshold"], parameters["excess"])
+        counts = _farthest(rows.energies(), parameters["threshold"], parameters["excess"])
         return standardised(counts, parameters)
-
-
-def _energies(rows: Projection, unseen: Floats | float) -> Floats:
-    """Logarithms [n, 2] of the residual and of the mean squared coordinate; without a residual [n, 1].
-
-    Rows that the axes were learnt on lie closer than new ones will: `unseen` [n] is what they keep of themselves.
-    """
-    lengths = np.log(np.mean(rows.axes**2, axis=1) / unseen + 0.1)
-    if rows.axes.shape[1] == rows.centred.shape[1]:
-        return np.asarray(lengths[:, None])
-    residuals = np.log(rows.residual / rows.variance / np.square(unseen) + _FLOOR)
-    return np.stack([residuals, lengths], axis=1)
 
 
 def _leverage(rows: Projection) -> Floats:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
 
 from monitor.stats.inputs import Floats
+
+_RESIDUAL_FLOOR: Final = 1e-3
+"""Share of the variance added before the logarithm: rounding of half precision (about 1e-6) stays invisible."""
+_LENGTH_FLOOR: Final = 0.1
+"""Added to the mean square before the logarithm: a row at the very centre must not count as an extreme one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +28,21 @@ class Projection:
     axes: Floats
     residual: Floats
     variance: float
+
+    @property
+    def spans(self) -> bool:
+        """Do the axes span everything? Then the residual is rounding."""
+        return bool(self.axes.shape[1] == self.centred.shape[1])
+
+    def energies(self, unseen: Floats | float = 1.0) -> Floats:
+        """Logarithms [n, 2] of the residual and of the mean squared coordinate; [n, 1] without the former where the
+        axes span everything.
+
+        Args:
+            unseen: [n] share of each row that the axes were not learnt on.
+        """
+        lengths = np.log(np.mean(self.axes**2, axis=1) / unseen + _LENGTH_FLOOR)
+        if self.spans:
+            return np.asarray(lengths[:, None])
+        residuals = np.log(self.residual / self.variance / np.square(unseen) + _RESIDUAL_FLOOR)
+        return np.stack([residuals, lengths], axis=1)

@@ -28,7 +28,7 @@ class TailEnergy:
     name: Final = "tail_energy"
 
     def learn(self, rows: Projection) -> Parameters:
-        energies = _energies(rows)
+        energies = rows.energies()
         threshold, far = np.quantile(energies, [BEYOND, 0.99], axis=0)
         width = np.maximum(_WIDTH * (far - threshold), _LEAST_WIDTH)
         beyond = _beyond(energies, threshold, width)
@@ -40,18 +40,9 @@ class TailEnergy:
         }
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        beyond = _beyond(_energies(rows), parameters["threshold"], parameters["width"])
+        beyond = _beyond(rows.energies(), parameters["threshold"], parameters["width"])
         scaled: Floats = (beyond - parameters["centre"]) / parameters["scale"]
         return scaled
-
-
-def _energies(rows: Projection) -> Floats:
-    """Logarithms of the residual and of the mean squared coordinate, [n, 2]; without a residual, [n, 1]."""
-    lengths = np.log(np.mean(rows.axes**2, axis=1) + 0.1)
-    if rows.axes.shape[1] == rows.centred.shape[1]:
-        return np.asarray(lengths[:, None])
-    energies: Floats = np.stack([np.log(rows.residual / rows.variance + 1e-3), lengths], axis=1)
-    return energies
 
 
 def _beyond(energies: Floats, threshold: NDArray[Any], width: NDArray[Any]) -> Floats:

@@ -53,7 +53,7 @@ def _meant(address: Address) -> Address:
         if address.ipv4_mapped is not None:
             return address.ipv4_mapped
         if address in _NAT64:
-            return IPv4Address(int(address) & 0xFFFFFFFF)
+            return _at_its_end(address)
     return address
 
 
@@ -64,8 +64,12 @@ def _carried(address: Address) -> Address:
         if address.sixtofour is not None:
             return address.sixtofour
         if address in _COMPATIBLE:
-            return IPv4Address(int(address) & 0xFFFFFFFF)
+            return _at_its_end(address)
     return address
+
+
+def _at_its_end(address: IPv6Address) -> IPv4Address:
+    return IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 def _within(address: Address, networks: Iterable[Network]) -> bool:

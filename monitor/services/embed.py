@@ -95,13 +95,17 @@ class EmbedService:
         """
         batch = self._replays.checked(batch)
         self._sampler.refresh(now)
-        sorted_out = triage(batch.records, self._options.decoders, self._options.limits, now, whole=False)
-        if sorted_out.records == len(batch.records):
-            return self._write(batch, sorted_out, now)
-        first, rest = batch.cut(sorted_out.records)
-        outcome = self._write(first, sorted_out, now)
-        del sorted_out  # before there is more
-        return outcome + self.write(rest, now)
+        outcome = EmbedOutcome(0, 0, 0, 0, Counter())
+        sorted_out = self._triage(batch, now)
+        while (records := sorted_out.records) < len(batch.records):
+            first, batch = batch.cut(records)
+            outcome += self._write(first, sorted_out, now)
+            sorted_out = Triage()  # what was read is let go before there is more
+            sorted_out = self._triage(batch, now)
+        return outcome + self._write(batch, sorted_out, now)
+
+    def _triage(self, batch: Batch, now: datetime) -> Triage:
+        return triage(batch.records, self._options.decoders, self._options.limits, now, whole=False)
 
     def _write(self, batch: Batch, sorted_out: Triage, now: datetime) -> EmbedOutcome:
         meeting = self._pairing.meet(sorted_out)

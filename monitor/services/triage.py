@@ -16,7 +16,7 @@ from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
 from monitor.formats import Decoded, Decoder
-from monitor.services.weight import weight
+from monitor.services.decoded_size import decoded_size
 from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
@@ -191,7 +191,7 @@ def triage(
         sorted_out.records += 1
         try:
             said = _read(record, decoders[record.partition.topic], limits)
-            room -= weight(said, record)
+            room -= decoded_size(said, record)
             _sort(said, record, sorted_out, limits, now)
         except InvalidEvent as error:
             sorted_out.rejected.append(Rejected(record, error.reason, str(error)))

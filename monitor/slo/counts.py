@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 LEAST_SHARE: Final = 0.05
 """Of a window's traffic, whose rates of label sampling may be too low to be the window's."""
+_MOST_WINDOWS: Final = 64
+"""Kept at once: more than the tiers of a tick ask for."""
 
 
 class Counts(NamedTuple):
@@ -182,6 +184,8 @@ class KnownLabels:
         times = memoryview(self.predicted_at.data)  # the window's ends are found sooner in it than by searchsorted
         window = bisect_left(times, start * 60), bisect_left(times, end * 60)
         if window not in self._windows:
+            if len(self._windows) >= _MOST_WINDOWS:
+                self._windows.clear()  # windows go on also while no label comes
             self._windows[window] = self._counted(slice(*window))
         return self._windows[window]
 

@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.integration.failures.fleet import Fleet, Servers, wait_for
-from tests.unit.services.test_weight import spans
+from tests.unit.services.test_decoded_size import spans
 
 pytestmark = [pytest.mark.integration, pytest.mark.soak]
 MIB = 1024 * 1024

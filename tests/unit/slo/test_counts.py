@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.slo.counts import Counts, CountSeries, LabelSeries
+from monitor.slo.counts import _MOST_WINDOWS, Counts, CountSeries, LabelSeries
 
 START = 1000
 minutes = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=40)
@@ -138,6 +138,14 @@ def test_a_rate_of_little_traffic_does_not_thin_out_the_window() -> None:
     at = np.arange(303.0)
     of = LabelSeries.of_labels(at, at, np.zeros(303, dtype=bool), coin, rate)
     assert of.as_of(60).between(0, 60).total == 303
+
+
+def test_windows_that_move_on_while_no_label_comes_are_not_all_kept() -> None:
+    at = np.arange(0.0, 60_000.0, 60.0)
+    known = LabelSeries.of_labels(at, np.full(at.size, 60_000.0), at > 6).as_of(1000)
+    for minute in range(1000, 3000):
+        assert known.between(minute - 500, minute).total == max(1500 - minute, 0)
+    assert len(known._windows) <= _MOST_WINDOWS
 
 
 def test_labels_of_one_rate_all_count() -> None:

@@ -21,7 +21,7 @@ _NESTED: Final = (dict, list, tuple)
 _encode: Final = Encoder().encode
 
 
-def weight(said: Sequence[Decoded], record: Record) -> int:
+def decoded_size(said: Sequence[Decoded], record: Record) -> int:
     """Bytes, about.
 
     Texts of a record that says one thing are as long as they came. Where it says several, each may repeat what they

@@ -12,8 +12,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from monitor.domain.records import Partition, Record
 from monitor.formats import FORMATS, FormatOptions
+from monitor.services.decoded_size import decoded_size
 from monitor.services.triage import Limits, triage
-from monitor.services.weight import weight
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NS = int(NOW.timestamp()) * 10**9
@@ -89,17 +89,17 @@ def test_a_record_weighs_no_less_than_it_takes(name: str, value: bytes) -> None:
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(again) == len(said)
-    assert taken <= weight(said, one) + OWN_BYTES
+    assert taken <= decoded_size(said, one) + OWN_BYTES
 
 
 def test_what_many_items_share_weighs_as_often_as_it_will_be_written() -> None:
     one = record(items(500, "p" * 10_000))
-    assert weight(FORMATS["oip"](FormatOptions())(one), one) > 500 * 10_000
+    assert decoded_size(FORMATS["oip"](FormatOptions())(one), one) > 500 * 10_000
 
 
 def test_an_ordinary_record_weighs_little_more_than_its_bytes() -> None:
     one = record(PREDICTION + b'"slices":{"device":"a"},"extra":{"shop":"b","prices":[1,2,3]}}')
-    assert weight(FORMATS["native"](FormatOptions())(one), one) < len(one.value) + 1000
+    assert decoded_size(FORMATS["native"](FormatOptions())(one), one) < len(one.value) + 1000
 
 
 @pytest.mark.parametrize("whole", [True, False])
