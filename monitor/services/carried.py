@@ -60,6 +60,17 @@ class Embedders:
         self._ids: dict[tuple[str, int], int] = {}
         """(fingerprint, dimension) -> embedder."""
 
+    def known(self, unpacked: Unpacked) -> list[EmbeddedPrediction] | None:
+        """What `assign` returns, where it would ask nothing; None: it would. May be called by another thread."""
+        rows: list[EmbeddedPrediction] = []
+        for (_, fingerprint), (event, by_kind) in unpacked.vectors.items():
+            numbers = {self._ids.get((fingerprint, len(vector))) for vector in by_kind.values()}
+            number = numbers.pop()
+            if number is None or numbers:
+                return None
+            rows.append(EmbeddedPrediction.of(event, number, fingerprint, by_kind))
+        return rows
+
     def assign(self, unpacked: Unpacked) -> list[EmbeddedPrediction]:
         """One row per prediction and embedder, none for predictions with a fault, of which there may be more now.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from monitor.domain.events import Prediction
@@ -46,6 +48,21 @@ class LabelDesign:
 
 NO_LABELS: Final = LabelDesign()
 """Nothing is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coins:
+    """What the coins say of some predictions before anything but their ids is looked at."""
+
+    plans: LabelPlans
+    may_be_drawn: NDArray[np.bool_]
+    """[n]: false is certain under these plans."""
+    held: NDArray[np.bool_]
+    """[n]: stored also where it is not drawn."""
+
+    def among(self, keep: NDArray[np.bool_]) -> Coins:
+        """Of those predictions alone."""
+        return Coins(self.plans, self.may_be_drawn[keep], self.held[keep])
 
 
 @dataclass(slots=True)
@@ -89,29 +106,43 @@ class LabelSampler:
         """Is this live prediction stored? The event as it is stored, redacted."""
         return self._share.holds(event.request_id, self._draw(event))
 
-    def choose(self, arrivals: Sequence[Arrival], slices_of: SlicesOf) -> Chosen:
-        """Of a batch: replays are stored whole and none of them is drawn; drawn ok answers become label tasks."""
+    def throw(self, request_ids: Sequence[str]) -> Coins:
+        """Throw the coins over these ids. May be called by another thread."""
+        plans = self._plans
+        return Coins(plans, plans.may_draw(request_ids), self._share.hold_undrawn(request_ids))
+
+    def choose(self, arrivals: Sequence[Arrival], coins: Coins, slices_of: SlicesOf) -> Chosen:
+        """Of a batch: replays are stored whole and none of them is drawn; drawn ok answers become label tasks.
+
+        Args:
+            coins: what `throw` said of these arrivals, under whatever plans.
+        """
+        if coins.plans is not self._plans:
+            coins = self.throw([one.event.request_id for one in arrivals])
+        if self._share.rate == 1:
+            chosen = Chosen([*arrivals])
+            for index in np.flatnonzero(coins.may_be_drawn).tolist():
+                if arrivals[index].replay is None:
+                    self._note(arrivals[index].event, self._draw(arrivals[index].event), slices_of, chosen)
+            return chosen
         chosen = Chosen()
-        ids = [one.event.request_id for one in arrivals]
-        may_be_drawn, held_anyway = self._plans.may_draw(ids).tolist(), self._share.hold_undrawn(ids).tolist()
-        all_held = self._share.rate == 1
-        for one, may, held in zip(arrivals, may_be_drawn, held_anyway, strict=True):
-            if one.replay is not None or (all_held and not may):
+        for one, may, held in zip(arrivals, coins.may_be_drawn.tolist(), coins.held.tolist(), strict=True):
+            if one.replay is not None:
                 chosen.stored.append(one)
-                continue
-            if not (may or held):
-                continue
-            event = one.event
-            draw = self._draw(event)
-            if not (draw.drawn or held):
-                continue
-            chosen.stored.append(one)
-            inclusion = self._share.inclusion_probability(draw)
-            if inclusion is not None:
-                chosen.inclusion[event.request_id] = inclusion
-            if draw.drawn and event.status == "ok":
-                chosen.tasks.append(self._task(event, draw, slices_of(event.slices)))
+            elif may or held:
+                draw = self._draw(one.event)
+                if draw.drawn or held:
+                    chosen.stored.append(one)
+                    inclusion = self._share.inclusion_probability(draw)
+                    if inclusion is not None:
+                        chosen.inclusion[one.event.request_id] = inclusion
+                    self._note(one.event, draw, slices_of, chosen)
         return chosen
+
+    def _note(self, event: Prediction, draw: Draw, slices_of: SlicesOf, chosen: Chosen) -> None:
+        """An ok answer that is drawn becomes a task."""
+        if draw.drawn and event.status == "ok":
+            chosen.tasks.append(self._task(event, draw, slices_of(event.slices)))
 
     def _draw(self, event: Prediction) -> Draw:
         return self._plans.at(event.ts).draw(event.request_id, event.slices, event.output.confidence)

@@ -13,7 +13,8 @@ from monitor.domain.events import Rejection
 from monitor.domain.records import Batch, Record
 from monitor.errors import StoreUnavailable, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
-from monitor.services.carried import Embedders, Unpacked, unpack
+from monitor.services.ahead import MAX_PACKED, Ahead, look_ahead
+from monitor.services.carried import Embedders
 from monitor.services.draw_labels import LabelDesign, LabelSampler
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
@@ -21,11 +22,10 @@ from monitor.services.replay_marks import ReplayMarks
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
-from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings
+from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings, copy_packed
 from monitor.store.engine import transaction, trial
 from monitor.store.labels import insert_deployments, insert_labels, insert_tasks
 from monitor.store.partitions import DayPartitions
-from monitor.store.predictions import Arrival
 from monitor.store.slice_values import SliceValues
 from monitor.telemetry import RECORDS
 
@@ -53,7 +53,7 @@ class Read:
     """A batch after what can be done while the one before is being stored."""
 
     sorted_out: Triage
-    vectors: Unpacked | None
+    ahead: Ahead | None
     """None while halves of calls have to meet: then the predictions are not complete yet, nor redacted."""
 
 
@@ -62,6 +62,7 @@ class Prepared:
     """A batch, read and checked, before the transaction that stores it."""
 
     sorted_out: Triage
+    ahead: Ahead
     meeting: Meeting
     carried: list[EmbeddedPrediction]
 
@@ -106,7 +107,7 @@ class IngestService:
         while (records := read.sorted_out.records) < len(batch.records):
             first, batch = batch.cut(records)
             outcomes += self._write(first, read, now)
-            read.sorted_out, read.vectors = Triage(), None  # the caller still holds it
+            read.sorted_out, read.ahead = Triage(), None  # the caller still holds it
             read = self.read(batch, now)
         return outcomes + self._write(batch, read, now)
 
@@ -143,36 +144,37 @@ class IngestService:
 
     def _read(self, records: Sequence[Record], now: datetime, *, whole: bool = True) -> Read:
         sorted_out = self._triage(records, now, whole=whole)
-        return Read(sorted_out, None if sorted_out.halves else self._complete(sorted_out))
+        if sorted_out.halves:
+            return Read(sorted_out, None)
+        size = sum(len(one.value) for one in records)
+        return Read(sorted_out, self._complete(sorted_out, packs=size <= MAX_PACKED))
 
-    def _complete(self, sorted_out: Triage) -> Unpacked:
+    def _complete(self, sorted_out: Triage, *, packs: bool = False) -> Ahead:
         """What is done with predictions once all of the batch are there."""
         protect(sorted_out, self._options.privacy)
-        return unpack(one.arrival.event for one in sorted_out.predictions.values())
+        arrivals = [one.arrival for one in sorted_out.predictions.values()]
+        packs = packs and self._options.store_rate == 1
+        return look_ahead(arrivals, self._slices.dimensions, self._sampler, self._embedders, packs=packs)
 
     def _prepare(self, read: Read) -> Prepared:
         """Embedders, partitions and slice values, committed beforehand: they outlive a batch that fails, harmlessly."""
         sorted_out = read.sorted_out
         meeting = self._pairing.meet(sorted_out)
-        vectors = self._complete(sorted_out) if read.vectors is None else read.vectors
-        carried = self._embedders.assign(vectors)
-        sorted_out.refuse(vectors.faults)
-        events = [one.arrival.event for one in sorted_out.predictions.values()]
-        self._days.ensure(event.ts for event in events)
-        self._slices.admit(self._engine, (event.slices for event in events))
-        return Prepared(sorted_out, meeting, carried)
+        ahead = self._complete(sorted_out) if read.ahead is None else read.ahead
+        carried = self._embedders.assign(ahead.unpacked) if ahead.carried is None else ahead.carried
+        sorted_out.refuse(ahead.unpacked.faults)
+        self._days.ensure([one.arrival.event.ts for one in sorted_out.predictions.values()])
+        self._slices.admit(self._engine, [event.slices for event in ahead.tally.kinds])
+        return Prepared(sorted_out, ahead, meeting, carried)
 
     def _insert(self, connection: Connection, prepared: Prepared, now: datetime) -> Counter[tuple[str, str]]:
         sorted_out = prepared.sorted_out
-        arrivals = self._first_seen(connection, sorted_out)
+        self._first_seen(connection, prepared)
         self._settle_halves(connection, prepared, now)
         new = insert_labels(connection, [arrival for arrival, _ in sorted_out.labels])
         new |= insert_deployments(connection, [(event, digest) for event, digest, _ in sorted_out.deployments])
-        if arrivals:
-            stored = self._insert_predictions(connection, arrivals)
-            first_seen = _of(sorted_out.predictions, prepared.carried)
-            copy_embeddings(connection, first_seen if len(stored) == len(arrivals) else _of(stored, first_seen))
-            self._sketch(connection, first_seen)
+        if sorted_out.predictions:
+            self._insert_predictions(connection, prepared)
         insert_dead_letters(connection, [self._options.privacy.rejected(one) for one in sorted_out.rejected])
         outcomes = _outcomes(prepared, new)
         count_outcomes(connection, outcomes, now)
@@ -189,28 +191,42 @@ class IngestService:
         self._pairing.settle(connection, meeting, now)
         count_met(connection, meeting, (one.arrival.event for one in sorted_out.predictions.values()))
 
-    def _first_seen(self, connection: Connection, sorted_out: Triage) -> list[Arrival]:
+    def _first_seen(self, connection: Connection, prepared: Prepared) -> None:
         """Claim the ids; what was known already is moved to the duplicates or the rejected.
 
         Raises:
             StoreUnavailable: the day of a known id was retired just now; look again.
         """
+        sorted_out, packed = prepared.sorted_out, prepared.ahead.packed
         arrivals = [one.arrival for one in sorted_out.predictions.values()]
-        new_ids = predictions.claim(connection, arrivals) if arrivals else set()
-        old = {one.event.request_id: one.event.ts for one in arrivals if one.event.request_id not in new_ids}
-        known = predictions.known_hashes(connection, old)
-        if len(known) < len(old):
-            raise StoreUnavailable(f"{len(old) - len(known)} ids were known a moment ago: their day is being retired")
+        new_ids = predictions.claim(connection, arrivals, packed.ids if packed else None) if arrivals else set()
+        known: dict[str, bytes] = {}
+        if len(new_ids) < len(arrivals):
+            old = {one.event.request_id: one.event.ts for one in arrivals if one.event.request_id not in new_ids}
+            known = predictions.known_hashes(connection, old)
+            if len(known) < len(old):
+                raise StoreUnavailable(
+                    f"{len(old) - len(known)} ids were known a moment ago: their day is being retired"
+                )
         sorted_out.settle_known(new_ids, known)
-        return [one.arrival for one in sorted_out.predictions.values()]
 
-    def _insert_predictions(self, connection: Connection, arrivals: list[Arrival]) -> set[str]:
-        """All of them count; returns the ids of those that were stored."""
-        rollups.add(connection, [one.event for one in arrivals], lambda event: self._slices.of(event.slices))
-        chosen = self._sampler.choose(arrivals, self._slices.of)
-        predictions.insert(connection, chosen.stored, chosen.inclusion)
+    def _insert_predictions(self, connection: Connection, prepared: Prepared) -> None:
+        """All that are left count and are sketched; what is chosen of them is stored."""
+        arrivals = [one.arrival for one in prepared.sorted_out.predictions.values()]
+        ahead, carried = prepared.ahead, prepared.carried
+        ids = {one.event.request_id for one in arrivals}
+        if len(ids) < len(ahead.request_ids):
+            ahead, carried = ahead.among(ids), _of(ids, carried)
+        rollups.add(connection, ahead.tally, self._slices.of)
+        chosen = self._sampler.choose(arrivals, ahead.coins, self._slices.of)
         insert_tasks(connection, chosen.tasks)
-        return {one.event.request_id for one in chosen.stored}
+        if ahead.packed is not None:
+            predictions.insert_packed(connection, ahead.packed.predictions, ids)
+            copy_packed(connection, ahead.packed.vectors, ids)
+        else:
+            predictions.insert(connection, chosen.stored, chosen.inclusion)
+            copy_embeddings(connection, _of({one.event.request_id for one in chosen.stored}, carried))
+        self._sketch(connection, carried)
 
     def _find_poison(self, units: Sequence[Sequence[Record]], now: datetime) -> list[Rejected]:
         """The records that PostgreSQL refuses, found by halving in transactions that are rolled back."""

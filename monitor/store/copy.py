@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection
 
+from monitor.store.packing import HEADER, TRAILER, Block, Columns, pack
+
 
 def raw(connection: Connection) -> psycopg.Connection[Any]:
     """The psycopg connection below, inside the same transaction."""
@@ -16,19 +18,27 @@ def raw(connection: Connection) -> psycopg.Connection[Any]:
     return driver
 
 
-def copy_rows(
-    connection: Connection, table: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]
+def copy_blocks(
+    connection: Connection, table: str, columns: Columns, blocks: Iterable[Block], chosen: set[str] | None = None
 ) -> None:
-    """COPY rows into a table. `columns` are (name, PostgreSQL type) pairs, in the order of each row's values."""
+    """COPY rows into a table: those that are about one of `chosen`; None: all."""
     names = ", ".join(name for name, _ in columns)
     with raw(connection).cursor().copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types([kind for _, kind in columns])
-        for row in rows:
-            copy.write_row(row)
+        copy.write(HEADER)
+        for block in blocks:
+            copy.write(block.of(chosen))
+        copy.write(TRAILER)
 
 
-def stage(connection: Connection, like: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> str:
+def stage(connection: Connection, like: str, columns: Columns, rows: Iterable[Sequence[Any]]) -> str:
     """COPY rows into an empty temporary table shaped like `like`; returns its name. It is emptied at the commit."""
+    return stage_blocks(connection, like, columns, pack(columns, (("", row) for row in rows)))
+
+
+def stage_blocks(
+    connection: Connection, like: str, columns: Columns, blocks: Iterable[Block], chosen: set[str] | None = None
+) -> str:
+    """`stage` of those rows that are about one of `chosen`; None: of all."""
     staging = f"staging_{like}"
     names = ", ".join(name for name, _ in columns)
     cursor = raw(connection).cursor()
@@ -36,5 +46,5 @@ def stage(connection: Connection, like: str, columns: Sequence[tuple[str, str]],
         f"CREATE TEMP TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS SELECT {names} FROM {like} WHERE false; "
         f"DELETE FROM {staging}"  # nearly always empty; TRUNCATE would make a new file each time
     )
-    copy_rows(connection, staging, columns, rows)
+    copy_blocks(connection, staging, columns, blocks, chosen)
     return staging

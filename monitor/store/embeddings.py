@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
 from monitor.errors import FingerprintMismatch
-from monitor.store.copy import copy_rows, raw, stage
+from monitor.store.copy import copy_blocks, raw, stage
+from monitor.store.packing import Block, pack
 from monitor.store.tombstones import erased
 
 Vector = NDArray[np.float32]
@@ -99,7 +100,17 @@ def copy_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) 
     Their day partitions exist.
     """
     if rows:
-        copy_rows(connection, "embeddings", _COLUMNS, _records(rows))
+        copy_packed(connection, pack_vectors(rows))
+
+
+def pack_vectors(rows: Iterable[EmbeddedPrediction]) -> Iterator[Block]:
+    """What `copy_embeddings` stores of them."""
+    return pack(_COLUMNS, ((row[1], row) for row in _records(rows)))
+
+
+def copy_packed(connection: Connection, packed: Iterable[Block], chosen: set[str] | None = None) -> None:
+    """`copy_embeddings` of what is packed already; of that, what is of predictions with these ids."""
+    copy_blocks(connection, "embeddings", _COLUMNS, packed, chosen)
 
 
 def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
@@ -131,7 +142,7 @@ def _find_embedder(connection: Connection, fingerprint: str) -> tuple[int, int] 
     return raw(connection).execute(query, (fingerprint,)).fetchone()
 
 
-def _records(rows: Sequence[EmbeddedPrediction]) -> Iterator[tuple[object, ...]]:
+def _records(rows: Iterable[EmbeddedPrediction]) -> Iterator[tuple[datetime, str, int, str, bytes]]:
     for row in rows:
         for kind, vector in row.given.items():
             yield row.ts, row.request_id, row.embedder_id, kind, _halfvec(vector)

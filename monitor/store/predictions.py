@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from monitor.domain.events import Extra, Image, Prediction, Safety, Tokens
 from monitor.domain.window import DAY, Window, days_of, floor
-from monitor.store.copy import copy_rows, raw, stage
+from monitor.store.copy import copy_blocks, raw, stage_blocks
+from monitor.store.packing import Block, pack
 
 _encode = msgspec.json.Encoder().encode
 
@@ -62,17 +63,26 @@ class Known:
     content_hash: bytes
 
 
-def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
+def pack_ids(arrivals: Iterable[Arrival]) -> Iterator[Block]:
+    """The ids as `claim` enters them."""
+    ordered = sorted((one.event.request_id, one.content_hash, one.event.ts) for one in arrivals)
+    return pack(_ID_COLUMNS, ((row[0], row) for row in ordered))
+
+
+def claim(connection: Connection, arrivals: Sequence[Arrival], packed: Iterable[Block] | None = None) -> set[str]:
     """Enter the ids into `arrivals`; returns those that were not known: on their day, nor, near midnight, on the next.
 
     A producer's retry carries its first event time, and so meets its own day. Elsewhere an id counts as new. In id
     order, so that two collectors that bring the same ids wait for each other instead of deadlocking; two that bring
     an id under two different days at the same instant do not see each other, and both keep it.
+
+    Args:
+        packed: what `pack_ids` made of these arrivals, and perhaps of others.
     """
-    ordered = sorted(arrivals, key=lambda arrival: arrival.event.request_id)
-    rows = ((one.event.request_id, one.content_hash, one.event.ts) for one in ordered)
-    staging = stage(connection, "arrivals", _ID_COLUMNS, rows)
-    days = days_of([one.event.ts for one in ordered])
+    ids = {one.event.request_id for one in arrivals}
+    blocks = pack_ids(arrivals) if packed is None else packed
+    staging = stage_blocks(connection, "arrivals", _ID_COLUMNS, blocks, ids)
+    days = days_of([one.event.ts for one in arrivals])
     entered = raw(connection).execute(
         f"WITH beside AS MATERIALIZED ({' UNION ALL '.join(_beside(staging, day) for day in sorted(days))}), "
         "entered AS (INSERT INTO arrivals (request_id, content_hash, ts) "
@@ -80,10 +90,10 @@ def claim(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
         "WHERE request_id <> ALL (ARRAY(SELECT request_id FROM beside)) "
         "ON CONFLICT DO NOTHING RETURNING request_id) "
         "SELECT CASE WHEN count(*) < %s THEN coalesce(array_agg(request_id), '{}') END FROM entered",
-        (len(ordered),),
+        (len(ids),),
     )
     (some,) = entered.fetchone() or (None,)
-    return {one.event.request_id for one in ordered} if some is None else set(some)
+    return ids if some is None else set(some)
 
 
 def _beside(staging: str, day: datetime) -> str:
@@ -151,9 +161,17 @@ def insert(connection: Connection, arrivals: Iterable[Arrival], inclusion: Mappi
     Args:
         inclusion: probability with which each was chosen, by id; the others were stored in any case.
     """
-    known = inclusion or {}
-    rows = (_row(one, known.get(one.event.request_id)) for one in arrivals)
-    copy_rows(connection, "predictions", _COLUMNS, rows)
+    insert_packed(connection, pack_rows(arrivals, inclusion or {}))
+
+
+def pack_rows(arrivals: Iterable[Arrival], inclusion: Mapping[str, float]) -> Iterator[Block]:
+    """What `insert` stores of them."""
+    return pack(_COLUMNS, ((one.event.request_id, _row(one, inclusion.get(one.event.request_id))) for one in arrivals))
+
+
+def insert_packed(connection: Connection, packed: Iterable[Block], chosen: set[str] | None = None) -> None:
+    """`insert` of what is packed already; of that, what has one of these ids."""
+    copy_blocks(connection, "predictions", _COLUMNS, packed, chosen)
 
 
 def _row(arrival: Arrival, inclusion_probability: float | None) -> tuple[object, ...]:

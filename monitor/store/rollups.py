@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,34 +36,91 @@ _MERGE = f"""
 
 _ALL = ("", "")
 """Dimension and value of all traffic."""
-_Common = tuple[int, str, str, str, str]
-Key = tuple[int, str, str, str, str, str, str]
-SlicesOf = Callable[[Prediction], list[tuple[str, str]]]
 _ENDS = np.cumsum((len(_COUNTS), LATENCY_BINS))
 """Where, in a row of counts, those of latencies and confidences begin."""
 _WIDTH = int(_ENDS[-1]) + CONFIDENCE_BINS
+Key = tuple[int, str, str, str, str, str, str]
+SlicesOf = Callable[[dict[str, str]], list[tuple[str, str]]]
 
 
-def add(connection: Connection, events: Sequence[Prediction], slices_of: SlicesOf) -> None:
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What n predictions add to the counts, before it is known which slices count."""
+
+    kinds: list[Prediction]
+    """One of each kind: those of a kind count under the same keys."""
+    kind_of: NDArray[np.intp]
+    status: NDArray[np.intp]
+    latency: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    cost: NDArray[np.float64]
+    """All [n], NaN for None."""
+
+    @classmethod
+    def of(cls, events: Sequence[Prediction], dimensions: Sequence[str]) -> Tally:
+        """
+        Args:
+            dimensions: of slices, those that may count.
+        """
+        numbers: dict[tuple[object, ...], int] = {}
+        kinds: list[Prediction] = []
+        kind_of: list[int] = []
+        for event in events:
+            slices = event.slices
+            kind = (*_common(event), *[slices.get(one) for one in dimensions])
+            number = numbers.setdefault(kind, len(kinds))
+            if number == len(kinds):
+                kinds.append(event)
+            kind_of.append(number)
+        return cls(
+            kinds,
+            np.array(kind_of, dtype=np.intp),
+            np.array([_STATUS[event.status] for event in events], dtype=np.intp),
+            np.array([event.latency_ms for event in events], dtype=np.float64),
+            np.array([event.output.confidence for event in events], dtype=np.float64),
+            np.array([event.cost_usd for event in events], dtype=np.float64),
+        )
+
+    def among(self, keep: NDArray[np.bool_]) -> Tally:
+        """Of those predictions alone [n]."""
+        return Tally(
+            self.kinds,
+            self.kind_of[keep],
+            self.status[keep],
+            self.latency[keep],
+            self.confidence[keep],
+            self.cost[keep],
+        )
+
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Per kind a row of counts [kinds, statuses + latency bins + confidence bins], and the sum of costs [kinds]."""
+        kinds, kind_of = len(self.kinds), self.kind_of
+        timed, sure = ~np.isnan(self.latency) & (self.status == 0), ~np.isnan(self.confidence)
+        cells = np.concatenate((
+            kind_of * _WIDTH + self.status,
+            kind_of[timed] * _WIDTH + _ENDS[0] + latency_bins(self.latency[timed]),
+            kind_of[sure] * _WIDTH + _ENDS[1] + confidence_bins(self.confidence[sure]),
+        ))  # fmt: skip
+        counts = np.bincount(cells, minlength=kinds * _WIDTH).reshape(kinds, _WIDTH)
+        costs = np.bincount(kind_of, np.nan_to_num(self.cost), minlength=kinds)
+        return counts.astype(np.int64), costs.astype(np.float64)
+
+
+def add(connection: Connection, tally: Tally, slices_of: SlicesOf) -> None:
     """Add first-seen predictions to their minutes, once for all traffic and once per slice that counts."""
-    staging = stage(connection, "rollups_minute", _COLUMNS, _rows(events, slices_of))
+    staging = stage(connection, "rollups_minute", _COLUMNS, rows_of(tally, slices_of))
     raw(connection).execute(_MERGE.format(staging=staging))
 
 
-def _rows(events: Sequence[Prediction], slices_of: SlicesOf) -> Iterator[tuple[Any, ...]]:
-    """Events of one kind, those that count under the same keys, are counted together first."""
-    kinds: dict[tuple[_Common, tuple[tuple[str, str], ...]], int] = {}
-    kind_of = []
-    for event in events:
-        model, minute = event.model, int(event.ts.timestamp()) // 60
-        common = (minute, model.name, model.version, model.variant, event.task)
-        kind_of.append(kinds.setdefault((common, tuple(slices_of(event))), len(kinds)))
-    counts, costs = _counts(events, np.array(kind_of, dtype=np.intp), len(kinds))
+def rows_of(tally: Tally, slices_of: SlicesOf) -> Iterator[tuple[Any, ...]]:
+    """What is added, by key. Kinds of which nothing is left add nothing."""
+    counts, costs = tally.counts()
     keys: dict[Key, int] = {}
     pairs = [
-        (keys.setdefault((*common, *one), len(keys)), kind)
-        for (common, slices), kind in kinds.items()
-        for one in (_ALL, *slices)
+        (keys.setdefault((*_common(event), *one), len(keys)), kind)
+        for kind, event in enumerate(tally.kinds)
+        for one in (_ALL, *slices_of(event.slices))
+        if counts[kind, : len(_COUNTS)].any()
     ]
     places, sources = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
     totals, cost = np.zeros((len(keys), _WIDTH), dtype=np.int64), np.zeros(len(keys))
@@ -73,19 +131,7 @@ def _rows(events: Sequence[Prediction], slices_of: SlicesOf) -> Iterator[tuple[A
         yield (datetime.fromtimestamp(60 * key[0], UTC), *key[1:], *statuses, latency, confidence, total)
 
 
-def _counts(
-    events: Sequence[Prediction], kind_of: NDArray[np.intp], kinds: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Per kind a row of counts [kinds, statuses + latency bins + confidence bins], and the sum of costs [kinds]."""
-    status = np.array([_STATUS[event.status] for event in events], dtype=np.intp)
-    latency = np.array([event.latency_ms for event in events], dtype=np.float64)  # NaN for None
-    confidence = np.array([event.output.confidence for event in events], dtype=np.float64)
-    cost = np.array([event.cost_usd for event in events], dtype=np.float64)
-    timed, sure = ~np.isnan(latency) & (status == 0), ~np.isnan(confidence)
-    cells = np.concatenate((
-        kind_of * _WIDTH + status,
-        kind_of[timed] * _WIDTH + _ENDS[0] + latency_bins(latency[timed]),
-        kind_of[sure] * _WIDTH + _ENDS[1] + confidence_bins(confidence[sure]),
-    ))  # fmt: skip
-    counts = np.bincount(cells, minlength=kinds * _WIDTH).reshape(kinds, _WIDTH)
-    return counts.astype(np.int64), np.bincount(kind_of, np.nan_to_num(cost), minlength=kinds).astype(np.float64)
+def _common(event: Prediction) -> tuple[int, str, str, str, str]:
+    """What all keys of an event share."""
+    model = event.model
+    return int(event.ts.timestamp()) // 60, model.name, model.version, model.variant, event.task

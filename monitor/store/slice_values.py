@@ -16,7 +16,7 @@ class SliceValues:
     """Remembers the values that count by themselves. One per process; the database is the common memory."""
 
     def __init__(self, dimensions: Iterable[str], cap: int) -> None:
-        self._dimensions = tuple(sorted(set(dimensions)))
+        self.dimensions = tuple(sorted(set(dimensions)))
         self._cap = cap
         self._known: set[tuple[str, str]] = set()
 
@@ -26,7 +26,7 @@ class SliceValues:
         Raises:
             StoreError: PostgreSQL refused or does not answer.
         """
-        seen = {(name, slices[name]) for slices in all_slices for name in self._dimensions if name in slices}
+        seen = {(name, slices[name]) for slices in all_slices for name in self.dimensions if name in slices}
         if not seen <= self._known:
             with transaction(engine) as connection:
                 known = self._insert(connection, seen)
@@ -35,7 +35,7 @@ class SliceValues:
     def of(self, slices: dict[str, str]) -> list[tuple[str, str]]:
         """The (dimension, value) pairs that an event counts under, beyond all traffic."""
         found = []
-        for dimension in self._dimensions:
+        for dimension in self.dimensions:
             value = slices.get(dimension)
             if value is not None:
                 pair = (dimension, value)

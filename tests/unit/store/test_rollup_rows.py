@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.domain.events import Model, Output, Prediction
 from monitor.domain.histograms import confidence_bin, latency_bin
-from monitor.store.rollups import _rows
+from monitor.store.rollups import Tally, rows_of
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 STATUSES = ("ok", "error", "timeout", "rejected")
@@ -43,7 +43,8 @@ def test_the_counts_of_a_batch_are_those_of_its_events_one_by_one(several: list[
                 cell["confidence", confidence_bin(event.output.confidence)] += 1
             cell["cost"] += int(event.cost_usd or 0)
     found: dict[tuple[object, ...], Counter[object]] = {}
-    for row in _rows(several, lambda event: [*event.slices.items()]):
+    tally = Tally.of(several, ("device", "region"))
+    for row in rows_of(tally, lambda slices: [*slices.items()]):
         key, (latency, confidence, cost) = row[:7], row[11:]
         found[key] = Counter({"cost": cost})
         found[key].update(dict(zip(STATUSES, row[7:11], strict=True)))
