@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -20,9 +20,10 @@ from monitor.drift.dispersion import estimate
 from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
 from monitor.services.field_sketches import contributions
+from monitor.services.reference_rows import rows_of_fields, rows_of_vectors, window_number
 from monitor.services.sketches import Placed, SketchService
-from monitor.store import observations, unfitted
 from monitor.store import references as store
+from monitor.store import unfitted
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id
 from monitor.store.engine import transaction
 from monitor.store.observations import ObservedPrediction
@@ -32,11 +33,6 @@ from monitor.streams import FIELD_STREAMS, FieldStream, Vector, VectorStream, fi
 log = logging.getLogger(__name__)
 
 CHUNK = 5000
-MAX_ROWS = 20_000
-"""A reference of vectors rests on at most so many rows, evenly taken from its time: more only cost more."""
-
-MAX_OBSERVED = 50_000
-"""One of fields on so many, an equal number from each hour: they are as long as those of current hours, or shorter."""
 
 CONSTANT = "constant in the reference"
 UNCOUNTABLE = "nothing comes often enough to be counted by name"
@@ -52,6 +48,10 @@ class ReferenceOptions:
     """... and for so much time."""
     slice_dimensions: tuple[str, ...]
     max_slice_values: int
+
+    @property
+    def hours(self) -> int:
+        return self.window // HOUR
 
     def sketcher(self, engine: Engine) -> SketchService:
         return SketchService(engine, self.slice_dimensions, self.max_slice_values)
@@ -89,7 +89,7 @@ def make_of_vectors(
     """
     sketcher = options.sketcher(engine)
     with transaction(engine) as connection:
-        rows = _thinned(store.embedded(connection, source, window))
+        rows = rows_of_vectors(connection, source, window, options.hours)
     sketcher.admit(rows)
     fitted = [
         _fitted(
@@ -139,7 +139,7 @@ def make_of_fields(
     sketcher = options.sketcher(engine)
     with transaction(engine) as connection:
         sources = {one.name: _source_of(connection, model, one) for one in streams}
-        rows = _observed(connection, model, window)
+        rows = rows_of_fields(connection, model, window, options.hours)
     sketcher.admit(rows)
     fitted = []
     for stream in streams:
@@ -155,11 +155,6 @@ def _source_of(connection: Connection, model: str, stream: FieldStream) -> Sourc
     name = fingerprint(stream)
     number = embedder_id(connection, name, stream.dimension, {"features": list(stream.features)})
     return Source(model, number, name)
-
-
-def _observed(connection: Connection, model: str, window: Window) -> list[ObservedPrediction]:
-    hours = max(1, int(window.length / HOUR))
-    return observations.sample_window(connection, model, window, min(MAX_OBSERVED, hours * observations.MOST_ROWS))
 
 
 def _categories(stream: FieldStream, rows: Sequence[ObservedPrediction], options: ReferenceOptions) -> tuple[str, ...]:
@@ -264,20 +259,7 @@ def _build(
 
 def _numbers(rows: Sequence[Placed], options: ReferenceOptions) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The window in which each row lies."""
-    hours = int(options.window.total_seconds()) // 3600
-    return np.array([int(row.ts.timestamp()) // 3600 // hours for row in rows], dtype=np.int64)
-
-
-def _thinned(rows: Iterable[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
-    """Every row, or every second, fourth ... so that at most `MAX_ROWS` are held, however many there are."""
-    kept: list[EmbeddedPrediction] = []
-    step = 1
-    for index, row in enumerate(rows):
-        if index % step == 0:
-            kept.append(row)
-        if len(kept) > MAX_ROWS:
-            kept, step = kept[::2], 2 * step
-    return kept
+    return np.array([window_number(row.ts, options.hours) for row in rows], dtype=np.int64)
 
 
 def _chunks(rows: Iterator[EmbeddedPrediction]) -> Iterator[list[EmbeddedPrediction]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -257,7 +257,24 @@ def count(connection: Connection, source: Source, window: Window) -> int:
     return int(found.scalar_one())
 
 
-def embedded(connection: Connection, source: Source, window: Window | None = None) -> Iterator[EmbeddedPrediction]:
+def counts(connection: Connection, source: Source, window: Window, hours: int) -> dict[int, int]:
+    """The same by stretches of so many whole hours, numbered from the epoch (UTC); those without any are left out."""
+    found = connection.execute(
+        text(
+            "SELECT floor(extract(epoch FROM e.ts) / :seconds)::bigint AS number, "
+            "count(DISTINCT (e.ts, e.request_id)) AS rows "
+            "FROM embeddings e JOIN predictions p USING (ts, request_id) "
+            "WHERE e.embedder_id = :embedder AND p.model = :model AND e.ts >= :start AND e.ts < :end GROUP BY 1"
+        ),
+        {
+            "embedder": source.embedder_id, "model": source.model, "start": window.start, "end": window.end,
+            "seconds": 3600 * hours,
+        },
+    )  # fmt: skip
+    return {row.number: row.rows for row in found}
+
+
+def embedded(connection: Connection, source: Source, window: Window | None = None) -> Generator[EmbeddedPrediction]:
     """Retained vectors of a source, oldest first, one prediction at a time; those of the window, or all."""
     condition = "AND e.ts >= %(start)s AND e.ts < %(end)s" if window else ""
     values: dict[str, Any] = {"embedder": source.embedder_id, "model": source.model}
