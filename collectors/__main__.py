@@ -31,6 +31,9 @@ SMALLEST, TARGET_S = 100, 1.0
 """The fewest records of a transaction however slow PostgreSQL is, and how long one should take."""
 ANSWER_S = 3.0
 """How long to wait for PostgreSQL to say where to read on, before Kafka is listened to again."""
+SWITCH_S = 0.0003
+"""How long one of our threads may calculate while another has its answer from PostgreSQL or Kafka. By default it is
+5 ms, and PostgreSQL takes less than that for what fits into its socket: it would wait for us."""
 PATIENCE_S = 60.0
 """How long nothing may be read though there is something."""
 
@@ -84,6 +87,7 @@ def run(group: str, config: settings.Settings) -> None:
     handler: Handler[Any]
     if group == "ingest":
         topics: tuple[str, ...] = bootstrap.topics(config)
+        sys.setswitchinterval(SWITCH_S)
         keep_freed_pages()
         collect_by_the_clock()
         handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
