@@ -32,13 +32,18 @@ class Shift:
 
 
 def shift(reference: Rows, current: Rows, kind: str, *, confidence: float = 0.95, seed: int = 0) -> Shift | None:
-    """Tell the windows apart by `kind`; None where too few rows have such a vector, or all are the same."""
+    """Tell the windows apart by `kind`; None where too few rows or groups have such a vector, or all are the same.
+
+    Rows of one group stay together, so that near-duplicates of a burst do not give their window away.
+    """
     sides = [np.asarray(rows.vectors[kind], dtype=np.float64) for rows in (reference, current)]
     known = [np.isfinite(side).all(axis=1) for side in sides]
     try:
         found = domain_scores(
-            sides[0][known[0]], sides[1][known[1]], folds=FOLDS, seed=seed, permutations=1, confidence=confidence
-        )
+            sides[0][known[0]], sides[1][known[1]],
+            reference_groups=reference.numbers[known[0]], current_groups=current.numbers[known[1]],
+            folds=FOLDS, seed=seed, permutations=1, confidence=confidence,
+        )  # fmt: skip
     except NotEnoughData:
         return None
     scores = [np.full(len(side), np.nan) for side in sides]

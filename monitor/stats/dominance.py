@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr, stdtrit
 from scipy.stats import rankdata
 
-from monitor.errors import NotEnoughData
+from monitor.stats.groups import as_groups, variance_of_mean
 from monitor.stats.inputs import Floats, as_vector, check_share
 from monitor.stats.intervals import Interval
 
@@ -62,37 +62,21 @@ def dominance(
     """
     first, second = as_vector(reference, "reference", least=2), as_vector(current, "current", least=2)
     check_share(confidence, "confidence")
-    groups = _as_groups(reference_groups, first, "reference"), _as_groups(current_groups, second, "current")
+    groups = (
+        as_groups(reference_groups, first.size, "reference", least=2),
+        as_groups(current_groups, second.size, "current", least=2),
+    )
     n, m = first.size, second.size
     ranks = rankdata(np.concatenate([first, second]))
     beaten = (ranks[:n] - rankdata(first)) / m  # placements: the share of the other side below, ties half
     beats = (ranks[n:] - rankdata(second)) / n
     delta = 2.0 * float(beats.mean()) - 1.0
     counts = [int(one.max()) + 1 for one in groups]
-    error = 2.0 * float(np.sqrt(_variance_of_mean(beaten, groups[0]) + _variance_of_mean(beats, groups[1])))
+    error = 2.0 * float(np.sqrt(variance_of_mean(beaten, groups[0]) + variance_of_mean(beats, groups[1])))
     freedom = sum(counts) - 2
     quantile = float(stdtrit(freedom, (1.0 + confidence) / 2.0))
     p_value = _test(ranks, n, np.concatenate([groups[0], groups[1] + counts[0]]), freedom)
     return Dominance(delta, _interval(delta, error, quantile, min(counts)), p_value)
-
-
-def _as_groups(groups: ArrayLike | None, values: Floats, name: str) -> NDArray[np.int64]:
-    """Numbers of the groups, from 0 without gaps."""
-    if groups is None:
-        return np.arange(values.size)
-    given = np.asarray(groups)
-    if given.shape != values.shape or not np.issubdtype(given.dtype, np.integer):
-        raise NotEnoughData(f"{values.size} {name} values need as many whole group numbers")
-    numbers = np.unique(given, return_inverse=True)[1].astype(np.int64)
-    if numbers.max() < 1:
-        raise NotEnoughData(f"the {name} values are all of one group: nothing is known of how groups differ")
-    return numbers
-
-
-def _variance_of_mean(values: Floats, groups: NDArray[np.int64]) -> float:
-    """Of the mean of `values`, from the sums of the groups about it."""
-    sums = np.bincount(groups, weights=values - values.mean())
-    return float((sums**2).sum()) / values.size**2 * sums.size / (sums.size - 1)
 
 
 def _interval(delta: float, error: float, quantile: float, groups: int) -> Interval:

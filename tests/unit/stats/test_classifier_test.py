@@ -110,6 +110,45 @@ def test_a_unit_of_measure_does_not_matter() -> None:
     assert domain_scores(1e-6 * first, 1e-6 * second).auc == pytest.approx(domain_scores(first, second).auc, abs=1e-6)
 
 
+def bursts(groups: int, *, shift: float = 0.0, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n, 16] in bursts of near-duplicates, four of them on average, and the number of each one's burst."""
+    rng = np.random.default_rng(seed)
+    numbers = np.repeat(np.arange(groups), rng.geometric(1 / 4, groups))
+    rows = rng.standard_normal((groups, 16))[numbers] + 0.1 * rng.standard_normal((numbers.size, 16)) + shift
+    return rows, numbers
+
+
+def test_near_duplicates_do_not_give_their_side_away() -> None:
+    held, aucs, p = [], [], []
+    for seed in range(100):
+        (first, one), (second, other) = bursts(200, seed=2 * seed), bursts(150, seed=2 * seed + 1)
+        found = domain_scores(first, second, reference_groups=one, current_groups=other, seed=seed, permutations=19)
+        held.append(0.5 in found.interval)
+        aucs.append(found.auc)
+        p.append(found.p_value)
+    assert sum(held) >= binom.ppf(0.001, 100, 0.95)
+    assert abs(np.mean(aucs) - 0.5) < 3.5 * np.std(aucs) / 10
+    assert sum(np.array(p) <= 0.1) <= binom.ppf(0.999, 100, 0.1)
+    assert domain_scores(first, second, permutations=1).interval.lower > 0.6  # what not knowing of bursts says
+
+
+def test_a_shift_of_bursts_is_seen_as_far_as_new_bursts_would_show_it() -> None:
+    (first, one), (second, other) = bursts(200, seed=1), bursts(200, shift=0.3, seed=2)
+    found = domain_scores(first, second, reference_groups=one, current_groups=1000 - other, seed=3)
+    # The best classifier of new bursts has AUC ndtr(0.3 * sqrt(16) / sqrt(2)) = 0.80; without groups it seems better.
+    alone = domain_scores(first, second, seed=3, permutations=1)
+    assert 0.6 < found.interval.lower < found.auc <= ndtr(0.3 * 4 / np.sqrt(2)) < alone.auc
+    assert found.p_value == 0.005
+    assert found.interval.upper - found.interval.lower > 1.5 * (alone.interval.upper - alone.interval.lower)
+
+
+def test_groups_of_one_row_are_no_groups() -> None:
+    first, second = draws(60, seed=1), draws(50, shift=0.5, seed=2)
+    alone = domain_scores(first, second, reference_groups=np.arange(60), current_groups=np.arange(50) + 7, seed=5)
+    assert alone.interval == domain_scores(first, second, seed=5).interval
+    assert alone.p_value == domain_scores(first, second, seed=5).p_value
+
+
 @pytest.mark.parametrize(
     ("first", "second", "options", "words"),
     [
@@ -121,8 +160,23 @@ def test_a_unit_of_measure_does_not_matter() -> None:
         (draws(20), draws(20), {"folds": 1}, "2 folds"),
         (draws(20), draws(20), {"permutations": 0}, "permutation"),
         (draws(20), draws(20), {"confidence": 1.0}, "confidence"),
+        (draws(20), draws(20), {"reference_groups": np.arange(20) % 9}, "9 groups, 10 are needed"),
+        (draws(20), draws(20), {"current_groups": np.arange(19)}, "20 current values need as many"),
+        (draws(20), draws(20), {"current_groups": np.arange(20) / 2}, "whole group numbers"),
     ],
-    ids=["few", "dimensions", "NaN", "constant", "zeros", "one fold", "no permutation", "confidence"],
+    ids=[
+        "few",
+        "dimensions",
+        "NaN",
+        "constant",
+        "zeros",
+        "one fold",
+        "no permutation",
+        "confidence",
+        "few groups",
+        "other groups",
+        "half groups",
+    ],
 )
 def test_unusable_samples_are_refused(first, second, options, words) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(NotEnoughData, match=words):
