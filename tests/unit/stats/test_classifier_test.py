@@ -135,7 +135,7 @@ def test_near_duplicates_do_not_give_their_side_away() -> None:
 def test_a_shift_of_bursts_is_seen_as_far_as_new_bursts_would_show_it() -> None:
     (first, one), (second, other) = bursts(200, seed=1), bursts(200, shift=0.3, seed=2)
     found = domain_scores(first, second, reference_groups=one, current_groups=1000 - other, seed=3)
-    # The best classifier of new bursts has AUC ndtr(0.3 * sqrt(16) / sqrt(2)) = 0.80, and one that learnt from 320 less.
+    # The best classifier of new bursts has AUC ndtr(0.3 * sqrt(16) / sqrt(2)) = 0.80; one that learnt from 320 less.
     alone = domain_scores(first, second, seed=3, permutations=1)
     assert 0.6 < found.interval.lower < found.auc <= ndtr(0.3 * 4 / np.sqrt(2))
     assert alone.auc > found.auc + 0.08
