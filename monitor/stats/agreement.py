@@ -301,8 +301,14 @@ def _categories(values: ArrayLike, name: str) -> NDArray[Any]:
         raise NotEnoughData(f"{name} is masked in places; leave such units out of both")
     try:
         array = np.asarray(values)
-    except ValueError:
+    except (RuntimeError, TypeError, ValueError):
         raise NotEnoughData(f"{name} must be one category for each unit, not lists of different lengths") from None
+    if array.dtype.kind == "O":  # a column of a data frame
+        kinds = {type(one) for one in array.ravel()}
+        if kinds <= {str}:
+            array = array.astype(str)
+        elif all(issubclass(kind, bool | int | float | np.generic) for kind in kinds):
+            array = np.array(array.tolist())
     if array.ndim != 1 or array.size < _LEAST_UNITS:
         raise NotEnoughData(f"{name} must be one category for each of at least {_LEAST_UNITS} units, not {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

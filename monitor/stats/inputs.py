@@ -11,8 +11,8 @@ from monitor.errors import NotEnoughData
 
 Floats = NDArray[np.float64]
 
-MOST: Final = 1e100
-"""Of a value: the fourth powers of larger ones, added up, are no floats any more."""
+MOST: Final = 1e30
+"""Of a value: single precision, in which fits and projections are kept, ends soon after."""
 
 
 def as_vector(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
@@ -38,15 +38,15 @@ def as_matrix(values: ArrayLike, name: str, *, least: int = 1) -> Floats:
     return matrix
 
 
-def as_rows(values: ArrayLike, name: str, *, least: int = 1) -> NDArray[np.floating[Any]]:
-    """Like `as_matrix`, but floats of any precision stay as they are, uncopied: only to be read.
+def as_rows(values: ArrayLike, name: str, *, least: int = 1, most: float = MOST) -> NDArray[np.floating[Any]]:
+    """Like `as_matrix`, but floats of any precision stay as they are, uncopied: only to be read. None is beyond `most`.
 
     Raises:
-        NotEnoughData: another shape, too few rows, no columns, or NaN or infinity among them.
+        NotEnoughData: as `as_matrix`.
     """
     is_floats = isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.floating)
     matrix = np.asarray(values) if is_floats else as_matrix(values, name, least=least)
-    _check(matrix, name, dimensions=2, least=least)
+    _check(matrix, name, dimensions=2, least=least, most=most)
     if matrix.shape[1] == 0:
         raise NotEnoughData(f"{name} has {matrix.shape[0]} rows but no columns")
     return matrix
@@ -80,17 +80,20 @@ def as_numbers(values: ArrayLike, name: str, *, dimensions: int) -> Floats:
     """Copy `values` into float64 as they are, NaN and infinity included.
 
     Raises:
-        NotEnoughData: texts, dates, complex numbers, rows of different lengths, or something behind a mask.
+        NotEnoughData: texts, dates, complex numbers, rows of different lengths, something behind a mask, or a tensor
+            that is not at hand: on a GPU, or part of a gradient.
     """
     if np.ma.is_masked(values):
         raise NotEnoughData(f"{name} is masked in places; leave such rows out")
     try:
         found = np.asarray(values)
         array = np.array(found, dtype=np.float64) if found.dtype.kind in "biufO" else None
-    except (TypeError, ValueError):
+    except (RuntimeError, TypeError, ValueError):  # torch's words for a tensor that it will not hand out vary
         array = None
     if array is None:
-        raise NotEnoughData(f"{name} must be numbers in an array of {dimensions} dimension(s)")
+        raise NotEnoughData(
+            f"{name} must be numbers in an array of {dimensions} dimension(s), and tensors detached and on the CPU"
+        )
     return array
 
 
@@ -123,15 +126,18 @@ def check_share(value: float, name: str) -> None:
 def _as_floats(values: ArrayLike, name: str, *, dimensions: int, least: int) -> NDArray[Any]:
     array = as_numbers(values, name, dimensions=dimensions)
     _check(array, name, dimensions=dimensions, least=least)
-    if max(array.max(initial=0.0), -array.min(initial=0.0)) > MOST:
-        raise NotEnoughData(f"{name} holds values beyond {MOST:g}, whose powers are no numbers any more")
     return array
 
 
-def _check(array: NDArray[Any], name: str, *, dimensions: int, least: int) -> None:
+def _check(array: NDArray[Any], name: str, *, dimensions: int, least: int, most: float = MOST) -> None:
     if array.ndim != dimensions:
         raise NotEnoughData(f"{name} must have {dimensions} dimension(s), not shape {array.shape}")
     if array.shape[0] < least:
         raise NotEnoughData(f"{name} has {array.shape[0]} rows; at least {least} are needed")
-    if not np.isfinite(array).all():
-        raise NotEnoughData(f"{name} holds NaN or infinity in {int(array.size - np.isfinite(array).sum())} places")
+    # Largest and smallest are NaN where any value is: one look finds all that is wrong.
+    low, high = float(array.min(initial=0.0)), float(array.max(initial=0.0))
+    if not (-most <= low <= high <= most):
+        odd = int(array.size - np.isfinite(array).sum())
+        if odd:
+            raise NotEnoughData(f"{name} holds NaN or infinity in {odd} places")
+        raise NotEnoughData(f"{name} holds values beyond {most:g}, whose powers are no numbers any more")

@@ -94,7 +94,7 @@ def cosines(first: ArrayLike, second: ArrayLike) -> Floats:
 
 def _vectors(values: ArrayLike, name: str) -> Floats:
     numbers = as_numbers(values, name, dimensions=2)  # however large they are: `_directions` scales them
-    return np.asarray(as_rows(numbers, name))
+    return np.asarray(as_rows(numbers, name, most=float(np.finfo(np.float64).max)))
 
 
 def _directions(vectors: Floats) -> Floats:

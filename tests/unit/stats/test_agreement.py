@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -240,3 +241,12 @@ def test_an_unknown_level_weighting_or_no_replicate_is_refused() -> None:
         cohen_kappa([1, 2, 1], [1, 2, 2], replicates=0)
     with pytest.raises(NotEnoughData, match="replicate"):
         fleiss_kappa([[2, 0], [1, 1], [0, 2]], replicates=0)
+
+
+def test_texts_in_a_column_of_a_data_frame_are_categories() -> None:
+    first, second = ["yes", "no", "yes", "yes"] * 10, ["yes", "no", "no", "yes"] * 10
+    expected = cohen_kappa(first, second)
+    assert expected.coefficient == pytest.approx(cohen_kappa_score(first, second))
+    assert cohen_kappa(pd.Series(first, dtype=object), np.array(second, dtype=object)) == expected
+    with pytest.raises(NotEnoughData, match="numbers or texts"):
+        cohen_kappa([*first[:-1], None], second)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from monitor.discovery import labelled
 from monitor.errors import NotEnoughData
@@ -84,7 +87,8 @@ def bad(good: Any) -> dict[str, Any]:
     endless = holed.copy()
     endless.flat[3] = -np.inf
     return {
-        "NaN": holed, "infinite": endless, "too large": np.where(np.isnan(holed), 1e200, holed),
+        "NaN": holed, "infinite": endless, "too large": np.where(np.isnan(holed), 1e31, holed),
+        "gradient": torch.tensor(np.array(good, dtype=np.float64), requires_grad=True),
         "texts": np.full(np.shape(good), "0.5"), "complex": np.asarray(good) + 1j, "ragged": [[1.0], [1.0, 2.0]],
         "masked": np.ma.masked_array(good, np.isnan(holed)), "a number": 0.5, "three dimensions": holed[None, None],
     }  # fmt: skip
@@ -100,6 +104,34 @@ def test_what_is_no_number_is_refused_in_words(name: str) -> None:
                 continue
             with pytest.raises(NotEnoughData):
                 call(*good[:place], value, *good[place + 1 :])
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_the_largest_and_smallest_values_give_numbers_or_are_refused(name: str) -> None:
+    """Warnings are errors here: an overflow would be one."""
+    call, good = GOOD[name]
+    for place, argument in enumerate(good):
+        for values in (0 * argument, 0 * argument + 1, 1e-300 * argument, 9e29 * argument / np.abs(argument).max()):
+            try:
+                found = call(*good[:place], values, *good[place + 1 :])
+            except NotEnoughData:
+                continue
+            assert not re.search(r"\b(nan|inf)\b", repr(found))
+
+
+def same_numbers(array: np.ndarray) -> tuple[Any, ...]:
+    fixed = array.copy()
+    fixed.setflags(write=False)
+    frame = pd.Series(array, index=range(len(array), 0, -1)) if array.ndim == 1 else pd.DataFrame(array)
+    return fixed, np.stack([array, array], axis=1)[:, 0], frame, torch.tensor(fixed), array.astype(object)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_columns_of_data_frames_tensors_and_views_are_arrays(name: str) -> None:
+    call, good = GOOD[name]
+    expected = repr(call(*good))
+    for arguments in zip(*(same_numbers(np.asarray(one)) for one in good), strict=True):
+        assert repr(call(*arguments)) == expected
 
 
 @pytest.mark.parametrize("name", [name for name, (_, good) in GOOD.items() if len(good) > 1 and name != "dominance"])
