@@ -271,10 +271,13 @@ def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
     duplicate. Of a call in two records the one that makes it whole is accepted, the other counts as half."""
     sorted_out = prepared.sorted_out
     outcomes: Counter[tuple[str, str]] = Counter()
-    taken = Counter(one.records[-1].partition.topic for one in sorted_out.predictions.values())
+    taken = Counter([one.records[-1].partition.topic for one in sorted_out.predictions.values()])
     outcomes.update({(topic, "accepted"): count for topic, count in taken.items()})
     outcomes.update(
-        (half.partition.topic, "half") for one in sorted_out.predictions.values() for half in one.records[:-1]
+        (half.partition.topic, "half")
+        for one in sorted_out.predictions.values()
+        if len(one.records) > 1
+        for half in one.records[:-1]
     )
     outcomes.update((one.record.partition.topic, "half") for one in prepared.meeting.alone)
     outcomes.update((record.partition.topic, "duplicate") for record in sorted_out.duplicates)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from monitor.domain.events import Deployment, Label, Prediction
 from monitor.sampling import Draw
 from monitor.store.copy import raw, stage
+from monitor.store.packing import jsonb
 from monitor.store.tombstones import erased, erased_labels
 
 _LABEL_COLUMNS = (
@@ -22,7 +23,7 @@ _LABEL_COLUMNS = (
 _TASK_COLUMNS = (
     ("request_id", "text"), ("ts", "timestamptz"), ("stratum", "text"), ("inclusion_probability", "float8"),
     ("in_base", "bool"), ("plan", "int4"), ("annotators", "int2"), ("model", "text"), ("version", "text"),
-    ("variant", "text"), ("task", "text"), ("slices", "jsonb"), ("confidence", "float4"),
+    ("variant", "text"), ("task", "text"), ("slices", "bytea"), ("confidence", "float4"),
 )  # fmt: skip
 Json = psycopg.types.json.Jsonb
 
@@ -102,7 +103,7 @@ def _task_row(drawn: DrawnTask) -> tuple[object, ...]:
     event, draw = drawn.event, drawn.draw
     return (
         event.request_id, event.ts, drawn.stratum, draw.probability, draw.in_base, draw.plan, drawn.annotators,
-        event.model.name, event.model.version, event.model.variant, event.task, Json(event.slices),
+        event.model.name, event.model.version, event.model.variant, event.task, jsonb(event.slices),
         event.output.confidence,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 import psycopg
 from psycopg._copy_base import format_row_binary
 from psycopg.adapt import AdaptersMap, Transformer
@@ -18,6 +19,8 @@ TRAILER: Final = b"\xff\xff"
 """What stands before and behind the rows (PostgreSQL documentation, COPY, "Binary Format")."""
 _BLOCK_BYTES: Final = 96 * 1024
 """After so many a new block begins; libpq slows down where it is given much more at once."""
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Block(NamedTuple):
@@ -48,6 +51,12 @@ class _Context:
 
 
 _CONTEXT: Final = _Context()
+
+
+def jsonb(value: object) -> bytes:
+    """PostgreSQL's binary form of jsonb: a version byte, then the text. To be sent as bytea: psycopg leaves bytes as
+    they are, and the server reads them as the column's type."""
+    return b"\x01" + _encode(value)
 
 
 def pack(columns: Columns, rows: Iterable[tuple[str, Sequence[object]]]) -> Iterator[Block]:

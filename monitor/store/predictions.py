@@ -12,16 +12,14 @@ from sqlalchemy import Connection
 from monitor.domain.events import Extra, Image, Prediction, Safety, Tokens
 from monitor.domain.window import DAY, Window, days_of, floor
 from monitor.store.copy import copy_blocks, raw, stage_blocks
-from monitor.store.packing import Block, pack
-
-_encode = msgspec.json.Encoder().encode
+from monitor.store.packing import Block, jsonb, pack
 
 _COLUMNS = (
     ("ts", "timestamptz"), ("request_id", "text"), ("model", "text"), ("version", "text"), ("variant", "text"),
     ("task", "text"), ("status", "text"), ("error_code", "text"), ("latency_ms", "float4"), ("cost_usd", "float4"),
     ("confidence", "float4"), ("image_ref", "text"), ("prompt", "text"), ("answer", "text"), ("refused", "bool"),
     ("safety_flagged", "bool"), ("replay", "text"),
-    # psycopg sends bytes as they are, and the server reads them as binary jsonb: no detour over Python objects.
+    # Written by `jsonb`: no detour over Python objects.
     ("slices", "bytea"), ("candidates", "bytea"), ("detail", "bytea"), ("subject_hash", "bytea"),
     ("inclusion_probability", "float8"),
 )  # fmt: skip
@@ -181,8 +179,8 @@ def _row(arrival: Arrival, inclusion_probability: float | None) -> tuple[object,
         event.ts, event.request_id, event.model.name, event.model.version, event.model.variant,
         event.task, event.status, event.error_code, event.latency_ms, event.cost_usd,
         output.confidence, given.image.ref if given.image else None, given.prompt, output.answer, output.refused,
-        output.safety is not None and output.safety.flagged, arrival.replay, _json(event.slices),
-        _json(output.candidates) if output.candidates else None, _detail(event), arrival.subject_hash,
+        output.safety is not None and output.safety.flagged, arrival.replay, jsonb(event.slices),
+        jsonb(output.candidates) if output.candidates else None, _detail(event), arrival.subject_hash,
         inclusion_probability,
     )  # fmt: skip
 
@@ -194,13 +192,8 @@ def _detail(event: Prediction) -> bytes | None:
         given.image, given.prompt_template, given.context, event.tokens, event.output.safety,
         event.preprocess_version, event.trace_id, event.extra or None,
     )  # fmt: skip
-    encoded = _json(detail)
+    encoded = jsonb(detail)
     return None if encoded == _NO_DETAIL else encoded
 
 
-def _json(value: object) -> bytes:
-    """PostgreSQL's binary form of jsonb: a version byte, then the text."""
-    return b"\x01" + _encode(value)
-
-
-_NO_DETAIL = _json({})
+_NO_DETAIL = jsonb({})
