@@ -28,6 +28,7 @@ class ClusterOccupancy:
     """
 
     name: Final = "cluster_occupancy"
+    weight: Final = 1.0
 
     def learn(self, rows: Projection) -> Parameters | None:
         places = rows.axes[:, :AXES]

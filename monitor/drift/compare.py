@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
+from monitor.drift import DETECTORS
 from monitor.drift.dispersion import MIN_WINDOWS, NEEDS_HOURS, Dispersion
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch
@@ -62,7 +63,7 @@ def compare(
     expected = _expected(fit, current, dispersion, hours)
     found = {name: detect(name, fit, reference, current, dispersion, expected) for name in fit.blocks}
     results = tuple(result for result, _ in found.values())
-    p_value = cauchy_combination([result.p_value for result in results])
+    p_value = combined(results)
     loudest = min(results, key=lambda result: result.p_value)
     return DriftResult(
         verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
@@ -75,6 +76,16 @@ def compare(
         detector=loudest.name,
         detectors=results,
     )
+
+
+def combined(results: Sequence[DetectorResult]) -> float:
+    """The p-value of all detectors together, each with its own part of the level."""
+    return cauchy_combination([one.p_value for one in results], [DETECTORS[one.name].weight for one in results])
+
+
+def part(name: str, names: Iterable[str]) -> float:
+    """The part of the level that a detector has among `names`, in (0, 1]."""
+    return DETECTORS[name].weight / sum(DETECTORS[one].weight for one in names)
 
 
 def detect(
@@ -108,12 +119,11 @@ def smallest_distance(
     """Shift of the mean, in standard deviations of single rows, that a comparison finds with `power` at `level`.
 
     For a direction in which windows vary as much as they do on average, if `mean_shift` alone speaks: the Cauchy rule
-    then multiplies its p-value by the number of detectors.
+    then divides its p-value by its part of the level.
     """
     spread = dispersion.spreads[LOCATING]
-    surplus = (
-        dispersion.law(LOCATING, n_current).detectable(level / len(dispersion.spreads), power) * spread.ratios.size
-    )
+    alone = level * part(LOCATING, dispersion.spreads)
+    surplus = dispersion.law(LOCATING, n_current).detectable(alone, power) * spread.ratios.size
     discount = float(np.mean(1.0 / spread.ratios_at(n_current)))
     return float(np.sqrt(surplus / _harmonic(n_reference, n_current) / discount))
 

@@ -16,6 +16,7 @@ class MeanShift:
     """Features: the whitened coordinates themselves."""
 
     name: Final = "mean_shift"
+    weight: Final = 1.0
 
     def learn(self, rows: Projection) -> Parameters:
         del rows  # the frame has all that is needed

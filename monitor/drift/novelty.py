@@ -32,6 +32,7 @@ class Novelty:
     """
 
     name: Final = "novelty"
+    weight: Final = 2.0
 
     def learn(self, rows: Projection) -> Parameters | None:
         energies = rows.energies(1.0 - _leverage(rows))  # they lie closer than rows will that the axes have not seen

@@ -32,6 +32,7 @@ class RandomFeatures:
     """Features: the leading ridge-whitened principal components of the random Fourier features."""
 
     name: Final = "random_features"
+    weight: Final = 1.0
 
     def learn(self, rows: Projection) -> Parameters:
         n, dimension = rows.centred.shape

@@ -15,6 +15,7 @@ class ResidualEnergy:
     """Feature: the logarithm of what the axes leave over. Does not apply when the axes span everything."""
 
     name: Final = "residual_energy"
+    weight: Final = 1.0
 
     def learn(self, rows: Projection) -> Parameters | None:
         return None if rows.spans else standard(_log_residual(rows), _LEAST_SCALE)

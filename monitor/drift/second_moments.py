@@ -22,6 +22,7 @@ class SecondMoments:
     """Features: the squares of the leading whitened coordinates."""
 
     name: Final = "second_moments"
+    weight: Final = 1.0
 
     def learn(self, rows: Projection) -> Parameters:
         return standard(_squares(rows), _LEAST_SCALE)

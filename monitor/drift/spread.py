@@ -19,6 +19,7 @@ class Spread:
     """
 
     name: Final = "spread"
+    weight: Final = 2.0
 
     def learn(self, rows: Projection) -> Parameters:
         return standard(_length_first(rows), _LEAST_SCALE)

@@ -26,6 +26,7 @@ class TailEnergy:
     """Features: whether the residual, and whether the length along the axes, lies in the reference's upper tail."""
 
     name: Final = "tail_energy"
+    weight: Final = 1.0
 
     def learn(self, rows: Projection) -> Parameters:
         energies = rows.energies()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
-from monitor.drift.compare import LEVEL, LOCATING, MIN_CURRENT, MIN_REFERENCE, POWER, compare
+from monitor.drift import DETECTORS
+from monitor.drift.compare import LEVEL, LOCATING, MIN_CURRENT, MIN_REFERENCE, POWER, combined, compare, part
 from monitor.drift.fit import Fit, learn
 from monitor.drift.reference import build
 from monitor.drift.sketch import sketch
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import to_values
 from monitor.stats.inputs import Floats, as_matrix, check_share
-from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation
+from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation, weighted_law
 
 PERMUTATIONS: Final = 499
 FRAME_ROWS: Final = 2000
@@ -25,7 +27,13 @@ _ARRAYS: Final = "arrays"
 _LEAST_VARIANCE: Final = 1e-3
 _BATCH: Final = 100
 
-Whitened = NDArray[np.float32]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """Features [n, k] that are uncorrelated over the rows of both sides; `weights` [k] <= 1 are their variances."""
+
+    rows: NDArray[np.float32]
+    weights: Floats
 
 
 def compare_arrays(
@@ -81,20 +89,22 @@ def _missing(n: int, m: int) -> DriftResult | None:
 def _independent(rows: Floats, n: int, level: float, permutations: int, rng: np.random.Generator) -> DriftResult:
     total = len(rows)
     seen = rows if total <= FRAME_ROWS else rows[rng.choice(total, FRAME_ROWS, replace=False)]
-    blocks = _whitened(rows, learn(seen, _ARRAYS))
-    laws = {name: _law(block.shape[1], total) for name, block in blocks.items()}
+    blocks = _blocks(rows, learn(seen, _ARRAYS))
+    laws = {name: _law(block.weights, total) for name, block in blocks.items()}
     sides = np.zeros((total, 1), dtype=np.float32)
     sides[n:] = 1.0
     harmonic = n * (total - n) / total
     results, distances = [], {}
     for name, found in _distances(blocks, sides).items():
         statistic = float(found[0])
-        distances[name] = _distance(max(statistic - 1.0, 0.0) * blocks[name].shape[1] / harmonic, harmonic / total)
+        surplus = max(statistic - 1.0, 0.0) * float(blocks[name].weights.sum())
+        distances[name] = _distance(surplus / harmonic, harmonic / total)
         results.append(DetectorResult(name, statistic, laws[name].p_value(statistic), separation(distances[name])))
-    combined = cauchy_combination([result.p_value for result in results])
-    p_value = combined if not permutations else _permuted(blocks, laws, sides, combined, permutations, rng)
+    p_value = combined(results)
+    if permutations:
+        p_value = _permuted(blocks, laws, sides, p_value, permutations, rng)
     loudest = min(results, key=lambda result: result.p_value)
-    surplus = laws[LOCATING].detectable(level / len(laws), POWER) * blocks[LOCATING].shape[1]
+    least = laws[LOCATING].detectable(level * part(LOCATING, laws), POWER) * float(blocks[LOCATING].weights.sum())
     return DriftResult(
         verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
         n_reference=n,
@@ -102,14 +112,14 @@ def _independent(rows: Floats, n: int, level: float, permutations: int, rng: np.
         p_value=p_value,
         effect=loudest.effect,
         distance=distances[LOCATING],
-        smallest_distance=float(np.sqrt(surplus / harmonic)),
+        smallest_distance=float(np.sqrt(least / harmonic)),
         detector=loudest.name,
         detectors=tuple(results),
     )
 
 
-def _whitened(rows: Floats, fit: Fit) -> dict[str, Whitened]:
-    """Each detector's features [n, m], centred and whitened over the rows of both sides."""
+def _blocks(rows: Floats, fit: Fit) -> dict[str, _Block]:
+    """Each detector's features, whitened but where they vary by less than 1: such ones are not blown up."""
     features = to_values(fit.features(rows))
     blocks = {}
     for name, where in fit.blocks.items():
@@ -117,28 +127,29 @@ def _whitened(rows: Floats, fit: Fit) -> dict[str, Whitened]:
         variances, axes = np.linalg.eigh(centred.T @ centred / (len(rows) - 1))
         kept = variances > _LEAST_VARIANCE * max(float(variances[-1]), _LEAST_VARIANCE)
         if kept.any():
-            blocks[name] = (centred @ (axes[:, kept] / np.sqrt(variances[kept]))).astype(np.float32)
+            weights = np.minimum(variances[kept], 1.0)
+            turned = centred @ (axes[:, kept] * np.sqrt(weights / variances[kept]))
+            blocks[name] = _Block(turned.astype(np.float32), weights)
     return blocks
 
 
-def _law(directions: int, rows: int) -> PredictionLaw:
-    """Law of the mean squared distance over so many whitened directions, when all rows are alike."""
-    return PredictionLaw(
-        centre=1.0 - 2.0 / (9.0 * directions),
-        deviation=float(np.sqrt(2.0 / (9.0 * directions))),
-        freedom=rows - 2.0,
-        error=0.0,
-    )
+def _law(weights: Floats, rows: int) -> PredictionLaw:
+    """Law of the squared distance in units of its mean, when all rows are alike."""
+    centre, deviation = weighted_law(weights / weights.mean())
+    return PredictionLaw(centre, deviation, freedom=rows - 2.0, error=0.0)
 
 
-def _distances(blocks: dict[str, Whitened], sides: NDArray[np.float32]) -> dict[str, Floats]:
-    """Each detector's mean squared distances [b] for b ways to take sides; `sides` [n, b] is 1 for the current side."""
+def _distances(blocks: dict[str, _Block], sides: NDArray[np.float32]) -> dict[str, Floats]:
+    """Each detector's squared distances [b], of mean 1 if all rows are alike, for b ways to take sides.
+
+    `sides` [n, b] is 1 for the current side.
+    """
     n, m = len(sides), sides.sum(axis=0)
     found = {}
     for name, block in blocks.items():
         # The rows' mean is zero, so the other side's sum is this one's with the sign turned.
-        shift = (block.T @ sides).astype(np.float64) * (n / (m * (n - m)))
-        found[name] = (shift**2).mean(axis=0) * (m * (n - m) / n)
+        shift = (block.rows.T @ sides).astype(np.float64) * (n / (m * (n - m)))
+        found[name] = (shift**2).sum(axis=0) * (m * (n - m) / n) / block.weights.sum()
     return found
 
 
@@ -148,18 +159,18 @@ def _distance(squared: float, balance: float) -> float:
 
 
 def _permuted(
-    blocks: dict[str, Whitened],
+    blocks: dict[str, _Block],
     laws: dict[str, PredictionLaw],
     sides: NDArray[np.float32],
-    combined: float,
+    observed: float,
     permutations: int,
     rng: np.random.Generator,
 ) -> float:
     """Share of permutations, the observed order among them, whose combined p-value is as small as the observed one."""
-    as_small = 1
+    as_small, weights = 1, [DETECTORS[name].weight for name in blocks]
     for start in range(0, permutations, _BATCH):
         dealt = rng.permuted(np.tile(sides, min(_BATCH, permutations - start)), axis=0)
         distances = _distances(blocks, dealt)
         p = np.array([[laws[name].p_value(float(one)) for one in found] for name, found in distances.items()])
-        as_small += sum(cauchy_combination(column) <= combined for column in p.T)
+        as_small += sum(cauchy_combination(column, weights) <= observed for column in p.T)
     return as_small / (permutations + 1)

@@ -6,6 +6,7 @@ import pytest
 from monitor.drift.dispersion import MIN_WINDOWS, Dispersion, estimate
 from monitor.drift.fit import learn
 from monitor.errors import NotEnoughData
+from monitor.stats.exact_sums import to_values
 
 PER_HOUR = 60
 
@@ -19,9 +20,12 @@ def measured(world, draw, hours: int = 40, per_hour: int = PER_HOUR) -> Dispersi
 
 def test_independent_rows_need_no_widening(traffic) -> None:  # type: ignore[no-untyped-def]
     world = traffic(32)
-    for spread in measured(world, lambda _: world.rows(PER_HOUR)).spreads.values():
+    fit = learn(world.rows(800), "e")
+    features = np.concatenate([fit.features(world.rows(PER_HOUR)) for _ in range(40)])
+    for name, spread in estimate(features, np.repeat(np.arange(40), PER_HOUR), fit).spreads.items():
         assert spread.ratios.mean() < 1.4
-        assert spread.usual == pytest.approx(1.0, abs=0.35)
+        variance = np.minimum(to_values(features)[:, fit.blocks[name]].var(axis=0), 1.0).mean()
+        assert spread.usual == pytest.approx(variance, abs=0.35 * variance)
 
 
 def test_bursts_of_five_widen_about_fivefold(traffic) -> None:  # type: ignore[no-untyped-def]

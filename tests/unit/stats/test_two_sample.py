@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.errors import NotEnoughData
-from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation
+from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation, weighted_law
 
 
 def law_of(distances: np.ndarray) -> PredictionLaw:
@@ -72,6 +72,35 @@ def test_the_combination_keeps_its_level_whatever_the_dependence(correlation: fl
 
 def test_one_p_of_one_does_not_silence_a_finding() -> None:
     assert cauchy_combination([1e-6, 1.0, 1.0]) < 1e-5
+
+
+def test_a_weight_of_two_is_the_same_p_value_twice() -> None:
+    assert cauchy_combination([0.01, 0.3], [2.0, 1.0]) == pytest.approx(cauchy_combination([0.01, 0.01, 0.3]))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, float("nan")], [1.0, -1.0]])
+def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
+    with pytest.raises(NotEnoughData, match="weights"):
+        cauchy_combination([0.01, 0.3], weights)
+
+
+@pytest.mark.parametrize(
+    ("weights", "within"),
+    [
+        ([1.0] * 12, 0.1),
+        (np.linspace(1.0, 0.2, 32) ** 2, 0.15),
+        ([3.0, 1.0, 1.0], 0.25),
+        ([1.0, 0.7, 0.5, *[0.1] * 5], 0.3),
+    ],
+)
+def test_the_law_of_a_weighted_sum_of_squares_fits_its_tail(weights: list[float], within: float) -> None:
+    given_weights = np.array(weights)
+    drawn = np.random.default_rng(5).standard_normal((200_000, given_weights.size)) ** 2 @ given_weights
+    centre, deviation = weighted_law(given_weights)
+    law = PredictionLaw(centre, deviation, freedom=1e6, error=0.0)
+    for level in (0.05, 0.01):
+        threshold = float(np.quantile(drawn / given_weights.size, 1.0 - level))
+        assert law.p_value(threshold) == pytest.approx(level, rel=within)
 
 
 @given(st.floats(0, 10))

@@ -1,0 +1,160 @@
+"""How far each window of the reference strays from the others, and how far windows of independent rows would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from monitor.stats.inputs import Floats
+from monitor.stats.shrinkage import ledoit_wolf
+from monitor.stats.two_sample import weighted_law
+
+_LEAST_VARIANCE: Final = 1.0
+"""Features have variance 1 on the fit's rows. A direction with less on the calibration rows is not blown up again:
+the reference hardly uses it (a rare prompt, say), and one row there must not weigh more than it does elsewhere."""
+
+_LEAST_WEIGHT: Final = 0.04
+"""What a feature that never varied in the reference is taken to vary: a single odd row must not be an alarm."""
+
+_TINY: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strays:
+    """One detector's, with its m features and w windows.
+
+    `directions` [m, m] whiten single rows (those that vary little are left as they are) and are turned to where windows
+    vary most; along them, `rows` [m, m] is the covariance of single rows and `ratios` [m] the variance of windows'
+    means, in units of what independent rows of unit variance would give. `moves` [w, m] are squared distances of each
+    window from the others, in directions in which it had no part, and `their_ratios` [w, m] the ratios along those.
+    `unseen` >= 1 is how many times more single rows vary in directions that they had no part in; `kurtosis` >= 3 is
+    theirs, `rows_per_window` the mean over rows.
+    """
+
+    directions: Floats
+    ratios: Floats
+    rows: Floats
+    moves: Floats
+    their_ratios: Floats
+    unseen: float
+    kurtosis: float
+    rows_per_window: float
+
+    @classmethod
+    def of(cls, rows: Floats, starts: NDArray[np.int64]) -> Strays:
+        """From features [n, m] whose windows begin at the rows `starts` [w]."""
+        windows = _Windows.of(rows, starts)
+        moves, their_ratios, within = zip(
+            *(_from_others(windows, at) for at in range(windows.counts.size)), strict=True
+        )
+        directions, ratios, covariance = windows.metric()
+        return cls(
+            directions=directions,
+            ratios=ratios,
+            rows=covariance,
+            moves=np.stack(moves),
+            their_ratios=np.stack(their_ratios),
+            unseen=max(sum(within) / windows.n / max(float(np.trace(covariance)), _TINY), 1.0),
+            kurtosis=_kurtosis(rows),
+            rows_per_window=float((windows.counts**2).sum() / windows.n),
+        )
+
+    def distances(self, dependence: float = 0.0) -> Floats:
+        """Mean squared distance [w] of each window from the others, directions discounted by `discount`."""
+        mean: Floats = (self.moves / discount(self.their_ratios, dependence)).mean(axis=1)
+        return mean
+
+    def independent_law(self, dependence: float = 0.0) -> tuple[float, float]:
+        """Centre and deviation of the cube root of such a distance if rows were independent."""
+        scales = 1.0 / np.sqrt(discount(self.ratios, dependence))
+        weights = np.linalg.eigvalsh(scales[:, None] * self.rows * scales)
+        return weighted_law(np.maximum(self.unseen * weights, _LEAST_WEIGHT))
+
+    def surplus(self) -> float:
+        """p-value of windows of independent rows straying as far as these do, on average."""
+        centre, deviation = self.independent_law()
+        roots = np.cbrt(self.distances())
+        return float(ndtr(-(float(roots.mean()) - centre) / deviation * np.sqrt(roots.size)))
+
+
+def discount(ratios: Floats, dependence: float) -> Floats:
+    """By how much squared distances are divided: what windows vary beyond independent rows, as far as that is sure."""
+    divisors: Floats = 1.0 + dependence * (np.maximum(ratios, 1.0) - 1.0)
+    return divisors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Windows:
+    """Sums over the rows of each window: `counts` [w], `sums` [w, m], `squares` [w, m, m]."""
+
+    counts: Floats
+    sums: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, rows: Floats, starts: NDArray[np.int64]) -> _Windows:
+        parts = np.split(rows, starts[1:])
+        return cls(
+            counts=np.array([float(len(part)) for part in parts]),
+            sums=np.stack([part.sum(axis=0) for part in parts]),
+            squares=np.stack([part.T @ part for part in parts]),
+        )
+
+    def without(self, index: int) -> _Windows:
+        kept = np.arange(self.counts.size) != index
+        return _Windows(self.counts[kept], self.sums[kept], self.squares[kept])
+
+    @property
+    def n(self) -> float:
+        return float(self.counts.sum())
+
+    @property
+    def mean(self) -> Floats:
+        centre: Floats = self.sums.sum(axis=0) / self.n
+        return centre
+
+    @property
+    def covariance(self) -> Floats:
+        """Of single rows, [m, m]."""
+        total: Floats = self.squares.sum(axis=0) / self.n - np.outer(self.mean, self.mean)
+        return total
+
+    def strays(self) -> Floats:
+        """Each window's mean less that of all others, scaled to the covariance of one row if rows were independent.
+
+        A window's mean less that of all others is n / (n - count) times its mean less that of all.
+        """
+        scales = np.sqrt(self.n / (self.counts * (self.n - self.counts)))
+        away: Floats = (self.sums - self.counts[:, None] * self.mean) * scales[:, None]
+        return away
+
+    def metric(self) -> tuple[Floats, Floats, Floats]:
+        """Directions [m, m] that whiten rows and diagonalise the strays; along them the variances of strays [m] and the
+        covariance of rows [m, m]: those that vary little are not whitened."""
+        variances, axes = np.linalg.eigh(self.covariance)
+        whiten = axes / np.sqrt(np.maximum(variances, _LEAST_VARIANCE))
+        ratios, turn = np.linalg.eigh(ledoit_wolf(self.strays() @ whiten))
+        directions = whiten @ turn
+        return directions, ratios, directions.T @ self.covariance @ directions
+
+
+def _kurtosis(rows: Floats) -> float:
+    """Mean kurtosis of the features [n, m], at least that of the normal law."""
+    squares = (rows - rows.mean(axis=0)) ** 2
+    return max(float(np.mean((squares**2).mean(axis=0) / np.maximum(squares.mean(axis=0), _LEAST_WEIGHT) ** 2)), 3.0)
+
+
+def _from_others(windows: _Windows, index: int) -> tuple[Floats, Floats, float]:
+    """Along directions of the other windows: squared distances [m] of one window from them, how much those vary [m],
+    and how much its own rows vary about their mean, in all."""
+    others, count = windows.without(index), float(windows.counts[index])
+    directions, strays, _ = others.metric()
+    mean = windows.sums[index] / count
+    shift = (mean - others.mean) @ directions
+    scatter = (windows.squares[index] - count * np.outer(mean, mean)) * count / (count - 1.0)
+    within = float(np.einsum("ij,ik,kj->", directions, scatter, directions))
+    return count * others.n / windows.n * shift**2, strays, within

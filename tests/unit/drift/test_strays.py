@@ -1,0 +1,79 @@
+"""What windows show counts as far as it is sure that they vary more than windows of independent rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.drift.dispersion import estimate
+from monitor.drift.fit import learn
+from monitor.drift.strays import Strays, discount
+
+WINDOWS, ROWS = 8, 100
+
+
+def of_windows(means: np.ndarray, rng: np.random.Generator) -> Strays:
+    """Strays of windows whose rows are independent and normal about each window's own mean [w, m]."""
+    rows = np.repeat(means, ROWS, axis=0) + rng.standard_normal((len(means) * ROWS, means.shape[1]))
+    return Strays.of(rows, np.arange(len(means)) * ROWS)
+
+
+def test_the_law_of_independent_windows_is_that_of_their_distances() -> None:
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(60):
+        strays = of_windows(np.zeros((WINDOWS, 10)), rng)
+        centre, deviation = strays.independent_law()
+        shares.append((np.cbrt(strays.distances()) - centre) / deviation)
+    found = np.concatenate(shares)
+    assert found.mean() == pytest.approx(0.0, abs=0.15)
+    assert found.std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_law_knows_that_directions_from_few_rows_fit_those_rows_best() -> None:
+    rng = np.random.default_rng(6)
+    shares = []
+    for _ in range(30):
+        strays = of_windows(np.zeros((WINDOWS, 150)), rng)
+        centre, deviation = strays.independent_law()
+        shares.append((np.cbrt(strays.distances()).mean() - centre) / deviation)
+    assert np.mean(shares) == pytest.approx(0.0, abs=0.2)  # 0.63 without
+
+
+def test_the_law_knows_features_of_unequal_variance_whatever_the_directions() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((4000, 12)) * np.geomspace(1.0, 0.1, 12)
+    strays = Strays.of(rows, np.arange(0, 4000, ROWS))
+    variances = np.maximum(np.linalg.eigvalsh(np.cov(rows.T)), 0.04)
+    freedom = variances.sum() ** 2 / (variances**2).sum()
+    centre, deviation = strays.independent_law()
+    assert deviation / centre == pytest.approx(np.sqrt(2 / (9 * freedom)) / (1 - 2 / (9 * freedom)), rel=0.05)
+
+
+def test_surplus_is_uniform_for_independent_windows_and_small_for_moody_ones() -> None:
+    rng = np.random.default_rng(2)
+    calm = [of_windows(np.zeros((WINDOWS, 6)), rng).surplus() for _ in range(300)]
+    moody = [of_windows(0.15 * rng.standard_normal((WINDOWS, 6)), rng).surplus() for _ in range(60)]
+    assert np.mean(np.array(calm) < 0.1) == pytest.approx(0.1, abs=0.06)
+    assert np.mean(np.array(moody) < 0.01) > 0.9
+
+
+def test_without_a_sign_of_dependence_nothing_is_discounted() -> None:
+    ratios = np.array([0.5, 1.0, 4.0])
+    np.testing.assert_array_equal(discount(ratios, 0.0), [1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(discount(ratios, 1.0), [1.0, 1.0, 4.0])
+
+
+def test_independent_windows_are_mostly_taken_for_such_and_bursts_never(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(32)
+    fit = learn(world.rows(800), "e")
+    numbers = np.repeat(np.arange(WINDOWS), ROWS)
+
+    def repeats(draw) -> float:  # type: ignore[no-untyped-def]
+        features = np.concatenate([fit.features(draw(ROWS)) for _ in range(WINDOWS)])
+        return estimate(features, numbers, fit).replication
+
+    independent = [repeats(world.rows) for _ in range(30)]
+    bursty = [repeats(lambda n: world.bursts(n, 4)) for _ in range(10)]
+    assert np.mean(np.array(independent) == 1.0) > 0.6
+    assert min(bursty) > 2.5
