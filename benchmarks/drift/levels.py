@@ -142,7 +142,8 @@ class _Stream:
         for device in DEVICES:
             members = devices[calibrates] == device
             part, numbers = features[members], windows[calibrates][members]
-            self.slices[device] = (Sketch.of_features(part, self.made.fit), estimate(part, numbers, self.made.fit))
+            dispersion = estimate(part, numbers, self.made.fit, whole=self.made.dispersion)
+            self.slices[device] = (Sketch.of_features(part, self.made.fit), dispersion)
 
     def look(self, hour: int) -> Iterator[float | None]:
         rows, devices = self._arrive(hour)

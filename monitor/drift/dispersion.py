@@ -29,11 +29,11 @@ MIN_WINDOWS: Final = 8
 MIN_WINDOW_ROWS: Final = 10
 """Smaller windows are joined with the next ones: the mean of a few rows is not nearly normal."""
 
-_INDEPENDENT: Final = 0.2
+_INDEPENDENT: Final = 0.5
 """p-value from which windows are taken for windows of independent rows. Below it, the surer they are not, the more of
 what they show beyond that law counts. Of 64-d traffic with one repeated row in twenty, of which 8 windows of 100 hardly
-tell, 7.7% of 640 unchanged looks alarmed at 5%; with 0.5 it was 7.0%; with all that windows show, by chance too, 6.1%.
-But then a mean shift was found in 80% instead of 90%, 2% of a new cluster in 54% instead of 68%."""
+tell, 7.0% of 640 unchanged looks alarmed at 5%; with 0.2 it was 7.7%; with all that windows show, by chance too, 6.1%.
+But then a mean shift was found in 86% instead of 94%, 2% of a new cluster in 51% instead of 61%."""
 
 _SINGLE_DIRECTION: Final = float(np.sqrt(2.0 / 9.0))
 """Relative deviation of the cube root of a chi-squared variable with one degree of freedom."""
@@ -145,13 +145,16 @@ class Dispersion:
     """`spreads` per detector, from `windows` windows for calibration under fit `fit_id`.
 
     Under a seasonal fit they are spreads about the season, and `season` [m] is what it adds to the means of all rows
-    together. With fewer than `MIN_WINDOWS` windows there are no spreads, and a comparison says `not_enough_reference`.
+    together. `dependence`, 0 to 1, is how surely windows vary more than windows of independent rows: so much counts of
+    what they show beyond those. With fewer than `MIN_WINDOWS` windows there are no spreads, and a comparison says
+    `not_enough_reference`.
     """
 
     fit_id: bytes
     windows: int
     spreads: dict[str, WindowSpread]
     season: Floats | None = None
+    dependence: float = 1.0
 
     @property
     def replication(self) -> float:
@@ -165,7 +168,12 @@ class Dispersion:
 
     def to_bytes(self) -> bytes:
         """About 8 bytes x m x r per detector, 30 kB in all for an image stream; see `from_bytes`."""
-        facts: dict[str, Any] = {"fit_id": self.fit_id.hex(), "windows": self.windows, "spreads": {}}
+        facts: dict[str, Any] = {
+            "fit_id": self.fit_id.hex(),
+            "windows": self.windows,
+            "dependence": self.dependence,
+            "spreads": {},
+        }
         arrays: dict[str, NDArray[Any]] = {}
         for name, spread in self.spreads.items():
             facts["spreads"][name] = {field: getattr(spread, field) for field in _NUMBERS}
@@ -196,11 +204,23 @@ class Dispersion:
                 distances=arrays[f"{name}/distances"],
                 **{"replication": float(ratios.mean()), "kurtosis": _NORMAL_KURTOSIS, **numbers},
             )
-        return cls(bytes.fromhex(facts["fit_id"]), facts["windows"], spreads, arrays.get("season"))
+        # Before 0.2 all that windows showed counted.
+        dependence = facts.get("dependence", 1.0)
+        return cls(bytes.fromhex(facts["fit_id"]), facts["windows"], spreads, arrays.get("season"), dependence)
 
 
-def estimate(features: Units, windows: NDArray[np.int64], fit: Fit, *, hours: ArrayLike | None = None) -> Dispersion:
+def estimate(
+    features: Units,
+    windows: NDArray[np.int64],
+    fit: Fit,
+    *,
+    hours: ArrayLike | None = None,
+    whole: Dispersion | None = None,
+) -> Dispersion:
     """Measure the dispersion on calibration rows: `features` [n, m] from `fit.features`, `windows` [n] their windows.
+
+    For the rows of a slice, `whole` is that of all traffic: bursts that it shows, a slice has too, though its few rows
+    may not tell.
 
     A seasonal fit needs the `hours` [n] of the rows (whole, since the epoch, UTC): windows are then compared about what
     the season expects of them. It was learnt on other rows, so its error counts among the windows' variation.
@@ -221,13 +241,13 @@ def estimate(features: Units, windows: NDArray[np.int64], fit: Fit, *, hours: Ar
             raise NotEnoughData(NEEDS_HOURS)
         added = fit.season.at(as_hours(hours, len(values)))
         values, season = values - added, added.mean(axis=0)
-    spreads = {}
+    spreads, dependence = {}, 0.0 if whole is None else whole.dependence
     if starts.size >= MIN_WINDOWS:
         values = values[order]
         strays = {name: Strays.of(values[:, block], starts) for name, block in fit.blocks.items()}
-        dependence = _dependence(list(strays.values()))
+        dependence = max(dependence, _dependence(list(strays.values())))
         spreads = {name: _spread(one, dependence) for name, one in strays.items()}
-    return Dispersion(fit.id, starts.size, spreads, season)
+    return Dispersion(fit.id, starts.size, spreads, season, dependence)
 
 
 def _starts(windows: NDArray[np.int64]) -> Iterator[int]:

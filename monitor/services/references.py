@@ -252,7 +252,7 @@ def _build(
     for part, members in parts.items():
         if part != ALL_TRAFFIC and len(members) >= MIN_REFERENCE:
             features = built.fit.features(vectors[members])
-            dispersion = estimate(features, numbers[members], built.fit, hours=hours[members])
+            dispersion = estimate(features, numbers[members], built.fit, hours=hours[members], whole=built.dispersion)
             baselines[part] = Baseline(Sketch.of_features(features, built.fit), dispersion)
     return built, baselines
 
