@@ -164,7 +164,10 @@ class IngestService:
         carried = self._embedders.assign(ahead.unpacked) if ahead.carried is None else ahead.carried
         sorted_out.refuse(ahead.unpacked.faults)
         self._days.ensure([one.arrival.event.ts for one in sorted_out.predictions.values()])
-        self._slices.admit(self._engine, [event.slices for event in ahead.tally.kinds])
+        # What was refused must not use up the values that a dimension may have.
+        stored = (one.arrival.event for one in sorted_out.predictions.values())
+        counted = stored if ahead.unpacked.faults else ahead.tally.kinds
+        self._slices.admit(self._engine, [event.slices for event in counted])
         return Prepared(sorted_out, ahead, meeting, carried)
 
     def _insert(self, connection: Connection, prepared: Prepared, now: datetime) -> Counter[tuple[str, str]]:

@@ -49,7 +49,12 @@ def make_engine(url: str, *, pool_size: int = 4, application: str = "snellen") -
         pool_size=pool_size,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={"application_name": application, "options": "-c timezone=UTC", "connect_timeout": 10},
+        connect_args={
+            "application_name": application,
+            "options": "-c timezone=UTC",
+            "connect_timeout": 10,
+            "client_encoding": "utf8",  # rows are written as bytes before a connection is at hand
+        },
     )
 
 

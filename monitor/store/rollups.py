@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +92,18 @@ class Tally:
             self.cost[keep],
         )
 
+    def by_slices(self, slices_of: SlicesOf) -> Tally:
+        """With kinds that count under the same keys made one: values beyond the cap are many, and all `other`."""
+        numbers: dict[tuple[object, ...], int] = {}
+        kinds: list[Prediction] = []
+        merged: list[int] = []
+        for event in self.kinds:
+            number = numbers.setdefault((*_common(event), *slices_of(event.slices)), len(kinds))
+            if number == len(kinds):
+                kinds.append(event)
+            merged.append(number)
+        return replace(self, kinds=kinds, kind_of=np.array(merged, dtype=np.intp)[self.kind_of])
+
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Per kind a row of counts [kinds, statuses + latency bins + confidence bins], and the sum of costs [kinds]."""
         kinds, kind_of = len(self.kinds), self.kind_of
@@ -114,6 +126,7 @@ def add(connection: Connection, tally: Tally, slices_of: SlicesOf) -> None:
 
 def rows_of(tally: Tally, slices_of: SlicesOf) -> Iterator[tuple[Any, ...]]:
     """What is added, by key. Kinds of which nothing is left add nothing."""
+    tally = tally.by_slices(slices_of)
     counts, costs = tally.counts()
     keys: dict[Key, int] = {}
     pairs = [

@@ -15,7 +15,7 @@ from monitor.domain.records import Batch
 from monitor.sampling import LABEL_KEY, LabelPlan, selected
 from monitor.services import ingest as service
 from monitor.services.ingest import IngestService
-from monitor.store.engine import transaction
+from monitor.store.engine import make_engine, transaction
 from monitor.store.sampling_plans import insert_plan
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -108,3 +108,24 @@ def test_coins_are_thrown_under_the_plans_of_the_moment_of_storing(
         insert_plan(connection, LabelPlan(1.0, version=7, effective_from=NOW - timedelta(hours=1)), {})
     warm.write(batch, NOW + timedelta(minutes=6), ahead)
     assert rows("SELECT count(*), min(inclusion_probability) FROM label_tasks WHERE plan > 0") == [(50, 1.0)]
+
+
+def test_what_is_refused_uses_up_none_of_the_values_that_a_dimension_may_have(
+    warm: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    short = {**vectors(1, "image")[0], "data": base64.b64encode(np.ones(4, dtype="<f2").tobytes()).decode()}
+    refused = prediction("bad", slices={"device": "never stored"}, embeddings=[short])
+    batch = send(prediction("good", slices={"device": "cam-7"}, embeddings=vectors(2, "image")), refused)
+    warm.write(batch, NOW, warm.read(batch, NOW))
+    assert rows("SELECT reason FROM dead_letters") == ["invalid"]
+    assert rows("SELECT value FROM slice_values WHERE value IN ('cam-7', 'never stored')") == ["cam-7"]
+
+
+def test_texts_are_stored_as_they_are_whatever_encoding_the_environment_asks_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW client_encoding")).scalar() == "UTF8"
+    engine.dispose()

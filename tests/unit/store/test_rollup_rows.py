@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from monitor.domain.events import Model, Output, Prediction
 from monitor.domain.histograms import confidence_bin, latency_bin
@@ -51,3 +52,26 @@ def test_the_counts_of_a_batch_are_those_of_its_events_one_by_one(several: list[
         found[key].update({("latency", index): count for index, count in enumerate(latency)})
         found[key].update({("confidence", index): count for index, count in enumerate(confidence)})
     assert found == counted
+
+
+@given(st.lists(events, max_size=30))
+def test_values_beyond_the_cap_are_counted_as_one(several: list[Prediction]) -> None:
+    def capped(slices: dict[str, str]) -> list[tuple[str, str]]:
+        return [(one, value if value == "x" else "__other__") for one, value in slices.items()]
+
+    def summed(tally: Tally) -> dict[tuple[object, ...], tuple[object, ...]]:
+        return {row[:7]: row[7:] for row in rows_of(tally, capped)}
+
+    dimensions = ("device", "region")
+    seen = [replace(event, slices=dict(capped(event.slices))) for event in several]
+    assert summed(Tally.of(several, dimensions)) == summed(Tally.of(seen, dimensions))
+
+
+def test_ten_thousand_values_beyond_the_cap_are_one_kind() -> None:
+    several = [
+        Prediction("r", NOON, Model(name="a", version=""), "vqa", "ok", slices={"device": str(number)})
+        for number in range(10_000)
+    ]
+    tally = Tally.of(several, ("device",)).by_slices(lambda _: [("device", "__other__")])
+    assert len(tally.kinds) == 1
+    assert tally.counts()[0][0, 0] == 10_000
