@@ -156,7 +156,8 @@ def _scale_table(scale: list[dict[str, Any]]) -> str:
 
 def _spent(size: dict[str, Any]) -> str:
     if "exceeded" in size:
-        return str(size["exceeded"])
+        # What it says when it may not have as much memory as it asks for; the rest is words already.
+        return "more memory than the limit" if "MemoryError" in size["exceeded"] else str(size["exceeded"])
     return f"{size['seconds']:.2g} s, {size['peak_mb'] / 1000:.1f} GB"
 
 
