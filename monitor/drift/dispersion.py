@@ -167,7 +167,7 @@ class Dispersion:
         return self.spreads[detector].law(n, self.replication)
 
     def to_bytes(self) -> bytes:
-        """About 8 bytes x m x r per detector, 30 kB in all for an image stream; see `from_bytes`."""
+        """About 8 bytes x m x r per detector, 70 kB in all for an image stream; see `from_bytes`."""
         facts: dict[str, Any] = {
             "fit_id": self.fit_id.hex(),
             "windows": self.windows,

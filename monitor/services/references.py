@@ -51,6 +51,7 @@ class ReferenceOptions:
 
     @property
     def hours(self) -> int:
+        """Whole ones of a window."""
         return self.window // HOUR
 
     def sketcher(self, engine: Engine) -> SketchService:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -62,19 +62,12 @@ class Tally:
         Args:
             dimensions: of slices, those that may count.
         """
-        numbers: dict[tuple[object, ...], int] = {}
-        kinds: list[Prediction] = []
-        kind_of: list[int] = []
-        for event in events:
-            slices = event.slices
-            kind = (*_common(event), *[slices.get(one) for one in dimensions])
-            number = numbers.setdefault(kind, len(kinds))
-            if number == len(kinds):
-                kinds.append(event)
-            kind_of.append(number)
+        kinds, kind_of = _grouped(
+            events, lambda event: (*_common(event), *[event.slices.get(one) for one in dimensions])
+        )
         return cls(
             kinds,
-            np.array(kind_of, dtype=np.intp),
+            kind_of,
             np.array([_STATUS[event.status] for event in events], dtype=np.intp),
             np.array([event.latency_ms for event in events], dtype=np.float64),
             np.array([event.output.confidence for event in events], dtype=np.float64),
@@ -94,15 +87,8 @@ class Tally:
 
     def by_slices(self, slices_of: SlicesOf) -> Tally:
         """With kinds that count under the same keys made one: values beyond the cap are many, and all `other`."""
-        numbers: dict[tuple[object, ...], int] = {}
-        kinds: list[Prediction] = []
-        merged: list[int] = []
-        for event in self.kinds:
-            number = numbers.setdefault((*_common(event), *slices_of(event.slices)), len(kinds))
-            if number == len(kinds):
-                kinds.append(event)
-            merged.append(number)
-        return replace(self, kinds=kinds, kind_of=np.array(merged, dtype=np.intp)[self.kind_of])
+        kinds, merged = _grouped(self.kinds, lambda event: (*_common(event), *slices_of(event.slices)))
+        return replace(self, kinds=kinds, kind_of=merged[self.kind_of])
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Per kind a row of counts [kinds, statuses + latency bins + confidence bins], and the sum of costs [kinds]."""
@@ -142,6 +128,21 @@ def rows_of(tally: Tally, slices_of: SlicesOf) -> Iterator[tuple[Any, ...]]:
     for key, row, total in zip(keys, totals, cost.tolist(), strict=True):
         statuses, latency, confidence = (part.tolist() for part in np.split(row, _ENDS))
         yield (datetime.fromtimestamp(60 * key[0], UTC), *key[1:], *statuses, latency, confidence, total)
+
+
+def _grouped(
+    events: Iterable[Prediction], key: Callable[[Prediction], Hashable]
+) -> tuple[list[Prediction], NDArray[np.intp]]:
+    """The first event of each key, and which of them every event is like."""
+    numbers: dict[Hashable, int] = {}
+    first: list[Prediction] = []
+    like: list[int] = []
+    for event in events:
+        number = numbers.setdefault(key(event), len(first))
+        if number == len(first):
+            first.append(event)
+        like.append(number)
+    return first, np.array(like, dtype=np.intp)
 
 
 def _common(event: Prediction) -> tuple[int, str, str, str, str]:
