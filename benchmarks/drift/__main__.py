@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift import levels, pictures, plots, power, report, scale
+from benchmarks.drift import alarms, levels, pictures, plots, power, report, scale
 from benchmarks.drift.beside import rates
 from benchmarks.drift.cost import cost
 from benchmarks.drift.delay import delays
 from benchmarks.drift.demo_traffic import demo
-from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS
+from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS, OURS
 from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("looks", "ticks", "power", "larger", "delay", "pictures", "demo", "cost", "scale")
-TESTERS = (*power.OURS, *ALIBI, *EVIDENTLY, *OTHERS)
+PARTS = ("looks", "ticks", "alarms", "power", "larger", "delay", "pictures", "demo", "cost", "scale")
+TESTERS = (*OURS, *ALIBI, *EVIDENTLY, *OTHERS)
 DIMENSIONS = (1, 64, 512)
 PER_SHARD = 5
 """References in a shard of `power`: enough that libraries are not loaded more often than they are used."""
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=ROOT / ".bench")
     parser.add_argument("--data", type=Path, help="folder of photographs (jpg); without it only scenes are rendered")
     parser.add_argument("--tester", choices=TESTERS, action="append", help="only this one; may be given again")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no shard after so many")
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--docs", action="store_true", help="write the tables into docs/drift.md, and their plots")
     options = parser.parse_args()
@@ -52,7 +54,10 @@ def main() -> None:
         folder = options.out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         if not options.report:
+            began = time.monotonic()
             for name, run in shards(options, folder):
+                if time.monotonic() - began > 60 * options.minutes:
+                    break
                 path = folder / f"{name}.json"
                 if not path.exists():
                     path.write_text(json.dumps(run()))
@@ -86,15 +91,7 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
                 f"ticks-{kind}-{seed}",
                 lambda k=kind: levels.ticks(k, seed=100 + 1000 * seed, references=max(references // 5, 2)),
             )
-    if "power" in parts:
-        for tester in testers(options):
-            for part in range(max(references // PER_SHARD, 1)):
-                yield (
-                    f"power-{tester}-{100 * seed + part}",
-                    lambda t=tester, s=100 * seed + part: power.shard(
-                        t, s, references=min(references, PER_SHARD), dimension=512, folder=options.peers, limit=600.0
-                    ),
-                )
+    yield from _beside(options, folder, parts, references)
     if "larger" in parts:
         for dimension in DIMENSIONS[1:]:
             yield f"larger-{dimension}-{seed}", partial(power.larger, dimension, seed, max(references // 2, 1))
@@ -107,13 +104,32 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
     yield from _costs(options, parts)
 
 
+def _beside(
+    options: argparse.Namespace, folder: Path, parts: Sequence[str], references: int
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    seed = options.seed
+    if "alarms" in parts:
+        sizes = alarms.SIZES[:2] if options.quick else alarms.SIZES
+        seeds = range(100 * seed, 100 * seed + max(references // (4 * alarms.REFERENCES), 1))
+        yield from alarms.shards(testers(options), sizes, seeds, folder, options.peers)
+    if "power" in parts:
+        for tester in testers(options):
+            for part in range(max(references // PER_SHARD, 1)):
+                yield (
+                    f"power-{tester}-{100 * seed + part}",
+                    lambda t=tester, s=100 * seed + part: power.shard(
+                        t, s, references=min(references, PER_SHARD), dimension=512, folder=options.peers, limit=600.0
+                    ),
+                )
+
+
 def _costs(options: argparse.Namespace, parts: Sequence[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
     seed = options.seed
     if "cost" in parts:
         yield f"cost-{seed}", lambda: cost(20 if options.quick else 200, None if options.quick else options.peers)
     if "scale" in parts:
         sizes = scale.SIZES[:2] if options.quick else scale.SIZES
-        for tester in options.tester or (power.OURS if options.quick else scale.SCALED):
+        for tester in options.tester or (OURS if options.quick else scale.SCALED):
             yield f"scale-{tester}-{seed}", partial(scale.scale, tester, seed, sizes, options.peers)
 
 
@@ -129,7 +145,7 @@ def _pictures(options: argparse.Namespace, folder: Path, references: int) -> Ite
 
 
 def testers(options: argparse.Namespace) -> tuple[str, ...]:
-    return tuple(options.tester or (power.OURS if options.quick else TESTERS))
+    return tuple(options.tester or (OURS if options.quick else TESTERS))
 
 
 def pools(world: str, options: argparse.Namespace, folder: Path) -> dict[str, Rows]:

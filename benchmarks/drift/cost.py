@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift.testers import Case, peers, run_peer
+from benchmarks.drift.testers import Case, Limits, pythons, run_apart
 from benchmarks.drift.traffic import Clip, Rows
 from monitor.domain.results import DriftResult
 from monitor.drift.compare import compare
@@ -22,7 +22,7 @@ from monitor.drift.sketch import sketch
 from monitor.drift.two_sample import compare_arrays
 
 PEER = "alibi_mmd"
-LIMIT = 600.0
+LIMITS = Limits(600.0)
 
 
 def cost(repeats: int, folder: Path | None) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def _verdict(reference: Reference, first: Rows, window: Rows) -> DriftResult:
 def _beside_permutations(first: Rows, window: Rows, verdict: float, folder: Path | None) -> dict[str, Any]:
     """Seconds of the peer's permutation test on the same arrays, without loading its libraries, and how many verdicts
     fit into them."""
-    python = peers(folder).get(PEER)
+    python = pythons(folder).get(PEER)
     if python is None:
         return {PEER: "not installed"}
-    few = run_peer(PEER, python, [Case(first[:200], 100, (("few rows", window[:100]),))], LIMIT)
-    found = run_peer(PEER, python, [Case(first, 250, (("4,000 x 512", window),))], LIMIT)
+    few = run_apart(PEER, python, [Case(first[:200], 100, (("few rows", window[:100]),))], LIMITS)
+    found = run_apart(PEER, python, [Case(first, 250, (("4,000 x 512", window),))], LIMITS)
     if isinstance(found, str) or isinstance(few, str):
         return {PEER: found if isinstance(found, str) else few}
     spent = found.cpu_seconds - few.cpu_seconds

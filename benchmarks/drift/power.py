@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drift.beside import UNCHANGED
-from benchmarks.drift.testers import Case, Judged, ours, ours_arrays, peers, run_ours, run_peer
+from benchmarks.drift.testers import OURS, Case, Judged, Limits, pythons, run_apart, run_here
 from benchmarks.drift.traffic import Clip, Draw, Pairs, changes, traffics
 
 WINDOWS, PER_WINDOW, CURRENT = 12, 100, 100
@@ -25,9 +24,6 @@ REPEATS = 2
 """Unchanged looks per reference and kind of traffic."""
 
 
-OURS = {"snellen": ours, "snellen_arrays": ours_arrays}
-
-
 def shard(
     tester: str, seed: int, *, references: int, dimension: int, folder: Path | None, limit: float
 ) -> dict[str, Any]:
@@ -39,11 +35,11 @@ def shard(
 
 def answers(tester: str, cases: list[Case], folder: Path | None, limit: float) -> dict[str, Any]:
     """Who answered, its answers by cell and its seconds, or why there are none."""
-    known = peers(folder)
+    known = pythons(folder)
     if tester in OURS:
-        found: tuple[list[Judged], float] | str = run_ours(OURS[tester], cases)
+        found: tuple[list[Judged], float] | str = run_here(tester, cases)
     elif tester in known:
-        answered = run_peer(tester, known[tester], cases, limit)
+        answered = run_apart(tester, known[tester], cases, Limits(limit))
         found = answered if isinstance(answered, str) else (answered.judged, answered.seconds)
     else:
         found = "not installed"
@@ -87,9 +83,8 @@ def larger(dimension: int, seed: int, references: int) -> dict[str, Any]:
     """Looks of the stored reference where it has more rows than peers can judge in time: 16 x 250, windows of 500."""
     world = Clip(dimension, seed=seed)
     altered = {UNCHANGED: world.draw, **changes(world)}
-    judged: list[Judged] = []
-    began = time.perf_counter()
+    cases = []
     for _ in range(references):
         looks = tuple((f"independent: {name}", source(500, 0.0)) for name, source in altered.items() for _ in range(2))
-        judged += ours(Case(world.draw(16 * 250), 250, looks))
-    return {"seed": seed, "tester": f"snellen, {dimension}-d", **_by_cell(judged, time.perf_counter() - began)}
+        cases.append(Case(world.draw(16 * 250), 250, looks))
+    return {"seed": seed, "tester": f"snellen, {dimension}-d", **_by_cell(*run_here("snellen", cases))}

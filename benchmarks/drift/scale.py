@@ -6,15 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.drift.peer_worker import peak_mb
-from benchmarks.drift.testers import Case, limited, peers, run_peer
+from benchmarks.drift.testers import Case, Limits, pythons, run_apart
 from benchmarks.drift.traffic import Clip, Rows
+from benchmarks.drift.worker import peak_mb
 from monitor.drift.compare import compare
 from monitor.drift.fit import Fit
 from monitor.drift.reference import build
@@ -24,6 +23,9 @@ from monitor.drift.two_sample import compare_arrays
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 SECONDS, GIGABYTES = 60.0, 8.0
 """A tester that needs more for a size is asked for no larger one."""
+
+LIMITS = Limits(SECONDS + 20.0, gigabytes=GIGABYTES)
+"""Of the whole process: so many seconds more to load libraries."""
 
 DIMENSION = 512
 CHUNK = 10_000
@@ -44,12 +46,12 @@ def scale(tester: str, seed: int, sizes: tuple[int, ...], folder: Path | None) -
 
 
 def _peer(tester: str, n: int, seed: int, folder: Path | None) -> dict[str, Any]:
-    python = peers(folder).get(tester)
+    python = pythons(folder).get(tester)
     if python is None:
         return {"exceeded": "not installed"}
     first, second = _windows(n, seed)
     few = Case(first[:200], 100, (("few rows, which load the libraries", second[:100]),))
-    judged = run_peer(tester, python, [few, Case(first, n, (("all", second),))], SECONDS + 20.0, GIGABYTES)
+    judged = run_apart(tester, python, [few, Case(first, n, (("all", second),))], LIMITS)
     if isinstance(judged, str):
         return {"exceeded": judged}
     return {"seconds": round(judged.seconds_by_case[-1], 2), "peak_mb": round(judged.peak_mb)}
@@ -58,13 +60,12 @@ def _peer(tester: str, n: int, seed: int, folder: Path | None) -> dict[str, Any]
 def _apart(tester: str, n: int, seed: int) -> dict[str, Any]:
     """The same of ours, in a fresh process too."""
     command = [sys.executable, "-W", "ignore", "-m", __spec__.name, tester, str(n), str(seed)]
-    limit = partial(limited, GIGABYTES)
     try:
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=SECONDS + 20.0, preexec_fn=limit
+            command, check=False, capture_output=True, text=True, timeout=LIMITS.seconds, preexec_fn=LIMITS.set
         )
     except subprocess.TimeoutExpired:
-        return {"exceeded": f"took more than {SECONDS:.0f} s"}
+        return {"exceeded": f"took more than {LIMITS.seconds:.0f} s"}
     if done.returncode:
         return {"exceeded": f"failed: {done.stderr.strip().splitlines()[-1:]}"}
     found: dict[str, Any] = json.loads(done.stdout)

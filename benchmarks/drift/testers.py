@@ -1,29 +1,26 @@
-"""Who is compared: Snellen in two ways in this process, each peer in a process of its own environment."""
+"""Who is compared: Snellen in two ways, and each peer in a process of its own environment."""
 
 from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from benchmarks.drift import worker
 from benchmarks.drift.traffic import Rows
-from monitor.domain.results import DriftResult
-from monitor.drift.compare import compare
-from monitor.drift.reference import build
-from monitor.drift.sketch import sketch
-from monitor.drift.two_sample import compare_arrays
 
-WORKER = Path(__file__).with_name("peer_worker.py")
+OURS = ("snellen", "snellen_arrays")
 EVIDENTLY = tuple(f"evidently_{name}" for name in ("model", "distance", "mmd", "ratio"))
 ALIBI = ("alibi_mmd", "alibi_ks", "alibi_classifier")
 OTHERS = ("frouros_mmd", "nannyml_pca", "nannyml_classifier")
@@ -47,22 +44,9 @@ class Judged:
     alarm: bool
 
 
-def ours(case: Case) -> list[Judged]:
-    """The shipped way: a stored reference, sketches, one comparison a window."""
-    made = build(case.reference, np.arange(len(case.reference)) // case.per_window, "bench")
-    return _judged(
-        case, lambda rows: compare(made.fit, made.baseline, sketch(rows, made.fit), made.dispersion, level=0.05)
-    )
-
-
-def ours_arrays(case: Case) -> list[Judged]:
-    """Raw arrays whose rows are taken for independent, as every peer takes them."""
-    return _judged(case, lambda rows: compare_arrays(case.reference, rows, level=0.05))
-
-
-def peers(folder: Path | None) -> dict[str, Path]:
-    """Detector -> the Python that can run it; `folder` holds the environments that `make bench-peers` makes."""
-    found = dict.fromkeys(EVIDENTLY, Path(sys.executable))
+def pythons(folder: Path | None) -> dict[str, Path]:
+    """Detector -> the Python that can run it; `folder` holds the environments that `make peers` makes."""
+    found = dict.fromkeys((*OURS, *EVIDENTLY), Path(sys.executable))
     for name, detectors in (("alibi", ALIBI), ("others", OTHERS)):
         python = folder / name / "bin" / "python" if folder else None
         if python is not None and python.exists():
@@ -81,10 +65,25 @@ class Answers:
     peak_mb: float
 
 
-def run_peer(
-    detector: str, python: Path, cases: Sequence[Case], limit: float, gigabytes: float | None = None
-) -> Answers | str:
-    """Its answers, or why there are none."""
+@dataclass(frozen=True)
+class Limits:
+    """Of a process: seconds until it is stopped, of the processor for one case, and memory of its own."""
+
+    seconds: float
+    cpu_seconds: float | None = None
+    gigabytes: float | None = None
+
+    def set(self) -> None:
+        """For this process: the worker moves the limit of seconds from case to case."""
+        if self.cpu_seconds is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (ceil(self.cpu_seconds), resource.RLIM_INFINITY))
+        if self.gigabytes is not None:
+            most = int(self.gigabytes * 2**30)
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def run_apart(detector: str, python: Path, cases: Sequence[Case], limits: Limits) -> Answers | str:
+    """Its answers in a process of its own, or why there are none."""
     arrays: dict[str, Any] = {}
     for index, case in enumerate(cases):
         arrays[f"r{index}"] = case.reference
@@ -94,18 +93,18 @@ def run_peer(
         np.savez(path, **arrays)
         try:
             done = subprocess.run(
-                [str(python), str(WORKER), detector, str(path)],
+                [str(python), worker.__file__, detector, str(path)],
                 check=False,
                 capture_output=True,
                 text=True,
-                timeout=limit,
-                preexec_fn=None if gigabytes is None else partial(limited, gigabytes),
+                timeout=limits.seconds,
+                preexec_fn=limits.set,
             )
         except subprocess.TimeoutExpired:
-            return f"took more than {limit:.0f} s"
+            return f"took more than {limits.seconds:.0f} s"
     answers = [line for line in done.stdout.splitlines() if line.startswith('{"p"')]
     if not answers:
-        return f"failed: {done.stderr.strip().splitlines()[-1:]}"
+        return _why(done, limits)
     found = json.loads(answers[-1])
     judged = [
         Judged(cell, p, alarm)
@@ -115,23 +114,20 @@ def run_peer(
     return Answers(judged, found["seconds"], found["seconds_by_case"], found["cpu_seconds"], found["peak_mb"])
 
 
-def limited(gigabytes: float) -> None:
-    """Let this process have no more memory of its own than that."""
-    most = int(gigabytes * 2**30)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+def _why(done: subprocess.CompletedProcess[str], limits: Limits) -> str:
+    """There are no answers."""
+    if done.returncode == -signal.SIGXCPU:
+        return f"took more than {limits.cpu_seconds:.0f} s"
+    if "MemoryError" in done.stderr or "allocate memory" in done.stderr:  # numpy's and torch's
+        return f"needed more than {limits.gigabytes:.0f} GB"
+    return f"failed: {done.stderr.strip().splitlines()[-1:]}"
 
 
-def run_ours(judge: Callable[[Case], list[Judged]], cases: Sequence[Case]) -> tuple[list[Judged], float]:
+def run_here(tester: str, cases: Sequence[Case]) -> tuple[list[Judged], float]:
+    """Answers of one of ours in this process, and its seconds."""
     began = time.perf_counter()
-    judged = [one for case in cases for one in judge(case)]
+    judged = []
+    for case in cases:
+        judge = worker.DETECTORS[tester](case.reference, case.per_window)
+        judged += [Judged(cell, *judge(rows)) for cell, rows in case.looks]
     return judged, time.perf_counter() - began
-
-
-def _judged(case: Case, result: Callable[[Rows], DriftResult]) -> list[Judged]:
-    found = []
-    for cell, rows in case.looks:
-        p = result(rows).p_value
-        if p is None:
-            raise RuntimeError(f"no p-value in {cell}")
-        found.append(Judged(cell, p, p < 0.05))
-    return found

@@ -1,18 +1,21 @@
-# ruff: noqa: PLC0415 - each environment can import only its own peer
-"""One peer's detector on arrays from a file; runs in the peer's own environment and knows nothing of Snellen.
+# ruff: noqa: PLC0415 - each environment can import only its own detectors
+"""One detector on arrays from a file; runs in the environment that has it, which is a peer's own or ours.
 
-    python peer_worker.py DETECTOR CELL.npz
+    python worker.py DETECTOR CELL.npz
 
 The file holds references `r0`, `r1` ... and for each the windows `c0_0`, `c0_1` ... that are compared with it. Prints
 JSON: `p`, a list of p-values per reference (null for a detector that only says yes or no), `alarm` likewise, at the
-detector's default threshold; `seconds` in all, `seconds_by_case`, `cpu_seconds` and `peak_mb` of the process. Detectors
-keep their defaults.
+detector's default threshold; `seconds` in all, `seconds_by_case`, `cpu_seconds` and `peak_mb` of the process. Peers
+keep their defaults; a window of the reference has as many rows as those that are compared.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import resource
+import signal
 import sys
 import time
 import warnings
@@ -24,6 +27,33 @@ from typing import Any
 import numpy as np
 
 Judge = Callable[[Any], "tuple[float | None, bool]"]
+
+
+def snellen(reference: Any, window: int) -> Judge:
+    """The shipped way: a stored reference, sketches, one comparison a window."""
+    from monitor.drift.compare import compare
+    from monitor.drift.reference import build
+    from monitor.drift.sketch import sketch
+
+    made = build(reference, np.arange(len(reference)) // window, "bench")
+    return _ours(lambda rows: compare(made.fit, made.baseline, sketch(rows, made.fit), made.dispersion, level=0.05))
+
+
+def snellen_arrays(reference: Any, _: int) -> Judge:
+    """Raw arrays whose rows are taken for independent, as every peer takes them."""
+    from monitor.drift.two_sample import compare_arrays
+
+    return _ours(lambda rows: compare_arrays(reference, rows, level=0.05))
+
+
+def _ours(result: Callable[[Any], Any]) -> Judge:
+    def judge(current: Any) -> tuple[float, bool]:
+        found = result(current)
+        if found.p_value is None:
+            raise RuntimeError(f"no p-value: {found.reason}")
+        return found.p_value, found.p_value < 0.05
+
+    return judge
 
 
 def alibi_mmd(reference: Any, _: int) -> Judge:
@@ -118,6 +148,8 @@ def evidently(method: str) -> Callable[[Any, int], Judge]:
 
 
 DETECTORS: dict[str, Callable[[Any, int], Judge]] = {
+    "snellen": snellen,
+    "snellen_arrays": snellen_arrays,
     "alibi_mmd": alibi_mmd,
     "alibi_ks": alibi_ks,
     "alibi_classifier": alibi_classifier,
@@ -133,19 +165,39 @@ def main() -> None:
     os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"
     detector, path = sys.argv[1:]
     np.random.seed(1)  # noqa: NPY002 - the peers draw from numpy's old global generator
-    began = time.perf_counter()
+    began, limit = time.perf_counter(), resource.getrlimit(resource.RLIMIT_CPU)[0]
     p, alarms, seconds = [], [], []
     with np.load(path) as arrays:
         for index in range(sum(name.startswith("r") for name in arrays.files)):
             windows = [arrays[name] for name in arrays.files if name.startswith(f"c{index}_")]
             reference, started = arrays[f"r{index}"], time.perf_counter()
-            judge = DETECTORS[detector](reference, len(windows[0]))
-            judged = [judge(window) for window in windows]
+            judged = _within(limit, DETECTORS[detector], reference, windows)
             seconds.append(time.perf_counter() - started)
             p.append([one[0] for one in judged])
             alarms.append([one[1] for one in judged])
-    spent = {"seconds": time.perf_counter() - began, "seconds_by_case": seconds, "cpu_seconds": time.process_time()}
+    spent = {"seconds": time.perf_counter() - began, "seconds_by_case": seconds, "cpu_seconds": _spent()}
     print(json.dumps({"p": p, "alarm": alarms, **spent, "peak_mb": peak_mb()}))
+
+
+def _within(
+    limit: int, prepare: Callable[[Any, int], Judge], reference: Any, windows: list[Any]
+) -> list[tuple[float | None, bool]]:
+    """The process is ended when this takes more seconds of the processor; those of its children count as well."""
+    before = _spent()
+    if limit != resource.RLIM_INFINITY:
+        until = math.ceil(time.process_time()) + limit
+        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    judge, judged = prepare(reference, len(windows[0])), []
+    for window in windows:
+        judged.append(judge(window))
+        if limit != resource.RLIM_INFINITY and _spent() - before > limit:
+            os.kill(os.getpid(), signal.SIGXCPU)
+    return judged
+
+
+def _spent() -> float:
+    """Seconds of the processor, with those of children that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def peak_mb() -> float:
