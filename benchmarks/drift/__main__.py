@@ -67,6 +67,8 @@ def main() -> None:
         for part in ("power", "pictures"):
             if found[part]:
                 plots.plot(rates(found[part]), ROOT / "docs" / "images" / f"drift-{part}.svg")
+        if found["alarms"]:
+            plots.heat(alarms.cells(found["alarms"]), ROOT / "docs" / "images" / "drift-alarms.svg")
     else:
         print(json.dumps(report.summary(found), indent=2))
 

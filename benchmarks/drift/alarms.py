@@ -46,7 +46,7 @@ def shards(
     All testers of a cell look at the same arrays, which are drawn once.
     """
     drawn = lru_cache(maxsize=1)(cases)
-    for (cell, (size, kind)), seed in product(enumerate(product(sizes, KINDS)), seeds):
+    for seed, (cell, (size, kind)) in product(seeds, enumerate(product(sizes, KINDS))):
         for tester in testers:
             if _asked(folder, tester, size, again=seed != seeds[0]):
                 work = partial(_shard, tester, kind, size, seed, partial(drawn, kind, size, 100 * seed + cell), peers)
@@ -98,6 +98,10 @@ class Alarms:
 
     level: float
     shares: NDArray[np.float64]
+
+    @property
+    def looks(self) -> int:
+        return LOOKS * len(self.shares)
 
     @property
     def share(self) -> float:
@@ -165,3 +169,55 @@ def _adjusted(
 def _order(item: tuple[tuple[str, str, int], Any]) -> tuple[Any, ...]:
     (tester, traffic, window), _ = item
     return not is_ours(tester), tester, KINDS.index(traffic), window
+
+
+# ---- tables --------------------------------------------------------------------------------------------------------
+
+
+def held_table(found: Sequence[dict[str, Any]]) -> str:
+    """A line for each tester: cells that it answered in, and in how many of them it holds each level."""
+    lines = ["| | windows up to | cells | holds 1% in | holds 5% in | " + " | ".join(KINDS) + " |"]
+    lines.append("|---" * (5 + len(KINDS)) + "|")
+    for tester, own in _by_tester(cells(found)).items():
+        held = [[one.holds[level] for one in own if level in one.holds] for level in LEVELS]
+        counts = [f"{sum(one)} of {len(one)}" if one else "no such level" for one in held]
+        shares = [_together([one for one in own if one.traffic == kind]) for kind in KINDS]
+        largest = f"{max(one.window for one in own):,}"
+        lines.append(f"| {' | '.join([tester, largest, str(len(own)), *counts, *shares])} |")
+    return "\n".join(lines)
+
+
+def alarms_table(found: Sequence[dict[str, Any]]) -> str:
+    """A line for each kind of traffic and tester, a column for each size; what exceeded a limit says so."""
+    judged, stopped = cells(found), exceeded(found)
+    sizes = sorted({one["window"] for one in found})
+    lines = ["| traffic | | " + " | ".join(f"{size:,}" for size in sizes) + " |", "|---" * (len(sizes) + 2) + "|"]
+    for kind in KINDS:
+        for tester in dict.fromkeys([*_by_tester(judged), *stopped]):
+            shown = {one.window: str(one) for one in judged if (one.tester, one.traffic) == (tester, kind)}
+            if tester in stopped:
+                size, why = stopped[tester]
+                shown.setdefault(size, why)
+            lines.append(f"| {kind} | {tester} | {' | '.join(shown.get(size, '') for size in sizes)} |")
+    return "\n".join(lines)
+
+
+def exceeded(found: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str]]:
+    """Tester -> the smallest window that it did not answer to, and why."""
+    stopped = sorted((one["tester"], one["window"], one["exceeded"]) for one in found if "exceeded" in one)
+    return {tester: (size, why) for tester, size, why in reversed(stopped)}
+
+
+def _by_tester(judged: Sequence[Cell]) -> dict[str, list[Cell]]:
+    found: dict[str, list[Cell]] = defaultdict(list)
+    for one in judged:
+        found[one.tester].append(one)
+    return found
+
+
+def _together(same: Sequence[Cell]) -> str:
+    """Percent of all looks at the larger level, or at the detector's own threshold."""
+    if not same:
+        return ""
+    together = Alarms(LEVELS[-1], np.concatenate([one.alarms[LEVELS[-1]].shares for one in same]))
+    return f"{100 * together.share:.1f} of {together.looks}"

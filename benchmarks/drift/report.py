@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from benchmarks.drift.alarms import alarms_table, held_table
 from benchmarks.drift.beside import counts, gaps, gaps_table, rates, rates_table
 from benchmarks.drift.levels import LEVELS
 from monitor.stats.multiple_testing import holm
@@ -68,6 +69,8 @@ def tables(found: Found) -> dict[str, str]:
     made = {
         "looks": lambda: f"{_joint(found['looks'])}\n\n{_looks_table(found['looks'])}",
         "ticks": lambda: _ticks_table(found["ticks"]),
+        "alarms": lambda: alarms_table(found["alarms"]),
+        "held-alarms": lambda: held_table(found["alarms"]),
         "power": lambda: f"{rates_table(power)}\n\n{_seconds(found['power'])}",
         "beside-power": lambda: gaps_table(power),
         "pictures": lambda: rates_table(pictures),
@@ -77,7 +80,7 @@ def tables(found: Found) -> dict[str, str]:
         "cost": lambda: _cost_table(found["cost"]),
         "scale": lambda: _scale_table(found["scale"]),
     }
-    return {name: make() for name, make in made.items() if found[name.removeprefix("beside-")]}
+    return {name: make() for name, make in made.items() if found[name.split("-")[-1]]}
 
 
 def write(found: Found, page: Path) -> None:

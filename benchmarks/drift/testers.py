@@ -119,7 +119,7 @@ def _why(done: subprocess.CompletedProcess[str], limits: Limits) -> str:
     if done.returncode == -signal.SIGXCPU:
         return f"took more than {limits.cpu_seconds:.0f} s"
     if "MemoryError" in done.stderr or "allocate memory" in done.stderr:  # numpy's and torch's
-        return f"needed more than {limits.gigabytes:.0f} GB"
+        return f"needed more than {limits.gigabytes:g} GB"
     return f"failed: {done.stderr.strip().splitlines()[-1:]}"
 
 
