@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboards.data.connection import SLOW_TO_CHANGE, cached, config, engine
 from monitor import bootstrap
+from monitor.domain.window import Window
 from monitor.slo.objective import Objective
 from monitor.store import alert_actions, silences
 from monitor.store.engine import transaction
@@ -44,3 +45,28 @@ def acknowledge(alert_id: int, by: str) -> bool:
         done = alert_actions.acknowledge(connection, alert_id, by, bootstrap.now())
     st.cache_data.clear()
     return done
+
+
+def silence(slo: str, window: Window, by: str, reason: str) -> int:
+    """Hold an SLO's messages back from now on; returns the silence's number.
+
+    Raises:
+        ValueError: a name or reason that is empty or too long; see `monitor.slo.silence.checked`.
+        StoreError: PostgreSQL does not answer.
+    """
+    with transaction(engine()) as connection:
+        number = silences.add_silence(connection, slo, window, by, reason, bootstrap.now())
+    st.cache_data.clear()
+    return number
+
+
+def end_silence(number: int, by: str) -> bool:
+    """End a silence; false when it is over already.
+
+    Raises:
+        StoreError: PostgreSQL does not answer.
+    """
+    with transaction(engine()) as connection:
+        ended = silences.end_silence(connection, number, by, bootstrap.now())
+    st.cache_data.clear()
+    return ended

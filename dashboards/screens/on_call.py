@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
@@ -10,15 +11,18 @@ from dashboards import data, frame, parts
 from dashboards.frame import View
 from dashboards.panels.arriving import arriving
 from dashboards.panels.burning import burning, tier_of
+from dashboards.panels.care import care
 from dashboards.panels.carried import carried
 from dashboards.panels.examples import examples
 from dashboards.panels.explained import explained
 from dashboards.panels.moved import moved
+from dashboards.panels.steps import steps
 from dashboards.words import lasting, moment, plain, span
-from monitor.domain.window import DAY, MINUTE, Window
+from monitor.domain.window import DAY, HOUR, MINUTE, Window
 from monitor.slo import duration
 from monitor.slo.objective import Objective
 from monitor.store.queries.alerts import Incident, Transition
+from monitor.store.queries.deployments import Deployed
 from monitor.store.queries.incidents import windows_of
 
 SILENT = ":material/notifications_paused:"
@@ -41,17 +45,20 @@ def page() -> None:
     tier = tier_of(incident, opening)
     during, before = windows_of(incident.opened_at, tier.long_minutes if tier else duration.HOUR, until)
     head(incident, objective)
+    together(incident, until)
+    changes = data.traffic.last_deployments(incident.opened_at + MINUTE)
+    steps(incident, objective, changes)
     left, right = st.columns(2, gap="large")
     with left:
         burning(incident, tier, during)
     with right:
         if objective:
             carried(objective, during, before)
-    deployments(incident.opened_at)
+    deployments(incident.opened_at, changes)
+    explained(during, objective.measure.selector.model if objective else None, incident.opened_at)
     moved(objective, during)
     if objective:
         examples(objective, during)
-    explained(during, objective.measure.selector.model if objective else None, incident.opened_at)
     history(incident)
 
 
@@ -61,12 +68,16 @@ def silent(view: View) -> None:
     for one in data.alerts.silences_within(Window(now, now + DAY)) if view.live else []:
         when = f"until {moment(one.window.end)} UTC" if one.window.start <= now else span(one.window)
         words = f"**Silence {one.id}**, {when}: {plain(one.slos)} · {plain(one.by)}: {plain(one.reason)}"
-        st.info(f"{words}  \nAlerts are stored; nobody is told. `snellen silence end {one.id}` ends it.", icon=SILENT)
+        st.info(
+            f"{words}  \nAlerts are stored; nobody is told. `snellen silence end {one.id}` ends it.",
+            icon=SILENT,
+        )
 
 
 def choose(view: View) -> Incident | None:
     """The alert that the address names, else the first of the range."""
-    found = {one.id: one for one in data.alerts.incidents_within(view.window)}
+    within = sorted(data.alerts.incidents_within(view.window), key=_urgency)
+    found = {one.id: one for one in within}
     asked = st.query_params.get("alert", "")
     linked = data.alerts.incident(int(asked)) if asked.isdecimal() and len(asked) < 19 else None
     if linked is not None:
@@ -87,6 +98,12 @@ def choose(view: View) -> Incident | None:
     return found[chosen]
 
 
+def _urgency(one: Incident) -> tuple[bool, str]:
+    """What is open comes first, and of that pages; what is over stays as the query orders it, the newest first."""
+    over = one.resolved_at is not None
+    return over, "" if over else one.severity
+
+
 def title(one: Incident) -> str:
     return f"#{one.id} · {one.severity} · {one.slo} · {parts.incident_state(one)} · opened {moment(one.opened_at)} UTC"
 
@@ -95,14 +112,14 @@ def head(incident: Incident, objective: Objective | None) -> None:
     name = objective.display_name if objective else incident.slo
     over = incident.resolved_at is not None
     until = incident.resolved_at or data.now()
-    words = f"**{plain(incident.severity.upper())}: {plain(name)}**: {plain(incident.opening)}"
+    words = f"**{plain(incident.severity.upper())}**: {plain(incident.opening or name)}"
     lasted = f"open since {moment(incident.opened_at)} UTC, {lasting(until - incident.opened_at)}"
     if over:
         lasted = f"opened {moment(incident.opened_at)}, closed {moment(until)} UTC"
     show = st.info if over else st.error
     show(f"{words}  \n{lasted}: {plain(incident.latest)}", icon=":material/notifications_active:")
     if not over:
-        acknowledge(incident)
+        care(incident)
     frame.note(
         "Backfilled: found when past times were evaluated; nobody was told." if incident.backfilled else "",
         f"{plain(objective.description)}" if objective and objective.description else "",
@@ -112,27 +129,26 @@ def head(incident: Incident, objective: Objective | None) -> None:
     )
 
 
-def acknowledge(incident: Incident) -> None:
-    if incident.acknowledged_at is not None:
-        words = f"Acknowledged by {plain(incident.acknowledged_by or '')} at {moment(incident.acknowledged_at)} UTC"
-        st.success(words, icon=":material/how_to_reg:", width=500)
+def together(incident: Incident, until: datetime) -> None:
+    """Others that were open meanwhile: one cause burns several objectives, and each tells of itself."""
+    others = [
+        one
+        for one in data.alerts.incidents_within(Window(incident.opened_at - HOUR, until))
+        if one.id != incident.id
+    ]  # fmt: skip
+    if not others:
         return
-    with (
-        st.form("acknowledge", border=False),
-        st.container(horizontal=True, vertical_alignment="bottom", gap="small"),
-    ):
-        by = st.text_input("Your name", max_chars=80, persist_state="session", key="name", width=240)
-        if st.form_submit_button("Acknowledge", type="primary", icon=":material/how_to_reg:"):
-            if not by.strip():
-                st.warning("Say who takes care of it.")
-            else:
-                data.alerts.acknowledge(incident.id, by)
-                st.rerun()
+    st.caption(f"Open at the same time, often of one cause ({len(others)}):")
+    known = data.alerts.objectives()
+    with st.container(horizontal=True, gap="small"):
+        for one in sorted(others, key=lambda one: (one.severity, one.opened_at)):
+            name = known[one.slo].display_name if one.slo in known else one.slo
+            label = f"{one.severity}: {plain(name)}, {one.opened_at:%H:%M}"
+            st.page_link("screens/on_call.py", label=label, query_params={"alert": str(one.id)})
 
 
-def deployments(opened_at: datetime) -> None:
+def deployments(opened_at: datetime, found: Sequence[Deployed]) -> None:
     st.subheader("Last deployments before it", anchor=False)
-    found = data.traffic.last_deployments(opened_at + MINUTE)
     if any(one.variant == "canary" for one in found):
         st.page_link("screens/canary.py", label="Canary beside stable", icon=":material/compare_arrows:")
     if found:

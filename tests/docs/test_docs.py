@@ -31,6 +31,7 @@ TABLES = {
     "drift.md": [*DETECTORS, *STREAMS],
     "explanation.md": CAUSES,
     "sli.md": SLIS,
+    "runbook.md": SLIS,
     "channels.md": CHANNELS,
     "replay.md": TRANSFORMS,
     "events.md": list(Rejection),

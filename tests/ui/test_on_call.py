@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
+from dashboards.panels.steps import STEPS
+from monitor.sli import SLIS
+
 Open = Callable[..., AppTest]
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("seeded")
 
 
@@ -95,6 +100,71 @@ def test_acknowledging_needs_a_name_and_is_stored_once(open_page: Open, seeded: 
         row = connection.execute(text("SELECT acknowledged_by, acknowledged_at FROM alerts WHERE id = 1")).one()
     assert row.acknowledged_by == "Ada"
     assert row.acknowledged_at is not None
+
+
+def test_an_alert_is_silenced_and_heard_again_by_name(open_page: Open, engine: Engine) -> None:
+    def silences() -> list[tuple[object, ...]]:
+        with engine.connect() as connection:
+            found = connection.execute(
+                text("SELECT slos, created_by, reason, ends_at - starts_at = interval '4 hours', ends_at > :now "
+                     "FROM silences"), {"now": NOW}
+            )  # fmt: skip
+            return [tuple(row) for row in found]
+
+    def click(label: str) -> AppTest:
+        return next(one for one in app.button if one.label == label).click().run()
+
+    app = open_page("on_call", alert="1")
+    app = click("Silence it")
+    assert any("who silences it" in one.value for one in app.warning)
+    assert silences() == []
+
+    app.text_input(key="name").set_value("Ada")
+    app.button_group(key="silence-length").set_value("4 h")
+    app.text_input(key="silence-reason").set_value("disks")
+    app = click("Silence it")
+
+    assert silences() == [("exam-accuracy", "Ada", "disks", True, True)]
+    assert "**Silence 1**" in said(app)
+    app = click("End silence 1")
+    assert not app.exception
+    assert [row[-1] for row in silences()] == [False]
+    assert "**Silence 1**" not in said(app)
+
+
+def test_recent_changes_are_named_before_the_steps_of_the_objective(open_page: Open) -> None:
+    words = said(open_page("on_call", alert="1"))
+
+    assert "1. What was changed: **rollout of 2 (canary)**" in words
+    assert "before it. If the burn rate rose right after one of them, undo that first" in words
+    assert "2. *What moved* and *Which side moved*" in words
+
+
+def test_every_sli_has_steps() -> None:
+    assert set(STEPS) == set(SLIS)
+    assert all(STEPS.values())
+
+
+def test_others_that_were_open_meanwhile_are_linked(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(
+            "INSERT INTO alerts (slo, severity, opened_at, backfilled, state) "
+            "VALUES ('other', 'page', :at, false, '{}')"
+        ), {"at": NOW - timedelta(minutes=5)})  # fmt: skip
+    app = open_page("on_call", alert="1")
+
+    assert "Open at the same time, often of one cause (1):" in said(app)
+    assert "Open at the same time" not in said(open_page("on_call", alert="2"))
+
+
+def test_an_open_page_comes_before_a_newer_ticket(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(
+            "INSERT INTO alerts (slo, severity, opened_at, backfilled, state) "
+            "VALUES ('other', 'ticket', :at, false, '{}')"
+        ), {"at": NOW - timedelta(minutes=5)})  # fmt: skip
+
+    assert open_page("on_call").selectbox[0].value == 1
 
 
 def test_a_closed_alert_cannot_be_acknowledged(open_page: Open) -> None:
