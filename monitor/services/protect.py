@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from monitor.domain.events import Rejection
 from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER, Record
 from monitor.privacy import Redactor, Subjects
 from monitor.privacy.subject import NOBODY
-from monitor.services.triage import OUR_FAULT, Triage, log_our_fault
+from monitor.services.triage import OUR_FAULT, Accepted, Triage, log_our_fault
 from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
@@ -92,25 +92,26 @@ def protect(sorted_out: Triage, privacy: Privacy) -> None:
     Halves that wait and dead letters are told apart only later.
     """
     for request_id, accepted in list(sorted_out.predictions.items()):
-        arrival = _guarded(privacy.arrival, accepted.arrival, accepted.sources, sorted_out)
+        arrival = _guarded(privacy.arrival, accepted.arrival, accepted, sorted_out)
         if arrival is None:
             del sorted_out.predictions[request_id]
         elif arrival is not accepted.arrival:
             sorted_out.predictions[request_id] = changed(accepted, arrival=arrival)
-    labels = ((_guarded(privacy.label, one, (record,), sorted_out), record) for one, record in sorted_out.labels)
+    labels = ((_guarded(privacy.label, one, record, sorted_out), record) for one, record in sorted_out.labels)
     sorted_out.labels = [(arrival, record) for arrival, record in labels if arrival is not None]
     deployments = (
-        (_guarded(privacy.redactor.deployment, event, (record,), sorted_out), digest, record)
+        (_guarded(privacy.redactor.deployment, event, record, sorted_out), digest, record)
         for event, digest, record in sorted_out.deployments
     )
     sorted_out.deployments = [(event, digest, record) for event, digest, record in deployments if event is not None]
 
 
-def _guarded(change: Callable[[T], T], value: T, sources: Sequence[Record], sorted_out: Triage) -> T | None:
+def _guarded(change: Callable[[T], T], value: T, source: Accepted | Record, sorted_out: Triage) -> T | None:
     """None when it could not be done: what came is then refused, and nothing of it stored."""
     try:
         return change(value)
     except Exception as error:  # noqa: BLE001 (a text that trips the redactor must not stop its partition)
+        sources = source.sources if isinstance(source, Accepted) else (source,)
         log_our_fault("an event could not be redacted", sources[0], error)
         sorted_out.rejected.extend(Rejected(one, Rejection.UNREADABLE, NOT_REDACTED) for one in sources)
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -10,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from sqlalchemy import Connection, Engine
 
+from monitor.domain.grouping import grouped
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, floor
-from monitor.drift.sketch import Sketch
+from monitor.drift.sketch import Sketch, merge
 from monitor.store import references
 from monitor.store.embeddings import EmbeddedPrediction
 from monitor.store.references import ActiveReference
@@ -20,8 +20,10 @@ from monitor.store.slice_values import SliceValues
 from monitor.streams import VECTOR_STREAMS, Vector
 
 NONE_YET = -1
-Cells = dict[tuple[Slice, datetime], Sketch]
-"""By slice and hour."""
+_HOUR_S = 3600
+Cell = tuple[Slice, datetime]
+"""A slice and an hour."""
+Cells = dict[Cell, Sketch]
 
 
 class Placed(Protocol):
@@ -65,7 +67,7 @@ class SketchService:
 
     def admit(self, rows: Sequence[Placed]) -> None:
         """Take up slice values never seen, before these rows are sketched; in a transaction of its own."""
-        self._slices.admit(self._engine, [dict(row.slices) for row in rows])
+        self._slices.admit(self._engine, [row.slices for row in rows])
 
     def sketch(self, reference: ActiveReference, rows: Sequence[EmbeddedPrediction]) -> Cells:
         """The rows' sketches under a reference, by slice and hour; rows of other models or embedders are left out."""
@@ -88,15 +90,26 @@ class SketchService:
         if not rows:
             return {}
         features = reference.fit.features(np.stack([vector for _, vector in rows]))
-        members: dict[tuple[Slice, datetime], list[int]] = defaultdict(list)
-        for index, (row, _) in enumerate(rows):
-            hour = floor(row.ts, HOUR)
-            for part in self.slices_of(row):
-                members[part, hour].append(index)
-        return {cell: Sketch.of_features(features[found], reference.fit) for cell, found in members.items()}
+        kinds, kind_of = grouped((row for row, _ in rows), self._kind)
+        places, place_of = grouped((self._places(row) for row in kinds), tuple)
+        cells: Cells = {}
+        for number, place in enumerate(places):
+            own = Sketch.of_features(features[place_of[kind_of] == number], reference.fit)
+            for cell in place:
+                cells[cell] = merge(cells[cell], own) if cell in cells else own
+        return cells
+
+    def _kind(self, row: Placed) -> tuple[object, ...]:
+        """Rows of a kind are in the same cells; values beyond the cap, which may be many, are kinds of their own."""
+        hour = int(row.ts.timestamp()) // _HOUR_S
+        return hour, row.version, row.variant, *[row.slices.get(one) for one in self._slices.dimensions]
+
+    def _places(self, row: Placed) -> tuple[Cell, ...]:
+        hour = floor(row.ts, HOUR)
+        return tuple((part, hour) for part in self.slices_of(row))
 
     def slices_of(self, row: Placed) -> list[Slice]:
         """All traffic, what the model calls itself, and the slices that are configured."""
         own = [Slice("variant", row.variant), Slice("version", row.version)]
-        configured = [Slice(*pair) for pair in self._slices.of(dict(row.slices))]
+        configured = [Slice(*pair) for pair in self._slices.of(row.slices)]
         return [ALL_TRAFFIC, *own, *configured]

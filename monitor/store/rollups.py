@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
+from monitor.domain.grouping import grouped
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, confidence_bins, latency_bins
 from monitor.store.copy import raw, stage
 
@@ -62,7 +63,7 @@ class Tally:
         Args:
             dimensions: of slices, those that may count.
         """
-        kinds, kind_of = _grouped(
+        kinds, kind_of = grouped(
             events, lambda event: (*_common(event), *[event.slices.get(one) for one in dimensions])
         )
         return cls(
@@ -87,7 +88,7 @@ class Tally:
 
     def by_slices(self, slices_of: SlicesOf) -> Tally:
         """With kinds that count under the same keys made one: values beyond the cap are many, and all `other`."""
-        kinds, merged = _grouped(self.kinds, lambda event: (*_common(event), *slices_of(event.slices)))
+        kinds, merged = grouped(self.kinds, lambda event: (*_common(event), *slices_of(event.slices)))
         return replace(self, kinds=kinds, kind_of=merged[self.kind_of])
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -128,21 +129,6 @@ def rows_of(tally: Tally, slices_of: SlicesOf) -> Iterator[tuple[Any, ...]]:
     for key, row, total in zip(keys, totals, cost.tolist(), strict=True):
         statuses, latency, confidence = (part.tolist() for part in np.split(row, _ENDS))
         yield (datetime.fromtimestamp(60 * key[0], UTC), *key[1:], *statuses, latency, confidence, total)
-
-
-def _grouped(
-    events: Iterable[Prediction], key: Callable[[Prediction], Hashable]
-) -> tuple[list[Prediction], NDArray[np.intp]]:
-    """The first event of each key, and which of them every event is like."""
-    numbers: dict[Hashable, int] = {}
-    first: list[Prediction] = []
-    like: list[int] = []
-    for event in events:
-        number = numbers.setdefault(key(event), len(first))
-        if number == len(first):
-            first.append(event)
-        like.append(number)
-    return first, np.array(like, dtype=np.intp)
 
 
 def _common(event: Prediction) -> tuple[int, str, str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, Engine, text
 
@@ -20,7 +20,7 @@ class SliceValues:
         self._cap = cap
         self._known: set[tuple[str, str]] = set()
 
-    def admit(self, engine: Engine, all_slices: Iterable[dict[str, str]]) -> None:
+    def admit(self, engine: Engine, all_slices: Iterable[Mapping[str, str]]) -> None:
         """Take up values never seen, as long as their dimension is below the cap; in a transaction of its own.
 
         Raises:
@@ -32,7 +32,7 @@ class SliceValues:
                 known = self._insert(connection, seen)
             self._known = known
 
-    def of(self, slices: dict[str, str]) -> list[tuple[str, str]]:
+    def of(self, slices: Mapping[str, str]) -> list[tuple[str, str]]:
         """The (dimension, value) pairs that an event counts under, beyond all traffic."""
         found = []
         for dimension in self.dimensions:
