@@ -135,6 +135,15 @@ def faults_explained() -> Iterator[None]:
         _refresh()
 
 
+def link(page: str, label: str, icon: str | None = None, **address: str) -> None:
+    """A way to another page, with the time range of this one. `label` is Markdown: escape what is foreign.
+
+    Streamlit's own page link with an address is taken for history, and brings the range back to its default.
+    """
+    if st.button(label, type="tertiary", icon=icon, key=f"to {page} {sorted(address.items())}"):
+        st.switch_page(f"screens/{page}.py", query_params=address)
+
+
 def empty(what: str, do: str) -> None:
     """An empty state: what is not there, and what to do about it. Grey: no data is neither good nor bad."""
     with st.container(border=True):

@@ -28,6 +28,8 @@ MOST_ROWS = 20
 """Of a table that is shown whole; a longer one scrolls."""
 TWO_LINES, FOUR_LINES = 62, 90
 """Pixels of a row whose long texts wrap; Streamlit wraps none in rows below 4 rem."""
+WHY, LAST = 160, 110
+"""Characters of four lines in the columns of `incident_table`."""
 
 INCIDENT_COLUMNS = (
     "open", "severity", "SLO", "state", "opened (UTC)", "closed (UTC)", "why it opened", "last word",
@@ -97,7 +99,7 @@ def incident_table(found: Sequence[Incident]) -> None:
         {
             "open": f"/on_call?alert={one.id}", "severity": one.severity, "SLO": one.slo, "state": incident_state(one),
             "opened (UTC)": moment(one.opened_at), "closed (UTC)": moment(one.resolved_at),
-            "why it opened": one.opening, "last word": one.latest,
+            "why it opened": shortened(one.opening, WHY), "last word": shortened(one.latest, LAST),
         }
         for one in found
     ]  # fmt: skip
@@ -106,9 +108,23 @@ def incident_table(found: Sequence[Incident]) -> None:
     table(rows, INCIDENT_COLUMNS, column_config={"open": link, **widths_of(widths)}, row_height=FOUR_LINES)
 
 
+def shortened(words: str, most: int) -> str:
+    """What fits a cell of four lines; the alert's own page has it whole.
+
+    >>> shortened("burns its error budget", 12), shortened("burns", 12)
+    ('burns its …', 'burns')
+    """
+    return words if len(words) <= most else f"{words[: most - 1].rsplit(' ', 1)[0]} …"
+
+
 def widths_of(pixels: Mapping[str, int]) -> dict[str, Any]:
     """What a table is told of its columns' widths."""
     return {name: {"width": width} for name, width in pixels.items()}
+
+
+def helps(words: Mapping[str, str]) -> dict[str, Any]:
+    """What a table tells of its columns when one points at their names."""
+    return {name: st.column_config.Column(help=told) for name, told in words.items()}
 
 
 def deployment_table(found: Sequence[Deployed]) -> None:

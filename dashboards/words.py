@@ -60,18 +60,26 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def many(number: int, noun: str) -> str:
+    """
+    >>> many(1, "page"), many(2_000, "ticket")
+    ('1 page', '2,000 tickets')
+    """
+    return f"{count(number)} {noun}{'s' * (number != 1)}"
+
+
 def certainty(proportion: Proportion | WeightedShare) -> str:
     """The interval and the counts behind a share.
 
     >>> certainty(Proportion(694, 1730))
-    '37.8 to 42.4% · 694/1730'
+    '37.8 to 42.4% · 694/1,730'
     """
     if not proportion.n:
         return "n = 0"
     # With weights, counts would give another share than the one that stands above.
     alike = isinstance(proportion, Proportion) or proportion.effective_n == proportion.n
     return f"{between(proportion.interval)} · " + (
-        f"{proportion.count}/{proportion.n}" if alike else f"n = {count(proportion.n)}, weighted"
+        f"{count(proportion.count)}/{count(proportion.n)}" if alike else f"n = {count(proportion.n)}, weighted"
     )
 
 

@@ -17,7 +17,7 @@ from monitor.services.spreadsheet import review_csv
 from monitor.stats.calibration import Calibration, calibration
 from monitor.stats.scaling import Repair, repairs
 from monitor.store.engine import transaction
-from monitor.store.queries import accuracy, catalogue, estimates, slices
+from monitor.store.queries import accuracy, catalogue, estimates, examples, slices
 from monitor.store.queries import calibration as outcomes
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
@@ -28,6 +28,7 @@ labelled_accuracy = cached(accuracy.labelled_accuracy)
 accuracy_over_time = cached(accuracy.accuracy_over_time)
 slice_dimensions = cached(slices.slice_dimensions)
 slice_values = cached(slices.slice_values)
+wrong_answers = cached(examples.wrong_answers)
 review_slices = cached(review.review_slices)
 review_whole = cached(review.review_whole)
 aided_accuracy = cached(unlabelled.aided_accuracy)

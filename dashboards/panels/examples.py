@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from dashboards import data, frame
@@ -22,7 +24,11 @@ def examples(objective: Objective, during: Window) -> None:
         )
         return
     st.caption(f"Bad ones of {span(during)}, drawn at random, the same at every look.")
-    for column, one in zip(st.columns(len(found) if len(found) > 2 else 3), found, strict=False):
+    side_by_side(found)
+
+
+def side_by_side(found: Sequence[Example]) -> None:
+    for column, one in zip(st.columns(max(3, len(found))), found, strict=False):
         with column, st.container(border=True, height="stretch"):
             example(one)
 

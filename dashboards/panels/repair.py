@@ -21,7 +21,8 @@ def repair(found: tuple[Repair, ...] | str) -> None:
         won = best.won
         st.info(
             plain(best.sentence()) + "  \n" + plain(
-                f"Judged on the half that was not fitted, n = {count(best.n)}: log loss {won.value:.4f} less "
+                f"Each answer is judged by the fit of the half that it was not in, n = {count(best.n)}: "
+                f"log loss {won.value:.4f} less "
                 f"({won.interval.lower:.4f} to {won.interval.upper:.4f})." + _range(best)
             ),
             icon=":material/tune:",

@@ -37,7 +37,8 @@ def slo_cards(ticks: Sequence[SloTick], view: View) -> None:
 
 def _card(tick: SloTick, objective: Objective | None, view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{plain(objective.display_name if objective else tick.slo)}**", width="content")
+        name = objective.display_name if objective else tick.slo
+        frame.link("slos", f"**{plain(name)}**", slo=tick.slo)
         parts.badge(parts.slo_look(tick, view))
     left, right = st.columns(2)
     left.metric("Budget left", percent(tick.budget_remaining, 0), help=_promise(tick, objective))

@@ -21,6 +21,18 @@ from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Finding, Reference, Unfitted
 from monitor.streams import STREAMS
 
+EFFECT = (
+    "Chance that a row of the current window looks more like it than a row of the reference does: 0.5 is no "
+    "difference, 1 is complete separation."
+)
+ADJUSTED = (
+    "Chance of such evidence without drift, adjusted over all streams and slices of the tick (Benjamini-Hochberg)."
+)
+SMALLEST = (
+    "Shift of the mean, in standard deviations of single rows, that this n would find in 8 cases of 10. A smaller one "
+    "could be there and stay unseen."
+)
+
 
 def page() -> None:
     view = frame.open_page(
@@ -97,7 +109,9 @@ def overview(found: Sequence[Finding], references: Sequence[Reference]) -> None:
     for one in found:
         by_stream.setdefault(_name(one), []).append(one)
     ordered = sorted(by_stream.values(), key=lambda of_stream: (-_drifting(of_stream), of_stream[0].stream))
-    parts.table([_row(of_stream, blessed) for of_stream in ordered], _COLUMNS)
+    several = len({one.model for one in found}) > 1
+    columns = _COLUMNS if several else _COLUMNS[:-1]
+    parts.table([_row(of_stream, blessed) for of_stream in ordered], columns, column_config=parts.helps(_HELP))
     st.caption(VERDICT_LEGEND)
 
 
@@ -105,6 +119,15 @@ _COLUMNS = (
     "stream", "newest", "ticks with drift", "persists", "effect", "adjusted p", "n", "smallest shift seen", "by",
     "reference", "model",
 )  # fmt: skip
+
+
+_HELP = {
+    "ticks with drift": "Hourly comparisons of this range whose adjusted p was below the level.",
+    "persists": f"Drift in at least {NEEDED} of the last {LOOKS} ticks: what the drift objective counts.",
+    "effect": EFFECT, "adjusted p": ADJUSTED, "smallest shift seen": SMALLEST,
+    "by": "The detector with the strongest evidence; docs/drift.md says what each is good at.",
+    "reference": "Provisional: fitted on the first traffic, chosen by nobody. Bless traffic that you know to be good.",
+}  # fmt: skip
 
 
 def _row(found: Sequence[Finding], blessed: Collection[int]) -> dict[str, object]:
@@ -177,19 +200,18 @@ def latest(one: Finding) -> None:
         shown = NOTHING if one.effect is None else f"{one.effect:.2f}"
         parts.figure(
             "Effect", shown, f"n = {count(one.n)}",
-            "Chance that a row of the current window looks more like it than a row of the reference does: 0.5 is no "
-            "difference, 1 is complete separation.",
+            EFFECT,
         )  # fmt: skip
     with evidence:
-        parts.figure("Adjusted p", p_value(one.adjusted_p), f"raw {p_value(one.p_value)}, by {one.detector or NOTHING}")
+        raw = f"raw {p_value(one.p_value)}, by {one.detector or NOTHING}"
+        parts.figure("Adjusted p", p_value(one.adjusted_p), raw, ADJUSTED)
     with size:
         against = NOTHING if one.n_reference is None else count(one.n_reference)
         parts.figure("Rows compared", count(one.n), f"with {against}, {lasting(one.tick - one.window_start)}")
     with blind:
         parts.figure(
             "Smallest shift seen", _deviations(one.smallest_distance), f"measured {_deviations(one.distance)}",
-            "Shift of the mean, in standard deviations of single rows, that this n would find in 8 cases of 10. "
-            "A smaller one could be there and stay unseen.",
+            SMALLEST,
         )  # fmt: skip
 
 

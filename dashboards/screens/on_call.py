@@ -144,13 +144,13 @@ def together(incident: Incident, until: datetime) -> None:
         for one in sorted(others, key=lambda one: (one.severity, one.opened_at)):
             name = known[one.slo].display_name if one.slo in known else one.slo
             label = f"{one.severity}: {plain(name)}, {one.opened_at:%H:%M}"
-            st.page_link("screens/on_call.py", label=label, query_params={"alert": str(one.id)})
+            frame.link("on_call", label, alert=str(one.id))
 
 
 def deployments(opened_at: datetime, found: Sequence[Deployed]) -> None:
     st.subheader("Last deployments before it", anchor=False)
     if any(one.variant == "canary" for one in found):
-        st.page_link("screens/canary.py", label="Canary beside stable", icon=":material/compare_arrows:")
+        frame.link("canary", "Canary beside stable", ":material/compare_arrows:")
     if found:
         st.caption(f"The last one came {lasting(opened_at - found[0].ts)} before the alert opened.")
         parts.deployment_table(found)

@@ -19,6 +19,7 @@ from dashboards.words import (
     lasting,
     latency,
     latency_bounds,
+    many,
     moment,
     p_value,
     percent,
@@ -27,6 +28,7 @@ from dashboards.words import (
 from monitor.domain.results import DriftVerdict
 from monitor.domain.window import MINUTE
 from monitor.slo.evaluation import State
+from monitor.slo.policy import Severity
 from monitor.stats.proportions import Proportion
 from monitor.store.queries.accuracy import Accuracy
 from monitor.store.queries.alerts import Incident
@@ -73,6 +75,10 @@ def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -
     elif ticks:
         words = f"**No open alert**; all {len(ticks)} objectives are within their limits."
         st.success(words, icon=":material/check_circle:")
+    if over := [one for one in data.alerts.incidents_within(view.window) if one not in alerts]:
+        pages = sum(one.severity == Severity.PAGE for one in over)
+        closed = f"Over in this range: {many(pages, 'page')}, {many(len(over) - pages, 'ticket')}"
+        frame.link("slos", closed, ":material/history:")
 
 
 def figures(total: Traffic, labelled: Accuracy, view: View) -> None:
@@ -157,6 +163,7 @@ def drift(view: View) -> None:
     ]  # fmt: skip
     columns = ("stream", "state", "effect", "adjusted p", "n", "until (UTC)", "model")
     parts.table(rows, columns[:-1] if len({one.model for one in found}) == 1 else columns)
+    frame.link("drift", "Since when, in which slices, what moved", ":material/trending_up:")
 
 
 def deployments(view: View) -> None:

@@ -13,6 +13,7 @@ from dashboards.frame import View
 from dashboards.panels.discovered import discovered
 from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
+from dashboards.panels.wrong_answers import wrong_answers
 from dashboards.traffic_choice import choose_traffic, name
 from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
 from monitor.services.review import Labels, ReviewTable, Values, last_full_week
@@ -58,6 +59,7 @@ def page() -> None:
     shown(rows, table, labelled)
     downloads(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view)
     missing(table, labelled, maturity, view)
+    wrong_answers(view, dimensions, [row.key for row in rows])
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
     estimate_record(view)

@@ -66,7 +66,7 @@ def row(name: str, document: Objective | None, tick: SloTick | None, view: View)
         "state": parts.in_words(parts.slo_look(tick, view)) if tick else "○ never evaluated",
         "target": percent(float(document.target), 2) if document else "no document",
         "budget left": percent(tick.budget_remaining) if tick else NOTHING,
-        "bad / events": f"{tick.bad}/{tick.total}" if tick else NOTHING,
+        "bad / events": f"{count(tick.bad)}/{count(tick.total)}" if tick else NOTHING,
         "burn": times(worst.burn_long) if worst else NOTHING,
         "limit": f"{times(worst.factor)} ({worst.name})" if worst else NOTHING,
         "evaluated (UTC)": moment(tick.tick) if tick else NOTHING,

@@ -112,6 +112,16 @@ def test_pages_work_keep_the_range_and_nothing_leaves_the_machine(tab: sync_api.
         assert tab.url.startswith(f"{address}/{path}?range=6")
 
 
+def test_a_card_leads_to_its_objective_in_the_same_range(tab: sync_api.Page, address: str) -> None:
+    tab.goto(f"{address}/?range=24+h")
+    settled(tab, "Overview")
+    tab.get_by_role("button", name="Exam accuracy", exact=True).click()
+    settled(tab, "SLOs and alerts")
+    sync_api.expect(tab.get_by_text("(1 d)").first).to_be_visible()
+    sync_api.expect(tab.get_by_role("heading", name="Exam accuracy", exact=True)).to_be_visible()
+    assert "range=24" in tab.url
+
+
 def test_a_link_opens_its_alert_as_the_first_page_of_the_process(tab: sync_api.Page, address: str) -> None:
     tab.on("dialog", lambda dialog: pytest.fail(f"a prompt ran as a script: {dialog.message}"))
     tab.goto(f"{address}/on_call?alert=1")

@@ -23,7 +23,7 @@ from monitor.store.queries.accuracy import accuracy_over_time, labelled_accuracy
 from monitor.store.queries.buckets import MOST_POINTS, step_for
 from monitor.store.queries.calibration import outcomes
 from monitor.store.queries.catalogue import label_sources
-from monitor.store.queries.examples import _BAD, examples
+from monitor.store.queries.examples import _BAD, examples, wrong_answers
 from monitor.store.queries.incidents import BROKEN_DOWN, slice_shifts, windows_of
 from monitor.store.queries.latency import quantile
 from monitor.store.queries.selection import EVERYTHING, LIVE, Selection
@@ -227,6 +227,22 @@ def test_examples_are_bad_ones_of_the_selected_traffic(seeded: Engine) -> None:
     assert len(found) == 6
     assert all(one.correct is False and one.expected == ("one dog",) for one in found)
     assert other == []
+
+
+def test_wrong_answers_are_those_of_the_slice_that_an_accuracy_counts(seeded: Engine) -> None:
+    device, task = Dimension("slice", "device"), Dimension("column", "task")
+    exam = Selection(model="exam")
+
+    def found(selection: Selection, part: dict[Dimension, str]) -> list[str]:
+        with seeded.connect() as connection:
+            return [one.request_id for one in wrong_answers(connection, TODAY, selection, part)]
+
+    alone = found(exam, {device: "camera-b"})
+    assert len(alone) == 6
+    assert alone == found(exam, {device: "camera-b", task: "vqa"}) == found(exam, {device: "camera-b"})
+    assert not found(exam, {device: "camera-a"})  # wrong ones there are, but no stored prediction
+    assert not found(exam, {device: "camera-b", task: "captioning"})
+    assert not found(Selection(model="another"), {device: "camera-b"})
 
 
 def test_the_first_acknowledgement_stands(seeded: Engine) -> None:

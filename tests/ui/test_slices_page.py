@@ -82,3 +82,16 @@ def test_where_there_are_no_labels_the_estimate_and_its_record_are_shown(open_pa
     record = next(one.value for one in app.dataframe)
     assert record["agrees"].tolist() == ["yes"] * 4
     assert record["by labels"].tolist() == ["70.0%"] * 4
+
+
+@pytest.mark.usefixtures("seeded")
+def test_a_slice_shows_its_wrong_answers_and_leads_to_its_calibration(open_page: Open) -> None:
+    app = open_page("slices", range="24 h")
+    assert not app.exception
+    chosen = next(one for one in app.selectbox if one.label == "Slice")
+
+    assert chosen.value == ("camera-b",)
+    assert [one.value for one in app.text].count("expected: one dog") == 6
+    chosen.set_value(("camera-a",)).run()
+    assert not app.exception
+    assert any("No wrong answer is stored" in one.value for one in app.markdown)
