@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli.models import require_served
 from monitor.cli.terminal import harmless
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def canary(
     try:
         require_migrated(engine)
         with transaction(engine) as connection:
+            require_served(connection, model)
             known = canary_rollouts(connection, moment, model)
             chosen = next((one for one in known if version in (None, one.version)), None)
             if chosen is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.models import require_served
 from monitor.cli.terminal import escaped
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def metrics(
     try:
         require_migrated(engine)
         with transaction(engine) as connection:
+            require_served(connection, model)
             found = measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config))
     finally:
         engine.dispose()

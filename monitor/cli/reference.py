@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import getpass
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor.cli.terminal import harmless
+from monitor.cli.models import require_served
+from monitor.cli.terminal import aligned, harmless
+
+if TYPE_CHECKING:
+    from monitor.store.queries.drift import Reference
 
 app = typer.Typer(name="reference", help="The traffic that drift is compared with.", no_args_is_help=True)
 By = Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")]
@@ -37,11 +41,14 @@ def create(
     from monitor import bootstrap, settings
     from monitor.domain.window import Window
     from monitor.services.bless import Actor, bless
+    from monitor.store.engine import transaction
 
     if since.tzinfo is None or until.tzinfo is None or until <= since:
         raise typer.BadParameter("--from and --to need a zone, such as 2026-11-21T10:00Z, and --to must come later")
     config = settings.load()
     engine = bootstrap.open_store(config, application="snellen-reference").engine
+    with transaction(engine) as connection:
+        require_served(connection, model)
     actor = Actor(by or getpass.getuser(), bootstrap.now())
     made = bless(engine, bootstrap.reference_options(config), model, Window(since, until), stream or (), actor)
     for one in made:
@@ -63,18 +70,24 @@ def show(
 
     engine = bootstrap.open_store(settings.load(), application="snellen-reference").engine
     with transaction(engine) as connection:
+        require_served(connection, model)
         found = [one for one in references(connection, model) if one.active or every]
         lacking = [one for one in unfitted(connection, model) if one.compared_since is None]
-    for one in found:
-        kind = ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former")
-        span = f"{one.window.start:%Y-%m-%d %H:%M} to {one.window.end:%Y-%m-%d %H:%M} UTC"
-        words = (f"{one.id:>6}", one.model, one.stream, kind, f"{one.rows:,} rows", span, one.embedder)
-        typer.echo(harmless("  ".join(words)))
-    for missing in lacking:
-        said = f"{'none':>6}  {missing.model}  {missing.stream}  {missing.reason}  {missing.rows:,} rows"
-        typer.echo(harmless(f"{said}  {missing.embedder}"))
+    lines = [_cells(one) for one in found]
+    lines += [("none", one.model, one.stream, one.reason, f"{one.rows:,}", "", one.embedder) for one in lacking]
+    for line in aligned([_COLUMNS, *lines] if lines else []):
+        typer.echo(line)
     if not found:
         typer.echo("there is no reference; one is made of the first traffic, or by `snellen reference create`")
+
+
+_COLUMNS = ("number", "model", "stream", "kind", "rows", "window (UTC)", "embedder")
+
+
+def _cells(one: Reference) -> tuple[str, ...]:
+    kind = ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former")
+    span = f"{one.window.start:%Y-%m-%d %H:%M} to {one.window.end:%Y-%m-%d %H:%M}"
+    return str(one.id), one.model, one.stream, kind, f"{one.rows:,}", span, one.embedder
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from monitor.cli.models import require_served
 from monitor.cli.windows import window_of
 
 app = typer.Typer(name="report", help="Reports as files.", no_args_is_help=True)
@@ -30,9 +31,12 @@ def drift(
     """
     from monitor import bootstrap, settings
     from monitor.services.report_drift import report_drift
+    from monitor.store.engine import transaction
 
     windows = window_of(reference, "--reference"), window_of(current, "--current")
     engine = bootstrap.open_store(settings.load(), application="snellen-report").engine
+    with transaction(engine) as connection:
+        require_served(connection, model)
     page = report_drift(engine, model, *windows)
     try:
         out.write_text(page, encoding="utf-8")

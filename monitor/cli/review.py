@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from monitor.cli.metrics import table as of_task
+from monitor.cli.models import require_served
 from monitor.cli.terminal import cut, escaped
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def review(
     try:
         require_migrated(engine)
         with transaction(engine) as connection:
+            require_served(connection, model)
             found = full_review(connection, window, moment, selection)
             shown = csv is None and as_of is None  # task metrics are of all that is known now
             tasks = measure_tasks(connection, window, selection, tasks=bootstrap.tasks(config)) if shown else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 NARROWEST: Final = 60
@@ -23,6 +24,13 @@ def folded(text: str, before: str, indent: int | None = None) -> str:
         text, width(), initial_indent=before, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
     )
     return "\n".join(lines) or before.rstrip()
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of as many cells each as lines whose columns begin below each other; a cell holds no line break."""
+    shown = [[escaped(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in shown]
 
 
 def cut(line: str) -> str:

@@ -218,6 +218,9 @@ def test_the_command_prints_figures_and_says_when_there_are_none(
     done = CliRunner().invoke(app, ["metrics", "--json", *span])
     assert json.loads(done.output)["figures"][0]["metrics"][0]["value"] == 1.0
     done = CliRunner().invoke(app, ["metrics", "--model", "nobody", *span])
+    assert done.exit_code == 2
+    assert "no prediction of it has arrived; there are 'm'" in " ".join(done.output.replace("│", " ").split())
+    done = CliRunner().invoke(app, ["metrics", "--model", "m", "--version", "nobody", *span])
     assert (done.exit_code, done.output) == (3, "no answer of this window was drawn for labelling\n")
     done = CliRunner().invoke(app, ["metrics", "--since", "2026-11-20T11:00:00"])
     assert done.exit_code == 2

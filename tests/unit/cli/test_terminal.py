@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from monitor.cli.terminal import cut, folded
+from monitor.cli.terminal import aligned, cut, folded
 
 LONG = "word " * 40
 
@@ -26,3 +26,8 @@ def test_a_pipe_gets_whole_lines_whatever_the_terminal_around_it(monkeypatch: py
     monkeypatch.setenv("COLUMNS", "60")
     assert folded(LONG, "to do  ") == f"to do  {LONG.strip()}"
     assert cut("x" * 1000) == "x" * 1000
+
+
+def test_columns_begin_below_each_other_and_nothing_moves_the_cursor() -> None:
+    assert aligned([("a", "long", "x"), ("bbb", "\x1b[2J", "")]) == ["a    long     x", "bbb  \\x1b[2J"]
+    assert aligned([]) == []
