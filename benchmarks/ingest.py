@@ -1,11 +1,14 @@
 """Predictions per second through broker, collector and PostgreSQL, beside the bare limit of the same run.
 
-    python -m benchmarks.ingest [--records N] [--rounds R] [--store-rate S]
+    python -m benchmarks.ingest [--records N] [--rounds R] [--store-rate S] [--label-rate L] [--reference]
 
 Both sides read the same bytes (1.9 kB records with a 512-d half-precision embedding) from the same broker and write the
 same tables, with the same indexes, rows per commit and durability, on the same cores. The bare side only polls, decodes
-and copies: no deduplication, no rollups, no sketches, no offsets. Rounds alternate, because machines are noisy. With
-`--store-rate` ours counts all of them and stores that share; the bare side stores all of them still.
+and copies: no deduplication, no rollups, no sketches, no offsets. Rounds alternate, because machines are noisy.
+
+With `--store-rate` ours counts all of them and stores that share, and whatever is drawn for labelling: a tenth and
+more, or `--label-rate`. The bare side stores all of them still. With `--reference` there is one, under which ours
+sketches every vector.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,20 +31,25 @@ from typing import Any
 import numpy as np
 import psutil
 from kafka import KafkaConsumer, TopicPartition
+from sqlalchemy import Engine, text
 
 from benchmarks.pipeline import BATCH, PARTITIONS, TOPIC, Pace, Servers, collector, end, fill, servers, watch
 from collectors.memory import collect_by_the_clock, keep_freed_pages
 from monitor.domain.events import Prediction
+from monitor.domain.window import DAY, Window, floor
+from monitor.drift.fit import learn
 from monitor.formats import native
 from monitor.services.carried import Embedders, unpack
-from monitor.store import predictions
+from monitor.store import predictions, references
 from monitor.store.dead_letters import count_outcomes
-from monitor.store.embeddings import copy_embeddings
+from monitor.store.embeddings import copy_embeddings, embedder_id
 from monitor.store.engine import make_engine, transaction
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival
 
 DIMENSION = 512
+MODEL, EMBEDDER = "scene-vqa", "bench@1"
+REFERENCE_ROWS = 4000
 
 
 def main() -> None:
@@ -48,47 +57,82 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--store-rate", type=float, default=1.0)
+    parser.add_argument("--label-rate", type=float)
+    parser.add_argument("--reference", action="store_true")
     parser.add_argument("--bare", nargs=3, metavar=("SERVERS", "DATABASE", "RECORDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
         bootstrap, database, records = options.bare
         run_bare(bootstrap, database, int(records))
         return
-    print(json.dumps(measure(options.records, options.rounds, options.store_rate), indent=2))
+    print(json.dumps(measure(options.records, options.rounds, _settings(options), options.reference), indent=2))
 
 
-def measure(records: int, rounds: int, store_rate: float) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One side, once."""
+
+    pace: Pace
+    record_bytes: float
+    stored: float
+    """Share of the predictions that has rows."""
+
+
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    """Of our side."""
+    rates = {"INGEST__STORE_RATE": options.store_rate, "LABELS__SAMPLE_RATE": options.label_rate}
+    return {name: str(rate) for name, rate in rates.items() if rate is not None}
+
+
+def measure(records: int, rounds: int, settings: dict[str, str], with_reference: bool) -> dict[str, Any]:
     """Run both sides in turn, each on a fresh server and broker."""
     ours, bare = [], []
     for _ in range(rounds):
-        ours.append(run_once(records, store_rate=store_rate))
-        bare.append(run_once(records, store_rate=None))
-    ratios = [a[0].per_s / b[0].per_s for a, b in zip(ours, bare, strict=True)]
+        ours.append(run_once(records, settings, with_reference))
+        bare.append(run_once(records, None, with_reference))
+    ratios = [a.pace.per_s / b.pace.per_s for a, b in zip(ours, bare, strict=True)]
     return {
         "records": records,
-        "record_bytes": round(ours[0][1]),
-        "store_rate": store_rate,
+        "record_bytes": round(ours[0].record_bytes),
+        "settings": settings,
+        "reference": with_reference,
+        "stored_share": round(ours[0].stored, 3),
         "cores": os.cpu_count(),
-        "predictions_per_s": round(statistics.median(pace.per_s for pace, _ in ours)),
-        "bare_per_s": round(statistics.median(pace.per_s for pace, _ in bare)),
+        "predictions_per_s": round(statistics.median(one.pace.per_s for one in ours)),
+        "bare_per_s": round(statistics.median(one.pace.per_s for one in bare)),
         "ratio": round(statistics.median(ratios), 3),
         "ratios": [round(one, 3) for one in ratios],
-        "collector_peak_mb": round(max(pace.peak_mb for pace, _ in ours)),
+        "collector_peak_mb": round(max(one.pace.peak_mb for one in ours)),
     }
 
 
-def run_once(records: int, *, store_rate: float | None) -> tuple[Pace, float]:
-    """Fill a topic, start one side (None: the bare one), and time it; also the bytes of a record."""
+def run_once(records: int, settings: dict[str, str] | None, with_reference: bool) -> Run:
+    """Fill a topic, start one side (None: the bare one), and time it."""
     with tempfile.TemporaryDirectory(prefix="snellen-bench-") as home, servers(Path(home)) as at:
         record_bytes = fill(at.bootstrap, TOPIC, ((value, ()) for value in values(records)))
-        process = bare_side(at, records) if store_rate is None else collector(at, INGEST__STORE_RATE=str(store_rate))
         engine = make_engine(at.database)
+        if with_reference:
+            bless(engine)
+        process = bare_side(at, records) if settings is None else collector(at, **settings)
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                return watch(connection, records, process), record_bytes
+                pace = watch(connection, records, process)
+                stored = connection.execute(text("SELECT count(*) FROM predictions")).scalar_one()
+                return Run(pace, record_bytes, stored / records)
         finally:
             end([process])
             engine.dispose()
+
+
+def bless(engine: Engine) -> None:
+    """A reference of the vectors that these records bring."""
+    day, rng = datetime.now(UTC) - timedelta(days=2), np.random.default_rng(1)
+    fit = learn(rng.standard_normal((REFERENCE_ROWS, DIMENSION), np.float32), EMBEDDER)
+    with transaction(engine) as connection:
+        source = references.Source(MODEL, embedder_id(connection, EMBEDDER, DIMENSION, None), EMBEDDER)
+        window = Window(floor(day, DAY), floor(day, DAY) + DAY)
+        references.insert_reference(connection, source, "image", fit, window, REFERENCE_ROWS, blessed=True)
+        references.next_epoch(connection)
 
 
 def values(records: int) -> Iterator[bytes]:
@@ -102,7 +146,7 @@ def values(records: int) -> Iterator[bytes]:
 def carried(rng: np.random.Generator) -> list[dict[str, str]]:
     """The embedding of one picture."""
     vector = base64.b64encode(rng.standard_normal(DIMENSION).astype("<f2").tobytes()).decode()
-    return [{"kind": "image", "embedder": "bench@1", "dtype": "f2", "data": vector}]
+    return [{"kind": "image", "embedder": EMBEDDER, "dtype": "f2", "data": vector}]
 
 
 def event(index: int, moment: datetime, **more: Any) -> dict[str, Any]:
@@ -111,7 +155,7 @@ def event(index: int, moment: datetime, **more: Any) -> dict[str, Any]:
         "schema": "prediction/v1",
         "request_id": f"{index:09d}-7e0c2f3a",
         "ts": moment.isoformat(),
-        "model": {"name": "scene-vqa", "version": "v1", "variant": "stable"},
+        "model": {"name": MODEL, "version": "v1", "variant": "stable"},
         "task": "vqa",
         "status": "ok",
         "latency_ms": 20 + index % 200,
