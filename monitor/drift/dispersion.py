@@ -162,6 +162,18 @@ class Dispersion:
         sizes = [spread.ratios.size for spread in self.spreads.values()]
         return float(np.average([spread.replication for spread in self.spreads.values()], weights=sizes))
 
+    def thinned(self, detector: str, rows_per_window: float) -> float:
+        """The replication if so many rows of each window were drawn at random; at least 1.
+
+        A share s of rows that come R times comes 1 + s (R - 1) times: of a burst of l rows k stay, and
+        E k^2 / E k = s E l^2 / E l + 1 - s. The same holds for what all rows of a window have in common.
+        """
+        if detector not in self.spreads:  # too few windows to know
+            return 1.0
+        spread = self.spreads[detector]
+        share = min(rows_per_window / spread.rows_per_window, 1.0)
+        return 1.0 + share * (spread.replication - 1.0)
+
     def law(self, detector: str, n: int) -> PredictionLaw:
         """Law of a detector's mean squared distance of an unchanged window of n rows."""
         return self.spreads[detector].law(n, self.replication)
@@ -220,7 +232,7 @@ def estimate(
     """Measure the dispersion on calibration rows: `features` [n, m] from `fit.features`, `windows` [n] their windows.
 
     For the rows of a slice, `whole` is that of all traffic: bursts that it shows, a slice has too, though its few rows
-    may not tell.
+    may not tell. Its windows are taken to vary at least as those of a random sample of all rows would.
 
     A seasonal fit needs the `hours` [n] of the rows (whole, since the epoch, UTC): windows are then compared about what
     the season expects of them. It was learnt on other rows, so its error counts among the windows' variation.
@@ -246,7 +258,8 @@ def estimate(
         values = values[order]
         strays = {name: Strays.of(values[:, block], starts) for name, block in fit.blocks.items()}
         dependence = max(dependence, _dependence(list(strays.values())))
-        spreads = {name: _spread(one, dependence) for name, one in strays.items()}
+        least = {name: whole.thinned(name, one.rows_per_window) if whole else 1.0 for name, one in strays.items()}
+        spreads = {name: _spread(one, dependence, least[name]) for name, one in strays.items()}
     return Dispersion(fit.id, starts.size, spreads, season, dependence)
 
 
@@ -274,9 +287,10 @@ def _dependence(strays: Sequence[Strays]) -> float:
     return max(0.0, 1.0 - cauchy_combination([repeated, cauchy_combination(each)]) / _INDEPENDENT)
 
 
-def _spread(strays: Strays, dependence: float) -> WindowSpread:
-    """What is taken to hold, from independent rows (`dependence` 0) to all that the windows show (1)."""
-    centre, least_deviation = strays.independent_law(dependence)
+def _spread(strays: Strays, dependence: float, least: float) -> WindowSpread:
+    """What is taken to hold, from independent rows (`dependence` 0) to all that the windows show (1), but never less
+    than if each row came `least` times."""
+    centre, least_deviation = (float(np.cbrt(least)) * one for one in strays.independent_law(dependence))
     distances = strays.distances(dependence)
     roots = np.cbrt(distances)
     own = np.diag(strays.rows)
@@ -286,7 +300,7 @@ def _spread(strays: Strays, dependence: float) -> WindowSpread:
         directions=strays.directions,
         ratios=discount(strays.ratios, dependence),
         excess=dependence * np.maximum(strays.ratios - own, 0.0),
-        replication=1.0 + dependence * (repeats - 1.0),
+        replication=max(1.0 + dependence * (repeats - 1.0), least),
         kurtosis=strays.kurtosis,
         rows_per_window=strays.rows_per_window,
         # No window is taken to vary less than independent rows do.

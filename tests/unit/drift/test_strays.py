@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,47 @@ def test_a_slice_is_taken_for_as_dependent_as_all_traffic(traffic) -> None:  # t
     assert estimate(part, numbers, fit, whole=whole).dependence == max(
         whole.dependence, estimate(part, numbers, fit).dependence
     )
+
+
+def bursty_reference(traffic, slice_share: float = 0.25):  # type: ignore[no-untyped-def]
+    """All traffic's dispersion, and features and windows of a random part of its rows."""
+    world = traffic(16)
+    fit = learn(world.rows(800), "e")
+    numbers = np.repeat(np.arange(16), 400)
+    features = fit.features(np.concatenate([world.bursts(400, 6) for _ in range(16)]))
+    member = np.random.default_rng(3).random(len(numbers)) < slice_share
+    return fit, estimate(features, numbers, fit), features[member], numbers[member]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 1.0])
+def test_a_random_part_of_rows_that_come_in_bursts_repeats_as_the_formula_says(traffic, share: float) -> None:  # type: ignore[no-untyped-def]
+    _, whole, _, _ = bursty_reference(traffic)
+    known = replace(whole.spreads["mean_shift"], replication=20.0, rows_per_window=200.0)
+    thinned = replace(whole, spreads={"mean_shift": known}).thinned("mean_shift", 200.0 * share)
+    rng = np.random.default_rng(5)
+    bursts = rng.standard_normal((4000, 10))  # windows of ten bursts of 20 equal rows
+    kept = rng.binomial(20, share, bursts.shape)
+    sums, counts = (bursts * kept).sum(axis=1), kept.sum(axis=1)
+    assert (sums**2).mean() / counts.mean() == pytest.approx(thinned, rel=0.08)
+
+
+def test_a_slice_varies_at_least_as_a_random_part_of_all_traffic_would(traffic) -> None:  # type: ignore[no-untyped-def]
+    fit, whole, features, numbers = bursty_reference(traffic)
+    alone, part = estimate(features, numbers, fit), estimate(features, numbers, fit, whole=whole)
+    for name, spread in part.spreads.items():
+        least = whole.thinned(name, spread.rows_per_window)
+        assert 1.0 < least < whole.spreads[name].replication
+        assert spread.replication == max(alone.spreads[name].replication, least)
+        assert spread.centre >= alone.spreads[name].centre
+        assert spread.deviation >= spread.least_deviation > alone.spreads[name].least_deviation
+
+
+def test_a_slice_of_independent_traffic_is_left_as_its_own_windows_show_it(traffic) -> None:  # type: ignore[no-untyped-def]
+    fit, whole, features, numbers = bursty_reference(traffic)
+    calm = replace(
+        whole,
+        dependence=0.0,
+        spreads={name: replace(spread, replication=1.0) for name, spread in whole.spreads.items()},
+    )
+    part, alone = (estimate(features, numbers, fit, whole=one) for one in (calm, None))
+    assert part.to_bytes() == alone.to_bytes()
