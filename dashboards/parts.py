@@ -28,7 +28,7 @@ MOST_ROWS = 20
 """Of a table that is shown whole; a longer one scrolls."""
 TWO_LINES, FOUR_LINES = 62, 90
 """Pixels of a row whose long texts wrap; Streamlit wraps none in rows below 4 rem."""
-WHY, LAST = 160, 110
+WHY, LAST = 176, 128
 """Characters of four lines in the columns of `incident_table`."""
 
 INCIDENT_COLUMNS = (

@@ -13,7 +13,7 @@ from dashboards.charts import ingest as charts
 from dashboards.frame import View
 from dashboards.panels.arriving import SILENT, silent
 from dashboards.panels.dead_letters import dead_letters
-from dashboards.words import NOTHING, count, lasting, moment, percent
+from dashboards.words import NOTHING, count, lasting, many, moment, percent
 from monitor.domain.window import DAY, MINUTE
 from monitor.stats.proportions import Proportion
 from monitor.store.queries.streams import DUPLICATE, TAKEN, Gap, OutcomePoint, PartitionLag
@@ -130,7 +130,7 @@ def backlog() -> None:
         oldest = NOTHING if found.oldest is None else lasting(data.now() - found.oldest)
         parts.figure("Oldest waits for", oldest, moment(found.oldest))
     if found.unmatched:
-        frame.note(f"{count(found.unmatched)} labels wait for their prediction, or for the next scoring run.")
+        frame.note(f"{many(found.unmatched, 'label')} waiting for the prediction, or for the next scoring run.")
 
 
 def in_two_records(view: View) -> None:

@@ -56,7 +56,8 @@ def overview(
             "with `snellen evaluate --as-of TIME`.",
         )
         return
-    parts.table([row(name, objectives.get(name), ticks.get(name), view) for name in names], OVERVIEW)
+    rows = [row(name, objectives.get(name), ticks.get(name), view) for name in names]
+    parts.table(rows, OVERVIEW, column_config=parts.widths_of({"state": 155}))
 
 
 def row(name: str, document: Objective | None, tick: SloTick | None, view: View) -> dict[str, object]:
