@@ -64,7 +64,7 @@ def heat(judged: Sequence[Cell], path: Path) -> None:
             if one.traffic == kind
         ]
     whole = left + len(kinds) * (len(sizes) * width + gap), top + len(testers) * height + 40
-    legend = "percent of unchanged windows that alarm at 5% or at the detector's own threshold; grey: limits exceeded, or not run"
+    legend = "unchanged windows that alarm at 5% or at the own threshold, in percent; grey: over a limit, or not run"
     parts.append(f'<text x="20" y="{whole[1] - 12}" fill="#595959">{legend}</text>')
     _save(parts, whole, path)
 
