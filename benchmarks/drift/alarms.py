@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ttest_1samp
 
 from benchmarks.drift.beside import DOUBT, UNCHANGED, is_ours
-from benchmarks.drift.levels import LEVELS
+from benchmarks.drift.levels import LEVELS, excess
 from benchmarks.drift.testers import Case, Limits, pythons, run_apart
 from benchmarks.drift.traffic import Clip, Draw, traffics
 from monitor.stats.multiple_testing import holm
@@ -114,10 +113,7 @@ class Alarms:
 
     @property
     def excess(self) -> float:
-        """The p-value of "no more often than the level", by the t-test over references."""
-        if self.error == 0.0:
-            return float(self.share <= self.level)
-        return float(ttest_1samp(self.shares, self.level, alternative="greater").pvalue)
+        return excess(self.shares, self.level)
 
 
 @dataclass(frozen=True)

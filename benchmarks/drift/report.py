@@ -58,7 +58,7 @@ def _pool(cell: tuple[Any, ...], shards: list[dict[str, Any]]) -> dict[str, Any]
     for level in LEVELS:
         share = float(weights @ [one[f"below_{level}"] for one in shards])
         error = float(np.linalg.norm(weights * [one[f"error_{level}"] for one in shards]))
-        excess = float(norm.sf((share - level) / error)) if error else 1.0
+        excess = float(norm.sf((share - level) / error)) if error else float(share <= level)
         found |= {f"below_{level}": share, f"error_{level}": error, f"excess_{level}": excess}
     return found
 
@@ -68,7 +68,7 @@ def tables(found: Found) -> dict[str, str]:
     power, pictures = rates(found["power"]), rates(found["pictures"])
     made = {
         "looks": lambda: f"{_joint(found['looks'])}\n\n{_looks_table(found['looks'])}",
-        "ticks": lambda: _ticks_table(found["ticks"]),
+        "ticks": lambda: f"{_ticks_table(found['ticks'])}\n\n{_single_looks_table(found['ticks'])}",
         "alarms": lambda: alarms_table(found["alarms"]),
         "held-alarms": lambda: held_table(found["alarms"]),
         "power": lambda: f"{rates_table(power)}\n\n{_seconds(found['power'])}",
@@ -128,6 +128,24 @@ def _ticks_table(ticks: list[dict[str, Any]]) -> str:
         ]
         lines.append(f"| {traffic} | {sum(sizes):,} | {' | '.join(shown)} |")
     return "\n".join(lines)
+
+
+def _single_looks_table(ticks: list[dict[str, Any]]) -> str:
+    """Of the same ticks, each comparison by itself."""
+    kinds = sorted({one["traffic"] for one in ticks})
+    lines = ["| single looks | number | " + " | ".join(f"{kind}, 1% / 5%" for kind in kinds) + " |", "|---" * 5 + "|"]
+    for name in ticks[0]["single_looks"]:
+        by_kind = [[one["single_looks"][name] for one in ticks if one["traffic"] == kind] for kind in kinds]
+        fewest = min(sum(one["looks"] for one in same) for same in by_kind)
+        lines.append(f"| {name} | {fewest:,} | {' | '.join(_pooled_shares(same) for same in by_kind)} |")
+    return "\n".join(lines)
+
+
+def _pooled_shares(same: list[dict[str, Any]]) -> str:
+    looks = [one["looks"] for one in same]
+    return " / ".join(
+        f"{100 * np.average([one[f'below_{level}'] for one in same], weights=looks):.1f}" for level in LEVELS
+    )
 
 
 def _seconds(shards: list[dict[str, Any]]) -> str:
