@@ -36,13 +36,9 @@ def care(incident: Incident) -> None:
 
 
 def _acknowledge(incident: Incident, by: str) -> None:
-    if not st.button("Acknowledge", type="primary", icon=":material/how_to_reg:"):
-        return
-    if not by:
-        st.warning("Say who takes care of it.")
-        return
-    data.alerts.acknowledge(incident.id, by)
-    st.rerun()
+    if _pressed("Acknowledge", "how_to_reg", by, "Say who takes care of it.", first=True):
+        data.alerts.acknowledge(incident.id, by)
+        st.rerun()
 
 
 def _silence(incident: Incident, by: str) -> None:
@@ -65,10 +61,15 @@ def _silence(incident: Incident, by: str) -> None:
 
 
 def _end(holding: Silence, by: str) -> None:
-    if not st.button(f"End silence {holding.id}", icon=":material/notifications:"):
-        return
+    if _pressed(f"End silence {holding.id}", "notifications", by, "Say who ends it."):
+        data.alerts.end_silence(holding.id, by)
+        st.rerun()
+
+
+def _pressed(label: str, icon: str, by: str, nameless: str, *, first: bool = False) -> bool:
+    """A button that does nothing without a name; `first`: the one that most will want."""
+    if not st.button(label, type="primary" if first else "secondary", icon=f":material/{icon}:"):
+        return False
     if not by:
-        st.warning("Say who ends it.")
-        return
-    data.alerts.end_silence(holding.id, by)
-    st.rerun()
+        st.warning(nameless)
+    return bool(by)

@@ -49,9 +49,8 @@ STEPS: Final[dict[str, tuple[str, ...]]] = {
 def steps(incident: Incident, objective: Objective | None, changes: Sequence[Deployed]) -> None:
     """Recent changes first: most incidents are one."""
     model = objective.measure.selector.model if objective else None
-    recent = [
-        one for one in changes if incident.opened_at - one.ts <= SUSPECT and model in (None, one.model)
-    ]  # fmt: skip
+    since = incident.opened_at - SUSPECT
+    recent = [one for one in changes if one.ts >= since and model in (None, one.model)]
     told = [suspects(incident, recent)] if recent else []
     told += STEPS[objective.measure.sli] if objective else ()
     if not told:

@@ -145,12 +145,20 @@ def test_every_sli_has_steps() -> None:
     assert all(STEPS.values())
 
 
-def test_others_that_were_open_meanwhile_are_linked(open_page: Open, engine: Engine) -> None:
+def open_another(engine: Engine, severity: str) -> None:
+    """An alert of another objective, opened five minutes ago."""
     with engine.begin() as connection:
-        connection.execute(text(
-            "INSERT INTO alerts (slo, severity, opened_at, backfilled, state) "
-            "VALUES ('other', 'page', :at, false, '{}')"
-        ), {"at": NOW - timedelta(minutes=5)})  # fmt: skip
+        connection.execute(
+            text(
+                "INSERT INTO alerts (slo, severity, opened_at, backfilled, state) "
+                "VALUES ('other', :severity, :at, false, '{}')"
+            ),
+            {"severity": severity, "at": NOW - timedelta(minutes=5)},
+        )
+
+
+def test_others_that_were_open_meanwhile_are_linked(open_page: Open, engine: Engine) -> None:
+    open_another(engine, "page")
     app = open_page("on_call", alert="1")
 
     assert "Open at the same time, often of one cause (1):" in said(app)
@@ -158,11 +166,7 @@ def test_others_that_were_open_meanwhile_are_linked(open_page: Open, engine: Eng
 
 
 def test_an_open_page_comes_before_a_newer_ticket(open_page: Open, engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(text(
-            "INSERT INTO alerts (slo, severity, opened_at, backfilled, state) "
-            "VALUES ('other', 'ticket', :at, false, '{}')"
-        ), {"at": NOW - timedelta(minutes=5)})  # fmt: skip
+    open_another(engine, "ticket")
 
     assert open_page("on_call").selectbox[0].value == 1
 
