@@ -20,12 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift import alarms, levels, pictures, plots, power, report, scale
+from benchmarks.drift import alarms, delay, levels, pictures, plots, power, report, scale
 from benchmarks.drift.beside import rates
 from benchmarks.drift.cost import cost
-from benchmarks.drift.delay import delays
 from benchmarks.drift.demo_traffic import demo
-from benchmarks.drift.testers import ALIBI, EVIDENTLY, OTHERS, OURS
+from benchmarks.drift.testers import ALIBI, EVIDENTLY, ONLINE, OTHERS, OURS
 from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +44,9 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=40, help="fresh references per cell")
     parser.add_argument("--peers", type=Path, default=ROOT / ".bench")
     parser.add_argument("--data", type=Path, help="folder of photographs (jpg); without it only scenes are rendered")
-    parser.add_argument("--tester", choices=TESTERS, action="append", help="only this one; may be given again")
+    parser.add_argument(
+        "--tester", choices=(*TESTERS, *ONLINE), action="append", help="only this one; may be given again"
+    )
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no shard after so many")
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--docs", action="store_true", help="write the tables into docs/drift.md, and their plots")
@@ -67,6 +68,8 @@ def main() -> None:
         for part in ("power", "pictures"):
             if found[part]:
                 plots.plot(rates(found[part]), ROOT / "docs" / "images" / f"drift-{part}.svg")
+        if found["delay"]:
+            plots.run_lengths(found["delay"], ROOT / "docs" / "images" / "drift-delay.svg")
         if found["alarms"]:
             plots.heat(alarms.cells(found["alarms"]), ROOT / "docs" / "images" / "drift-alarms.svg")
     else:
@@ -97,8 +100,6 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
     if "larger" in parts:
         for dimension in DIMENSIONS[1:]:
             yield f"larger-{dimension}-{seed}", partial(power.larger, dimension, seed, max(references // 2, 1))
-    if "delay" in parts:
-        yield f"delay-{seed}", lambda: delays(512, seed, references=max(references // 5, 1))
     if "pictures" in parts and not options.quick:
         yield from _pictures(options, folder, references)
     if "demo" in parts:
@@ -113,9 +114,13 @@ def _beside(
     if "alarms" in parts:
         sizes = alarms.SIZES[:2] if options.quick else alarms.SIZES
         seeds = range(100 * seed, 100 * seed + max(references // (4 * alarms.REFERENCES), 1))
-        yield from alarms.shards(testers(options), sizes, seeds, folder, options.peers)
+        yield from alarms.shards(testers(options, TESTERS), sizes, seeds, folder, options.peers)
+    if "delay" in parts:
+        asked = testers(options, delay.TESTERS)
+        seeds = range(100 * seed, 100 * seed + max(references // (2 * delay.REFERENCES), 1))
+        yield from delay.shards(asked, 64 if options.quick else 512, seeds, folder, options.peers)
     if "power" in parts:
-        for tester in testers(options):
+        for tester in testers(options, TESTERS):
             for part in range(max(references // PER_SHARD, 1)):
                 yield (
                     f"power-{tester}-{100 * seed + part}",
@@ -142,12 +147,13 @@ def _pictures(options: argparse.Namespace, folder: Path, references: int) -> Ite
             made = pictures.cases(world, pools(world, options, folder), options.seed, references)
             return power.answers(tester, list(made), options.peers, 600.0)
 
-        for tester in testers(options):
+        for tester in testers(options, TESTERS):
             yield f"pictures-{world}-{tester}-{options.seed}", partial(answer, tester)
 
 
-def testers(options: argparse.Namespace) -> tuple[str, ...]:
-    return tuple(options.tester or (OURS if options.quick else TESTERS))
+def testers(options: argparse.Namespace, known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the part's that are asked for."""
+    return tuple(one for one in options.tester or (OURS if options.quick else known) if one in known)
 
 
 def pools(world: str, options: argparse.Namespace, folder: Path) -> dict[str, Rows]:

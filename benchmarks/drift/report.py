@@ -14,6 +14,7 @@ from scipy.stats import norm
 from benchmarks.drift.alarms import alarms_table, held_table
 from benchmarks.drift.beside import counts, gaps, gaps_table, rates, rates_table
 from benchmarks.drift.levels import LEVELS
+from benchmarks.drift.run_lengths import delay_table, exceeded, gains_table, watches
 from monitor.stats.multiple_testing import holm
 
 _CELL = ("dimension", "traffic", "windows", "per_window", "current")
@@ -66,6 +67,7 @@ def _pool(cell: tuple[Any, ...], shards: list[dict[str, Any]]) -> dict[str, Any]
 def tables(found: Found) -> dict[str, str]:
     """Markdown by the name of its place in docs/drift.md; only of the parts that were run."""
     power, pictures = rates(found["power"]), rates(found["pictures"])
+    watched = watches(found["delay"])
     made = {
         "looks": lambda: f"{_joint(found['looks'])}\n\n{_looks_table(found['looks'])}",
         "ticks": lambda: f"{_ticks_table(found['ticks'])}\n\n{_single_looks_table(found['ticks'])}",
@@ -76,7 +78,9 @@ def tables(found: Found) -> dict[str, str]:
         "pictures": lambda: rates_table(pictures),
         "beside-pictures": lambda: gaps_table(pictures),
         "larger": lambda: rates_table(rates(found["larger"])),
-        "delay": lambda: _delay_table(found["delay"]),
+        "independent-delay": lambda: delay_table(watched, "independent", exceeded(found["delay"])),
+        "bursty-delay": lambda: delay_table(watched, "bursty", exceeded(found["delay"])),
+        "beside-delay": lambda: gains_table(watched),
         "cost": lambda: _cost_table(found["cost"]),
         "scale": lambda: _scale_table(found["scale"]),
     }
@@ -180,23 +184,6 @@ def _spent(size: dict[str, Any]) -> str:
         # What it says when it may not have as much memory as it asks for; the rest is words already.
         return "more memory than the limit" if "MemoryError" in size["exceeded"] else str(size["exceeded"])
     return f"{size['seconds']:.2g} s, {size['peak_mb'] / 1000:.1f} GB"
-
-
-def _delay_table(delay: list[dict[str, Any]]) -> str:
-    """Median and 90% quantile of rows and hours; a stream in which nothing was found counts as longer than any."""
-    rows: dict[str, list[float]] = defaultdict(list)
-    for one in delay:
-        for change, found in one["rows_to_verdict"].items():
-            rows[change] += [np.inf if count is None else count / one["per_window"] for count in found]
-    lines = ["| change | streams | found within 24 hours | hours, median | hours, 9 in 10 |", "|---|---|---|---|---|"]
-    for change, hours in rows.items():
-        middle, late = (float(np.quantile(hours, share, method="higher")) for share in (0.5, 0.9))
-        shown = [f"{one:.1f}" if np.isfinite(one) else "over 24" for one in (middle, late)]
-        lines.append(f"| {change} | {len(hours)} | {np.isfinite(hours).mean():.0%} | {shown[0]} | {shown[1]} |")
-    days, false = (sum(one[name] for one in delay) for name in ("streams_unchanged", "false_alarms_in_24_hours"))
-    return "\n".join(
-        [*lines, "", f"Of {days} days of unchanged traffic before the changes {false} had a persistent verdict."]
-    )
 
 
 def _cost_table(cost: list[dict[str, Any]]) -> str:

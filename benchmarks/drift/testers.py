@@ -20,9 +20,13 @@ import numpy as np
 from benchmarks.drift import worker
 from benchmarks.drift.traffic import Rows
 
+ROOT = Path(__file__).parents[2]
 OURS = ("snellen", "snellen_arrays")
 EVIDENTLY = tuple(f"evidently_{name}" for name in ("model", "distance", "mmd", "ratio"))
 ALIBI = ("alibi_mmd", "alibi_ks", "alibi_classifier")
+ONLINE = ("alibi_mmd_online", "alibi_lsdd_online")
+"""Read row by row; they are asked on streams alone."""
+
 OTHERS = ("frouros_mmd", "nannyml_pca", "nannyml_classifier")
 
 
@@ -47,7 +51,7 @@ class Judged:
 def pythons(folder: Path | None) -> dict[str, Path]:
     """Detector -> the Python that can run it; `folder` holds the environments that `make peers` makes."""
     found = dict.fromkeys((*OURS, *EVIDENTLY), Path(sys.executable))
-    for name, detectors in (("alibi", ALIBI), ("others", OTHERS)):
+    for name, detectors in (("alibi", (*ALIBI, *ONLINE)), ("others", OTHERS)):
         python = folder / name / "bin" / "python" if folder else None
         if python is not None and python.exists():
             found |= dict.fromkeys(detectors, python)
@@ -88,30 +92,39 @@ def run_apart(detector: str, python: Path, cases: Sequence[Case], limits: Limits
     for index, case in enumerate(cases):
         arrays[f"r{index}"] = case.reference
         arrays |= {f"c{index}_{look}": rows for look, (_, rows) in enumerate(case.looks)}
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "cell.npz"
-        np.savez(path, **arrays)
-        try:
-            done = subprocess.run(
-                [str(python), worker.__file__, detector, str(path)],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=limits.seconds,
-                preexec_fn=limits.set,
-            )
-        except subprocess.TimeoutExpired:
-            return f"took more than {limits.seconds:.0f} s"
-    answers = [line for line in done.stdout.splitlines() if line.startswith('{"p"')]
-    if not answers:
-        return _why(done, limits)
-    found = json.loads(answers[-1])
+    found = apart(python, [worker.__file__, detector], arrays, limits)
+    if isinstance(found, str):
+        return found
     judged = [
         Judged(cell, p, alarm)
         for case, ps, alarms in zip(cases, found["p"], found["alarm"], strict=True)
         for (cell, _), p, alarm in zip(case.looks, ps, alarms, strict=True)
     ]
     return Answers(judged, found["seconds"], found["seconds_by_case"], found["cpu_seconds"], found["peak_mb"])
+
+
+def apart(python: Path, command: Sequence[str], arrays: dict[str, Any], limits: Limits) -> dict[str, Any] | str:
+    """What the command prints of the arrays, whose file is its last argument, or why it printed nothing."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cell.npz"
+        np.savez(path, **arrays)
+        try:
+            done = subprocess.run(
+                [str(python.absolute()), *command, str(path)],
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=limits.seconds,
+                preexec_fn=limits.set,
+                cwd=ROOT,
+            )
+        except subprocess.TimeoutExpired:
+            return f"took more than {limits.seconds:.0f} s"
+    answers = [line for line in done.stdout.splitlines() if line.startswith('{"p"')]
+    if not answers:
+        return _why(done, limits)
+    found: dict[str, Any] = json.loads(answers[-1])
+    return found
 
 
 def _why(done: subprocess.CompletedProcess[str], limits: Limits) -> str:

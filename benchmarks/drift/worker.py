@@ -175,27 +175,37 @@ def main() -> None:
             seconds.append(time.perf_counter() - started)
             p.append([one[0] for one in judged])
             alarms.append([one[1] for one in judged])
-    spent = {"seconds": time.perf_counter() - began, "seconds_by_case": seconds, "cpu_seconds": _spent()}
-    print(json.dumps({"p": p, "alarm": alarms, **spent, "peak_mb": peak_mb()}))
+    took = {"seconds": time.perf_counter() - began, "seconds_by_case": seconds, "cpu_seconds": spent()}
+    print(json.dumps({"p": p, "alarm": alarms, **took, "peak_mb": peak_mb()}))
 
 
 def _within(
     limit: int, prepare: Callable[[Any, int], Judge], reference: Any, windows: list[Any]
 ) -> list[tuple[float | None, bool]]:
-    """The process is ended when this takes more seconds of the processor; those of its children count as well."""
-    before = _spent()
-    if limit != resource.RLIM_INFINITY:
-        until = math.ceil(time.process_time()) + limit
-        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    check = allow(limit)
     judge, judged = prepare(reference, len(windows[0])), []
     for window in windows:
         judged.append(judge(window))
-        if limit != resource.RLIM_INFINITY and _spent() - before > limit:
-            os.kill(os.getpid(), signal.SIGXCPU)
+        check()
     return judged
 
 
-def _spent() -> float:
+def allow(limit: int) -> Callable[[], None]:
+    """The process is ended when from now on it takes more seconds of the processor; where what is returned is called,
+    those of its children count as well."""
+    before = spent()
+    if limit != resource.RLIM_INFINITY:
+        until = math.ceil(time.process_time()) + limit
+        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+    def check() -> None:
+        if limit != resource.RLIM_INFINITY and spent() - before > limit:
+            os.kill(os.getpid(), signal.SIGXCPU)
+
+    return check
+
+
+def spent() -> float:
     """Seconds of the processor, with those of children that have ended."""
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
