@@ -78,8 +78,9 @@ def is_part_of(side: Side, digest: bytes, content_hash: bytes) -> bool:
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in over.items():
-        below = merged.get(name)
-        merged[name] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    merged = base | over
+    for name in base.keys() & over.keys():
+        below, above = base[name], over[name]
+        if isinstance(below, dict) and isinstance(above, dict):
+            merged[name] = _merged(below, above)
     return merged

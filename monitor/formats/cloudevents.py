@@ -8,7 +8,6 @@ because bridges pass it on. The content type need not tell structured mode: the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -23,6 +22,8 @@ from monitor.formats.payloads.values import bytes_of
 STRUCTURED = "application/cloudevents"
 BATCH = "application/cloudevents-batch"
 _PREFIXES = ("ce_", "ce-")
+_REMEMBERED, _SHORT = 1024, 64
+"""So many names of so many characters at most."""
 _OTHER = ":"
 """Before the names of headers that are no attributes; none of these has it."""
 _CONTENT_TYPE = f"{_OTHER}content-type"
@@ -56,7 +57,7 @@ def cloud_events(record: Record) -> Sequence[CloudEvent]:
     Raises:
         InvalidEvent: an event has no type, or structured mode is not the JSON that it should be.
     """
-    attributes = {_attribute(name): content for name, content in record.headers}
+    attributes = {_attributes[name]: content for name, content in record.headers}
     if attributes.get("type"):
         return (CloudEvent(attributes, record.value),)
     kind = attributes.get(_CONTENT_TYPE, b"").decode("utf-8", "replace").lower()
@@ -70,11 +71,18 @@ def cloud_events(record: Record) -> Sequence[CloudEvent]:
         raise InvalidEvent(Rejection.UNREADABLE, f"no CloudEvent in JSON: {error}") from None
 
 
-@lru_cache(maxsize=256)
-def _attribute(header: str) -> str:
-    """The attribute that a header of this name holds; a topic's records all have the same few names."""
-    name = header.lower()
-    return name[3:] if name.startswith(_PREFIXES) else f"{_OTHER}{name}"
+class _Attributes(dict[str, str]):
+    """The attribute that a header of this name holds. The names of a topic's headers are few: they are remembered."""
+
+    def __missing__(self, header: str) -> str:
+        name = header.lower()
+        attribute = name[3:] if name.startswith(_PREFIXES) else f"{_OTHER}{name}"
+        if len(self) < _REMEMBERED and len(header) <= _SHORT:
+            self[header] = attribute
+        return attribute
+
+
+_attributes = _Attributes()
 
 
 def _structured(raw: bytes | Raw) -> CloudEvent:

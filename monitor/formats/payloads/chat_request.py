@@ -53,6 +53,7 @@ class ChatRequest(Struct, gc=False):
 
 
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
+_NUMBERS = (int, float)
 _to_messages = msgspec.json.Decoder(list[Message] | str).decode
 
 
@@ -100,7 +101,7 @@ def from_request(request: ChatRequest) -> Fields:
 def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
     for name in _PARAMETERS:
         value = getattr(request, name)
-        if value is not None and isinstance(value, int | float):
+        if value is not None and isinstance(value, _NUMBERS):
             extra[name] = value
     fields: Fields = {"input": said}
     if extra:

@@ -49,13 +49,8 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
         embedder: fingerprint of the model, under which configured embeddings go.
     """
     body = demand_content(inflated(body, max_bytes))
-    if chat_stream.is_stream(body):
-        refuse_nul(body)
-        fields, streamed = chat_stream.from_stream(body)
-        return Read([fields], answer_id=word(streamed.id), model=word(streamed.model), created=streamed.created)
     if not body.startswith(b"{"):
-        refuse_nul(body)
-        return Read(_predictions(body, roles))
+        return _without_members(body, roles)
     response, head, tail = decoded(_body.decode, body)
     if response.choices or response.object in _CHAT:
         fields = chat_response.from_response(response)
@@ -63,6 +58,15 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     if response.error is not None:
         return Read([from_error(response.error)], word(response.id))
     return _other(response, head, tail, roles, embedder)
+
+
+def _without_members(body: bytes, roles: Roles) -> Read:
+    """A stream, or a list of predictions."""
+    refuse_nul(body)
+    if not chat_stream.is_stream(body):
+        return Read(_predictions(body, roles))
+    fields, streamed = chat_stream.from_stream(body)
+    return Read([fields], answer_id=word(streamed.id), model=word(streamed.model), created=streamed.created)
 
 
 def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embedder: str) -> Read:

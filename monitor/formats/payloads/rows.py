@@ -60,6 +60,9 @@ def over(base: Fields, *others: Fields) -> Fields:
     """The fields of all, the later ones first to say; objects are merged one level deep, `extra` included."""
     merged = dict(base)
     for other in others:
+        if merged.keys().isdisjoint(other):  # mostly
+            merged.update(other)
+            continue
         for name, value in other.items():
             if isinstance(value, dict) and isinstance(below := merged.get(name), dict):
                 merged[name] = {**below, **value}
