@@ -84,7 +84,7 @@ class EmbedService:
         self._days = DayPartitions(engine)
         self._sampler = LabelSampler(engine, options.labels, options.store_rate)
         self._replays = ReplayMarks(engine)
-        self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
+        self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy)
 
     def write(self, batch: Batch, now: datetime) -> EmbedOutcome:
         """Embed and store; the encoding, which is slow, happens before the transaction begins.

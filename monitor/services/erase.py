@@ -78,7 +78,8 @@ class EraseService:
             before = erasure.known_subject(connection, [one.hex() for one in digests])
             request_ids = erasure.requests_of(connection, person)
             labels = erasure.labels_of(connection, person)
-            rows = self._remove(connection, request_ids, labels, [*request_ids, subject], now)
+            all_ids = [*request_ids, *erasure.pairs_of(connection, person)]
+            rows = self._remove(connection, all_ids, labels, [*all_ids, subject], now)
             detail = {"subject": digests[0].hex(), "requests": len(request_ids), "rows": dict(rows)}
             audit.record(connection, audit.Entry(now, by, ACTION, detail))
         return Erasure(len(request_ids), rows, before)
@@ -110,9 +111,10 @@ class EraseService:
         rows["labels"] = len(gone)
         rows["waiting_halves"] = erasure.delete_by_id(connection, "waiting_halves", request_ids, "pair_id")
         searched = [needle for text in texts for needle in needles(text)]
-        rows["waiting_halves"] += erasure.delete_halves_with(connection, searched)
+        halves = erasure.delete_halves_with(connection, searched)
+        rows["waiting_halves"] += len(halves)
         rows["dead_letters"] = erasure.blank_dead_letters(connection, searched)
-        tombstones.bury(connection, {*map(tombstones.tombstone, request_ids), *gone}, now)
+        tombstones.bury(connection, {*map(tombstones.tombstone, [*request_ids, *halves]), *gone}, now)
         return +rows
 
     def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:

@@ -76,7 +76,7 @@ class IngestService:
         self._sketch = sketch
         self._days = DayPartitions(engine)
         self._embedders = Embedders(engine)
-        self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy.half)
+        self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
         self._replays = ReplayMarks(engine)
         self._sampler = LabelSampler(engine, options.labels, options.store_rate)

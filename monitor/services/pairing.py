@@ -8,7 +8,7 @@ steps; where two collectors bring both sides at the same moment, the later one s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +18,7 @@ from monitor.domain.events import MAX_NAME, Prediction
 from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
+from monitor.services.protect import Privacy
 from monitor.services.triage import Accepted, Triage
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected
@@ -43,13 +44,11 @@ class Meeting:
 class Pairing:
     """The joins of one consumer group."""
 
-    def __init__(
-        self, engine: Engine, group: str, patience: timedelta, redacted: Callable[[HalfArrival], HalfArrival]
-    ) -> None:
+    def __init__(self, engine: Engine, group: str, patience: timedelta, privacy: Privacy) -> None:
         self._engine = engine
         self._group = group
         self._patience = patience
-        self._redacted = redacted
+        self._privacy = privacy
 
     def meet(self, sorted_out: Triage) -> Meeting:
         """Turn the halves of a batch into predictions where both sides are known; nothing is written.
@@ -67,7 +66,7 @@ class Pairing:
             if waited is not None:
                 _prefer(waited, sides, sorted_out)
             if len(sides) == 2:
-                _join(sides, waited, sorted_out, meeting)
+                self._join(sides, waited, sorted_out, meeting)
             elif waited is None:
                 meeting.alone.extend(sides.values())
         return meeting
@@ -79,7 +78,26 @@ class Pairing:
             StoreUnavailable: another collector was quicker; roll back and `meet` again.
         """
         meeting.lost = halves.take(connection, self._group, meeting.taken)
-        halves.wait(connection, self._group, list(map(self._redacted, meeting.alone)), now + self._patience)
+        halves.wait(connection, self._group, list(map(self._privacy.half, meeting.alone)), now + self._patience)
+
+    def _join(
+        self, sides: dict[Side, HalfArrival], waited: HalfArrival | None, sorted_out: Triage, meeting: Meeting
+    ) -> None:
+        request, response = sides["request"], sides["response"]
+        came = tuple(one.record for one in sides.values() if one is not waited)
+        if waited is not None:
+            meeting.taken[waited.half.pair_id] = waited
+        left = waited.record if waited is not None else None
+        try:
+            event = join(request.half, response.half)
+            digest = pair_hash(request.digest, response.digest)
+            subject = self._privacy.subject_of(response) or self._privacy.subject_of(request)
+            arrival = Arrival(event, digest, request.replay or response.replay, subject)
+            if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
+                meeting.joined.add(event.request_id)
+        except InvalidEvent as error:
+            records = (*came, left) if left is not None else came
+            sorted_out.rejected.extend(Rejected(record, error.reason, str(error)) for record in records)
 
 
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:
@@ -121,19 +139,3 @@ def _prefer(waited: HalfArrival, sides: dict[Side, HalfArrival], sorted_out: Tri
     if again is not None:
         sorted_out.repeat_half(again, same=again.digest == waited.digest)
     sides[waited.half.side] = waited
-
-
-def _join(sides: dict[Side, HalfArrival], waited: HalfArrival | None, sorted_out: Triage, meeting: Meeting) -> None:
-    request, response = sides["request"], sides["response"]
-    came = tuple(one.record for one in sides.values() if one is not waited)
-    if waited is not None:
-        meeting.taken[waited.half.pair_id] = waited
-    left = waited.record if waited is not None else None
-    try:
-        event = join(request.half, response.half)
-        arrival = Arrival(event, pair_hash(request.digest, response.digest), request.replay or response.replay)
-        if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
-            meeting.joined.add(event.request_id)
-    except InvalidEvent as error:
-        records = (*came, left) if left is not None else came
-        sorted_out.rejected.extend(Rejected(record, error.reason, str(error)) for record in records)

@@ -37,8 +37,9 @@ class Privacy:
 
     def arrival(self, arrival: Arrival) -> Arrival:
         """A prediction as it is stored."""
-        event, subject = self.redactor.prediction(arrival.event), self.subjects.digest_of(arrival.event)
-        if event is arrival.event and subject == NOBODY:
+        event = self.redactor.prediction(arrival.event)
+        subject = arrival.subject_hash or self.subjects.digest_of(arrival.event)
+        if event is arrival.event and subject == arrival.subject_hash:
             return arrival
         return Arrival(event, arrival.content_hash, arrival.replay, subject)
 
@@ -50,10 +51,16 @@ class Privacy:
         return replace(arrival, event=event, subject_hash=subject)
 
     def half(self, arrival: HalfArrival) -> HalfArrival:
-        """One side of a call as it waits for the other."""
-        half = arrival.half
+        """One side of a call as it waits for the other; whose it is has to be read before it is redacted."""
+        half, subject = arrival.half, self.subject_of(arrival)
         fields = self.redactor.fields(half.fields)
-        return arrival if fields is half.fields else changed(arrival, half=changed(half, fields=fields))
+        half = half if fields is half.fields else changed(half, fields=fields)
+        return changed(arrival, half=half, subject_hash=subject)
+
+    def subject_of(self, arrival: HalfArrival) -> bytes:
+        """Whose data one side of a call is, by what that side says alone: so it does not matter whether it waited."""
+        known = arrival.subject_hash
+        return self.subjects.digest_of_fields(arrival.half.fields) if known is None else known
 
     def rejected(self, rejected: Rejected) -> Rejected:
         """A dead letter as it is kept; the digest of its bytes as they came tells it apart all the same."""

@@ -55,6 +55,12 @@ def labels_of(connection: Connection, person: Person) -> list[bytes]:
     return sorted(bytes(row[0]) for row in found)
 
 
+def pairs_of(connection: Connection, person: Person) -> list[str]:
+    """Ids of the calls of which one side waits that names the person."""
+    query = "SELECT DISTINCT pair_id FROM waiting_halves WHERE subject_hash = ANY(%s)"
+    return sorted(row[0] for row in raw(connection).execute(query, (list(person.digests),)))
+
+
 def _names(person: Person, roots: Collection[str], columns: dict[str, str]) -> tuple[str, list[object]]:
     """SQL: the row's hash is the person's, or it has none and one of the places holds the id."""
     values: list[object] = [list(person.digests)]
@@ -116,10 +122,11 @@ def delete_labels(connection: Connection, request_ids: Sequence[str], content_ha
     return [bytes(row[0]) for row in found]
 
 
-def delete_halves_with(connection: Connection, needles: Sequence[bytes]) -> int:
-    """Waiting sides of calls whose fields hold one of the texts."""
+def delete_halves_with(connection: Connection, needles: Sequence[bytes]) -> list[str]:
+    """Waiting sides of calls whose fields hold one of the texts; returns the ids of the calls."""
     holds = "EXISTS (SELECT FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN fields) > 0)"
-    return raw(connection).execute(f"DELETE FROM waiting_halves WHERE {holds}", (list(needles),)).rowcount
+    query = f"DELETE FROM waiting_halves WHERE {holds} RETURNING pair_id"
+    return [row[0] for row in raw(connection).execute(query, (list(needles),))]
 
 
 def blank_dead_letters(connection: Connection, needles: Sequence[bytes]) -> int:

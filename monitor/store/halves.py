@@ -19,9 +19,9 @@ from monitor.store.tombstones import erased
 _COLUMNS = (
     ("consumer_group", "text"), ("pair_id", "text"), ("side", "text"), ("ts", "timestamptz"), ("digest", "bytea"),
     ("fields", "bytea"), ("replay", "text"), ("topic", "text"), ("topic_id", "text"), ("partition", "int4"),
-    ("record_offset", "int8"), ("due_at", "timestamptz"),
+    ("record_offset", "int8"), ("due_at", "timestamptz"), ("subject_hash", "bytea"),
 )  # fmt: skip
-_ROW = "pair_id, side, ts, digest, fields, replay, topic, topic_id, partition, record_offset, lost"
+_ROW = "pair_id, side, ts, digest, fields, replay, topic, topic_id, partition, record_offset, lost, subject_hash"
 _COUNT_KEY = "minute, model, version, variant, task"
 _COUNT = text(f"""
     INSERT INTO pair_counts ({_COUNT_KEY}, joined, lost)
@@ -41,6 +41,8 @@ class HalfArrival(msgspec.Struct, frozen=True):
     """Of one that waited: where it stood, and what was read of it instead of its raw bytes."""
     replay: str | None
     lost: bool = False
+    subject_hash: bytes | None = None
+    """Of the person whom this side names, see `monitor.privacy.subject`; empty: nobody, None: nobody looked yet."""
 
 
 class CallKey(NamedTuple):
@@ -141,16 +143,17 @@ def _row(group: str, one: HalfArrival, due_at: datetime) -> tuple[object, ...]:
     half, where = one.half, one.record.partition
     return (
         group, half.pair_id, half.side, half.ts, one.digest, msgspec.json.encode(half.fields), one.replay,
-        where.topic, where.topic_id, where.number, one.record.offset, due_at,
+        where.topic, where.topic_id, where.number, one.record.offset, due_at, one.subject_hash,
     )  # fmt: skip
 
 
 def _arrival(row: Sequence[Any]) -> HalfArrival:
-    pair_id, side, ts, digest, fields, replay, topic, topic_id, number, offset, lost = row
+    pair_id, side, ts, digest, fields, replay, topic, topic_id, number, offset, lost, subject = row
     half = Half(pair_id, side, ts, msgspec.json.decode(fields))
     value = msgspec.json.encode({"pair_id": half.pair_id, "side": half.side, "ts": half.ts, "fields": half.fields})
     partition = Partition("", topic, topic_id, number)
-    return HalfArrival(half, bytes(digest), Record(partition, offset, -1, value), replay, lost)
+    record = Record(partition, offset, -1, value)
+    return HalfArrival(half, bytes(digest), record, replay, lost, None if subject is None else bytes(subject))
 
 
 def _demand_all(found: int, expected: int) -> None:

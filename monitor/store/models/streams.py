@@ -104,6 +104,9 @@ class WaitingHalf(Base):
     """When it counts as lost, by the clock of the collectors."""
     lost: Mapped[bool] = mapped_column(server_default=text("false"))
     """Counted as logging loss; taken back should the other side still come."""
+    subject_hash: Mapped[bytes | None]
+    """Of the person whom the side named before it was redacted; empty: nobody, NULL: written by a release that did not
+    look."""
 
 
 class PairCount(Base):
