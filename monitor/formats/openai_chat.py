@@ -21,10 +21,10 @@ from monitor.formats.headers import headers_of
 from monitor.formats.limits import refuse_nul
 from monitor.formats.moments import moment
 from monitor.formats.options import FormatOptions
-from monitor.formats.payloads.chat_stream import is_stream
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import refusing, word
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.server_events import is_stream
 
 _LITELLM_METADATA = ("requester_metadata", "spend_logs_metadata")
 
@@ -54,7 +54,7 @@ def recognises(record: Record) -> bool:
     """Messages with roles, choices, or chunks of a streamed answer."""
     value = record.value
     if value.lstrip()[:1] != b"{":
-        return is_stream(value) and b"chat.completion.chunk" in value
+        return is_stream(value) and b'"choices"' in value
     return b'"choices"' in value or (b'"messages"' in value and b'"role"' in value)
 
 

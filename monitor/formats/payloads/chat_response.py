@@ -18,8 +18,11 @@ from monitor.errors import InvalidEvent
 from monitor.formats.payloads.chat_request import Part, text_in
 from monitor.formats.payloads.confidence import Token, alternatives, answer_tokens, confidence
 from monitor.formats.payloads.failures import from_error
+from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.rows import Fields
 
+CUT: Fields = {"status": "error", "error_code": "stream_cut"}
+"""What is said of a stream that ended before its answer did; what had come of the answer stays beside it."""
 MAX_CHOICES = 128
 MAX_TOOL_CALLS = 64
 
@@ -100,10 +103,8 @@ def from_response(response: ChatResponse) -> Fields:
     Raises:
         InvalidEvent: there are more choices than allowed, or neither choices nor an error.
     """
-    if response.error is not None:
-        return from_error(response.error)
-    if response.object == "error":
-        return from_error({"message": response.message, "type": response.type, "code": response.code})
+    if (error := error_of(response)) is not None:
+        return from_error(error)
     if len(response.choices) > MAX_CHOICES:
         raise InvalidEvent(Rejection.INVALID, f"choices: {len(response.choices)} of them; {MAX_CHOICES} are allowed")
     if not response.choices:
@@ -118,6 +119,29 @@ def from_response(response: ChatResponse) -> Fields:
     if extra:
         fields["extra"] = extra
     return fields
+
+
+def error_of(response: ChatResponse) -> Any:
+    """What failed, as `failures.from_error` takes it; None where nothing did."""
+    if response.error is None and response.object == "error":
+        return {"message": response.message, "type": response.type, "code": response.code}
+    return response.error
+
+
+def read_chat(response: ChatResponse, *, cut: bool = False) -> Read:
+    """The same as what a body says.
+
+    Args:
+        cut: its stream ended before it did.
+
+    Raises:
+        InvalidEvent: as `from_response`.
+    """
+    if cut and response.error is None:
+        fields = {**(from_response(response) if response.choices else {}), **CUT}
+    else:
+        fields = from_response(response)
+    return Read([fields], answer_id=word(response.id), model=word(response.model), created=response.created)
 
 
 def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:

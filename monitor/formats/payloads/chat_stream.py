@@ -1,12 +1,10 @@
-"""A streamed chat completion: server-sent events put together to the response that they are pieces of.
+"""A streamed chat completion, or text completion: its chunks put together.
 
-Server-sent events: WHATWG HTML, section 9.2.6 (https://html.spec.whatwg.org/multipage/server-sent-events.html);
-chunks: OpenAI API reference, "The chat completion chunk object".
+OpenAI API reference, "The chat completion chunk object" (https://platform.openai.com/docs/api-reference/chat/streaming).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,77 +22,48 @@ from monitor.formats.payloads.chat_response import (
     Function,
     Logprobs,
     ToolCall,
-    from_response,
+    error_of,
+    read_chat,
     text_of_arguments,
 )
 from monitor.formats.payloads.confidence import Token
-from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.framing import Read
 
-CUT: Fields = {"status": "error", "error_code": "stream_cut"}
-"""What is said of a stream that ended before its answer did; what had come of the answer stays beside it."""
-_DONE = b"[DONE]"
-_BOM = b"\xef\xbb\xbf"
-_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _to_chunk = msgspec.json.Decoder(ChatResponse).decode
 
 
-def is_stream(body: bytes) -> bool:
-    """Does the body begin as server-sent events do? Its content type may say otherwise."""
-    return body[:64].removeprefix(_BOM).lstrip().startswith(_STARTS)
+class ChatStream:
+    """The pieces of one chat completion."""
 
+    def __init__(self) -> None:
+        self._whole = ChatResponse()
+        self._growing: dict[int, _Growing] = {}
 
-def events(body: bytes) -> Iterator[bytes]:
-    """The data of each event: its `data` lines joined. Comments and other fields are passed over.
+    def add(self, data: bytes) -> None:
+        """
+        Raises:
+            InvalidEvent: there are more choices than allowed.
+            msgspec.DecodeError: this is no chunk.
+        """
+        chunk, whole = _to_chunk(data), self._whole
+        whole.id = whole.id or chunk.id
+        whole.model = whole.model or chunk.model
+        whole.created = whole.created or chunk.created
+        whole.usage = chunk.usage or whole.usage
+        whole.system_fingerprint = chunk.system_fingerprint or whole.system_fingerprint
+        if (error := error_of(chunk)) is not None:
+            whole.error = error
+        for piece in chunk.choices:
+            self._growing.setdefault(piece.index, _Growing()).add(piece)
+            if len(self._growing) > MAX_CHOICES:
+                raise InvalidEvent(Rejection.INVALID, f"choices: more than the {MAX_CHOICES} that are allowed")
 
-    A last event that no empty line ends counts too: logs often strip what is at the end.
-    """
-    lines: list[bytes] = []
-    for line in body.removeprefix(_BOM).splitlines():
-        if line.startswith(b"data:"):
-            lines.append(line[5:].removeprefix(b" "))
-        elif not line and lines:
-            yield b"\n".join(lines)
-            lines = []
-    if lines:
-        yield b"\n".join(lines)
-
-
-def from_stream(body: bytes) -> tuple[Fields, ChatResponse]:
-    """The fields of the answer, as `chat_response.from_response` gives them, and the response put together.
-
-    Raises:
-        InvalidEvent: an event other than the last is no JSON, or there are too many choices.
-        msgspec.ValidationError: a chunk is not what the API says; the message names the field.
-    """
-    response, complete = response_of(body)
-    if complete or response.error is not None:
-        return from_response(response), response
-    return {**(from_response(response) if response.choices else {}), **CUT}, response
-
-
-def response_of(body: bytes) -> tuple[ChatResponse, bool]:
-    """The response, and whether it is complete: each choice has ended, or the stream said that it is done.
-
-    Raises:
-        InvalidEvent, msgspec.ValidationError: as `from_stream`.
-    """
-    whole = ChatResponse()
-    growing: dict[int, _Growing] = {}
-    done, broken = False, ""
-    for data in events(body):
-        if broken:
-            raise InvalidEvent(Rejection.UNREADABLE, f"an event of the stream is no JSON: {broken}")
-        if data == _DONE:
-            done = True
-            break
-        try:
-            _add(_to_chunk(data), whole, growing)
-        except msgspec.ValidationError:
-            raise
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            broken = str(error)  # the last one may have been cut
-    whole.choices = [one.choice(index) for index, one in growing.items()]
-    return whole, done or (bool(growing) and all(one.finish_reason is not None for one in growing.values()))
+    def read(self, *, done: bool, torn: bool) -> Read:
+        """It is complete where each choice has ended, or the stream said that it is done."""
+        del torn
+        ended = bool(self._growing) and all(one.finish_reason is not None for one in self._growing.values())
+        self._whole.choices = [one.choice(index) for index, one in self._growing.items()]
+        return read_chat(self._whole, cut=not (done or ended))
 
 
 @dataclass(slots=True)
@@ -139,16 +108,3 @@ class _Growing:
             logprobs=Logprobs(self.tokens, self.refusal_tokens),
             content_filter_results=self.filters,
         )
-
-
-def _add(chunk: ChatResponse, whole: ChatResponse, growing: dict[int, _Growing]) -> None:
-    whole.id = whole.id or chunk.id
-    whole.model = whole.model or chunk.model
-    whole.created = whole.created or chunk.created
-    whole.usage = chunk.usage or whole.usage
-    whole.system_fingerprint = chunk.system_fingerprint or whole.system_fingerprint
-    whole.error = chunk.error if chunk.error is not None else whole.error
-    for piece in chunk.choices:
-        growing.setdefault(piece.index, _Growing()).add(piece)
-        if len(growing) > MAX_CHOICES:
-            raise InvalidEvent(Rejection.INVALID, f"choices: more than the {MAX_CHOICES} that are allowed")

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from monitor.formats.limits import inflated, refuse_nul
-from monitor.formats.payloads import chat_response, chat_stream, oip, seldon_message, v1
+from monitor.formats.payloads import chat_response, messages_api, oip, responses_api, seldon_message, v1
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, are_tensors, decoded, demand_content, items_of, refusing, word
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
+from monitor.formats.payloads.server_events import is_stream
+from monitor.formats.payloads.streams import read_stream
 from monitor.formats.payloads.tensors import Tensor
 
 _OK: Fields = {"status": "ok"}
@@ -53,8 +55,7 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
         return _without_members(body, roles)
     response, head, tail = decoded(_body.decode, body)
     if response.choices or response.object in _CHAT:
-        fields = chat_response.from_response(response)
-        return Read([fields], answer_id=word(response.id), model=word(response.model), created=response.created)
+        return chat_response.read_chat(response)
     if response.error is not None:
         return Read([from_error(response.error)], word(response.id))
     return _other(response, head, tail, roles, embedder)
@@ -63,10 +64,7 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
 def _without_members(body: bytes, roles: Roles) -> Read:
     """A stream, or a list of predictions."""
     refuse_nul(body)
-    if not chat_stream.is_stream(body):
-        return Read(_predictions(body, roles))
-    fields, streamed = chat_stream.from_stream(body)
-    return Read([fields], answer_id=word(streamed.id), model=word(streamed.model), created=streamed.created)
+    return read_stream(body) if is_stream(body) else Read(_predictions(body, roles))
 
 
 def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embedder: str) -> Read:
@@ -84,7 +82,12 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
         outcome = seldon_message.outcome_of(message)
         rows = [over(row, outcome) for row in seldon_message.response_rows(message, roles)]
         return Read(rows, seldon_message.puid_of(message), metadata=seldon_message.tags_of(message))
-    return Read([over(v1.prediction(_any.decode(head), roles), _OK)], word(response.id))
+    if response.object == "response":
+        return chat_response.read_chat(responses_api.as_chat(responses_api.to_response(head)))
+    if response.type == "message" and b'"stop_reason"' in head:
+        return chat_response.read_chat(messages_api.as_chat(messages_api.to_message(head)))
+    row = over(v1.prediction(_any.decode(head), roles), _OK)
+    return Read([row], word(response.id), model=word(response.model_name), version=word(response.model_version))
 
 
 def _is_seldon(response: ResponseBody) -> bool:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
-from monitor.formats.payloads.chat_response import MAX_CHOICES, from_response
-from monitor.formats.payloads.chat_stream import events, from_stream, is_stream, response_of
+from monitor.formats.payloads.chat_response import MAX_CHOICES
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.server_events import events, is_stream
+from monitor.formats.payloads.streams import read_stream
 
 
 def delta(content: str | None = None, index: int = 0, ended: str | None = None, **more: Any) -> dict[str, Any]:
@@ -27,7 +28,8 @@ def stream(*chunks: Any, end: str = "\n\n", done: bool = True) -> bytes:
 
 
 def fields(body: bytes) -> Fields:
-    return from_stream(body)[0]
+    (row,) = read_stream(body).rows
+    return row
 
 
 def test_pieces_are_put_together_in_order() -> None:
@@ -109,6 +111,13 @@ def test_an_error_inside_the_stream_is_the_outcome() -> None:
     assert (said["status"], said["error_code"]) == ("error", "503")
 
 
+def test_an_older_error_body_inside_the_stream_is_one_too() -> None:
+    error = {"object": "error", "message": "out of memory", "type": "InternalServerError", "param": None, "code": 500}
+    said = fields(stream(delta("a"), error))
+    assert (said["status"], said["error_code"], said["extra"]["error_message"]) == ("error", "500", "out of memory")
+    assert fields(stream(error))["error_code"] == "500"
+
+
 def test_more_choices_than_allowed_are_refused() -> None:
     with pytest.raises(InvalidEvent, match="choices"):
         fields(stream(*(delta("a", index) for index in range(MAX_CHOICES + 1))))
@@ -140,6 +149,4 @@ def test_a_streamed_answer_says_what_the_whole_one_says(pieces: list[str], end: 
         "finish_reason": "stop",
         "logprobs": {"content": [token for one in logprobs for token in one["content"]]},
     }
-    streamed, _ = response_of(stream(*chunks, delta(ended="stop"), end=end))
-    at_once, _ = response_of(stream({"choices": [whole]}))
-    assert from_response(streamed) == from_response(at_once)
+    assert fields(stream(*chunks, delta(ended="stop"), end=end)) == fields(stream({"choices": [whole]}))

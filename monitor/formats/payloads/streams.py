@@ -1,0 +1,96 @@
+"""A streamed response: whose events they are, and the response that they are pieces of.
+
+The first event that an API can be known by decides; well-formed streams of others are refused, not taken for failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
+from monitor.formats.payloads.chat_response import CUT
+from monitor.formats.payloads.chat_stream import ChatStream
+from monitor.formats.payloads.framing import Read
+from monitor.formats.payloads.generate_stream import GenerateStream
+from monitor.formats.payloads.messages_api import MessageStream
+from monitor.formats.payloads.responses_api import ResponseStream
+from monitor.formats.payloads.server_events import events
+
+Pieces = ChatStream | ResponseStream | MessageStream | GenerateStream
+_DONE: Final = b"[DONE]"
+_CHATS: Final = ("chat.completion.chunk", "chat.completion", "text_completion", "error")
+
+
+class Mark(Struct, gc=False):
+    """The members of an event by which its API is known."""
+
+    choices: Any = None
+    object: Any = None
+    error: Any = None
+    type: Any = None
+    text_output: Any = None
+
+
+_to_mark = msgspec.json.Decoder(Mark).decode
+
+
+def read_stream(body: bytes) -> Read:
+    """The response put together. One that ended before its answer did is `stream_cut`, with what had come of it.
+
+    Raises:
+        InvalidEvent: an event other than the last is no JSON, or all of them are of an API that is not known.
+        msgspec.ValidationError: an event is not what its API says; the message names the field.
+    """
+    pieces: Pieces | None = None
+    unknown = b""
+    done = torn = False
+    for data, last in _with_last(events(body)):
+        if data == _DONE:
+            done = True
+            break
+        try:
+            if pieces is None:
+                pieces = _pieces_of(_to_mark(data))
+                unknown = unknown or data
+            if pieces is not None:
+                pieces.add(data)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if not (last and data.startswith(b"{")):  # the last one may have been cut
+                raise InvalidEvent(Rejection.UNREADABLE, f"an event of the stream is no JSON: {error}") from None
+            torn = True
+    if pieces is not None:
+        return pieces.read(done=done, torn=torn)
+    if unknown or done:
+        raise InvalidEvent(Rejection.INVALID, f"a stream of no API that is known; its first event is {unknown[:64]!r}")
+    return Read([dict(CUT)])
+
+
+def _with_last(found: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each of them, and whether it is the last."""
+    before = next(found, None)
+    for one in found:
+        yield before or b"", False
+        before = one
+    if before is not None:
+        yield before, True
+
+
+def _pieces_of(mark: Mark) -> Pieces | None:
+    """Empty, for the API of this event; None where the event does not tell it, such as a ping."""
+    kind = mark.type if isinstance(mark.type, str) else ""
+    if mark.choices is not None or mark.object in _CHATS:
+        return ChatStream()
+    if kind.startswith("response."):
+        return ResponseStream()
+    if kind == "message_start":
+        return MessageStream()
+    if mark.text_output is not None:
+        return GenerateStream()
+    return ChatStream() if mark.error is not None else None
