@@ -1,6 +1,6 @@
 """Predictions per second through broker, collector and PostgreSQL, beside the bare limit of the same run.
 
-    python -m benchmarks.ingest [--records N] [--rounds R] [--store-rate S] [--label-rate L] [--reference]
+    python -m benchmarks.ingest [--records N] [--rounds R] [--store-rate S] [--label-rate L] [--reference] [--collectors K]
 
 Both sides read the same bytes (1.9 kB records with a 512-d half-precision embedding) from the same broker and write the
 same tables, with the same indexes, rows per commit and durability, on the same cores. The bare side only polls, decodes
@@ -8,7 +8,8 @@ and copies: no deduplication, no rollups, no sketches, no offsets. Rounds altern
 
 With `--store-rate` ours counts all of them and stores that share, and whatever is drawn for labelling: a tenth and
 more, or `--label-rate`. The bare side stores all of them still. With `--reference` there is one, under which ours
-sketches every vector.
+sketches every vector. With `--collectors` ours is so many processes of one group, which share out the partitions; the bare
+side is one.
 """
 
 from __future__ import annotations
@@ -59,13 +60,26 @@ def main() -> None:
     parser.add_argument("--store-rate", type=float, default=1.0)
     parser.add_argument("--label-rate", type=float)
     parser.add_argument("--reference", action="store_true")
+    parser.add_argument("--collectors", type=int, default=1)
     parser.add_argument("--bare", nargs=3, metavar=("SERVERS", "DATABASE", "RECORDS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
         bootstrap, database, records = options.bare
         run_bare(bootstrap, database, int(records))
         return
-    print(json.dumps(measure(options.records, options.rounds, _settings(options), options.reference), indent=2))
+    plan = Plan(options.records, _settings(options), options.reference, options.collectors)
+    print(json.dumps(measure(plan, options.rounds), indent=2))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured."""
+
+    records: int
+    settings: dict[str, str]
+    """Of our side."""
+    with_reference: bool
+    collectors: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +98,19 @@ def _settings(options: argparse.Namespace) -> dict[str, str]:
     return {name: str(rate) for name, rate in rates.items() if rate is not None}
 
 
-def measure(records: int, rounds: int, settings: dict[str, str], with_reference: bool) -> dict[str, Any]:
+def measure(plan: Plan, rounds: int) -> dict[str, Any]:
     """Run both sides in turn, each on a fresh server and broker."""
     ours, bare = [], []
     for _ in range(rounds):
-        ours.append(run_once(records, settings, with_reference))
-        bare.append(run_once(records, None, with_reference))
+        ours.append(run_once(plan, is_bare=False))
+        bare.append(run_once(plan, is_bare=True))
     ratios = [a.pace.per_s / b.pace.per_s for a, b in zip(ours, bare, strict=True)]
     return {
-        "records": records,
+        "records": plan.records,
         "record_bytes": round(ours[0].record_bytes),
-        "settings": settings,
-        "reference": with_reference,
+        "settings": plan.settings,
+        "reference": plan.with_reference,
+        "collectors": plan.collectors,
         "stored_share": round(ours[0].stored, 3),
         "cores": os.cpu_count(),
         "predictions_per_s": round(statistics.median(one.pace.per_s for one in ours)),
@@ -106,22 +121,26 @@ def measure(records: int, rounds: int, settings: dict[str, str], with_reference:
     }
 
 
-def run_once(records: int, settings: dict[str, str] | None, with_reference: bool) -> Run:
-    """Fill a topic, start one side (None: the bare one), and time it."""
+def run_once(plan: Plan, *, is_bare: bool) -> Run:
+    """Fill a topic, start one side, and time it."""
     with tempfile.TemporaryDirectory(prefix="snellen-bench-") as home, servers(Path(home)) as at:
-        record_bytes = fill(at.bootstrap, TOPIC, ((value, ()) for value in values(records)))
+        record_bytes = fill(at.bootstrap, TOPIC, ((value, ()) for value in values(plan.records)))
         engine = make_engine(at.database)
-        if with_reference:
+        if plan.with_reference:
             bless(engine)
-        process = bare_side(at, records) if settings is None else collector(at, **settings)
+        processes = [bare_side(at, plan.records)] if is_bare else _ours(plan, at)
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                pace = watch(connection, records, process)
+                pace = watch(connection, plan.records, processes)
                 stored = connection.execute(text("SELECT count(*) FROM predictions")).scalar_one()
-                return Run(pace, record_bytes, stored / records)
+                return Run(pace, record_bytes, stored / plan.records)
         finally:
-            end([process])
+            end(processes)
             engine.dispose()
+
+
+def _ours(plan: Plan, at: Servers) -> list[psutil.Popen]:
+    return [collector(at, **plan.settings) for _ in range(plan.collectors)]
 
 
 def bless(engine: Engine) -> None:

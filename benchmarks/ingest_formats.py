@@ -91,7 +91,7 @@ def run_once(predictions: int, name: str) -> tuple[float, float]:
         engine = make_engine(at.database)
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                return watch(connection, predictions, process).per_s, size
+                return watch(connection, predictions, [process]).per_s, size
         finally:
             end([process])
             engine.dispose()

@@ -104,19 +104,19 @@ class Pace:
 
     per_s: float
     peak_mb: float
-    """Resident, of the process."""
+    """Resident, of the largest process."""
 
 
-def watch(connection: Connection, predictions: int, process: psutil.Process) -> Pace:
+def watch(connection: Connection, predictions: int, processes: Sequence[psutil.Process]) -> Pace:
     """Wait until so many predictions are accepted.
 
     Raises:
-        TimeoutError: they are not after five minutes, or the process has ended.
+        TimeoutError: they are not after five minutes, or a process has ended.
     """
     first: tuple[float, int] | None = None
     peak, deadline = 0, time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        peak = max(peak, process.memory_info().rss)
+    while time.monotonic() < deadline and all(map(_runs, processes)):
+        peak = max(peak, *(one.memory_info().rss for one in processes))
         done, now = accepted(connection), time.monotonic()
         if done >= predictions:
             assert first is not None, "too few records to time"
@@ -124,7 +124,12 @@ def watch(connection: Connection, predictions: int, process: psutil.Process) -> 
         if done and first is None:
             first = (now, done)
         time.sleep(0.05)
-    raise TimeoutError(f"{accepted(connection)} of {predictions} predictions; the process is {process.status()}")
+    states = ", ".join(one.status() for one in processes)
+    raise TimeoutError(f"{accepted(connection)} of {predictions} predictions; processes: {states}")
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def end(processes: Sequence[psutil.Popen]) -> None:
