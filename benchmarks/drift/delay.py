@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks.drift import stream_worker
 from benchmarks.drift.beside import UNCHANGED
-from benchmarks.drift.testers import ALIBI, EVIDENTLY, ONLINE, OURS, Limits, apart, pythons
+from benchmarks.drift.testers import ALIBI, EVIDENTLY, LONGER, ONLINE, OURS, Limits, apart, pythons
 from benchmarks.drift.traffic import Clip, Draw, Rows, changes, traffics
 from monitor.drift.compare import LEVEL
 from monitor.drift.persistence import LOOKS, NEEDED
 
-TESTERS = (*OURS, *ALIBI, *ONLINE, *EVIDENTLY, "nannyml_pca")
+TESTERS = (*OURS, LONGER, *ALIBI, *ONLINE, *EVIDENTLY, "nannyml_pca")
 """Frouros' MMD and NannyML's classifier need over 40 s a look."""
 
 KINDS = ("independent", "bursty")

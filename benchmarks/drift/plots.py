@@ -10,12 +10,10 @@ import numpy as np
 
 from benchmarks.drift.alarms import Cell
 from benchmarks.drift.beside import UNCHANGED, Rates, is_ours
-from benchmarks.drift.delay import AFTER, CHANGES, KINDS
-from benchmarks.drift.run_lengths import ONCE, OWN_LEVEL, SHIPPED, Rule, Watch, watches
-from monitor.drift.compare import LEVEL
-from monitor.drift.persistence import LOOKS, NEEDED
+from benchmarks.drift.delay import AFTER, CHANGES, KINDS, TESTERS
+from benchmarks.drift.run_lengths import Watch, watches
 
-_COLOURS = {"snellen": "#1668dc", "snellen_arrays": "#69b1ff"}
+_COLOURS = {"snellen": "#1668dc", "snellen_arrays": "#69b1ff", "snellen_3h": "#10239e"}
 _GREY = "#8c8c8c"
 
 
@@ -97,17 +95,16 @@ def _save(parts: Sequence[str], size: tuple[float, float], path: Path) -> None:
     path.write_text(f'{head} font-size="12"><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n')
 
 
-_RULES = (ONCE, Rule(LEVEL, 1, 1), Rule(OWN_LEVEL, NEEDED, LOOKS), SHIPPED)
-_PEERS = ("#d4380d", "#fa8c16", "#ad6800", "#d48806", "#389e0d", "#7cb305", "#08979c", "#722ed1", "#c41d7f", "#8c8c8c")
+_PEERS = ("#d4380d", "#fa8c16", "#ffc069", "#874d00", "#eb2f96", "#bfbfbf", "#237804", "#7cb305", "#13c2c2", "#722ed1")
 
 
 def run_lengths(shards: Sequence[dict[str, Any]], path: Path) -> None:
     """A panel for each change in independent traffic: mean hours until it is found over mean hours between false
     alarms, a mark for each tester and rule, and the line on which a tester lies that sees nothing."""
-    watched = [one for one in watches(shards, _RULES) if one.traffic == KINDS[0]]
+    watched = [one for one in watches(shards) if one.traffic == KINDS[0]]
     testers = list(dict.fromkeys(one.tester for one in watched))
-    peers = [one for one in testers if not is_ours(one)]
-    colours = {**_COLOURS, **dict(zip(peers, _PEERS, strict=False))}
+    peers = sorted(one for one in TESTERS if not is_ours(one))
+    colours = {**_COLOURS, **dict(zip(peers, _PEERS, strict=True))}
     panel, gap, top = (270, 190), (56, 64), 34
     parts = []
     for index, change in enumerate(CHANGES):
@@ -116,20 +113,22 @@ def run_lengths(shards: Sequence[dict[str, Any]], path: Path) -> None:
         parts += _axes(x, y, panel)
         for tester in sorted(testers, key=is_ours):
             parts += _trail([one for one in watched if one.tester == tester], change, colours[tester], (x, y), panel)
-    whole = gap[0] + 3 * (panel[0] + gap[0]), top + 2 * (panel[1] + gap[1]) + 62
+    whole = gap[0] + 3 * (panel[0] + gap[0]), top + 2 * (panel[1] + gap[1]) + 70
     for index, tester in enumerate(testers):
-        x, y = 30 + index % 6 * (whole[0] - 40) // 6, whole[1] - 64 + index // 6 * 18
+        x, y = 30 + index % 6 * (whole[0] - 40) // 6, whole[1] - 74 + index // 6 * 18
         parts.append(f'<circle cx="{x}" cy="{y - 4}" r="4.5" fill="{colours[tester]}"/>')
         parts.append(f'<text x="{x + 9}" y="{y}">{tester}</text>')
     legend = (
-        "across: mean hours between false alarms; up: mean hours until the change is found, at most 24. At 5% and 1%, "
-        "each look alone and two of three; triangle: at least so long; grey line: sees nothing"
+        "across: mean hours between false alarms; up: mean hours until the change is found, at most 24",
+        "each look at 5% (left end) and two of three at 1% (right end; at 5% where it gives no p-value); triangle: no "
+        "false alarm seen, at least so long; grey line: sees nothing",
     )
-    parts.append(f'<text x="20" y="{whole[1] - 12}" fill="#595959">{legend}</text>')
+    for row, text in enumerate(legend):
+        parts.append(f'<text x="20" y="{whole[1] - 28 + 18 * row}" fill="#595959">{text}</text>')
     _save(parts, whole, path)
 
 
-_LONGEST = 2_000.0
+_LONGEST = 1_000.0
 """Hours at the right edge."""
 
 
@@ -140,7 +139,7 @@ def _place(between: float, mean: float, corner: tuple[float, float], panel: tupl
 
 def _axes(x: float, y: float, panel: tuple[int, int]) -> list[str]:
     parts = [f'<rect x="{x}" y="{y}" width="{panel[0]}" height="{panel[1]}" fill="#fafafa" stroke="#e5e5e5"/>']
-    for hours in (1, 10, 100, 1_000):
+    for hours in (1, 3, 10, 30, 100, 300, 1_000):
         tick = _place(hours, 0, (x, y), panel)[0]
         parts.append(
             f'<text x="{tick:.0f}" y="{y + panel[1] + 15}" text-anchor="middle" fill="#595959">{hours:,}</text>'
@@ -165,27 +164,21 @@ def _blind(between: float) -> float:
 def _trail(
     watched: Sequence[Watch], change: str, colour: str, corner: tuple[float, float], panel: tuple[int, int]
 ) -> list[str]:
-    """One tester's marks, joined in the order of their false alarms."""
-    marks = {}
+    """One tester's marks, joined from one rule to the next."""
+    parts, points = [], []
     for one in watched:
         usual, runs = one.unchanged, one.changes[change]
-        at_least = not usual.found
-        between = usual.surely_between if at_least else usual.between
+        silent = not usual.found
+        between = usual.surely_between if silent else usual.between
         about = (
             f"{one.tester}, {one.judged}: {runs.mean:.1f} ± {runs.error:.1f} hours of {len(runs.hours)} streams, "
-            f"{'over ' if at_least else ''}{between:.0f} hours between false alarms"
+            f"{'over ' if silent else ''}{between:.0f} hours between false alarms"
         )
-        marks[_place(between, runs.mean, corner, panel)] = at_least, about
-    points = sorted(marks)
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        x, y = _place(between, runs.mean, corner, panel)
+        points.append(f"{x:.1f},{y:.1f}")
+        shape = f'path d="M{x - 4:.1f} {y - 4:.1f} L{x + 5:.1f} {y:.1f} L{x - 4:.1f} {y + 4:.1f} Z"'
+        shape = shape if silent else f'circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"'
+        parts.append(f'<{shape} fill="{colour}"><title>{about}</title></{shape.split()[0]}>')
     width = 2 if colour in _COLOURS.values() else 1
-    parts = [f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-opacity="0.6"/>']
-    for x, y in points:
-        at_least, about = marks[x, y]
-        shape = (
-            f'<path d="M{x - 4:.1f} {y - 4:.1f} L{x + 5:.1f} {y:.1f} L{x - 4:.1f} {y + 4:.1f} Z" fill="{colour}">'
-            if at_least
-            else f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}">'
-        )
-        parts.append(f"{shape}<title>{about}</title></{'path' if at_least else 'circle'}>")
-    return parts
+    line = f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="{width}"'
+    return [f'{line} stroke-opacity="0.6"/>', *parts]

@@ -19,12 +19,10 @@ from scipy.stats import mannwhitneyu
 
 from benchmarks.drift.beside import CLEAR, DOUBT, UNCHANGED, is_ours
 from benchmarks.drift.delay import AFTER, CHANGES, KINDS, LEAD
+from benchmarks.drift.stream_worker import OWN_LEVEL
 from monitor.drift.compare import LEVEL
 from monitor.drift.persistence import LOOKS, NEEDED
 from monitor.stats.multiple_testing import holm
-
-OWN_LEVEL = 0.05
-"""Of a single look at a detector's own threshold; one that names no level is judged as if it were meant so."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +298,7 @@ def _blind(rule: Rule) -> str:
     late = [float(np.argmax(reached >= share)) for share in (0.5, 0.9)]
     shown = " / ".join(_hours(look + 0.5 if look < AFTER else np.inf) for look in late)
     between = (law @ np.append(np.arange(1, AFTER + 1), AFTER)) / (1 - law[AFTER])
-    cells = [f"{1 - law[AFTER]:.0%}: {shown}"] * len(CHANGES)
+    cells = [f"{1 - law[AFTER]:.0%}: {shown}" if late[0] < AFTER else "–"] * len(CHANGES)
     return f"| {rule} | *by chance* | | {100 * (1 - law[AFTER]):.2g}% | {between:.0f} | {' | '.join(cells)} |"
 
 
@@ -312,14 +310,14 @@ def gains_table(watched: Sequence[Watch]) -> str:
     """Mean hours under the shipped rule, beside the best peer's."""
     lines = ["| | ours | its hours | best peer that holds the rule | its hours | sooner by, on the same streams |"]
     lines.append("|---" * 6 + "|")
-    for one in gains(watched):
-        mine = _mean(one.ours.changes[one.change])
-        theirs = ("none", "", "no peer")
+    compared = gains(watched)
+    for one in compared:
         if one.peer is not None:
             sooner = f"{one.gained.mean():+.1f} ± {one.error:.1f} of {len(one.gained)}: {one.verdict}"
-            theirs = (one.peer.tester, _mean(one.peer.changes[one.change]), sooner)
-        lines.append(f"| {one.ours.traffic}: {one.change} | {one.ours.tester} | {mine} | {' | '.join(theirs)} |")
-    return "\n".join(lines)
+            pair = [f"{each.tester} | {_mean(each.changes[one.change])}" for each in (one.ours, one.peer)]
+            lines.append(f"| {one.ours.traffic}: {one.change} | {' | '.join(pair)} | {sooner} |")
+    alone = dict.fromkeys(one.ours.traffic for one in compared if one.peer is None)
+    return "\n".join([*lines, *(f"\nIn {traffic} traffic no peer holds the rule." for traffic in alone)])
 
 
 def _mean(runs: Runs) -> str:

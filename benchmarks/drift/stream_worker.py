@@ -18,8 +18,9 @@ import os
 import resource
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ Hour = tuple["float | None", "int | None"]
 Follow = Callable[[Any], Hour]
 Begin = Callable[[], Follow]
 """Called for each stream: what came before is forgotten."""
+
+OWN_LEVEL = 0.05
+"""Of a single look at a detector's own threshold; one that names no level is judged as if it were meant so."""
 
 RUN_HOURS = 20
 """Expected time between false alarms that online detectors are asked for: that of a test at 5% each hour."""
@@ -46,6 +50,29 @@ def follow_hourly(detector: str, reference: Any, window: int) -> Begin:
         return p, len(rows) if alarm else None
 
     return lambda: follow
+
+
+def follow_three_hours(reference: Any, window: int) -> Begin:
+    """Every hour the last three are looked at, whose sketches are added up; the reference's windows remain hours."""
+    from monitor.drift.compare import compare
+    from monitor.drift.reference import build
+    from monitor.drift.sketch import merge, sketch
+
+    made = build(reference, np.arange(len(reference)) // window, "bench")
+
+    def begin() -> Follow:
+        past: deque[Any] = deque(maxlen=3)
+
+        def follow(rows: Any) -> Hour:
+            past.append(sketch(rows, made.fit))
+            p = compare(made.fit, made.baseline, reduce(merge, past), made.dispersion).p_value
+            if p is None:
+                raise RuntimeError("no p-value")
+            return p, len(rows) if p < OWN_LEVEL else None
+
+        return follow
+
+    return begin
 
 
 def follow_online(name: str, reference: Any, window: int) -> Begin:
@@ -118,6 +145,8 @@ FOLLOWED = {"alibi_mmd_online": "MMDDriftOnline", "alibi_lsdd_online": "LSDDDrif
 
 
 def prepare(detector: str, reference: Any, window: int) -> Begin:
+    if detector == "snellen_3h":
+        return follow_three_hours(reference, window)
     if detector in FOLLOWED:
         return follow_online(FOLLOWED[detector], reference, window)
     return follow_hourly(detector, reference, window)

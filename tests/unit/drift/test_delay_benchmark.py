@@ -29,7 +29,10 @@ from benchmarks.drift.run_lengths import (
     promised,
     watches,
 )
-from benchmarks.drift.stream_worker import follow_until_clear
+from benchmarks.drift.stream_worker import follow_three_hours, follow_until_clear
+from monitor.drift.compare import compare
+from monitor.drift.reference import build
+from monitor.drift.sketch import sketch
 
 HOURS = LEAD + AFTER
 
@@ -209,6 +212,17 @@ def test_a_stream_is_left_once_no_rule_can_say_more() -> None:
     assert seen([0.01] * 9, [100] * 9) == 9
 
 
+def test_three_hours_are_looked_at_as_one_window_of_their_rows() -> None:
+    reference, (one, *_) = streams("independent", 8, 1)[0]
+    made = build(reference, np.arange(len(reference)) // 100, "bench")
+    begin = follow_three_hours(reference, 100)
+    for _ in range(2):  # each stream anew
+        follow = begin()
+        p = [follow(hour)[0] for hour in one.hours[:5]]
+        for last, rows in ((0, one.hours[0]), (4, np.concatenate(one.hours[2:5]))):
+            assert p[last] == compare(made.fit, made.baseline, sketch(rows, made.fit), made.dispersion).p_value
+
+
 def test_a_process_of_its_own_follows_streams_and_who_is_slow_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     drawn = streams("independent", 8, 1)[:1]
@@ -231,7 +245,7 @@ def test_who_exceeded_a_limit_is_asked_no_more_and_who_is_slow_for_few_seeds(tmp
 def test_tables_and_picture_show_everyone_and_who_exceeded_a_limit(tmp_path: Path) -> None:
     found = [
         *(shard("snellen", stream(0.5), stream(0.001), kind=kind) for kind in KINDS),
-        *(shard("peer", stream(0.5), stream(0.5), kind=kind) for kind in KINDS),
+        *(shard("nannyml_pca", stream(0.5), stream(0.5), kind=kind) for kind in KINDS),
         {"tester": "slow", "traffic": "independent", "seed": 0, "exceeded": "took more than 240 s"},
     ]
     page = tmp_path / "page.md"
