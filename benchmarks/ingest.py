@@ -1,6 +1,7 @@
 """Predictions per second through broker, collector and PostgreSQL, beside the bare limit of the same run.
 
-    python -m benchmarks.ingest [--records N] [--rounds R] [--store-rate S] [--label-rate L] [--reference] [--collectors K]
+    python -m benchmarks.ingest [--records N] [--rounds R] [--collectors K] [--store-rate S] [--label-rate L]
+                                [--reference]
 
 Both sides read the same bytes (1.9 kB records with a 512-d half-precision embedding) from the same broker and write the
 same tables, with the same indexes, rows per commit and durability, on the same cores. The bare side only polls, decodes
@@ -8,8 +9,8 @@ and copies: no deduplication, no rollups, no sketches, no offsets. Rounds altern
 
 With `--store-rate` ours counts all of them and stores that share, and whatever is drawn for labelling: a tenth and
 more, or `--label-rate`. The bare side stores all of them still. With `--reference` there is one, under which ours
-sketches every vector. With `--collectors` ours is so many processes of one group, which share out the partitions; the bare
-side is one.
+sketches every vector. With `--collectors` ours is so many processes of one group, which share out the partitions; the
+bare side is one.
 """
 
 from __future__ import annotations
