@@ -26,7 +26,9 @@ _CHATS = frozenset({"chat", "generate_content", "text_completion", "completion"}
 _CONTENT = ("gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
 """Span events whose attributes belong to the call."""
 _KEPT = ("gen_ai.provider.name", "gen_ai.response.id", "gen_ai.conversation.id", "gen_ai.response.finish_reasons")
-_OLD_ROLES = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
+CHOICE: Final = "gen_ai.choice"
+OLD_ROLES: Final = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
+"""Events that were one message each, up to 1.36: the answer, and the role of what came before it."""
 
 
 def fields(span: Span, options: FormatOptions) -> Fields | None:
@@ -65,8 +67,8 @@ def _chat(attributes: Attributes, events: Iterable[SpanEvent]) -> Fields:
     questions = _messages(attributes, "gen_ai.input.messages") or _old_messages(nested, "prompt")
     answers = _messages(attributes, "gen_ai.output.messages") or _old_messages(nested, "completion")
     for event in () if questions or answers else events:
-        side = answers if event.name == "gen_ai.choice" else questions
-        side.extend(_old_event(event))
+        side = answers if event.name == CHOICE else questions
+        side.extend(old_message(event.name, _old_content(event.attributes)))
     reasons = attributes.get("gen_ai.response.finish_reasons") or []
     instructions = attributes.get("gen_ai.system_instructions")
     context = texts_of(instructions, "gen_ai.system_instructions") if instructions is not None else []
@@ -88,14 +90,22 @@ def _old_messages(nested: Mapping[str, Any], name: str) -> list[Message]:
     return read_messages(children(value) if isinstance(value, dict) else value, f"gen_ai.{name}")
 
 
-def _old_event(event: SpanEvent) -> list[Message]:
-    """Messages as span events of their own, their content in `gen_ai.event.content` (conventions 1.28 to 1.36)."""
-    content = read_json(event.attributes.get("gen_ai.event.content", event.attributes.get("content")))
-    role = _OLD_ROLES.get(event.name)
-    if content is None or (role is None and event.name != "gen_ai.choice"):
+def _old_content(attributes: Attributes) -> Any:
+    """Of messages that are span events: one attribute, in JSON (conventions 1.28 to 1.36)."""
+    return read_json(attributes.get("gen_ai.event.content", attributes.get("content")))
+
+
+def old_message(name: str, content: Any) -> list[Message]:
+    """The message of such an event, by the event's name; none where nothing was captured.
+
+    Raises:
+        InvalidEvent: it is none.
+    """
+    role = OLD_ROLES.get(name)
+    if content is None or (role is None and name != CHOICE):
         return []
     message = content.get("message", content) if isinstance(content, dict) else {"content": content}
-    return read_messages([{"role": role or "assistant", **message}] if isinstance(message, dict) else [], event.name)
+    return read_messages([{"role": role or "assistant", **message}] if isinstance(message, dict) else [], name)
 
 
 def _retrieval(attributes: Attributes) -> Fields:

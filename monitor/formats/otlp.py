@@ -7,7 +7,7 @@ mixed on one topic. Spans that are no model call are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from monitor.domain.events import Rejection
 from monitor.domain.records import Record
@@ -25,14 +25,9 @@ Reader = Callable[[Said, FormatOptions], Iterator[Decoded]]
 
 def decoder(options: FormatOptions) -> Decoder:
     """Uses `task`, `model` and `slices` (names of attributes of the span or its resource)."""
-    return decoder_with(decoded, options)
-
-
-def decoder_with(reader: Reader, options: FormatOptions) -> Decoder:
-    """A decoder that reads every span and log event of a record with `reader`."""
 
     def decode(record: Record) -> Sequence[Decoded]:
-        return _bounded(_each(record.value, reader, options))
+        return bounded(each(said_in(record.value), decoded, options))
 
     return decode
 
@@ -84,21 +79,28 @@ def _of_event(event: LogEvent, options: FormatOptions) -> Iterator[Decoded]:
     yield from evaluation(event)
 
 
-def _each(value: bytes, reader: Reader, options: FormatOptions) -> Iterator[Decoded]:
-    for said in _read(value):
+def each(found: Iterable[Said], reader: Reader, options: FormatOptions) -> Iterator[Decoded]:
+    """What `reader` makes of each of them; of one that it refuses, why."""
+    for said in found:
         try:
             yield from reader(said, options)
         except InvalidEvent as error:
             yield error
 
 
-def _read(value: bytes) -> Iterator[Said]:
-    """JSON begins with a brace; behind white space only what is no Protocol Buffers, whose first byte is a newline."""
+def said_in(value: bytes) -> Iterator[Said]:
+    """The spans and log events of a record.
+
+    JSON begins with a brace; behind white space only what is no Protocol Buffers, whose first byte is a newline.
+
+    Raises:
+        InvalidEvent: it is no OTLP.
+    """
     in_json = value.lstrip().startswith(b"{") and (value.startswith(b"{") or otlp_protobuf.signal(value) is None)
     return otlp_json.read(value) if in_json else otlp_protobuf.read(value)
 
 
-def _bounded(parts: Iterator[Decoded]) -> list[Decoded]:
+def bounded(parts: Iterator[Decoded]) -> list[Decoded]:
     """All parts, but of those refused only the first; how many more there were is said once."""
     taken: list[Decoded] = []
     refused = 0

@@ -1,16 +1,18 @@
 """OTLP where the span has the times and the model, and a log event beside it what was asked and answered.
 
-So instrumentations write when they capture content on events instead of spans: the span without messages, and the event
-`gen_ai.client.inference.operation.details` in its context. Both are halves of one call here; span ids pair them. Traces
-and logs usually go to two topics, which both need this format.
+So instrumentations write when they capture content on events instead of spans: the span without messages, and in its
+context the event `gen_ai.client.inference.operation.details` or, up to conventions 1.36, an event for each message.
+Both are halves of one call here; span ids pair them. Traces and logs usually go to two topics, which both need this
+format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from monitor.domain.halves import Half, Side
-from monitor.formats import evaluations, genai, otlp
+from monitor.domain.records import Record
+from monitor.formats import evaluations, genai, message_events, otlp
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.options import FormatOptions
 from monitor.formats.predictions import request_id
@@ -19,7 +21,11 @@ from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span, mome
 
 def decoder(options: FormatOptions) -> Decoder:
     """Uses `task`, `model` and `slices` as `otlp` does."""
-    return otlp.decoder_with(_halves, options)
+
+    def decode(record: Record) -> Sequence[Decoded]:
+        return otlp.bounded(_parts(record.value, options))
+
+    return decode
 
 
 def recognises(record: object) -> bool:
@@ -28,8 +34,14 @@ def recognises(record: object) -> bool:
     return False
 
 
+def _parts(value: bytes, options: FormatOptions) -> Iterator[Decoded]:
+    messages: list[LogEvent] = []
+    yield from otlp.each(message_events.apart(otlp.said_in(value), messages), _halves, options)
+    yield from message_events.halves(messages)
+
+
 def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
-    if isinstance(said, Span) and OPENINFERENCE_KIND not in said.attributes:
+    if isinstance(said, Span) and not (OPENINFERENCE_KIND in said.attributes or message_events.is_whole(said)):
         yield from _half(said, "request", options)
         yield from evaluations.of_span(said)
     elif isinstance(said, LogEvent) and said.name == genai.DETAILS:

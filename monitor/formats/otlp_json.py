@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.spans import (
+    EVENT_NAME,
     MAX_NESTING,
     Attributes,
     LogEvent,
@@ -71,6 +72,7 @@ class _LogRecord(_Camel, frozen=True):
     trace_id: str = ""
     span_id: str = ""
     attributes: list[_KeyValue] = []
+    body: dict[str, Any] | None = None
 
 
 class _Resource(_Camel, frozen=True):
@@ -172,17 +174,20 @@ def _span(raw: Raw, resource: Attributes) -> Span | None:
 
 def _log(raw: Raw, resource: Attributes) -> LogEvent | None:
     record = _log_decoder.decode(raw)
-    if not concerns_a_model([record.event_name, *(one.key for one in record.attributes)]):
+    named = record.event_name or next((one.value for one in record.attributes if one.key == EVENT_NAME), None)
+    name = named if isinstance(named, str) else str(_scalar(named) or "")
+    if not concerns_a_model([name, *(one.key for one in record.attributes)]):
         return None
     attributes = _attributes(record.attributes)
     return LogEvent(
-        name=record.event_name or str(attributes.get("event.name", "")),
+        name=name,
         time_ns=_integer(record.time_unix_nano, "timeUnixNano")
         or _integer(record.observed_time_unix_nano, "observedTimeUnixNano"),
         trace_id=_id(record.trace_id, TRACE_ID_DIGITS, "traceId"),
         span_id=_id(record.span_id, SPAN_ID_DIGITS, "spanId"),
         attributes=attributes,
         resource=resource,
+        body=_plain(record.body, MAX_NESTING),
     )
 
 

@@ -19,6 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status, TracesData
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.spans import (
+    EVENT_NAME,
     MAX_NESTING,
     Attributes,
     LogEvent,
@@ -120,16 +121,19 @@ def _span(span: SpanMessage, resource: Attributes) -> Span | None:
 
 
 def _log(record: LogRecord, resource: Attributes) -> LogEvent | None:
-    if not concerns_a_model([record.event_name, *(one.key for one in record.attributes)]):
+    named = (one.value.string_value for one in record.attributes if one.key == EVENT_NAME)
+    name = record.event_name or next(named, "")
+    if not concerns_a_model([name, *(one.key for one in record.attributes)]):
         return None
     attributes = _attributes(record.attributes)
     return LogEvent(
-        name=record.event_name or str(attributes.get("event.name", "")),
+        name=name,
         time_ns=record.time_unix_nano or record.observed_time_unix_nano,
         trace_id=record.trace_id.hex(),
         span_id=record.span_id.hex(),
         attributes=attributes,
         resource=resource,
+        body=_plain(record.body, MAX_NESTING),
     )
 
 

@@ -16,6 +16,8 @@ Attributes = Mapping[str, Any]
 
 OPENINFERENCE_KIND: Final = "openinference.span.kind"
 """The attribute that every span of OpenInference has."""
+EVENT_NAME: Final = "event.name"
+"""The attribute that held the name of a log record's event, before there was a field for it."""
 MAX_NESTING = 32
 """Levels inside one attribute; the conventions need five."""
 MARKS = ("gen_ai.", "openinference.", "llm.", "annotations.", "evaluations.")
@@ -64,6 +66,7 @@ class LogEvent:
     span_id: str
     attributes: Attributes
     resource: Attributes = field(default_factory=dict)
+    body: Any = None
 
     def as_span(self) -> Span:
         """The span that it stands for: its moment is the end, its begin is not known."""

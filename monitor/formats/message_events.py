@@ -1,0 +1,97 @@
+"""Messages as log records of their own, as the GenAI conventions had it up to 1.36.
+
+https://github.com/open-telemetry/semantic-conventions/blob/v1.36.0/docs/gen-ai/gen-ai-events.md. So OpenTelemetry's own
+instrumentations for Python write (`openai-v2`, `botocore`): each message of a call in the context of its span, the
+content in the body, or no body where content is not to be captured. Nothing in them names the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from monitor.domain.halves import Half
+from monitor.errors import InvalidEvent
+from monitor.formats.chats import Message, answered, asked
+from monitor.formats.genai import CHOICE, OLD_ROLES, old_message
+from monitor.formats.payloads.rows import Fields
+from monitor.formats.predictions import request_id
+from monitor.formats.spans import LogEvent, Said, Span, moment_of
+
+NAMES: Final = frozenset({CHOICE, *OLD_ROLES})
+_BROKEN: Final = "error"
+"""What is written as the finish reason of a choice that never finished: its span failed."""
+
+
+@dataclass(slots=True)
+class Talk:
+    """The messages of one call."""
+
+    questions: list[Message] = field(default_factory=list)
+    answers: list[Message] = field(default_factory=list)
+    reasons: list[Any] = field(default_factory=list)
+    ended: LogEvent | None = None
+    """Its last choice."""
+
+    def add(self, event: LogEvent) -> None:
+        """
+        Raises:
+            InvalidEvent: its body is no message.
+        """
+        messages = old_message(event.name, event.body)
+        if event.name != CHOICE:
+            self.questions.extend(messages)
+            return
+        reason = event.body.get("finish_reason") if isinstance(event.body, dict) else None
+        if reason != _BROKEN:
+            self.answers.extend(messages)
+            self.reasons.append(reason)
+            self.ended = event
+
+    def half(self, choice: LogEvent) -> Half:
+        """What was asked and answered, for the span to join.
+
+        Raises:
+            InvalidEvent: the choice has no time, or names no span.
+        """
+        said: Fields = {"input": asked(self.questions), "output": answered(self.answers, self.reasons)}
+        fields = {name: value for name, value in said.items() if value}
+        span = choice.as_span()
+        return Half(
+            request_id(span), "response", moment_of(choice.time_ns, f"{span.place}: the time of its choice"), fields
+        )
+
+
+def halves(events: Iterable[LogEvent]) -> Iterator[Half | InvalidEvent]:
+    """One half for each call whose choice is among the events, in the order in which they came.
+
+    Messages without their choice are passed over: it comes in a later record, or the call failed (see `is_whole`).
+    """
+    talks: dict[tuple[str, str], Talk] = {}
+    for event in events:
+        try:
+            talks.setdefault((event.trace_id, event.span_id), Talk()).add(event)
+        except InvalidEvent as error:
+            yield error
+    for talk in talks.values():
+        if talk.ended is not None:
+            try:
+                yield talk.half(talk.ended)
+            except InvalidEvent as error:
+                yield error
+
+
+def is_whole(span: Span) -> bool:
+    """A failed span of these conventions, which are known by `gen_ai.system`: no choice is logged beside it."""
+    failed = span.failed or "error.type" in span.attributes
+    return failed and "gen_ai.system" in span.attributes and "gen_ai.provider.name" not in span.attributes
+
+
+def apart(found: Iterable[Said], messages: list[LogEvent]) -> Iterator[Said]:
+    """All but the messages, which are put on the list."""
+    for said in found:
+        if isinstance(said, LogEvent) and said.name in NAMES:
+            messages.append(said)
+        else:
+            yield said

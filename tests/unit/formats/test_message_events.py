@@ -1,0 +1,193 @@
+"""Messages that OpenTelemetry's Python instrumentations log one by one, made and encoded by its own SDK."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from monitor.domain.events import Prediction
+from monitor.domain.halves import Half, join
+from monitor.domain.records import Partition, Record
+from monitor.errors import InvalidEvent
+from monitor.formats import FormatOptions, otlp, otlp_joined
+
+PARTITION = Partition("cluster", "otlp_logs", "id", 0)
+CALL: dict[str, str | int] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.system": "openai",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+    "gen_ai.usage.input_tokens": 12,
+    "gen_ai.usage.output_tokens": 5,
+}
+SYSTEM = {"content": "Be brief."}
+USER = {"content": "Say this is a test"}
+ANSWER = {
+    "index": 0,
+    "finish_reason": "stop",
+    "message": {"role": "assistant", "content": "This is a test."},
+}
+SILENT = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant"}}
+
+
+class Service:
+    """A service that logs its messages and traces its calls; spans and logs go to topics of their own."""
+
+    def __init__(self) -> None:
+        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+        tracing, logging = TracerProvider(), LoggerProvider()
+        tracing.add_span_processor(SimpleSpanProcessor(self.spans))
+        logging.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
+        self._tracer, self._logger = tracing.get_tracer("openai_v2"), logging.get_logger("openai_v2")
+
+    def call(self, *messages: tuple[str, Any], error: str = "", named_by_attribute: bool = False) -> None:
+        with self._tracer.start_as_current_span("chat gpt-4o-mini", attributes=CALL) as span:
+            for name, body in messages:
+                attributes = {"gen_ai.system": "openai"} | ({"event.name": name} if named_by_attribute else {})
+                event_name = None if named_by_attribute else name
+                self._logger.emit(LogRecord(event_name=event_name, attributes=attributes, body=body))
+            if error:
+                span.set_attribute("error.type", error)
+                span.set_status(StatusCode.ERROR, "broken")
+
+    def traced(self) -> Message:
+        return encode_spans(self.spans.get_finished_spans())
+
+    def logged(self) -> Message:
+        return encode_logs(self.logs.get_finished_logs())
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+def decode(value: bytes, form: Any = otlp_joined) -> list[Any]:
+    return list(form.decoder(FormatOptions())(Record(PARTITION, 0, -1, value)))
+
+
+def met(service: Service) -> Prediction:
+    (request,), (response,) = (decode(one.SerializeToString()) for one in (service.traced(), service.logged()))
+    assert (request.side, response.side) == ("request", "response")
+    return join(request, response)
+
+
+@pytest.mark.parametrize("named_by_attribute", [False, True])
+def test_the_messages_of_a_call_meet_their_span(service: Service, named_by_attribute: bool) -> None:
+    messages = [("gen_ai.system.message", SYSTEM), ("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER)]
+    service.call(*messages, named_by_attribute=named_by_attribute)
+    whole = met(service)
+    assert (whole.input.prompt, whole.input.context) == ("Say this is a test", "Be brief.")
+    assert (whole.output.answer, whole.status) == ("This is a test.", "ok")
+    assert (whole.model.name, whole.model.version) == ("gpt-4o-mini", "2024-07-18")
+    (span,) = service.spans.get_finished_spans()
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert whole.latency_ms == pytest.approx((span.end_time - span.start_time) / 1e6)
+    assert whole.tokens is not None
+    assert (whole.tokens.input, whole.tokens.output) == (12, 5)
+
+
+def test_messages_as_the_collector_writes_them_meet_their_span(sample: Callable[[str], Record]) -> None:
+    read = otlp_joined.decoder(FormatOptions())
+    (request,), (response,) = read(sample("otlp_joined/span")), read(sample("otlp_joined/messages"))
+    assert isinstance(request, Half)
+    assert isinstance(response, Half)
+    whole = join(request, response)
+    assert (whole.input.prompt, whole.output.answer) == ("Say this is a test", "This is a test.")
+    assert (whole.input.context, whole.latency_ms) == ("You are a helpful bot", 940.0)
+
+
+def test_both_encodings_say_the_same(service: Service) -> None:
+    service.call(("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER))
+    message = service.logged()
+    plain = MessageToDict(message)
+    for log in plain["resourceLogs"][0]["scopeLogs"][0]["logRecords"]:
+        log["traceId"], log["spanId"] = (b64decode(log[name]).hex() for name in ("traceId", "spanId"))
+    assert decode(message.SerializeToString()) == decode(json.dumps(plain).encode())
+
+
+def test_bodies_of_bedrock_are_lists_of_parts_without_a_type(service: Service) -> None:
+    answer = {"index": 0, "finish_reason": "end_turn", "message": {"role": "assistant", "content": [{"text": "Hi!"}]}}
+    service.call(("gen_ai.user.message", {"content": [{"text": "Say hi"}]}), ("gen_ai.choice", answer))
+    whole = met(service)
+    assert (whole.input.prompt, whole.output.answer) == ("Say hi", "Hi!")
+
+
+def test_where_content_is_not_captured_the_call_is_complete_all_the_same(service: Service) -> None:
+    service.call(("gen_ai.user.message", None), ("gen_ai.choice", SILENT))
+    whole = met(service)
+    assert (whole.input.prompt, whole.output.answer, whole.status) == (None, None, "ok")
+
+
+def test_calls_in_one_export_are_kept_apart(service: Service) -> None:
+    for number in range(3):
+        said = {**ANSWER, "message": {"role": "assistant", "content": f"answer {number}"}}
+        service.call(("gen_ai.user.message", {"content": f"question {number}"}), ("gen_ai.choice", said))
+    spans, events = (decode(one.SerializeToString()) for one in (service.traced(), service.logged()))
+    wholes = [join(span, event) for span, event in zip(spans, events, strict=True)]
+    expected = [(f"question {number}", f"answer {number}") for number in range(3)]
+    assert [(one.input.prompt, one.output.answer) for one in wholes] == expected
+
+
+def test_of_several_choices_the_first_is_the_answer(service: Service) -> None:
+    other = {"index": 1, "finish_reason": "stop", "message": {"role": "assistant", "content": "Another one."}}
+    service.call(("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER), ("gen_ai.choice", other))
+    assert met(service).output.answer == "This is a test."
+
+
+def test_what_a_filter_stopped_is_refused(service: Service) -> None:
+    service.call(("gen_ai.user.message", USER), ("gen_ai.choice", {**SILENT, "finish_reason": "content_filter"}))
+    assert met(service).output.refused
+
+
+@pytest.mark.parametrize("messages", [[], [("gen_ai.choice", {**SILENT, "finish_reason": "error"})]])
+def test_a_call_that_failed_is_complete_without_a_choice(service: Service, messages: list[tuple[str, Any]]) -> None:
+    service.call(("gen_ai.user.message", USER), *messages, error="NotFoundError")
+    (prediction,) = decode(service.traced().SerializeToString())
+    assert isinstance(prediction, Prediction)
+    assert (prediction.status, prediction.error_code) == ("rejected", "NotFoundError")
+    assert decode(service.logged().SerializeToString()) == []
+
+
+def test_messages_whose_choice_comes_later_do_not_speak_before_it(service: Service) -> None:
+    service.call(("gen_ai.user.message", USER))
+    assert decode(service.logged().SerializeToString()) == []
+    service.logs.clear()
+    service.call(("gen_ai.choice", ANSWER))
+    (half,) = decode(service.logged().SerializeToString())
+    assert isinstance(half, Half)
+    assert half.fields == {"output": {"answer": "This is a test."}}
+
+
+def test_a_message_that_is_none_is_refused_alone(service: Service) -> None:
+    service.call(("gen_ai.user.message", {"content": 7, "message": [1]}), ("gen_ai.choice", {"message": {"parts": 7}}))
+    service.call(("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER))
+    assert [type(one) for one in decode(service.logged().SerializeToString())][-1] is Half
+
+
+def test_a_choice_in_no_span_is_refused(service: Service) -> None:
+    log = {"eventName": "gen_ai.choice", "timeUnixNano": "1763719200000000000", "body": {"stringValue": "Yes."}}
+    (refused,) = decode(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]}).encode())
+    assert isinstance(refused, InvalidEvent)
+    assert "traceId" in str(refused)
+
+
+def test_on_a_topic_of_otlp_messages_without_their_span_are_passed_over(service: Service) -> None:
+    service.call(("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER))
+    assert decode(service.logged().SerializeToString(), otlp) == []
