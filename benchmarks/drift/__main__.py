@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=ROOT / ".bench")
     parser.add_argument("--data", type=Path, help="folder of photographs (jpg); without it only scenes are rendered")
     parser.add_argument(
-        "--tester", choices=(*TESTERS, LONGER, *ONLINE), action="append", help="only this one; may be given again"
+        "--tester", choices=(*TESTERS, *LONGER, *ONLINE), action="append", help="only this one; may be given again"
     )
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no shard after so many")
     parser.add_argument("--report", action="store_true", help="run nothing")

@@ -21,7 +21,7 @@ from benchmarks.drift.traffic import Clip, Draw, Rows, changes, traffics
 from monitor.drift.compare import LEVEL
 from monitor.drift.persistence import LOOKS, NEEDED
 
-TESTERS = (*OURS, LONGER, *ALIBI, *ONLINE, *EVIDENTLY, "nannyml_pca")
+TESTERS = (*OURS, *LONGER, *ALIBI, *ONLINE, *EVIDENTLY, "nannyml_pca")
 """Frouros' MMD and NannyML's classifier need over 40 s a look."""
 
 KINDS = ("independent", "bursty")

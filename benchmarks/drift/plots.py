@@ -95,7 +95,22 @@ def _save(parts: Sequence[str], size: tuple[float, float], path: Path) -> None:
     path.write_text(f'{head} font-size="12"><rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n')
 
 
-_PEERS = ("#d4380d", "#fa8c16", "#ffc069", "#874d00", "#eb2f96", "#bfbfbf", "#237804", "#7cb305", "#13c2c2", "#722ed1")
+_PEERS = (
+    *("#d4380d", "#fa8c16", "#ffc069", "#874d00", "#820014", "#eb2f96"),
+    *("#bfbfbf", "#237804", "#7cb305", "#13c2c2", "#722ed1"),
+)
+    "#d4380d",
+    "#fa8c16",
+    "#ffc069",
+    "#874d00",
+    "#391085",
+    "#eb2f96",
+    "#bfbfbf",
+    "#237804",
+    "#7cb305",
+    "#13c2c2",
+    "#722ed1",
+)
 
 
 def run_lengths(shards: Sequence[dict[str, Any]], path: Path) -> None:

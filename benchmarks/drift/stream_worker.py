@@ -20,7 +20,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,8 @@ Follow = Callable[[Any], Hour]
 Begin = Callable[[], Follow]
 """Called for each stream: what came before is forgotten."""
 
-OWN_LEVEL = 0.05
-"""Of a single look at a detector's own threshold; one that names no level is judged as if it were meant so."""
+LONGER = "_3h"
+"""After the name of a detector that looks at the last three hours."""
 
 RUN_HOURS = 20
 """Expected time between false alarms that online detectors are asked for: that of a test at 5% each hour."""
@@ -42,33 +42,17 @@ DRAWS = 1.1
 """Bootstrap samples of an online detector, times that expected run in rows: fewer, and it refuses."""
 
 
-def follow_hourly(detector: str, reference: Any, window: int) -> Begin:
+def follow_hourly(detector: str, reference: Any, window: int, hours: int = 1) -> Begin:
+    """Each hour a look at the rows of the last `hours`; the reference's windows are hours."""
     judge = at_once(reference, window) if detector == "alibi_mmd" else DETECTORS[detector](reference, window)
 
-    def follow(rows: Any) -> Hour:
-        p, alarm = judge(rows)
-        return p, len(rows) if alarm else None
-
-    return lambda: follow
-
-
-def follow_three_hours(reference: Any, window: int) -> Begin:
-    """Every hour the last three are looked at, whose sketches are added up; the reference's windows remain hours."""
-    from monitor.drift.compare import compare
-    from monitor.drift.reference import build
-    from monitor.drift.sketch import merge, sketch
-
-    made = build(reference, np.arange(len(reference)) // window, "bench")
-
     def begin() -> Follow:
-        past: deque[Any] = deque(maxlen=3)
+        past: deque[Any] = deque(maxlen=hours)
 
         def follow(rows: Any) -> Hour:
-            past.append(sketch(rows, made.fit))
-            p = compare(made.fit, made.baseline, reduce(merge, past), made.dispersion).p_value
-            if p is None:
-                raise RuntimeError("no p-value")
-            return p, len(rows) if p < OWN_LEVEL else None
+            past.append(rows)
+            p, alarm = judge(np.concatenate(past))
+            return p, len(rows) if alarm else None
 
         return follow
 
@@ -145,11 +129,10 @@ FOLLOWED = {"alibi_mmd_online": "MMDDriftOnline", "alibi_lsdd_online": "LSDDDrif
 
 
 def prepare(detector: str, reference: Any, window: int) -> Begin:
-    if detector == "snellen_3h":
-        return follow_three_hours(reference, window)
     if detector in FOLLOWED:
         return follow_online(FOLLOWED[detector], reference, window)
-    return follow_hourly(detector, reference, window)
+    hourly = detector.removesuffix(LONGER)
+    return follow_hourly(hourly, reference, window, 1 if hourly == detector else 3)
 
 
 def follow_until_clear(follow: Follow, hours: Any, plan: dict[str, Any], check: Callable[[], None]) -> list[Hour]:

@@ -27,8 +27,8 @@ ALIBI = ("alibi_mmd", "alibi_ks", "alibi_classifier")
 ONLINE = ("alibi_mmd_online", "alibi_lsdd_online")
 """Read row by row; they are asked on streams alone."""
 
-LONGER = "snellen_3h"
-"""The stored reference beside the last three hours, as the service's settings have it; on streams alone too."""
+LONGER = ("snellen_3h", "alibi_mmd_3h")
+"""Look at the last three hours each hour, as the service does by its settings; on streams alone too."""
 
 OTHERS = ("frouros_mmd", "nannyml_pca", "nannyml_classifier")
 
@@ -53,8 +53,8 @@ class Judged:
 
 def pythons(folder: Path | None) -> dict[str, Path]:
     """Detector -> the Python that can run it; `folder` holds the environments that `make peers` makes."""
-    found = dict.fromkeys((*OURS, LONGER, *EVIDENTLY), Path(sys.executable))
-    for name, detectors in (("alibi", (*ALIBI, *ONLINE)), ("others", OTHERS)):
+    found = dict.fromkeys((*OURS, LONGER[0], *EVIDENTLY), Path(sys.executable))
+    for name, detectors in (("alibi", (*ALIBI, *ONLINE, LONGER[1])), ("others", OTHERS)):
         python = folder / name / "bin" / "python" if folder else None
         if python is not None and python.exists():
             found |= dict.fromkeys(detectors, python)

@@ -29,7 +29,7 @@ from benchmarks.drift.run_lengths import (
     promised,
     watches,
 )
-from benchmarks.drift.stream_worker import follow_three_hours, follow_until_clear
+from benchmarks.drift.stream_worker import follow_hourly, follow_until_clear
 from monitor.drift.compare import compare
 from monitor.drift.reference import build
 from monitor.drift.sketch import sketch
@@ -215,7 +215,7 @@ def test_a_stream_is_left_once_no_rule_can_say_more() -> None:
 def test_three_hours_are_looked_at_as_one_window_of_their_rows() -> None:
     reference, (one, *_) = streams("independent", 8, 1)[0]
     made = build(reference, np.arange(len(reference)) // 100, "bench")
-    begin = follow_three_hours(reference, 100)
+    begin = follow_hourly("snellen", reference, 100, hours=3)
     for _ in range(2):  # each stream anew
         follow = begin()
         p = [follow(hour)[0] for hour in one.hours[:5]]
