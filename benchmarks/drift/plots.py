@@ -99,18 +99,6 @@ _PEERS = (
     *("#d4380d", "#fa8c16", "#ffc069", "#874d00", "#820014", "#eb2f96"),
     *("#bfbfbf", "#237804", "#7cb305", "#13c2c2", "#722ed1"),
 )
-    "#d4380d",
-    "#fa8c16",
-    "#ffc069",
-    "#874d00",
-    "#391085",
-    "#eb2f96",
-    "#bfbfbf",
-    "#237804",
-    "#7cb305",
-    "#13c2c2",
-    "#722ed1",
-)
 
 
 def run_lengths(shards: Sequence[dict[str, Any]], path: Path) -> None:
