@@ -6,23 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.events import Prediction
 from monitor.domain.records import Batch
-from monitor.embedding.embedder import Embedded, Embedder
+from monitor.embedding.embedder import Embedder
 from monitor.errors import TooManyDays
 from monitor.formats import Decoder
 from monitor.sampling import selected
 from monitor.services.draw_labels import NO_LABELS, LabelDesign, LabelSampler
+from monitor.services.embed_halves import left_to_embed, made_before, to_embed, with_vectors
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
 from monitor.services.replay_marks import ReplayMarks
-from monitor.services.triage import Limits, Triage, triage
+from monitor.services.triage import Accepted, Limits, Triage, triage
 from monitor.store import offsets
-from monitor.store.embeddings import EmbeddedPrediction, Vector, embedder_id, insert_embeddings
+from monitor.store.embeddings import EmbeddedPrediction, Halves, Vector, embedder_id, insert_embeddings
 from monitor.store.engine import transaction
+from monitor.store.halves import HalfArrival
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival, known_hashes
 from monitor.streams import image_quality as quality
@@ -44,7 +47,7 @@ class EmbedOptions:
     pair_patience: timedelta
     """How long one side of a call that is logged in two records waits for the other."""
     privacy: Privacy
-    """Vectors are made of what came; their slices, and halves that wait, are redacted."""
+    """Vectors are made of what came, also those of halves that wait; these and the slices of vectors are redacted."""
     store_rate: float = 1.0
     labels: LabelDesign = NO_LABELS
     """As the ingest group's: vectors of what it does not store would belong to nothing."""
@@ -71,6 +74,18 @@ class EmbedOutcome:
             self.vectors + other.vectors,
             self.refused_images + other.refused_images,
         )
+
+
+Result = tuple[dict[str, Vector], Vector | None]
+"""Vectors by kind, and what was measured of the picture."""
+
+
+class Made(NamedTuple):
+    """What was made of one prediction."""
+
+    arrival: Arrival
+    vectors: dict[str, Vector | Halves]
+    quality: Vector | Halves | None
 
 
 class EmbedService:
@@ -109,21 +124,25 @@ class EmbedService:
 
     def _write(self, batch: Batch, sorted_out: Triage, now: datetime) -> EmbedOutcome:
         meeting = self._pairing.meet(sorted_out)
-        arrived = [one.arrival for one in sorted_out.predictions.values()]
-        plain = [arrival for arrival in arrived if not arrival.event.embeddings]
-        chosen = [one for one in plain if self._is_chosen(one)]
+        arrived = list(sorted_out.predictions.values())
+        plain = [one for one in arrived if not one.arrival.event.embeddings]
+        chosen = [one for one in plain if self._is_chosen(one.arrival)]
         try:
-            self._days.ensure(one.event.ts for one in chosen)
+            self._days.ensure(one.arrival.event.ts for one in chosen)
         except TooManyDays:
             if len(batch.records) > 1:
                 first, second = batch.cut(len(batch.records) // 2)
                 return self.write(first, now) + self.write(second, now)
             chosen = []  # the ingest group refuses this record
-        embedded = self._embedder.embed([one.event for one in chosen])
+        sides = self._sides_to_embed(meeting.alone)
+        embedded = self._embedder.embed([*map(left_to_embed, chosen), *sides.values()])
+        results = list(zip(embedded.vectors, embedded.quality, strict=True))
+        made = self._made(chosen, results[: len(chosen)])
+        meeting.alone = self._with_vectors(meeting.alone, dict(zip(sides, results[len(chosen) :], strict=True)))
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             self._pairing.settle(connection, meeting, now)
-            stored = self._store(connection, chosen, embedded)
+            stored = self._store(connection, made)
         outcome = EmbedOutcome(
             carried=len(arrived) - len(plain),
             unsampled=len(plain) - len(chosen),
@@ -142,29 +161,54 @@ class EmbedService:
         redacted = self._options.privacy.redactor.prediction
         return arrival.replay is not None or self._sampler.is_stored(redacted(arrival.event))
 
-    def _store(self, connection: Connection, chosen: list[Arrival], embedded: Embedded) -> list[EmbeddedPrediction]:
+    def _sides_to_embed(self, alone: list[HalfArrival]) -> dict[str, Prediction]:
+        """What there is to embed of sides that are to wait, by pair; nothing of calls that will not be stored."""
+        drawn = [one for one in alone if selected(one.half.pair_id, self._options.sample_rate, EMBED_KEY)]
+        coins = self._sampler.throw([one.half.pair_id for one in drawn])
+        may_be_stored = (coins.may_be_drawn | coins.held).tolist()
+        halves = [one.half for one, may in zip(drawn, may_be_stored, strict=True) if may or one.replay is not None]
+        return {half.pair_id: event for half in halves if (event := to_embed(half)) is not None}
+
+    def _with_vectors(self, alone: list[HalfArrival], results: Mapping[str, Result]) -> list[HalfArrival]:
+        fingerprint = self._embedder.encoder.fingerprint
+        return [
+            with_vectors(one, fingerprint, *results[one.half.pair_id]) if one.half.pair_id in results else one
+            for one in alone
+        ]
+
+    def _made(self, chosen: list[Accepted], results: list[Result]) -> list[Made]:
+        """What there is of each prediction now, and what there was of the side of it that waited."""
+        made = []
+        for one, (by_kind, measured) in zip(chosen, results, strict=True):
+            before, measured_before = made_before(one, self._embedder.encoder.fingerprint)
+            quality_vector = measured_before if measured is None else measured
+            made.append(Made(one.arrival, {**by_kind, **before}, quality_vector))
+        return made
+
+    def _store(self, connection: Connection, made: list[Made]) -> list[EmbeddedPrediction]:
         """Insert and sketch what was made of predictions that do not contradict a known one.
 
         Returns what the encoder made that was new.
         """
-        known = known_hashes(connection, {one.event.request_id: one.event.ts for one in chosen})
+        arrivals = [one.arrival for one in made]
+        known = known_hashes(connection, {one.event.request_id: one.event.ts for one in arrivals})
         redacted = self._options.privacy.redactor.prediction
-        made = [
+        to_store = [
             (redacted(one.event), by_kind, measured)
-            for one, by_kind, measured in zip(chosen, embedded.vectors, embedded.quality, strict=True)
+            for one, by_kind, measured in made
             if known.get(one.event.request_id, one.content_hash) == one.content_hash
         ]
         encoder = self._embedder.encoder
         number = embedder_id(connection, encoder.fingerprint, encoder.dimension, encoder.detail)
-        rows = [EmbeddedPrediction.of(event, number, encoder.fingerprint, by_kind) for event, by_kind, _ in made]
-        stored = insert_embeddings(connection, rows + _measured(connection, made))
+        rows = [EmbeddedPrediction.of(event, number, encoder.fingerprint, by_kind) for event, by_kind, _ in to_store]
+        stored = insert_embeddings(connection, rows + _measured(connection, to_store))
         if stored:
             self._sketch(connection, stored)
         return [row for row in stored if row.embedder_id == number]
 
 
 def _measured(
-    connection: Connection, made: list[tuple[Prediction, dict[str, Vector], Vector | None]]
+    connection: Connection, made: list[tuple[Prediction, dict[str, Vector | Halves], Vector | Halves | None]]
 ) -> list[EmbeddedPrediction]:
     """What was measured of the pictures, as vectors of an embedder of their own."""
     pictures = [(event, {quality.KIND: vector}) for event, _, vector in made if vector is not None]

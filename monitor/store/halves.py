@@ -20,8 +20,12 @@ _COLUMNS = (
     ("consumer_group", "text"), ("pair_id", "text"), ("side", "text"), ("ts", "timestamptz"), ("digest", "bytea"),
     ("fields", "bytea"), ("replay", "text"), ("topic", "text"), ("topic_id", "text"), ("partition", "int4"),
     ("record_offset", "int8"), ("due_at", "timestamptz"), ("subject_hash", "bytea"),
+    ("vectors", "bytea"),
 )  # fmt: skip
-_ROW = "pair_id, side, ts, digest, fields, replay, topic, topic_id, partition, record_offset, lost, subject_hash"
+_ROW = (
+    "pair_id, side, ts, digest, fields, replay, topic, topic_id, partition, record_offset, lost, subject_hash, vectors"
+)
+_vectors = msgspec.msgpack.Decoder(dict[str, dict[str, bytes]])
 _COUNT_KEY = "minute, model, version, variant, task"
 _COUNT = text(f"""
     INSERT INTO pair_counts ({_COUNT_KEY}, joined, lost)
@@ -43,6 +47,8 @@ class HalfArrival(msgspec.Struct, frozen=True):
     lost: bool = False
     subject_hash: bytes | None = None
     """Of the person whom this side names, see `monitor.privacy.subject`; empty: nobody, None: nobody looked yet."""
+    vectors: dict[str, dict[str, bytes]] | None = None
+    """Made of it as it came, by fingerprint and kind, as they will be stored; None: it was not embedded."""
 
 
 class CallKey(NamedTuple):
@@ -144,16 +150,21 @@ def _row(group: str, one: HalfArrival, due_at: datetime) -> tuple[object, ...]:
     return (
         group, half.pair_id, half.side, half.ts, one.digest, msgspec.json.encode(half.fields), one.replay,
         where.topic, where.topic_id, where.number, one.record.offset, due_at, one.subject_hash,
+        None if one.vectors is None else msgspec.msgpack.encode(one.vectors),
     )  # fmt: skip
 
 
 def _arrival(row: Sequence[Any]) -> HalfArrival:
-    pair_id, side, ts, digest, fields, replay, topic, topic_id, number, offset, lost, subject = row
+    pair_id, side, ts, digest, fields, replay, topic, topic_id, number, offset, lost, subject, vectors = row
     half = Half(pair_id, side, ts, msgspec.json.decode(fields))
     value = msgspec.json.encode({"pair_id": half.pair_id, "side": half.side, "ts": half.ts, "fields": half.fields})
     partition = Partition("", topic, topic_id, number)
     record = Record(partition, offset, -1, value)
-    return HalfArrival(half, bytes(digest), record, replay, lost, None if subject is None else bytes(subject))
+    return HalfArrival(
+        half, bytes(digest), record, replay, lost,
+        None if subject is None else bytes(subject),
+        None if vectors is None else _vectors.decode(vectors),
+    )  # fmt: skip
 
 
 def _demand_all(found: int, expected: int) -> None:

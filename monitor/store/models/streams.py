@@ -107,6 +107,8 @@ class WaitingHalf(Base):
     subject_hash: Mapped[bytes | None]
     """Of the person whom the side named before it was redacted; empty: nobody, NULL: written by a release that did not
     look."""
+    vectors: Mapped[bytes | None]
+    """Of the embed group: what was made of the side before it was redacted (MessagePack), by fingerprint and kind."""
 
 
 class PairCount(Base):
