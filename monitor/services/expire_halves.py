@@ -15,6 +15,7 @@ from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_let
 from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival
 from monitor.store.predictions import known_hashes
+from monitor.telemetry import SIDES_LET_GO
 
 CHUNK = 2000
 
@@ -24,9 +25,9 @@ class ExpiryOptions:
     ingest_group: str
     """Counts losses and keeps dead letters."""
     embed_group: str
-    """Joins for itself, and only forgets."""
+    """Joins for itself, and only forgets: losses are counted once."""
     keep: timedelta
-    """How long a side that counts as lost still waits."""
+    """How long a side that counts as lost still waits, in both groups: one may lag behind in some partitions only."""
     max_waiting: int
 
 
@@ -37,9 +38,8 @@ def expire_halves(engine: Engine, options: ExpiryOptions, now: datetime) -> int:
         StoreError: PostgreSQL refused or does not answer; what was committed stays.
     """
     lost = _count_all_lost(engine, options.ingest_group, now)
-    _discard(engine, options.ingest_group, now - options.keep, now, to_dead_letters=True)
-    _discard(engine, options.embed_group, now, now, to_dead_letters=False)
     for group, to_dead_letters in ((options.ingest_group, True), (options.embed_group, False)):
+        _discard(engine, group, now - options.keep, now, to_dead_letters=to_dead_letters)
         with transaction(engine) as connection:
             beyond = halves.due_time_of_oldest_within(connection, group, options.max_waiting)
         if beyond is not None:
@@ -69,6 +69,7 @@ def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *,
             gone = halves.discard_before(connection, group, due_before, CHUNK)
             if to_dead_letters:
                 _bury(connection, gone, now)
+        SIDES_LET_GO.labels(group).inc(len(gone))
         if len(gone) < CHUNK:
             return
 

@@ -62,7 +62,8 @@ class Ingest(Strict, frozen=True):
     """Where request and response are logged in two records: how long one waits for the other before it counts as
     logging loss. A side that comes later still joins, and the loss is taken back."""
     pair_keep: timedelta = timedelta(days=1)
-    """How long a side that counts as lost still waits, before it becomes a dead letter."""
+    """How long a side that counts as lost still waits, before it becomes a dead letter. In the embed group it is then
+    forgotten."""
     store_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of live predictions that are stored in full, with their vectors, beside those drawn for labelling. All of
     them count in minute rollups and sketches. Replays are stored whole."""

@@ -9,6 +9,7 @@ from monitor.telemetry.metrics import (
     LABEL_DISPUTES,
     LAG,
     RECORDS,
+    SIDES_LET_GO,
     TICKS,
     serve_metrics,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "LABEL_DISPUTES",
     "LAG",
     "RECORDS",
+    "SIDES_LET_GO",
     "TICKS",
     "configure_logging",
     "serve_metrics",

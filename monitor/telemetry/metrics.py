@@ -8,6 +8,9 @@ RECORDS = Counter("snellen_records_total", "Records by what became of them", ["t
 EMBEDDED = Counter(
     "snellen_embedded_total", "Predictions that the embed group read, by what became of them", ["outcome"]
 )
+SIDES_LET_GO = Counter(
+    "snellen_sides_let_go_total", "Sides of calls whose other side did not come while they waited", ["group"]
+)
 BATCH_SECONDS = Histogram(
     "snellen_batch_seconds", "Time to store one batch", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 )

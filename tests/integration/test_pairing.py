@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
 from monitor.domain.halves import Half
@@ -27,8 +28,9 @@ from monitor.services.protect import Privacy
 from monitor.services.triage import Limits, Triage
 from monitor.sli import SLIS
 from monitor.slo.objective import Selector
-from monitor.store import indicators
+from monitor.store import halves, indicators
 from monitor.store.engine import make_engine, transaction
+from monitor.store.halves import HalfArrival
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
@@ -38,7 +40,7 @@ EXPIRY = ExpiryOptions("g", "e", KEEP, 1000)
 Rows = Callable[..., list[Any]]
 
 
-def decode_half(record: Record) -> Sequence[Decoded]:
+def decode_half(record: Record) -> Sequence[Half]:
     """A format of its own for these tests: the half as JSON."""
     said = msgspec.json.decode(record.value)
     if "nothing" in said:
@@ -204,6 +206,24 @@ def test_a_side_that_comes_late_joins_and_takes_the_loss_back(
     assert rows(COUNTS) == [(0, 1)]
     assert paired.write(send(request("a")), NOW + 3 * PATIENCE) == {("t", "accepted"): 1}
     assert rows(COUNTS) == [(1, 0)]
+
+
+def test_a_side_waits_as_long_for_the_embed_group_and_is_counted_when_it_is_let_go(
+    engine: Engine, send: Send, rows: Rows
+) -> None:
+    """Its partitions may lag by hours, unevenly. Losses are the ingest group's to count, and dead letters too."""
+    with engine.begin() as connection:
+        records = send(request("a"), request("b")).records
+        arrivals = [HalfArrival(half, b"x", one, None) for one in records for half in decode_half(one)]
+        halves.wait(connection, "e", arrivals, NOW + PATIENCE)
+    before = REGISTRY.get_sample_value("snellen_sides_let_go_total", {"group": "e"}) or 0
+    assert expire_halves(engine, EXPIRY, NOW + PATIENCE + KEEP) == 0
+    assert rows(WAITING) == [("a", "request"), ("b", "request")]
+    assert expire_halves(engine, EXPIRY, NOW + PATIENCE + KEEP + timedelta(seconds=1)) == 0
+    assert rows(WAITING) == []
+    assert rows("SELECT count(*) FROM dead_letters") == [0]
+    assert rows(COUNTS) == [(None, None)]
+    assert REGISTRY.get_sample_value("snellen_sides_let_go_total", {"group": "e"}) == before + 2
 
 
 class Late(IngestService):
