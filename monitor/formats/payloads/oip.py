@@ -19,7 +19,7 @@ from monitor.formats.payloads import v1
 from monitor.formats.payloads.answers import are_probabilities, finite
 from monitor.formats.payloads.roles import MANY, Roles
 from monitor.formats.payloads.rows import MAX_ROWS, Fields
-from monitor.formats.payloads.tensors import Tensor, values
+from monitor.formats.payloads.tensors import Tensor, settle_shape, values
 
 MAX_TENSORS = 64
 _PASSING = 64
@@ -39,7 +39,7 @@ def request_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[F
     Raises:
         InvalidEvent: shapes and data do not fit, or tensors disagree about the number of items.
     """
-    named = _named(tensors, tail, roles.of_request)
+    named = _named(tensors, _chunks(tensors, tail), roles.of_request)
     rows = [roles.request(row) for row in _by_row(named, of_all=True)]
     for row, image in zip(rows, _pixels(tensors, roles, len(rows)), strict=False):
         row["input"].setdefault("image", image)
@@ -52,9 +52,10 @@ def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder
     Args:
         embedder: fingerprint of the model, of which each configured embedding becomes `<embedder>/<tensor>`.
     """
-    if (only := _unnamed(tensors, tail, roles)) is not None:
+    chunks = _chunks(tensors, tail)
+    if (only := _unnamed(tensors, chunks, roles)) is not None:
         return only
-    named = _named(tensors, tail, roles.of_response)
+    named = _named(tensors, chunks, roles.of_response)
     dtypes = {one.name: one.datatype for one in tensors}
     rows = []
     for row in _by_row(named, of_all=False):
@@ -65,12 +66,12 @@ def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder
     return rows
 
 
-def _unnamed(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[Fields] | None:
+def _unnamed(tensors: Sequence[Tensor], chunks: Sequence[bytes | None], roles: Roles) -> list[Fields] | None:
     """A single output of any name: answers [n] or [n, 1], or class probabilities [k] or [n, k]; None if neither."""
     if len(tensors) != 1 or roles.of_response(tensors[0].name) is not None or len(tensors[0].shape) not in (1, 2):
         return None
     tensor = tensors[0]
-    flat = values(tensor, _chunks([tensor], tail)[0])
+    flat = values(tensor, chunks[0])
     items = [flat] if len(tensor.shape) == 1 and are_probabilities(flat) else _split(flat, tensor.shape)
     if any(isinstance(item, list) and not are_probabilities(item) for item in items):
         return None
@@ -79,13 +80,11 @@ def _unnamed(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[Field
 
 
 def _named(
-    tensors: Sequence[Tensor], tail: bytes, role_of: Callable[[str], str | None]
+    tensors: Sequence[Tensor], chunks: Sequence[bytes | None], role_of: Callable[[str], str | None]
 ) -> dict[str, tuple[bool, list[Any]]]:
     """Name -> (has a role?, value of each item), of the tensors that can say something."""
-    if len(tensors) > MAX_TENSORS:
-        raise InvalidEvent(Rejection.INVALID, f"{len(tensors)} tensors; {MAX_TENSORS} are allowed")
     named: dict[str, tuple[bool, list[Any]]] = {}
-    for tensor, raw in zip(tensors, _chunks(tensors, tail), strict=True):
+    for tensor, raw in zip(tensors, chunks, strict=True):
         role = role_of(tensor.name)
         named[tensor.name] = role is not None, _column(tensor, raw, role)
     return named
@@ -148,7 +147,12 @@ def _split(flat: list[Any], shape: Sequence[int], *, whole: bool = False) -> lis
 
 
 def _chunks(tensors: Sequence[Tensor], tail: bytes) -> list[bytes | None]:
-    """The bytes of each tensor behind the JSON, in order; None for those whose data stand in the JSON."""
+    """The bytes of each tensor behind the JSON, in order; None for those whose data stand in the JSON.
+
+    With them the shapes are settled.
+    """
+    if len(tensors) > MAX_TENSORS:
+        raise InvalidEvent(Rejection.INVALID, f"{len(tensors)} tensors; {MAX_TENSORS} are allowed")
     chunks: list[bytes | None] = []
     position = 0
     for tensor in tensors:
@@ -160,6 +164,8 @@ def _chunks(tensors: Sequence[Tensor], tail: bytes) -> list[bytes | None]:
             raise tensor.fault(f"{size} bytes are announced, but {max(0, len(tail) - position)} follow")
         chunks.append(tail[position : position + size])
         position += size
+    for tensor, raw in zip(tensors, chunks, strict=True):
+        settle_shape(tensor, raw)
     return chunks
 
 

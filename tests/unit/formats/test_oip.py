@@ -30,7 +30,7 @@ def record(value: Any, headers: dict[str, str] | None = None) -> Record:
     return Record(Partition("cluster", "oip", "id", 0), 0, 1763719205_000, raw, named)
 
 
-def tensor(name: str, datatype: str, shape: list[int], data: Any) -> dict[str, Any]:
+def tensor(name: str, datatype: str, shape: Any, data: Any) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
@@ -218,7 +218,7 @@ def test_an_answer_for_all_items_that_failed_together() -> None:
     ("outputs", "word"),
     [
         ([tensor("answer", "BYTES", [2], ["a"])], "answer"),
-        ([tensor("answer", "BYTES", [-1], ["a"])], "shape"),
+        ([tensor("answer", "BYTES", [-2], ["a"])], "shape"),
         ([tensor("answer", "BYTES", [10**12], [])], "shape"),
         ([tensor("scores", "FP32", [1, 2], [["a", "b"]])], "scores"),
         ([tensor("labels", "BYTES", [2], ["a", "b"]), tensor("scores", "FP32", [3], [0, 1, 0])], "labels"),
@@ -257,6 +257,35 @@ def test_numbers_that_are_not_finite_are_refused(name: str, number: float) -> No
 def test_broken_texts_behind_the_json_are_refused(raw: bytes, reason: Rejection) -> None:
     described = {"name": "answer", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(raw)}}
     assert refused(json.dumps({"id": "r1", "outputs": [described]}).encode() + raw).reason == reason
+
+
+def test_shapes_as_kserves_own_samples_have_them() -> None:
+    """kserve/kserve, docs/samples/v1beta1/torchserve/v2: a number, and one text where the list belongs."""
+    bert = tensor("4b7c7d4a-51e4-43c8-af61-04639f6ef4bc", "BYTES", -1, "Does it rain?")
+    picture = {**bert, "data": base64.b64encode(PNG).decode()}
+    (one,) = predictions([bert], [{"name": "predict", "shape": [], "datatype": "BYTES", "data": ["Not Accepted"]}])
+    assert (one.input.prompt, one.output.answer) == (bert["data"], "Not Accepted")
+    (other,) = predictions([picture], [{"name": "predict", "shape": 1, "datatype": "INT64", "data": [2]}])
+    assert other.input.image is not None
+    assert (other.input.image.bytes, other.output.answer) == (len(PNG), "2")
+
+
+@pytest.mark.parametrize(("shape", "data"), [(-1, ["a", "b"]), ([-1], ["a", "b"]), ([-1, 1], [["a"], ["b"]])])
+def test_one_dimension_follows_from_the_number_of_elements(shape: Any, data: Any) -> None:
+    both = predictions([tensor("prompt", "BYTES", shape, data)], [tensor("answer", "BYTES", [2], ["c", "d"])])
+    assert [(one.input.prompt, one.output.answer) for one in both] == [("a", "c"), ("b", "d")]
+
+
+def test_pixels_of_an_open_dimension_tell_their_number() -> None:
+    pixels = tensor("image", "UINT8", [-1, 2, 2, 3], list(range(24)))
+    both = predictions([pixels], [tensor("answer", "BYTES", [2], ["c", "d"])])
+    assert [one.input.image.width for one in both if one.input.image] == [2, 2]
+
+
+@pytest.mark.parametrize("shape", [[-1, -1], [-1, 2], [-1, 0], [-3], -2, -3.5, "2", {}, [-1] * 40])
+def test_a_dimension_that_does_not_follow_is_refused(shape: Any) -> None:
+    error = refused({"id": "r", "inputs": [tensor("prompt", "BYTES", shape, ["a", "b", "c"])]})
+    assert error.reason is Rejection.INVALID
 
 
 def test_mlservers_base64_texts_hold_bytes() -> None:
