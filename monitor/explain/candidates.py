@@ -19,6 +19,8 @@ CLUSTERS: Final = 12
 ROWS_PER_CLUSTER: Final = 20
 MOST_VALUES: Final = 100
 """Of one slice dimension, the most frequent ones."""
+ROUNDING: Final = 2.0**-40
+"""Of a measurement: two pictures of one format whose logarithms end in other bits differ in nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def features(
 ) -> Iterator[Candidate]:
     """A measurement, of the picture's quality or the text, that rose or fell."""
     for name in sorted(reference.features.keys() & current.features.keys()):
-        yield Candidate("feature", name, "", share=False, measure=lambda rows, name=name: rows.features[name])  # type: ignore[misc]
+        yield Candidate("feature", name, "", share=False, measure=_measurement(name))
 
 
 def pairing(
@@ -126,6 +128,15 @@ def described(direction: Floats, kind: str, families: Sequence[Family]) -> str:
             along = (phrases - phrases.mean(axis=0)) @ direction
             found.append((float(along.max() - np.median(along)), family.phrases[int(along.argmax())]))
     return ", ".join(phrase for _, phrase in sorted(found, reverse=True)[:2])
+
+
+def _measurement(name: str) -> Callable[[Rows], Floats]:
+    def measure(rows: Rows) -> Floats:
+        mantissa, exponent = np.frexp(rows.features[name])
+        rounded: Floats = np.ldexp(np.round(mantissa / ROUNDING) * ROUNDING, exponent)
+        return rounded
+
+    return measure
 
 
 def _in_slice(dimension: str, value: str) -> Callable[[Rows], Floats]:

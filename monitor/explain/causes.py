@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from monitor.domain.slices import ALL_TRAFFIC, Slice
-from monitor.explain.candidates import KINDS, Candidate, Kind
+from monitor.explain.candidates import KINDS, ROUNDING, Candidate, Kind
 from monitor.explain.halves import Values, Windows
 from monitor.explain.rows import Family
 from monitor.stats.dominance import Dominance
+from monitor.stats.groups import welch_freedom
 from monitor.stats.inputs import Floats
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.multiple_testing import holm
@@ -39,6 +40,9 @@ CLOSE: Final = 0.8
 """How near to a measurement that follows from it the upstream one must come, to be named first."""
 SPECIFIC: Final = 0.7
 """A cause is told of the slice that carries the change, when it explains this part of what it does in all traffic."""
+HARDLY: Final = 0.01
+"""A reference varies hardly when its standard deviation is less than this part of the change: "rose by 4000 SD" says
+nothing, and of a constant the deviation is 0, or what rounding left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class Cause:
     """One thing that moved, in the rows of `within`, which are `part` in [0, 1] of the current traffic.
 
     `before` and `now` are shares in [0, 1] where `is_share`, with the interval of `now`; else they are means in the
-    measurement's own unit, with `change` in standard deviations of the reference rows and its interval.
+    measurement's own unit, with `change` in standard deviations of the reference rows and its interval. Where the
+    reference hardly varied (`in_deviations` is false) there is no such measure: both are in the measurement's own unit.
     `effect` in [0, 1] is a size that all kinds have in common: `part` times the absolute Cliff's delta of `dominance`,
     which for a share is the traffic's absolute difference of shares. `adjusted_p` is Holm's over all that were tried.
     """
@@ -65,6 +70,7 @@ class Cause:
     dominance: Dominance
     adjusted_p: float
     confirmed: bool
+    in_deviations: bool = True
 
     @property
     def effect(self) -> float:
@@ -158,6 +164,7 @@ def _cause(half: Windows, ranked: Ranked, values: Values, found: Dominance, adju
         _Sample.of(one, side, rows.numbers)
         for one, side, rows in zip(values, where, (half.reference, half.current), strict=True)
     )
+    scale = _scale(before, now)
     change, around = _change(before, now, half.confidence)
     return Cause(
         kind=candidate.kind,
@@ -168,11 +175,12 @@ def _cause(half: Windows, ranked: Ranked, values: Values, found: Dominance, adju
         is_share=candidate.share,
         before=before.mean,
         now=now.mean,
-        change=change,
-        interval=now.interval_of_share(half.confidence) if candidate.share else around,
+        change=change / (scale or 1.0),
+        interval=now.interval_of_share(half.confidence) if candidate.share else around.divided(scale or 1.0),
         dominance=found,
         adjusted_p=adjusted_p,
         confirmed=adjusted_p <= alpha,
+        in_deviations=scale is not None,
     )
 
 
@@ -202,10 +210,14 @@ class _Sample:
 
 
 def _change(before: _Sample, now: _Sample, confidence: float) -> tuple[float, Interval]:
-    """Of the mean, in standard deviations of the reference rows; 0 where those do not vary."""
-    if before.deviation == 0.0:
-        return 0.0, Interval(0.0, 0.0)
-    change = (now.mean - before.mean) / before.deviation
-    error = float(np.sqrt(before.variance + now.variance)) / before.deviation
-    half = float(stdtrit(before.groups + now.groups - 2, (1.0 + confidence) / 2.0)) * error
+    """Of the mean, in the measurement's own unit: Welch's interval, which leans on the side that varies."""
+    change, variances = now.mean - before.mean, (before.variance, now.variance)
+    quantile = float(stdtrit(welch_freedom(variances, (before.groups, now.groups)), (1.0 + confidence) / 2.0))
+    half = quantile * float(np.sqrt(sum(variances)))
     return change, Interval(change - half, change + half)
+
+
+def _scale(before: _Sample, now: _Sample) -> float | None:
+    """Standard deviation of the reference rows; None where it is nothing beside their size or the change."""
+    least = max(HARDLY * abs(now.mean - before.mean), ROUNDING * abs(before.mean))
+    return before.deviation if before.deviation > least else None

@@ -11,17 +11,19 @@ from monitor.stats.intervals import Interval
 def in_words(cause: Cause) -> str:
     """One line: what, from how much to how much, how sure, and where if not everywhere.
 
-    A share reads "a dark, blurry photo: 4% → 31% (25 to 37%)", a measurement "brightness fell by 1.5 SD (1.3 to 1.7)".
+    A share reads "a dark, blurry photo: 4% → 31% (25 to 37%)", a measurement "brightness fell by 1.5 SD (1.3 to 1.7)",
+    and one that hardly varied before "aspect rose from 0 to 0.32 (by 0.27 to 0.37), effect +0.80 (+0.72 to +0.86)".
     """
     where = "" if cause.within == ALL_TRAFFIC else f", in {cause.within} ({cause.part:.0%} of the traffic)"
     if cause.is_share:
         return f"{name(cause)}: {cause.before:.0%} → {cause.now:.0%} ({_percents(cause.interval)}){where}"
-    verb = "rose" if cause.change > 0 else "fell"
-    ends = sorted((abs(cause.interval.lower), abs(cause.interval.upper)))
-    around = f"{ends[0]:.1f} to {ends[1]:.1f}"
-    if 0.0 in cause.interval:
-        around = f"{cause.interval.lower:+.1f} to {cause.interval.upper:+.1f}".replace("-", "−")
-    return f"{name(cause)} {verb} by {abs(cause.change):.1f} SD ({around}){where}"
+    moved = f"{name(cause)} {'rose' if cause.change > 0 else 'fell'}"
+    if cause.in_deviations:
+        return f"{moved} by {abs(cause.change):.1f} SD ({_ends(cause.interval, '.1f')}){where}"
+    by = f" (by {_ends(cause.interval, '.3g')})" if cause.interval.lower < cause.interval.upper else ""
+    effect, around = cause.dominance.delta, cause.dominance.interval
+    told = f"effect {effect:+.2f} ({around.lower:+.2f} to {around.upper:+.2f})"
+    return moved + f" from {cause.before:.3g} to {cause.now:.3g}{by}, {told}".replace("-", "−") + where
 
 
 def name(cause: Cause) -> str:
@@ -42,6 +44,14 @@ def carried(carrier: Carrier) -> str:
         f"{carrier.inside.delta:+.2f} ({carrier.inside.interval.lower:+.2f} to {carrier.inside.interval.upper:+.2f}) "
         f"inside, {carrier.outside.delta:+.2f} elsewhere"
     )
+
+
+def _ends(interval: Interval, form: str) -> str:
+    """Of a change whose direction the verb says; with signs where it may go either way."""
+    if 0.0 in interval:
+        return f"{interval.lower:+{form}} to {interval.upper:+{form}}".replace("-", "−")
+    ends = sorted((abs(interval.lower), abs(interval.upper)))
+    return f"{ends[0]:{form}} to {ends[1]:{form}}"
 
 
 def _percents(interval: Interval) -> str:

@@ -40,3 +40,20 @@ def variance_of_mean(values: Floats, groups: NDArray[np.int64]) -> float:
     """Of the mean of `values` [n], from the sums of the groups about it: ddof is 1, in groups."""
     sums = np.bincount(groups, weights=values - values.mean())
     return float((sums**2).sum()) / values.size**2 * sums.size / (sums.size - 1)
+
+
+def welch_freedom(variances: tuple[float, float], groups: tuple[int, int]) -> float:
+    """Degrees of freedom of the sum of two `variances` >= 0, each from so many `groups` >= 2.
+
+    That of the side which varies more counts most. Satterthwaite (1946), "An approximate distribution of estimates of
+    variance components", Biometrics Bulletin 2; Welch (1947), Biometrika 34.
+
+    >>> welch_freedom((1.0, 1.0), (10, 10)), welch_freedom((0.0, 1.0), (100, 10))
+    (18.0, 9.0)
+    """
+    largest = max(variances)
+    if largest <= 0.0:
+        return float(sum(groups) - 2)
+    parts = [one / largest for one in variances]
+    spread = sum(part**2 / (size - 1) for part, size in zip(parts, groups, strict=True))
+    return sum(parts) ** 2 / spread

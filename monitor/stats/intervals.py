@@ -27,6 +27,10 @@ class Interval:
     def __contains__(self, value: float) -> bool:
         return self.lower <= value <= self.upper
 
+    def divided(self, unit: float) -> Interval:
+        """The same in another unit, > 0."""
+        return Interval(self.lower / unit, self.upper / unit)
+
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Two-sided Wilson score interval of `successes` out of `n`, within [0, 1].

@@ -11,6 +11,7 @@ import pytest
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.errors import NotEnoughData
 from monitor.explain import Explanation, Family, Rows, explain
+from monitor.explain.words import in_words
 
 DIMENSION = 24
 KINDS = ("cat", "dog", "bird")
@@ -67,6 +68,39 @@ def test_darker_pictures_are_named_with_the_change_in_standard_deviations() -> N
     assert (found.kind, found.name) == ("feature", "brightness")
     assert found.change == pytest.approx(-1.5, abs=0.25)
     assert -1.5 in found.interval
+
+
+@pytest.mark.parametrize("fixed", [0.0, np.log(4 / 3), -1e-7, 1e8])
+@pytest.mark.parametrize("by", [0.4, -0.4])
+def test_a_measurement_that_did_not_vary_is_told_in_its_own_unit(fixed: float, by: float) -> None:
+    """One camera with one format; then four of five pictures are cropped. The truth: 0.8 x 0.4 more, in 80%."""
+    rng = np.random.default_rng(4)
+    before = Rows([{}] * 400, features={"aspect": np.full(400, fixed)})
+    now = Rows([{}] * 600, features={"aspect": fixed + by * (rng.random(600) < 0.8)})
+    found = explain(before, now).first
+    assert found is not None
+    assert not found.in_deviations
+    assert found.change == pytest.approx(0.8 * by, rel=0.1)
+    assert 0.8 * by in found.interval
+    assert 0.02 < found.interval.upper - found.interval.lower < 0.1  # 2 x 1.97 x 0.4 sqrt(0.16 / 300) = 0.036
+    assert 0.8 * np.sign(by) in found.dominance.interval
+    words = in_words(found)
+    assert words.startswith("aspect rose from" if by > 0 else "aspect fell from")
+    assert "SD" not in words
+
+
+def test_a_constant_that_becomes_another_has_an_effect_with_an_interval() -> None:
+    features = [{"aspect": np.full(100, value)} for value in (np.log(4 / 3), np.log(3 / 2))]
+    found = explain(*(Rows([{}] * 100, features=one) for one in features)).first
+    assert found is not None
+    wilson = 0.85  # (50 - t^2) / (50 + t^2), of 50 held-out rows
+    assert in_words(found) == f"aspect rose from 0.288 to 0.405, effect +1.00 (+{wilson} to +1.00)"
+
+
+def test_the_last_bit_of_a_constant_is_no_cause() -> None:
+    fixed = np.log(4 / 3)
+    features = [{"aspect": np.full(100, value)} for value in (fixed, np.nextafter(fixed, 1.0))]
+    assert not explain(*(Rows([{}] * 100, features=one) for one in features)).causes
 
 
 def test_pictures_that_meet_other_prompts_are_named() -> None:

@@ -30,6 +30,16 @@ SHARE = Cause(
 MEASURED = replace(
     SHARE, kind="feature", name="yellow_blue", of="", is_share=False, change=-1.52, interval=Interval(-1.71, -1.33)
 )
+UNVARIED = replace(
+    MEASURED,
+    name="aspect",
+    before=0.0,
+    now=0.32,
+    change=0.32,
+    interval=Interval(0.27, 0.37),
+    dominance=Dominance(0.8, Interval(0.72, 0.86), 1e-9),
+    in_deviations=False,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +52,17 @@ MEASURED = replace(
         (MEASURED, "yellow blue fell by 1.5 SD (1.3 to 1.7)"),
         (replace(MEASURED, change=0.8, interval=Interval(0.6, 1.0)), "yellow blue rose by 0.8 SD (0.6 to 1.0)"),
         (replace(MEASURED, change=0.1, interval=Interval(-0.1, 0.3)), "yellow blue rose by 0.1 SD (−0.1 to +0.3)"),
+        (UNVARIED, "aspect rose from 0 to 0.32 (by 0.27 to 0.37), effect +0.80 (+0.72 to +0.86)"),
+        (
+            replace(UNVARIED, now=-0.405, change=-0.405, interval=Interval(-0.405, -0.405)),
+            "aspect fell from 0 to −0.405, effect +0.80 (+0.72 to +0.86)",
+        ),
         (
             replace(SHARE, within=Slice("device", "camera-3"), part=0.3),
             "a dark, blurry photo: 4% → 31% (25 to 37%), in device = camera-3 (30% of the traffic)",
         ),
     ],
-    ids=["share", "prompt", "slice", "cluster", "fell", "rose", "unsure", "within"],
+    ids=["share", "prompt", "slice", "cluster", "fell", "rose", "unsure", "constant", "constants", "within"],
 )
 def test_a_cause_reads_as_one_line(cause: Cause, words: str) -> None:
     assert in_words(cause) == words
