@@ -31,7 +31,8 @@ SIDES: Final[Mapping[str, Side]] = {
     "org.kubeflow.serving.inference.request": "request",
     "org.kubeflow.serving.inference.response": "response",
 }
-_TYPES = tuple(kind.encode() for kind in SIDES)
+_PREFIX = b"org.kubeflow.serving."
+_QUOTED_PREFIX = b'"' + _PREFIX
 _TYPE_HEADERS = ("ce_type", "ce-type")
 _KEPT = ("namespace", "component")
 _REMEMBERED, _SHORT = 1024, 512
@@ -41,10 +42,10 @@ _to_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def recognises(record: Record) -> bool:
-    """A CloudEvent of KServe's types, in binary or structured mode."""
-    if has_prefix(record, _TYPE_HEADERS, _TYPES):
+    """A CloudEvent of KServe's types, in binary or structured mode; also of those that are passed over."""
+    if has_prefix(record, _TYPE_HEADERS, (_PREFIX,)):
         return True
-    return b'"specversion"' in record.value and any(kind in record.value for kind in _TYPES)
+    return b'"specversion"' in record.value and _QUOTED_PREFIX in record.value
 
 
 def decoder(options: FormatOptions) -> Decoder:

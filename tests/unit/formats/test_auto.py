@@ -50,6 +50,18 @@ def test_each_format_that_can_be_told_has_samples() -> None:
     assert {name.partition("/")[0] for name in DETECTED} == set(auto.RECOGNISED)
 
 
+@pytest.mark.parametrize("kind", ["inference.explain", "inference.outlier", "feedback"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_kserves_events_of_other_types_are_passed_over_as_its_own(kind: str, binary: bool) -> None:
+    """Their bodies look like those of a call; read as another format they would be half a call that never meets."""
+    body = b'{"id": "c1", "inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["why?"]}]}'
+    whole = b'{"specversion": "1.0", "id": "c1", "type": "org.kubeflow.serving.%b", "data": %b}' % (kind.encode(), body)
+    headers = (("ce_type", f"org.kubeflow.serving.{kind}".encode()), ("ce_id", b"c1"))
+    one = Record(PARTITION, 0, 0, body, headers) if binary else record(whole)
+    assert auto.detected(one) == "kserve"
+    assert list(auto.decoder(FormatOptions())(one)) == []
+
+
 def test_native_records_are_read_as_such() -> None:
     one = record(NATIVE)
     assert auto.detected(one) == "native"
