@@ -73,6 +73,8 @@ def discover(
     options = bootstrap.discover_options(config)
     found = discover_slices(engine, options, model, window_of(window, "--window"), bootstrap.now())
     typer.echo(f"{found.labels:,} labels, {found.tried} slices tried, {len(found.found)} confirmed")
+    for kind, why in found.unsearched:
+        typer.echo(harmless(f"{kind} vectors were not searched: {why}"))
     for one in found.found:
         typer.echo(harmless(_line(one)))
 

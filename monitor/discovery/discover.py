@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from monitor.discovery.labelled import Labelled
+from monitor.discovery.regions import ENDS, all_alike
 from monitor.discovery.rules import Rule, embedding_rules, in_words, independent_rules, metadata_rules
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family
@@ -55,12 +56,16 @@ class FoundSlice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Discoveries:
-    """`found` slices, the most certain first; `tried` is how many were tested, `labels` how many labels there were."""
+    """`found` slices, the most certain first; `tried` is how many were tested, `labels` how many labels there were.
+
+    `unsearched` says of kinds of vectors why no regions of them could be looked for.
+    """
 
     labels: int
     accuracy: WeightedShare
     tried: int
     found: tuple[FoundSlice, ...]
+    unsearched: tuple[tuple[str, str], ...] = ()
 
 
 def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 0.05, seed: int = 0) -> Discoveries:
@@ -78,6 +83,9 @@ def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 
     check_share(alpha, "alpha")
     if len(rows) < LEAST_LABELS:
         raise NotEnoughData(f"there are {len(rows)} labels; at least {LEAST_LABELS} are needed to look for slices")
+    unsearched = tuple((kind, why) for kind, one in sorted(rows.vectors.items()) if (why := _no_regions(one)))
+    left_out = dict(unsearched)
+    rows = replace(rows, vectors={kind: one for kind, one in rows.vectors.items() if kind not in left_out})
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows))
     halves = np.sort(order[: len(rows) // 2]), np.sort(order[len(rows) // 2 :])
@@ -92,7 +100,16 @@ def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 
     found = [
         _found(one, p, rows) for one, p in zip(tests, adjusted, strict=True) if p <= alpha and -one.gap >= LEAST_GAP
     ]
-    return Discoveries(len(rows), accuracy, len(tests), _told_apart(_distinct(found)))
+    return Discoveries(len(rows), accuracy, len(tests), _told_apart(_distinct(found)), unsearched)
+
+
+def _no_regions(vectors: Floats) -> str:
+    """Why `vectors` [n, d] have none that could be told; empty where they may."""
+    known = vectors[np.isfinite(vectors).all(axis=1)]
+    least = int(np.ceil(2 * LEAST_ROWS / max(ENDS)))
+    if len(known) < least:
+        return f"{len(known)} labelled rows have one; at least {least} are needed"
+    return "all of them are the same" if all_alike(known) else ""
 
 
 def _suspects(

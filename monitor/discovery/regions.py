@@ -27,6 +27,10 @@ SETTLED: Final = 1e-4
 STEP, STEPS = 0.05, 3
 """A ball settles on the wrong answers among this part of the rows, so many times (mean shift)."""
 LEAST_ERRORS: Final = 5
+ROUNDING: Final = 1e-20
+"""Of the mean square of vectors: a variance below it is what rounding made of equal ones."""
+LEAST_RIDGE: Final = 1e-9
+"""Of the mean variance: rows may lie in fewer dimensions than they have numbers."""
 
 Members = NDArray[np.bool_]
 
@@ -74,11 +78,11 @@ def beyond(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterato
     centred = vectors - centre
     covariance = ledoit_wolf(centred)
     level = float(np.trace(covariance)) / len(covariance)
-    if level <= 0.0:
+    if all_alike(vectors):
         return
     folds = rng.permutation(len(vectors)) % FOLDS
     for ridge in RIDGES:
-        metric = covariance + ridge * level * np.eye(len(covariance))
+        metric = covariance + max(ridge, LEAST_RIDGE) * level * np.eye(len(covariance))
         direction = _discriminant(centred, errors, metric, covariance)
         along, elsewhere = centred @ direction, np.empty(len(vectors))
         for fold in range(FOLDS):
@@ -89,6 +93,12 @@ def beyond(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterato
             yield Beyond(centre, direction, threshold), elsewhere >= out_of_fold
 
 
+def all_alike(vectors: Floats) -> bool:
+    """Whether rows of `vectors` [n, d] differ in nothing but rounding."""
+    variance = ((vectors - vectors.mean(axis=0)) ** 2).mean()
+    return bool(variance <= ROUNDING * (vectors**2).mean())
+
+
 def independent(vectors: Floats, rng: np.random.Generator) -> Iterator[Beyond]:
     """Both ends of the directions along which `vectors` [n, d] vary most independently, whatever was answered.
 
@@ -96,10 +106,10 @@ def independent(vectors: Floats, rng: np.random.Generator) -> Iterator[Beyond]:
     Oyama and Shimodaira (2023), "Discovering Universal Geometry in Embeddings with ICA", EMNLP. Because errors have no
     part in them, there is nothing to be judged out of fold.
     """
+    if all_alike(vectors):
+        return
     centre = vectors.mean(axis=0)
     axes, _ = _whitening(vectors - centre, MOST_INDEPENDENT)
-    if not axes.shape[1]:
-        return
     turned = axes @ independent_directions((vectors - centre) @ axes, rng)
     for direction in (*turned.T, *-turned.T):
         along = (vectors - centre) @ direction
@@ -133,7 +143,7 @@ def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator
     Kulldorff (1997), "A spatial scan statistic", Communications in Statistics 26(6), with the embedding for the map.
     """
     wrong = np.flatnonzero(errors == 1.0)
-    if wrong.size < LEAST_ERRORS:
+    if min(wrong.size, len(vectors) - LEAST_ERRORS) < LEAST_ERRORS or all_alike(vectors):
         return
     centre = vectors.mean(axis=0)
     centred = vectors - centre
@@ -150,10 +160,11 @@ def balls(vectors: Floats, errors: Floats, rng: np.random.Generator) -> Iterator
 
 
 def _whitening(centred: Floats, most: int) -> tuple[Floats, Floats]:
-    """The leading axes [d, p] of `centred` [n, d], p <= `most`, along which rows vary by 1; and the way back [d, p]."""
+    """The leading axes [d, p] of `centred` [n, d], 1 <= p <= `most`, along which rows vary by 1; and the way back
+    [d, p]. Not all rows are zero."""
     values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
     values, directions = values[::-1][:most], directions[:, ::-1][:, :most]
-    kept = values > 1e-9 * max(float(values[0]), 1e-12)
+    kept = values > 1e-9 * float(values[0])
     roots = np.sqrt(values[kept])
     return directions[:, kept] / roots, directions[:, kept] * roots
 
@@ -163,8 +174,10 @@ def _settled(middle: Floats, places: Floats, wrong: NDArray[np.int64]) -> Floats
     near = max(LEAST_ERRORS, int(STEP * len(places)))
     for _ in range(STEPS):
         ball = ((places - middle) ** 2).sum(axis=1)
-        reach = np.partition(ball, near)[near]
-        middle = places[wrong[ball[wrong] <= reach]].mean(axis=0)
+        within = wrong[ball[wrong] <= np.partition(ball, near)[near]]
+        if not within.size:  # the middle of a ring may lie far from all of it
+            break
+        middle = places[within].mean(axis=0)
     return middle
 
 

@@ -181,3 +181,22 @@ def test_too_few_labels_are_refused() -> None:
 
 def test_all_right_finds_nothing() -> None:
     assert discover(labelled([1] * 400, traffic(np.random.default_rng(0), 400))).found == ()
+
+
+@pytest.mark.parametrize(("known", "why"), [(600, "all of them are the same"), (12, "12 labelled rows have one")])
+def test_vectors_that_can_have_no_regions_are_named(known: int, why: str) -> None:
+    """What the metadata hold is found all the same."""
+    rng = np.random.default_rng(0)
+    slices = traffic(rng, 600)
+    bad = np.array([one["device"] == "b" for one in slices])
+    vectors = np.full((600, 16), np.nan)
+    vectors[:known] = rng.normal(size=16) if known == 600 else rng.normal(size=(known, 16))
+    correct = verdicts(rng, bad)
+    correct[:known] &= known == 600  # the few that have a vector are all wrong
+    for seed in range(4):
+        found = discover(labelled(correct, slices, {"image": vectors}), seed=seed)
+        [(kind, reason)] = found.unsearched
+        assert kind == "image"
+        assert reason.startswith(why)
+        assert "device = b" in [one.name for one in found.found]
+        assert discover(labelled(correct, slices), seed=seed).found[0].name == found.found[0].name

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import FastICA
 
-from monitor.discovery.regions import BALLS, ENDS, RIDGES, balls, beyond, independent, independent_directions
+from monitor.discovery.regions import BALLS, ENDS, RIDGES, all_alike, balls, beyond, independent, independent_directions
 
 
 def planted(rng: np.random.Generator, n: int = 1500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,6 +55,35 @@ def test_few_errors_or_equal_rows_give_no_regions() -> None:
     assert not list(beyond(rng.normal(size=(300, 4)), few, rng))
     assert not list(balls(rng.normal(size=(300, 4)), few, rng))
     assert not list(beyond(np.ones((300, 4)), (rng.random(300) < 0.5).astype(float), rng))
+
+
+@pytest.mark.parametrize("n", [201, 777])
+@pytest.mark.parametrize("size", [1.0, 1e-12, 1e20])
+def test_equal_vectors_give_no_regions_whatever_rounding_leaves_of_them(n: int, size: float) -> None:
+    rng = np.random.default_rng(n)
+    one = rng.normal(size=64)
+    vectors, errors = np.tile(size * one / np.linalg.norm(one), (n, 1)), (rng.random(n) < 0.3).astype(float)
+    assert all_alike(vectors)
+    assert not list(beyond(vectors, errors, rng))
+    assert not list(balls(vectors, errors, rng))
+    assert not list(independent(vectors, rng))
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e20])
+def test_two_kinds_of_vectors_are_told_apart_in_any_unit(size: float) -> None:
+    """Two points alone: the covariance has one direction, and nothing is there to pull it towards a round one."""
+    rng = np.random.default_rng(0)
+    there = np.arange(400) % 2 == 0
+    vectors = size * np.where(there[:, None], 1.0, -1.0) * rng.normal(size=8)
+    errors = (rng.random(400) < np.where(there, 0.6, 0.1)).astype(float)
+    for found in (beyond(vectors, errors, rng), balls(vectors, errors, rng)):
+        assert max(there[inside].mean() for _, inside in found) == 1.0
+
+
+@pytest.mark.parametrize("n", [5, 6, 9])
+def test_as_many_rows_as_neighbours_give_no_balls(n: int) -> None:
+    rng = np.random.default_rng(0)
+    assert not list(balls(rng.normal(size=(n, 4)), np.ones(n), rng))
 
 
 def mixed(rng: np.random.Generator, n: int = 2000) -> tuple[np.ndarray, np.ndarray]:
