@@ -123,24 +123,28 @@ class Redactor:
             text = _QUOTED.sub("'...'", text)
         return text if self._name is None else self._find(text)
 
-    def dead_letter(self, content: bytes) -> bytes:
-        """What is kept of a record that was refused: everything, what is left after redaction, or nothing."""
+    def dead_letter(self, content: bytes, removed: set[str] | None = None) -> bytes:
+        """What is kept of a record that was refused: everything, what is left after redaction, or nothing.
+
+        Args:
+            removed: gets what redaction took out, among it any id that it could be searched by.
+        """
         if self._keeps_dead_letters:
             return content
         if self.drops_dead_letters:
             return b""
         try:
             value = msgspec.json.decode(content)
-            changed = _tree(value, self._find)
-            if changed is value and (self._find.masked(content) is content or not _repeats_names(content)):
+            changed = _tree(value, lambda text: self._find(text, removed))
+            if changed is value and (self._find.masked(content, removed) is content or not _repeats_names(content)):
                 return content
             return _encode(changed)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._find.masked(content)
+            return self._find.masked(content, removed)
 
-    def attached(self, content: bytes) -> bytes:
+    def attached(self, content: bytes, removed: set[str] | None = None) -> bytes:
         """What is kept of the key or a header of such a record: ids that look like telephone numbers are ids."""
-        return content if self._keeps_dead_letters else self._names.masked(content)
+        return content if self._keeps_dead_letters else self._names.masked(content, removed)
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 

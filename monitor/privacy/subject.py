@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
+import msgspec
+
 from monitor.domain.events import Label, Prediction
 from monitor.errors import SettingsError
 
@@ -51,6 +53,19 @@ class Subjects:
     def digest_of_fields(self, fields: Mapping[str, Any]) -> bytes:
         """Of one side of a call (`Half.fields`), of whatever shape it came: 16 bytes, or `NOBODY`."""
         return self._digest_in(fields)
+
+    def named_in(self, content: bytes) -> set[bytes]:
+        """Whom JSON names at the paths: one event, or a list of them. Of other bytes nobody is known."""
+        try:
+            value = msgspec.json.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return set()
+        events = value if isinstance(value, list) else [value]
+        return {self.digest_of_fields(one) for one in events if isinstance(one, dict)} - {NOBODY}
+
+    def digest(self, subject: str) -> bytes:
+        """The hash under which records of this subject are stored from now on."""
+        return _digest(subject, self._keys[0])
 
     def digests(self, subject: str) -> list[bytes]:
         """Every hash under which records of this subject may be stored, the newest key's first."""

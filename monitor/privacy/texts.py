@@ -20,6 +20,8 @@ _SEARCHES: Final[tuple[tuple[Kind, Callable[[str], Iterable[Span]]], ...]] = (
 """One after the other: an address may hold digits, a card's digits could begin like a telephone number, and what is
 gone no longer stands beside a number."""
 _MARKER: Final = re.compile(r"(\[(?:[a-z_]{1,32} removed|hidden \d+ characters)\])")
+MAX_ID: Final = 256
+"""Characters of what may be an id of a person as a whole."""
 _HIDDEN: Final = re.compile(r"\[hidden \d+ characters\]")
 
 
@@ -30,25 +32,39 @@ class TextRedactor:
         self._searches = [(kind, search) for kind, search in _SEARCHES if kind in set(kinds)]
         self._patterns = patterns
 
-    def __call__(self, text: str) -> str:
-        """The text itself where nothing was found. A text on which a pattern takes too long is hidden as a whole."""
+    def __call__(self, text: str, removed: set[str] | None = None) -> str:
+        """The text itself where nothing was found. A text on which a pattern takes too long is hidden as a whole.
+
+        Args:
+            removed: gets what was taken out, and a short text of which anything was as a whole.
+        """
+        new = self._redacted(text, removed)
+        if removed is not None and new is not text and len(text) <= MAX_ID:
+            removed.add(text)
+        return new
+
+    def _redacted(self, text: str, removed: set[str] | None) -> str:
         suspect = is_suspect(text)
         if not suspect and not self._patterns:
             return text
         try:
             for pattern in self._patterns:
                 if pattern.is_in(text):
-                    text = self._outside_markers(text, pattern)
+                    text = self._outside_markers(text, pattern, removed)
         except TooSlow:
             log.warning("a pattern took too long, the text is hidden", extra={"pattern": pattern.name})
             return hidden(text)
         if suspect:
             for kind, search in self._searches:
-                text = _replaced(text, find(text, search), kind)
+                text = _replaced(text, find(text, search), kind, removed)
         return text
 
-    def masked(self, content: bytes) -> bytes:
-        """Bytes of no known structure, with what was found overwritten by asterisks: every length in it stays true."""
+    def masked(self, content: bytes, removed: set[str] | None = None) -> bytes:
+        """Bytes of no known structure, with what was found overwritten by asterisks: every length in it stays true.
+
+        Args:
+            removed: gets what was overwritten.
+        """
         text, places = characters(content)
         found = [span for _, search in self._searches for span in find(text, search)]
         try:
@@ -56,15 +72,17 @@ class TextRedactor:
         except TooSlow:
             return b""
         result = bytearray(content)
+        if removed is not None:
+            removed.update(text[start:end] for start, end in found)
         for start, end in found:
             result[places[start] : places[end]] = b"*" * (places[end] - places[start])
         return bytes(result) if found else content
 
-    def _outside_markers(self, text: str, pattern: Pattern) -> str:
+    def _outside_markers(self, text: str, pattern: Pattern, removed: set[str] | None) -> str:
         if "[" not in text:
-            return _replaced(text, pattern.find(text), pattern.name)
+            return _replaced(text, pattern.find(text), pattern.name, removed)
         parts = _MARKER.split(text)
-        parts[::2] = [_replaced(part, pattern.find(part), pattern.name) for part in parts[::2]]
+        parts[::2] = [_replaced(part, pattern.find(part), pattern.name, removed) for part in parts[::2]]
         return "".join(parts)
 
 
@@ -78,14 +96,16 @@ def holds_marker(text: str) -> bool:
     return "[" in text and _MARKER.search(text) is not None
 
 
-def _replaced(text: str, spans: Iterable[Span], name: str) -> str:
-    pieces = list(_pieces(text, spans, f"[{name} removed]"))
+def _replaced(text: str, spans: Iterable[Span], name: str, removed: set[str] | None) -> str:
+    pieces = list(_pieces(text, spans, f"[{name} removed]", removed))
     return "".join(pieces) if len(pieces) > 1 else text
 
 
-def _pieces(text: str, spans: Iterable[Span], marker: str) -> Iterator[str]:
+def _pieces(text: str, spans: Iterable[Span], marker: str, removed: set[str] | None) -> Iterator[str]:
     at = 0
     for start, end in sorted(spans):
+        if removed is not None:
+            removed.add(text[start:end])
         if start >= at:
             yield text[at:start]
             yield marker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,7 +93,7 @@ class EraseService:
         connection: Connection,
         request_ids: Sequence[str],
         labels: Sequence[bytes],
-        texts: Iterable[str],
+        texts: Sequence[str],
         now: datetime,
     ) -> Counter[str]:
         rows: Counter[str] = Counter()
@@ -113,7 +113,8 @@ class EraseService:
         searched = [needle for text in texts for needle in needles(text)]
         halves = erasure.delete_halves_with(connection, searched)
         rows["waiting_halves"] += len(halves)
-        rows["dead_letters"] = erasure.blank_dead_letters(connection, searched)
+        digests = [digest for text in texts for digest in self._subjects.digests(text)]
+        rows["dead_letters"] = erasure.blank_dead_letters(connection, searched, digests)
         tombstones.bury(connection, {*map(tombstones.tombstone, [*request_ids, *halves]), *gone}, now)
         return +rows
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.domain.events import Rejection
 from monitor.services.pairing import lost_key
+from monitor.services.triage import named
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters
 from monitor.store.engine import transaction
@@ -76,7 +77,9 @@ def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *,
 
 def _bury(connection: Connection, gone: list[HalfArrival], now: datetime) -> None:
     _count(connection, [one for one in gone if not one.lost])
-    rejected = [Rejected(one.record, Rejection.UNPAIRED, _reason(one)) for one in gone]
+    rejected = [
+        Rejected(one.record, Rejection.UNPAIRED, _reason(one), subjects=named(one.subject_hash or b"")) for one in gone
+    ]
     insert_dead_letters(connection, rejected)
     count_outcomes(connection, Counter((one.record.partition.topic, str(one.reason)) for one in rejected), now)
 

@@ -19,7 +19,7 @@ from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
 from monitor.services.protect import Privacy
-from monitor.services.triage import Accepted, Triage
+from monitor.services.triage import Accepted, Triage, named
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected
 from monitor.store.engine import transaction
@@ -88,16 +88,18 @@ class Pairing:
         if waited is not None:
             meeting.taken[waited.half.pair_id] = waited
         left = waited.record if waited is not None else None
+        subject = self._privacy.subject_of(response) or self._privacy.subject_of(request)
         try:
             event = join(request.half, response.half)
             digest = pair_hash(request.digest, response.digest)
-            subject = self._privacy.subject_of(response) or self._privacy.subject_of(request)
             arrival = Arrival(event, digest, request.replay or response.replay, subject)
             if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
                 meeting.joined.add(event.request_id)
         except InvalidEvent as error:
             records = (*came, left) if left is not None else came
-            sorted_out.rejected.extend(Rejected(record, error.reason, str(error)) for record in records)
+            sorted_out.rejected.extend(
+                Rejected(record, error.reason, str(error), subjects=named(subject)) for record in records
+            )
 
 
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:

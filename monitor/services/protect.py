@@ -24,6 +24,8 @@ T = TypeVar("T")
 NOT_REDACTED = f"{OUR_FAULT}: personal data could not be looked for"
 MAX_KEPT = 16 * 1024 * 1024
 """Bytes of a dead letter. To look for personal data in more takes longer than Kafka waits for us."""
+MAX_REMOVED = 10_000
+"""Texts that are removed from a dead letter, each of which may be the id by which its person has it erased."""
 OURS = (REPLAY_HEADER, DEAD_LETTER_HEADER)
 """Headers that hold a number or a name of ours, never a person's data."""
 
@@ -64,33 +66,38 @@ class Privacy:
 
     def rejected(self, rejected: Rejected) -> Rejected:
         """A dead letter as it is kept; the digest of its bytes as they came tells it apart all the same."""
-        digest = hashlib.sha256(rejected.record.value).digest()
-        if len(rejected.record.value) > MAX_KEPT:
-            detail = f"{rejected.detail}; no content is kept of more than {MAX_KEPT} bytes"
-            rejected = Rejected(self._without_content(rejected.record), rejected.reason, detail)
         try:
-            record, detail = self._kept(rejected.record), self.redactor.text(rejected.detail)
+            kept = self._kept(rejected)
         except Exception as error:  # noqa: BLE001 (a text that trips the redactor must not stop its partition)
             log_our_fault("a dead letter could not be redacted, its bytes are not kept", rejected.record, error)
-            record, detail = self._without_content(rejected.record), NOT_REDACTED
-        return Rejected(record, rejected.reason, detail, digest)
+            kept = self._without_content(rejected, NOT_REDACTED)
+        return replace(kept, digest=hashlib.sha256(rejected.record.value).digest())
 
-    def _kept(self, record: Record) -> Record:
+    def _kept(self, rejected: Rejected) -> Rejected:
+        record, detail = rejected.record, self.redactor.text(rejected.detail)
+        if len(record.value) > MAX_KEPT:
+            return self._without_content(rejected, f"{detail}; no content is kept of more than {MAX_KEPT} bytes")
         if self.redactor.drops_dead_letters:
-            return replace(self._without_content(record), value=self.redactor.dead_letter(record.value))
-        return replace(
+            return self._without_content(rejected, detail)
+        removed: set[str] = set()
+        kept = replace(
             record,
-            value=self.redactor.dead_letter(record.value),
-            key=record.key and self.redactor.attached(record.key),
-            headers=tuple(map(self._header, record.headers)),
+            value=self.redactor.dead_letter(record.value, removed),
+            key=record.key and self.redactor.attached(record.key, removed),
+            headers=tuple(self._header(one, removed) for one in record.headers),
         )
+        if len(removed) > MAX_REMOVED:
+            return self._without_content(rejected, f"{detail}; no content is kept of more than {MAX_REMOVED} addresses")
+        subjects = {*rejected.subjects, *self.subjects.named_in(record.value), *map(self.subjects.digest, removed)}
+        return Rejected(kept, rejected.reason, detail, subjects=tuple(sorted(subjects)))
 
-    def _without_content(self, record: Record) -> Record:
-        return replace(record, value=b"", key=None, headers=tuple(one for one in record.headers if one[0] in OURS))
+    def _without_content(self, rejected: Rejected, detail: str) -> Rejected:
+        ours = tuple(one for one in rejected.record.headers if one[0] in OURS)
+        return Rejected(replace(rejected.record, value=b"", key=None, headers=ours), rejected.reason, detail)
 
-    def _header(self, header: tuple[str, bytes]) -> tuple[str, bytes]:
+    def _header(self, header: tuple[str, bytes], removed: set[str]) -> tuple[str, bytes]:
         name, content = header
-        return header if name in OURS else (name, self.redactor.attached(content))
+        return header if name in OURS else (name, self.redactor.attached(content, removed))
 
 
 def protect(sorted_out: Triage, privacy: Privacy) -> None:

@@ -107,7 +107,10 @@ class Triage:
         """Take out the predictions of these ids: what they carry cannot be read."""
         for request_id, fault in faults.items():
             refused = self.predictions.pop(request_id)
-            self.rejected.extend(Rejected(record, Rejection.INVALID, fault) for record in refused.sources)
+            whose = named(refused.arrival.subject_hash)
+            self.rejected.extend(
+                Rejected(record, Rejection.INVALID, fault, subjects=whose) for record in refused.sources
+            )
 
     def settle_known(self, new_ids: set[str], known: Mapping[str, bytes]) -> None:
         """Take out predictions whose id was stored before: the same content is a duplicate, other content refused.
@@ -155,10 +158,12 @@ class Triage:
             self.duplicates.extend(again.records)
             return
         same = {id(one.record) for one in again.sides if _is_side_of(one, stored)}
-        fault = _contradiction(again.arrival.event.request_id)
+        fault, whose = _contradiction(again.arrival.event.request_id), named(again.arrival.subject_hash)
         self.duplicates.extend(record for record in again.records if id(record) in same)
         self.rejected.extend(
-            Rejected(record, Rejection.CONTRADICTORY, fault) for record in again.sources if id(record) not in same
+            Rejected(record, Rejection.CONTRADICTORY, fault, subjects=whose)
+            for record in again.sources
+            if id(record) not in same
         )
 
     def _add_half(self, arrival: HalfArrival) -> None:
@@ -199,6 +204,11 @@ def triage(
             log_our_fault("a record could not be read", record, error)
             sorted_out.rejected.append(Rejected(record, Rejection.UNREADABLE, f"{OUR_FAULT}: {error!r}"))
     return sorted_out
+
+
+def named(subject_hash: bytes) -> tuple[bytes, ...]:
+    """Of a dead letter, whose data it is."""
+    return (subject_hash,) if subject_hash else ()
 
 
 def log_our_fault(what: str, record: Record, error: Exception) -> None:

@@ -20,7 +20,8 @@ from monitor.store.copy import raw, stage
 _PLACE = (("topic", "text"), ("topic_id", "text"), ("partition", "int4"), ("record_offset", "int8"))
 _COLUMNS = (
     *_PLACE, ("record_ts", "timestamptz"), ("reason", "text"), ("detail", "text"), ("raw", "bytea"),
-    ("digest", "bytea"), ("key", "bytea"), ("headers", "bytea"), ("replay", "text"), ("replay_of", "int8"),
+    ("digest", "bytea"), ("key", "bytea"), ("headers", "bytea"), ("replay", "text"), ("subject_hashes", "bytea[]"),
+    ("replay_of", "int8"),
 )  # fmt: skip
 _FIRST = """
     SELECT coalesce(known.replay_of, known.id) FROM dead_letters known
@@ -84,6 +85,8 @@ class Rejected:
     detail: str
     digest: bytes | None = None
     """SHA-256 of the bytes as they came, where the record holds others or none."""
+    subjects: tuple[bytes, ...] = ()
+    """Hashes of whose data it is, and of ids that were removed from it, see `monitor.privacy.subject`."""
 
 
 def insert_dead_letters(connection: Connection, rejected: Sequence[Rejected]) -> None:
@@ -183,7 +186,9 @@ def _together(several: Sequence[Rejected]) -> Rejected:
     first = several[0]
     values = dict.fromkeys(one.record.value for one in several)
     details = dict.fromkeys(one.detail for one in several)
-    return replace(first, record=replace(first.record, value=b"\n".join(values)), detail="; ".join(details))
+    subjects = dict.fromkeys(subject for one in several for subject in one.subjects)
+    record = replace(first.record, value=b"\n".join(values))
+    return replace(first, record=record, detail="; ".join(details), subjects=tuple(subjects))
 
 
 def _row(rejected: Rejected) -> tuple[object, ...]:
@@ -191,7 +196,7 @@ def _row(rejected: Rejected) -> tuple[object, ...]:
     return (
         where.topic, where.topic_id, where.number, record.offset, _stamp(record.timestamp_ms), str(rejected.reason),
         _storable(rejected.detail[:MAX_DETAIL]), record.value, rejected.digest, record.key,
-        encode_headers(record.headers), record.replay, record.dead_letter,
+        encode_headers(record.headers), record.replay, list(rejected.subjects) or None, record.dead_letter,
     )  # fmt: skip
 
 

@@ -129,18 +129,19 @@ def delete_halves_with(connection: Connection, needles: Sequence[bytes]) -> list
     return [row[0] for row in raw(connection).execute(query, (list(needles),))]
 
 
-def blank_dead_letters(connection: Connection, needles: Sequence[bytes]) -> int:
-    """Refused records that hold one of the texts keep their place, reason and hash, and lose their content.
+def blank_dead_letters(connection: Connection, needles: Sequence[bytes], digests: Sequence[bytes]) -> int:
+    """Refused records that hold one of the texts, or from which one of these ids was removed, keep their place, reason
+    and hash, and lose their content.
 
     The row stays, so that the record is not taken up again when its offset is read once more.
     """
     found = raw(connection).execute(
         "UPDATE dead_letters SET raw = '', key = NULL, headers = NULL, detail = 'erased', "
-        "digest = coalesce(digest, sha256(raw)) "
+        "digest = coalesce(digest, sha256(raw)), subject_hashes = NULL "
         "WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN raw) > 0 "
         "OR position(needle IN coalesce(key, '')) > 0 OR position(needle IN coalesce(headers, '')) > 0 "
-        "OR position(needle IN convert_to(detail, 'UTF8')) > 0)",
-        (list(needles),),
+        "OR position(needle IN convert_to(detail, 'UTF8')) > 0) OR subject_hashes && %s::bytea[]",
+        (list(needles), list(digests)),
     )
     return found.rowcount
 

@@ -139,10 +139,10 @@ class Tripping(Redactor):
             raise ZeroDivisionError(MAIL)
         return super().prediction(event)
 
-    def dead_letter(self, content: bytes) -> bytes:
+    def dead_letter(self, content: bytes, removed: set[str] | None = None) -> bytes:
         if b"trip" in content:
             raise ZeroDivisionError(MAIL)
-        return super().dead_letter(content)
+        return super().dead_letter(content, removed)
 
 
 def test_what_trips_the_redactor_is_refused_without_its_bytes_and_stops_nothing(

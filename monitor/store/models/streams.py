@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Identity,
     Index,
+    LargeBinary,
     UniqueConstraint,
     text,
 )
@@ -79,6 +81,8 @@ class DeadLetter(Base):
     resolved_at: Mapped[datetime | None]
     """When the record was accepted at last."""
     created_at: Mapped[datetime] = mapped_column(server_default=NOW, index=True)
+    subject_hashes: Mapped[list[bytes] | None] = mapped_column(ARRAY(LargeBinary))
+    """Of whose data it is, and of ids that redaction removed from it; NULL: none are known."""
 
 
 class WaitingHalf(Base):
