@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family, unit
-from monitor.stats.inputs import MOST, Floats, as_numbers, as_outcomes, as_probabilities
+from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_with_gaps
 from monitor.stats.weighted import weight_sums
 
 Words = NDArray[np.str_]
@@ -76,11 +76,9 @@ def labelled(
 
 
 def _of_rows(vectors: ArrayLike, kind: str, n: int) -> Floats:
-    found = as_numbers(vectors, f"{kind} vectors", dimensions=2)
-    if found.ndim != 2 or len(found) != n or found.shape[1] == 0:
+    found = as_with_gaps(vectors, f"{kind} vectors", dimensions=2)
+    if len(found) != n or found.shape[1] == 0:
         raise NotEnoughData(f"{n} labels need {kind} vectors [{n}, d], not of shape {found.shape}")
-    if (np.abs(found) > MOST).any():
-        raise NotEnoughData(f"{kind} vectors hold infinity, or values beyond {MOST:g}")
     return found
 
 

@@ -71,8 +71,10 @@ def features(
 def pairing(
     reference: Rows, current: Rows, families: Sequence[Family], rng: np.random.Generator
 ) -> Iterator[Candidate]:
-    """How well picture and prompt go together, as the cosine of their vectors."""
-    if {"image", "prompt"} <= reference.vectors.keys() & current.vectors.keys():
+    """How well picture and prompt go together, as the cosine of their vectors; vectors of different lengths are of two
+    encoders that know nothing of each other."""
+    known = reference.vectors if {"image", "prompt"} <= reference.vectors.keys() & current.vectors.keys() else {}
+    if known and known["image"].shape[1] == known["prompt"].shape[1]:
         yield Candidate("pairing", "image-text agreement", "", share=False, measure=agreement)
 
 

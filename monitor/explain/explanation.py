@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.errors import NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData
 from monitor.explain.carrier import Carrier, carriers
 from monitor.explain.causes import Cause, confirm, rank
 from monitor.explain.halves import Windows
@@ -49,10 +49,12 @@ def explain(
     Both are split into halves, groups kept together. The first halves rank the candidates (slice values, measurements,
     image-text agreement, concepts of the `families`, clusters) by their effect, and look for a slice that carries the
     change; the largest are tried on the second halves, where Holm's procedure bounds by `alpha` the chance that any
-    cause is confirmed although nothing moved. Which rows fall into which half depends on `seed` alone.
+    cause is confirmed although nothing moved. Of what fewer than 10 groups of a half have nothing is said. Which rows
+    fall into which half depends on `seed` alone.
 
     Raises:
-        NotEnoughData: too few rows or groups, or alpha or confidence outside (0, 1).
+        NotEnoughData: too few rows, or alpha or confidence outside (0, 1).
+        FingerprintMismatch: vectors of one kind have different lengths in the two windows.
     """
     check_share(alpha, "alpha")
     check_share(confidence, "confidence")
@@ -61,6 +63,13 @@ def explain(
             raise NotEnoughData(f"the {name} window has {len(rows)} rows; at least {LEAST_ROWS} are needed")
     rng = np.random.default_rng(seed)
     kinds = sorted(reference.vectors.keys() & current.vectors.keys())
+    for kind in kinds:
+        widths = [rows.vectors[kind].shape[1] for rows in (reference, current)]
+        if widths[0] != widths[1]:
+            raise FingerprintMismatch(
+                f"the {kind} vectors of the two windows have {widths[0]} and {widths[1]} numbers: embed both with one "
+                "encoder"
+            )
     found = [shift(reference, current, kind, confidence=confidence, seed=seed) for kind in kinds]
     shifts = tuple(one for one in found if one is not None)
     first, second = Windows(reference, current, confidence).halves(rng)

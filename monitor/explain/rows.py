@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats
+from monitor.stats.groups import as_groups
+from monitor.stats.inputs import Floats, as_matrix, as_with_gaps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,12 +18,13 @@ class Rows:
     """n predictions of one window.
 
     `slices` [n] says for each which value it has in which dimension. `vectors` holds [n, d] embeddings by kind (image,
-    prompt), `features` [n] measurements by name (brightness, prompt length), both with NaN in rows that have none.
-    `groups` [n] are whole numbers: rows of one group (a burst, a minute) may depend on each other. Without them every
-    row is its own group.
+    prompt), each kind with its own d, `features` [n] measurements by name (brightness, prompt length), both with NaN in
+    rows that have none; other arrays and lists of numbers become float64. `groups` [n] are whole numbers: rows of one
+    group (a burst, a minute) may depend on each other. Without them every row is its own group.
 
     Raises:
-        NotEnoughData: parts of different lengths, or shapes that are none of these.
+        NotEnoughData: parts of different lengths, shapes that are none of these, what is no number, infinity, or values
+            beyond 1e30.
     """
 
     slices: Sequence[Mapping[str, str]]
@@ -32,14 +34,19 @@ class Rows:
 
     def __post_init__(self) -> None:
         n = len(self.slices)
-        for kind, matrix in self.vectors.items():
-            if matrix.ndim != 2 or len(matrix) != n:
-                raise NotEnoughData(f"{kind} vectors have the shape {matrix.shape}; {n} rows are needed")
-        for name, values in self.features.items():
-            if values.shape != (n,):
-                raise NotEnoughData(f"the feature {name} has the shape {values.shape}, not ({n},)")
-        if self.groups is not None and (self.groups.shape != (n,) or not np.issubdtype(self.groups.dtype, np.integer)):
-            raise NotEnoughData(f"{n} rows need as many whole group numbers")
+        vectors = {
+            kind: as_with_gaps(matrix, f"the {kind} vectors", dimensions=2) for kind, matrix in self.vectors.items()
+        }
+        features = {
+            name: as_with_gaps(values, f"the values of {name}", dimensions=1) for name, values in self.features.items()
+        }
+        for name, one in (*vectors.items(), *features.items()):
+            if len(one) != n or 0 in one.shape[1:]:
+                raise NotEnoughData(f"{name} has the shape {one.shape}; {n} rows are needed, vectors with a column")
+        object.__setattr__(self, "vectors", vectors)
+        object.__setattr__(self, "features", features)
+        if self.groups is not None:
+            object.__setattr__(self, "groups", as_groups(self.groups, n, "window's", least=0))
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -77,7 +84,7 @@ class Family:
     `kind` says which vectors they are compared with; `vectors` [c, d] are the phrases', made by the same encoder.
 
     Raises:
-        NotEnoughData: fewer than two phrases, or not one vector for each.
+        NotEnoughData: fewer than two phrases, not one vector for each, or vectors that are not finite or are zero.
     """
 
     kind: str
@@ -86,11 +93,15 @@ class Family:
     vectors: Floats
 
     def __post_init__(self) -> None:
-        if len(self.phrases) < 2 or self.vectors.ndim != 2 or len(self.vectors) != len(self.phrases):
+        vectors = as_matrix(self.vectors, f"the vectors of the concepts {self.kind} {self.name}")
+        if len(self.phrases) < 2 or len(vectors) != len(self.phrases):
             raise NotEnoughData(
                 f"the concepts {self.kind} {self.name} need two phrases or more, and a vector for each: "
-                f"{len(self.phrases)} phrases came with vectors of shape {self.vectors.shape}"
+                f"{len(self.phrases)} phrases came with vectors of shape {vectors.shape}"
             )
+        if not vectors.any(axis=1).all():
+            raise NotEnoughData(f"the concepts {self.kind} {self.name} have vectors of length 0, which lead nowhere")
+        object.__setattr__(self, "vectors", vectors)
 
     def demand(self, dimension: int) -> None:
         """Raises NotEnoughData when the phrases' vectors have another length than those they are to name."""

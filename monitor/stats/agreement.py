@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import MOST, Floats, as_matrix, as_numbers, check_share
+from monitor.stats.inputs import Floats, as_matrix, as_with_gaps, check_share
 from monitor.stats.intervals import Interval
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -172,7 +172,7 @@ def krippendorff_alpha(
     check_share(confidence, "confidence")
     if level not in get_args(Level):
         raise NotEnoughData(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
-    table = _with_gaps(ratings)
+    table = as_with_gaps(ratings, "ratings", dimensions=2)
     table = table[np.isfinite(table).sum(axis=1) >= 2]
     if len(table) < _LEAST_UNITS:
         raise NotEnoughData(f"{len(table)} units have two judgements or more; at least {_LEAST_UNITS} are needed")
@@ -285,15 +285,6 @@ def _alike(size: int, weights: Weights | None) -> Floats:
         raise NotEnoughData(f"weights must be one of {', '.join(get_args(Weights))}, or None, not {weights!r}")
     steps = np.abs(np.arange(size)[:, None] - np.arange(size)) / max(size - 1, 1)
     return np.asarray(1.0 - (steps if weights == "linear" else steps**2))
-
-
-def _with_gaps(ratings: ArrayLike) -> Floats:
-    table = as_numbers(ratings, "ratings", dimensions=2)
-    if table.ndim != 2:
-        raise NotEnoughData(f"ratings must have 2 dimensions [units, annotators], not shape {table.shape}")
-    if (np.abs(table) > MOST).any():
-        raise NotEnoughData(f"ratings hold infinity, or values beyond {MOST:g}; leave units out with NaN")
-    return table
 
 
 def _categories(values: ArrayLike, name: str) -> NDArray[Any]:

@@ -17,7 +17,12 @@ def as_groups(groups: ArrayLike | None, n: int, name: str, *, least: int) -> NDA
     """
     if groups is None:
         return np.arange(n)
-    given = np.asarray(groups)
+    if np.ma.is_masked(groups):
+        raise NotEnoughData(f"the groups of the {name} values are masked in places; leave such rows out")
+    try:
+        given = np.asarray(groups)
+    except ValueError:  # lists of different lengths
+        given = np.empty(0)
     if given.shape != (n,) or not np.issubdtype(given.dtype, np.integer):
         raise NotEnoughData(f"{n} {name} values need as many whole group numbers")
     numbers = np.unique(given, return_inverse=True)[1].astype(np.int64)

@@ -97,6 +97,20 @@ def as_numbers(values: ArrayLike, name: str, *, dimensions: int) -> Floats:
     return array
 
 
+def as_with_gaps(values: ArrayLike, name: str, *, dimensions: int) -> Floats:
+    """Copy `values` into float64 of so many dimensions, with NaN where there is none, else at most `MOST` in size.
+
+    Raises:
+        NotEnoughData: as `as_numbers`, another shape, infinity or a value that is too large.
+    """
+    found = as_numbers(values, name, dimensions=dimensions)
+    if found.ndim != dimensions:
+        raise NotEnoughData(f"{name} must have {dimensions} dimension(s), not shape {found.shape}")
+    if (np.abs(found) > MOST).any():
+        raise NotEnoughData(f"{name} hold infinity, or values beyond {MOST:g}; NaN stands where there is none")
+    return found
+
+
 def as_probabilities(values: ArrayLike | None, name: str, n: int) -> Floats:
     """Copy the probabilities with which n rows were drawn into float64 [n]; None: they were all drawn, each 1.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.domain.slices import ALL_TRAFFIC, Slice
-from monitor.errors import NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData
 from monitor.explain import Explanation, Family, Rows, explain
 from monitor.explain.words import in_words
 
@@ -217,9 +217,21 @@ Break = Callable[[], object]
         lambda: explain(window(np.random.default_rng(0), 99), window(np.random.default_rng(0), 99), confidence=1.0),
         lambda: Rows([{}, {}], vectors={"image": np.zeros((3, 2))}),
         lambda: Rows([{}, {}], features={"brightness": np.zeros((2, 1))}),
+        lambda: Rows([{}, {}], vectors={"image": np.array([[1.0], [np.inf]])}),
+        lambda: Rows([{}, {}], vectors={"image": np.full((2, 3), 1e200)}),
+        lambda: Rows([{}, {}], vectors={"image": np.zeros((2, 0))}),
+        lambda: Rows([{}, {}], vectors={"image": [[1.0], [1.0, 2.0]]}),  # type: ignore[dict-item]
+        lambda: Rows([{}, {}], features={"brightness": np.array([1.0, -np.inf])}),
+        lambda: Rows([{}, {}], features={"brightness": np.array(["a", "b"])}),  # type: ignore[dict-item]
+        lambda: Rows([{}, {}], features={"brightness": np.array([object(), 1.0])}),
+        lambda: Rows([{}, {}], features={"brightness": np.ma.masked_equal([1.0, 2.0], 2.0)}),
         lambda: Rows([{}, {}], groups=np.zeros(2)),  # type: ignore[arg-type]
-        lambda: Family("image", "light", ("dark",), np.zeros((1, 3))),
-        lambda: Family("image", "light", ("dark", "bright"), np.zeros((3, 3))),
+        lambda: Rows([{}, {}], groups=[[1], [1, 2]]),  # type: ignore[arg-type]
+        lambda: Rows([{}, {}], groups=np.ma.masked_equal([1, 2], 2)),
+        lambda: Family("image", "light", ("dark",), np.ones((1, 3))),
+        lambda: Family("image", "light", ("dark", "bright"), np.ones((3, 3))),
+        lambda: Family("image", "light", ("dark", "bright"), np.full((2, 3), np.nan)),
+        lambda: Family("image", "light", ("dark", "bright"), np.zeros((2, 3))),
     ],
     ids=[
         "few before",
@@ -228,9 +240,21 @@ Break = Callable[[], object]
         "confidence",
         "vectors",
         "feature",
+        "infinite vectors",
+        "large vectors",
+        "vectors without columns",
+        "ragged vectors",
+        "infinite feature",
+        "texts",
+        "objects",
+        "masked feature",
         "groups",
+        "ragged groups",
+        "masked groups",
         "one phrase",
         "vectors of phrases",
+        "phrases of no number",
+        "phrases without length",
     ],
 )
 def test_bad_input_is_refused(breaks: Break) -> None:
@@ -243,3 +267,37 @@ def test_concepts_of_another_length_are_refused() -> None:
     wrong = Family("image", "light", ("dark", "bright"), np.eye(2, 7))
     with pytest.raises(NotEnoughData, match="image light"):
         explain(window(rng, 100), window(rng, 100), [wrong])
+
+
+def test_vectors_of_two_encoders_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    before, now = (Rows([{}] * 100, {"image": rng.normal(size=(100, width))}) for width in (8, 5))
+    with pytest.raises(FingerprintMismatch, match="image vectors of the two windows have 8 and 5"):
+        explain(before, now)
+
+
+def test_kinds_of_different_encoders_are_looked_at_each_by_itself() -> None:
+    """Their cosine is not defined, so there is no agreement between them; both moved."""
+    rng = np.random.default_rng(0)
+
+    def rows(shift: float) -> Rows:
+        return Rows(
+            [{}] * 300, {"image": rng.normal(size=(300, 8)) + shift, "prompt": rng.normal(size=(300, 5)) + shift}
+        )
+
+    found = explain(rows(0.0), rows(2.0))
+    assert [one.kind for one in found.shifts if one.interval.lower > 0.5] == ["image", "prompt"]
+    assert "pairing" not in [one.kind for one in found.causes]
+
+
+def test_lists_and_other_numbers_are_taken_as_arrays_are() -> None:
+    rng = np.random.default_rng(0)
+    vectors, measured = rng.normal(size=(2, 100, 4)).astype(np.float16), rng.integers(0, 9, (2, 100))
+    measured[1] += 3
+
+    def both(as_given: Callable[[np.ndarray], object]) -> Explanation:
+        return explain(*(Rows([{}] * 100, {"image": as_given(one)}, {"words": as_given(other)})  # type: ignore[dict-item]
+                         for one, other in zip(vectors, measured, strict=True)))  # fmt: skip
+
+    assert both(np.ndarray.tolist).causes == both(np.asarray).causes == both(np.float64).causes  # type: ignore[arg-type]
+    assert both(np.asarray).first is not None
