@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,14 +14,17 @@ from scipy.stats import ttest_1samp
 
 from benchmarks.drift.traffic import Agreement, Clip, Draw, Rows, World, traffics
 from monitor.domain.results import DriftVerdict
+from monitor.domain.window import HOUR
 from monitor.drift.compare import compare
 from monitor.drift.dispersion import estimate
-from monitor.drift.persistence import persists
+from monitor.drift.persistence import LOOKS, persists
 from monitor.drift.reference import Reference, build
-from monitor.drift.sketch import Sketch, sketch
+from monitor.drift.sketch import Sketch, merge, sketch
 from monitor.sampling import selected
+from monitor.settings.drift import Drift
 from monitor.stats.multiple_testing import benjamini_hochberg
 
+DEFAULTS = Drift()
 LEVELS = (0.01, 0.05)
 KINDS = ("independent", "bursty", "seasonal", "seasonal, hours known", "moody")
 
@@ -105,24 +110,25 @@ DEVICES = {"phone": 0.4, "kiosk": 0.3, "web": 0.2, "car": 0.1}
 COMPARED = ("all traffic", *DEVICES)
 SAMPLE_RATE = 0.5
 TICKS = 24
+WINDOW, SPAN = DEFAULTS.window // HOUR, DEFAULTS.reference_span // HOUR
+"""Hours of a window and of a reference: as the service has them where nobody sets others."""
 
 
-def ticks(kind: str, *, seed: int, references: int, per_hour: int = 1200, hours: int = 24) -> dict[str, Any]:
-    """The service's path: a keyed sample is embedded, every stream and slice sketched and compared, the tick's findings
-    corrected by Benjamini and Hochberg, and alarms kept where two of three ticks agree."""
+def ticks(kind: str, *, seed: int, references: int, per_hour: int = 400) -> dict[str, Any]:
+    """The service's path: a keyed sample is embedded, every stream and slice sketched, and each hour the last hours of
+    each are compared, the tick's findings corrected by Benjamini and Hochberg, and alarms kept where two of three ticks
+    agree."""
     alarms, kept = np.zeros((references, 2)), np.zeros((references, 2))
     looks = np.empty((references, TICKS, 2 * len(COMPARED)))
     for index in range(references):
         worlds: list[World] = [Clip(64, seed=seed + index), Agreement(seed=seed + index)]
-        streams = [_Stream(world, traffics(world)[kind], f"{seed}/{index}", per_hour, hours) for world in worlds]
-        seen = [[p for stream in streams for p in stream.look(hours + tick)] for tick in range(TICKS)]
+        streams = [_Stream(world, traffics(world)[kind], f"{seed}/{index}", per_hour) for world in worlds]
+        seen = [[p for stream in streams for p in stream.look()] for _ in range(TICKS)]
         looks[index] = np.array(seen, dtype=float)
         for column, level in enumerate(LEVELS):
             found = np.array([_findings(p, level) for p in seen])
             alarms[index, column] = found.any(axis=1).mean()
-            verdicts = np.where(found, DriftVerdict.DRIFT, DriftVerdict.NO_DRIFT)
-            ends = range(3, TICKS + 1)
-            kept[index, column] = np.mean([any(persists(list(v[:end])) for v in verdicts.T) for end in ends])
+            kept[index, column] = persistent(found)
     result: dict[str, Any] = {"traffic": kind, "ticks": references * TICKS, "single_looks": _single(looks)}
     for column, level in enumerate(LEVELS):
         result |= {
@@ -131,6 +137,13 @@ def ticks(kind: str, *, seed: int, references: int, per_hour: int = 1200, hours:
             f"ticks_with_a_persistent_finding_{level}": float(kept[:, column].mean()),
         }
     return result
+
+
+def persistent(found: NDArray[np.bool_]) -> float:
+    """Share of the ticks, from the third on, at which a finding persists; `found` [ticks, comparisons]."""
+    verdicts = [[DriftVerdict.DRIFT if one else DriftVerdict.NO_DRIFT for one in column] for column in found.T]
+    ends = range(LOOKS, len(found) + 1)
+    return float(np.mean([any(persists(one[:end]) for one in verdicts) for end in ends]))
 
 
 def _single(looks: NDArray[np.float64]) -> dict[str, dict[str, float]]:
@@ -149,11 +162,14 @@ def _findings(p_values: list[float | None], level: float) -> list[bool]:
 
 
 class _Stream:
-    def __init__(self, world: World, draw: Draw, name: str, per_hour: int, hours: int) -> None:
+    """Unchanged traffic of one world, with the reference of its first `SPAN` hours."""
+
+    def __init__(self, world: World, draw: Draw, name: str, per_hour: int) -> None:
         self.rng, self.draw, self.name, self.per_hour = world.rng, draw, name, per_hour
-        arrived = [self._arrive(hour) for hour in range(hours)]
+        self.hour = 0
+        arrived = [self._arrive() for _ in range(SPAN)]
         rows, devices = (np.concatenate(parts) for parts in zip(*arrived, strict=True))
-        windows = np.repeat(np.arange(hours), [len(part) for part, _ in arrived])
+        windows = np.repeat(np.arange(SPAN) // WINDOW, [len(part) for part, _ in arrived])
         self.made = build(rows, windows, "bench")
         calibrates = np.isin(windows, self.made.calibration_windows)
         features = self.made.fit.features(rows[calibrates])
@@ -163,15 +179,25 @@ class _Stream:
             part, numbers = features[members], windows[calibrates][members]
             dispersion = estimate(part, numbers, self.made.fit, whole=self.made.dispersion)
             self.slices[device] = (Sketch.of_features(part, self.made.fit), dispersion)
+        self.window = deque((self._sketches() for _ in range(WINDOW - 1)), maxlen=WINDOW)
 
-    def look(self, hour: int) -> Iterator[float | None]:
-        rows, devices = self._arrive(hour)
-        features, fit = self.made.fit.features(rows), self.made.fit
+    def look(self) -> Iterator[float | None]:
+        """p-values of all traffic and of each slice, an hour after the look before."""
+        self.window.append(self._sketches())
         for device, (baseline, dispersion) in self.slices.items():
-            part = features if device is None else features[devices == device]
-            yield compare(fit, baseline, Sketch.of_features(part, fit), dispersion).p_value
+            current = reduce(merge, [hour[device] for hour in self.window])
+            yield compare(self.made.fit, baseline, current, dispersion).p_value
 
-    def _arrive(self, hour: int) -> tuple[Rows, np.ndarray]:
-        chosen = [selected(f"{self.name}/{hour}/{row}", SAMPLE_RATE, "bench") for row in range(self.per_hour)]
+    def _sketches(self) -> dict[str | None, Sketch]:
+        """Of the next hour."""
+        rows, devices = self._arrive()
+        fit, features = self.made.fit, self.made.fit.features(rows)
+        parts = {device: features if device is None else features[devices == device] for device in self.slices}
+        return {device: Sketch.of_features(part, fit) for device, part in parts.items()}
+
+    def _arrive(self) -> tuple[Rows, np.ndarray]:
+        chosen = [selected(f"{self.name}/{self.hour}/{row}", SAMPLE_RATE, "bench") for row in range(self.per_hour)]
         devices = self.rng.choice(list(DEVICES), size=self.per_hour, p=list(DEVICES.values()))
-        return self.draw(hour, self.per_hour)[chosen], devices[chosen]
+        rows = self.draw(self.hour, self.per_hour)
+        self.hour += 1
+        return rows[chosen], devices[chosen]

@@ -22,15 +22,16 @@ from monitor.store.queries.drift import Finding, Reference, Unfitted
 from monitor.streams import STREAMS
 
 EFFECT = (
-    "Chance that a row of the current window looks more like it than a row of the reference does: 0.5 is no "
-    "difference, 1 is complete separation."
+    "How far the detector's features moved, from 0.5 (no further than chance) to 1. It is the chance to tell a row of "
+    "now from one of the reference where all rows moved alike; of few rows that moved far it is more. How many moved, "
+    "the explanation says."
 )
 ADJUSTED = (
     "Chance of such evidence without drift, adjusted over all streams and slices of the tick (Benjamini-Hochberg)."
 )
 SMALLEST = (
-    "Shift of the mean, in standard deviations of single rows, that this n would find in 8 cases of 10. A smaller one "
-    "could be there and stay unseen."
+    "Shift of the mean, in standard deviations of single rows, that this n would find in 8 cases of 10, also if "
+    "nothing else moved. A smaller one could be there and stay unseen."
 )
 
 

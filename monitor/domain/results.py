@@ -86,8 +86,10 @@ class DetectorResult:
     """What one detector found.
 
     `statistic` is the squared distance of the two windows in units that average 1 on unchanged traffic;
-    `p_value` in [0, 1] honours bursts and seasons seen in the reference; `effect` in [0.5, 1] is the chance that
-    a random current row looks more like the current window than a random reference row does (0.5: no difference).
+    `p_value` in [0, 1] honours bursts and seasons seen in the reference; `effect` in [0.5, 1] is how far apart the
+    means of its features are, Phi(D / sqrt 2) of their distance D in standard deviations of single rows (0.5: nothing
+    beyond chance). Of normal features that move as a whole this is the AUC of single rows (McGraw and Wong 1992, "A
+    common language effect size statistic", Psychological Bulletin 111); of few rows that moved far it is more.
     """
 
     name: str
@@ -103,7 +105,8 @@ class DriftResult:
     `p_value` combines all detectors; `detector` names the one with the smallest p; `effect` in [0.5, 1] is its
     effect. `distance` is how far the means are apart, in standard deviations of single rows, with the part that
     chance explains taken off; `smallest_distance` is the shift of the mean that a window like this one would find
-    in 8 cases of 10. All are None when the verdict says that there was not enough data.
+    in 8 cases of 10 if nothing else that is compared with it moved. All are None when the verdict says that there was
+    not enough data.
     """
 
     verdict: DriftVerdict

@@ -41,20 +41,25 @@ def compare(
     dispersion: Dispersion,
     *,
     level: float = LEVEL,
+    among: int = 1,
     hours: Mapping[int, int] | None = None,
 ) -> DriftResult:
     """Whether `current` differs from `reference` by more than the reference's windows differ from each other.
 
     `reference` and `dispersion` come from the windows that calibrate; `level` is the false-alarm rate of this look.
+    `among` so many comparisons, this one with them, the caller adjusts p-values: the smallest distance is then that of
+    one that moves alone, whose p-value must be below `level / among` (the first step of Benjamini and Hochberg's rule).
     `hours` says how many rows of `current` came in each hour (whole hours since the epoch, UTC); a seasonal fit needs
     it, others do not look at it.
 
     Raises:
         FingerprintMismatch: the four were not made under one fit.
-        NotEnoughData: level outside (0, 1), or hours that a seasonal fit needs and that do not match the rows. Too few
-            rows or windows are a verdict, not an error.
+        NotEnoughData: level outside (0, 1), `among` below 1, or hours that a seasonal fit needs and that do not match
+            the rows. Too few rows or windows are a verdict, not an error.
     """
     check_share(level, "level")
+    if among < 1:
+        raise NotEnoughData(f"among {among} comparisons there is not this one")
     _check_one_fit(fit, reference, current, dispersion)
     missing = _missing(reference, current, dispersion)
     if missing is not None:
@@ -72,7 +77,7 @@ def compare(
         p_value=p_value,
         effect=loudest.effect,
         distance=found[LOCATING][1],
-        smallest_distance=smallest_distance(reference.n, current.n, dispersion, level=level),
+        smallest_distance=smallest_distance(reference.n, current.n, dispersion, level=level / among),
         detector=loudest.name,
         detectors=results,
     )

@@ -16,4 +16,4 @@ def persists(verdicts: Sequence[DriftVerdict], *, needed: int = NEEDED, looks: i
 
     Verdicts for want of data count as looks that found nothing.
     """
-    return sum(verdict is DriftVerdict.DRIFT for verdict in verdicts[-looks:]) >= needed
+    return sum(verdict == DriftVerdict.DRIFT for verdict in verdicts[-looks:]) >= needed

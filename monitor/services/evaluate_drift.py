@@ -18,7 +18,7 @@ from monitor.services.references import ReferenceOptions
 from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.store import references as store
 from monitor.store.engine import transaction
-from monitor.store.references import ActiveReference, Baseline
+from monitor.store.references import ActiveReference, Baseline, WindowSketch
 from monitor.streams import VECTOR_STREAMS, vector_streams
 
 OWN_DIMENSIONS = ("variant", "version")
@@ -30,6 +30,24 @@ class DriftOptions:
     reference: ReferenceOptions
     alpha: float
     """Expected share of false findings among the findings of one tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is compared: a stream or a slice of it now, and what the reference knows of it."""
+
+    reference: ActiveReference
+    part: Slice
+    current: WindowSketch
+    baseline: Baseline | None
+
+    def result(self, alpha: float, among: int) -> DriftResult:
+        if self.baseline is None:
+            return _unknown(self.part, self.current.sketch.n)
+        return compare(
+            self.reference.fit, self.baseline.sketch, self.current.sketch, self.baseline.dispersion,
+            level=alpha, among=among, hours=self.current.hours,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +72,21 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
         references = store.active_references(connection, tick)
     sketch_fields(engine, options.reference.sketcher(engine), references, window)
     with transaction(engine) as connection:
-        compared = []
-        for reference in references:
-            known = store.baselines(connection, reference.id)
-            for part, current in sorted(store.sketches_in(connection, reference, window).items()):
-                baseline = _baseline(known, part)
-                result = (
-                    _unknown(part, current.sketch.n)
-                    if baseline is None
-                    else compare(
-                        reference.fit, baseline.sketch, current.sketch, baseline.dispersion,
-                        level=options.alpha, hours=current.hours,
-                    )
-                )  # fmt: skip
-                compared.append(_Compared(reference, part, result))
+        looks = [look for one in references for look in _looks(connection, one, window)]
+        among = max(sum(one.baseline is not None for one in looks), 1)  # at most: some may have too few rows
+        compared = [_Compared(one.reference, one.part, one.result(options.alpha, among)) for one in looks]
         compared += _rebaselined(connection, references, {one.reference.id for one in compared}, window)
         adjusted = _adjust(compared)
         store.insert_results(
             connection, [_row(one, p, window, options.alpha) for one, p in zip(compared, adjusted, strict=True)]
         )
     return len(compared)
+
+
+def _looks(connection: Connection, reference: ActiveReference, window: Window) -> list[_Look]:
+    known = store.baselines(connection, reference.id)
+    found = store.sketches_in(connection, reference, window)
+    return [_Look(reference, part, current, _baseline(known, part)) for part, current in sorted(found.items())]
 
 
 def _baseline(known: dict[Slice, Baseline], part: Slice) -> Baseline | None:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from monitor.domain.results import DriftVerdict
-from monitor.drift.compare import MIN_CURRENT, compare, smallest_distance
-from monitor.drift.reference import Reference
+from monitor.drift.compare import LEVEL, MIN_CURRENT, compare, smallest_distance
+from monitor.drift.reference import Reference, build
 from monitor.drift.sketch import sketch
 from monitor.errors import FingerprintMismatch, NotEnoughData
 
@@ -67,11 +68,13 @@ def test_the_distance_of_a_stream_of_one_number_is_in_its_standard_deviations(ag
     assert np.mean(found) == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_shift_of_the_smallest_distance_is_found_about_as_often_as_said(traffic) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("among", [1, 50])
+def test_a_shift_of_the_smallest_distance_is_found_about_as_often_as_said(traffic, among: int) -> None:  # type: ignore[no-untyped-def]
     world = traffic(64, seed=5)
     reference = world.reference(per_hour=100, hours=40)
     fit, n = reference.fit, 100
-    size = smallest_distance(reference.baseline.n, n, reference.dispersion)
+    size = verdict(reference, world.rows(n), among=among).smallest_distance
+    assert size == smallest_distance(reference.baseline.n, n, reference.dispersion, level=LEVEL / among)
     spread = reference.dispersion.spreads["mean_shift"]
     found = []
     for _ in range(120):
@@ -79,8 +82,26 @@ def test_a_shift_of_the_smallest_distance_is_found_about_as_often_as_said(traffi
         # In the metric of single rows the shift is this long, whatever way it points.
         away *= size / np.linalg.norm(away @ spread.directions)
         rows = world.rows(n) + (away * fit.scales) @ fit.axes.T
-        found.append(verdict(reference, rows).verdict is DriftVerdict.DRIFT)
+        found.append(verdict(reference, rows).p_value < LEVEL / among)
     assert np.mean(found) == pytest.approx(0.8, abs=0.12)
+
+
+@pytest.mark.parametrize("distance", [0.3, 0.6, 1.0])
+def test_the_effect_of_normal_rows_that_all_move_alike_is_their_auc(distance: float) -> None:
+    scales, effects = np.linspace(3, 0.5, 8), []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        reference = build(scales * rng.standard_normal((24 * 300, 8)), np.arange(24 * 300) // 300, "known")
+        rows = scales * rng.standard_normal((2000, 8))
+        rows[:, 0] += distance * scales[0]
+        effects += [one.effect for one in verdict(reference, rows).detectors if one.name == "mean_shift"]
+    assert np.mean(effects) == pytest.approx(norm.cdf(distance / np.sqrt(2)), abs=0.02)
+
+
+def test_among_no_comparisons_there_is_none(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(16)
+    with pytest.raises(NotEnoughData, match="among 0"):
+        verdict(world.reference(), world.rows(100), among=0)
 
 
 def test_more_rows_can_see_less(traffic) -> None:  # type: ignore[no-untyped-def]
