@@ -110,6 +110,8 @@ DEVICES = {"phone": 0.4, "kiosk": 0.3, "web": 0.2, "car": 0.1}
 COMPARED = ("all traffic", *DEVICES)
 SAMPLE_RATE = 0.5
 TICKS = 24
+TICKET = 7
+"""Ticks of a day at which drift must persist before the objective of `examples/slos/drift.yaml` opens a ticket."""
 WINDOW, SPAN = DEFAULTS.window // HOUR, DEFAULTS.reference_span // HOUR
 """Hours of a window and of a reference: as the service has them where nobody sets others."""
 
@@ -135,6 +137,7 @@ def ticks(kind: str, *, seed: int, references: int, per_hour: int = 400) -> dict
             f"ticks_with_a_finding_{level}": float(alarms[:, column].mean()),
             f"error_{level}": float(alarms[:, column].std(ddof=1) / np.sqrt(references)),
             f"ticks_with_a_persistent_finding_{level}": float(kept[:, column].mean()),
+            f"days_with_a_ticket_{level}": float((kept[:, column] * (TICKS - LOOKS + 1) > TICKET - 0.5).mean()),
         }
     return result
 

@@ -119,16 +119,18 @@ def _joint(looks: list[dict[str, Any]]) -> str:
 
 def _ticks_table(ticks: list[dict[str, Any]]) -> str:
     """Shares over all shards of a kind of traffic, weighted by their ticks."""
-    lines = ["| traffic | ticks | with a finding at 1% / 5% | with a persistent one at 1% / 5% |", "|---|---|---|---|"]
+    lines = [
+        "| traffic | ticks | with a finding at 1% / 5% | with a persistent one at 1% / 5% | days with a ticket |",
+        "|---|---|---|---|---|",
+    ]
     for traffic in sorted({one["traffic"] for one in ticks}):
         shards = [one for one in ticks if one["traffic"] == traffic]
         sizes = [one["ticks"] for one in shards]
         shown = [
             " / ".join(
-                f"{100 * np.average([one[f'ticks_with_a_{kind}_{level}'] for one in shards], weights=sizes):.1f}"
-                for level in LEVELS
+                f"{100 * np.average([one[f'{kind}_{level}'] for one in shards], weights=sizes):.1f}" for level in LEVELS
             )
-            for kind in ("finding", "persistent_finding")
+            for kind in ("ticks_with_a_finding", "ticks_with_a_persistent_finding", "days_with_a_ticket")
         ]
         lines.append(f"| {traffic} | {sum(sizes):,} | {' | '.join(shown)} |")
     return "\n".join(lines)
