@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.errors import NotEnoughData
 from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.stats.slice_review import SliceLabels, review
-from monitor.stats.weighted import WeightSums, weight_sums
+from monitor.stats.weighted import WeightSums, weight_sums, weighted_share
 
 NOTHING = WeightSums()
 
@@ -76,3 +77,46 @@ def test_a_window_that_is_not_mature_ranks_nothing() -> None:
     (found,) = review([one], one.now, mature=False)
     assert found.accuracy.state == "not_yet_mature"
     assert found.rest.difference is None, "there is no other traffic"
+
+
+@pytest.mark.parametrize(("least", "drawn"), [(1e-3, 40), (1e-6, 40), (1e-8, 3), (1e-3, 1)])
+def test_a_rest_that_weighs_little_is_what_its_own_rows_say(least: float, drawn: int) -> None:
+    """The rest is a difference of floats: as exact as the whole, of which it is a part in 1e4 to 1e11."""
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        rare = rng.uniform(least, 10 * least, 1000)
+        right = rng.random(1000) < 0.8
+        order = rng.permutation(1000 + drawn)
+        part = weight_sums(right, rare)
+        all_rows = weight_sums(np.append(right, np.ones(drawn, bool))[order], np.append(rare, np.ones(drawn))[order])
+        [found] = review([SliceLabels("rare", part, part)], all_rows)
+        assert (found.rest.before.n, found.rest.before.count) == (drawn, drawn)
+        assert found.rest.before.share == pytest.approx(1.0)
+        assert found.rest.before.effective_n == pytest.approx(drawn, rel=1e-3 if least >= 1e-3 else 1.0)
+
+
+def test_a_rest_of_both_outcomes_is_estimated_as_if_alone() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        rare, chances = rng.uniform(1e-3, 1e-2, 1000), rng.uniform(0.3, 1.0, 50)
+        right, rest = rng.random(1000) < 0.8, rng.random(50) < 0.7
+        part, order = weight_sums(right, rare), rng.permutation(1050)
+        all_rows = weight_sums(np.append(right, rest)[order], np.append(rare, chances)[order])
+        [found] = review([SliceLabels("rare", part, part)], all_rows)
+        alone = weighted_share(rest, chances)
+        assert found.rest.before.share == pytest.approx(alone.share, rel=1e-6)
+        assert found.rest.before.effective_n == pytest.approx(alone.effective_n, rel=1e-4)
+
+
+def test_a_rest_that_weighs_less_than_rounding_is_unknown() -> None:
+    part = weight_sums([True] * 60 + [False] * 40, [1e-20] * 100)
+    rest = weight_sums([True] * 50)
+    [found] = review([SliceLabels("rare", part, part)], part + rest)
+    assert found.accuracy.accuracy == 0.6
+    assert (found.rest.difference, found.rest_p) == (None, None)
+
+
+def test_a_part_that_is_none_is_refused() -> None:
+    small, large = weight_sums([True, False]), weight_sums([True, False, False], [0.5, 0.1, 0.1])
+    with pytest.raises(NotEnoughData):
+        review([SliceLabels("no part", large, large)], small)
