@@ -7,14 +7,17 @@ the content type of the request. A response is logged only where it was HTTP 200
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from monitor.domain.events import Rejection
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
 from monitor.formats.cloudevents import CloudEvent, cloud_events
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import has_prefix
@@ -35,6 +38,7 @@ _PREFIX = b"org.kubeflow.serving."
 _QUOTED_PREFIX = b'"' + _PREFIX
 _TYPE_HEADERS = ("ce_type", "ce-type")
 _KEPT = ("namespace", "component")
+_RAW = re.compile(r'"inference-header-content-length"\s*:\s*\["0"\]', re.IGNORECASE)
 _REMEMBERED, _SHORT = 1024, 512
 """So many metadata of so many characters at most."""
 SlicesIn = Callable[[CloudEvent], dict[str, str]]
@@ -74,7 +78,7 @@ def _halves(
         return []
     name = event["inferenceservicename"] or options.model or ""
     if side == "request":
-        read = read_request(event.data, roles, options.max_record_bytes)
+        read = _asked(event, roles, options.max_record_bytes)
         base = _envelope(event)
         base["task"] = options.task
         if options.slices and (slices := slices_of(options.slices, read.metadata) | slices_in(event)):
@@ -88,6 +92,16 @@ def _halves(
     rows = [over(base, row) for row in read.rows]
     identified = with_ids(event["id"], rows, "ce_id", options.max_record_bytes)
     return [Half(pair_id, side, ts, row) for pair_id, row in identified]
+
+
+def _asked(event: CloudEvent, roles: Roles, max_bytes: int) -> Read:
+    """Of Triton's raw binary requests, whose JSON is 0 bytes long, only texts can be told; numbers say nothing."""
+    try:
+        return read_request(event.data, roles, max_bytes)
+    except InvalidEvent as error:
+        if error.reason is Rejection.UNREADABLE and _RAW.search(event["metadata"]):
+            return Read([{"input": {}}])
+        raise
 
 
 def _model(event: CloudEvent, name: str, read: Read) -> Fields:

@@ -15,6 +15,7 @@ from monitor.domain.events import Event, Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats import evaluations
+from monitor.formats.calls import served_version
 from monitor.formats.chats import REDACTED, Message, answered, asked, read_json, read_messages
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.exported_spans import looks_exported, read_exported
@@ -77,15 +78,15 @@ def _rows(span: Span, options: FormatOptions) -> Iterator[Fields]:
 
 def _llm(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
     llm = nested.get("llm", {})
-    questions = _messages(at(llm, "input_messages"))
-    answers = _messages(at(llm, "output_messages"))
+    questions = _messages(at(llm, "input_messages")) or _texts(at(llm, "prompts"), "prompt")
+    answers = _messages(at(llm, "output_messages")) or _texts(at(llm, "choices"), "completion")
     if not questions:
         questions = _value(attributes, "input")
     if not answers:
         answers = _value(attributes, "output")
     reason = attributes.get("llm.finish_reason")
     yield {
-        "model": {"name": attributes.get("llm.model_name")},
+        "model": _model(attributes),
         "input": asked(questions),
         "output": answered(answers, [reason] if reason else []),
         "tokens": _tokens(attributes),
@@ -173,6 +174,21 @@ def _messages(value: Any) -> list[Message]:
             parts = parts or [{"type": "text", "text": message.get("content")}]
             found += read_messages([{"role": message.get("role", ""), "parts": parts}], "llm messages")
     return found
+
+
+def _texts(value: Any, kind: str) -> list[Message]:
+    """Text completions: `prompts.<i>.prompt.text`, `choices.<i>.completion.text`."""
+    found = [at(one, kind, "text") for one in children(value)]
+    return [Message("user", [text]) for text in found if isinstance(text, str) and text not in ("", REDACTED)]
+
+
+def _model(attributes: Attributes) -> Fields:
+    """What was asked for is the name; what answered, where it is called otherwise, says the version."""
+    name = attributes.get("llm.request.model_name") or attributes.get("llm.model_name")
+    answering = attributes.get("llm.response.model_name")
+    if not answering:
+        return {"name": name}
+    return {"name": name or answering, "version": served_version(str(name or answering), str(answering))}
 
 
 def _part(content: Any) -> Fields:

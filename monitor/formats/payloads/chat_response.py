@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from msgspec import Raw, Struct
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.payloads.chat_request import Part, text_in
-from monitor.formats.payloads.confidence import Token, alternatives, answer_tokens, confidence
+from monitor.formats.payloads.confidence import Token, TopToken, alternatives, answer_tokens, confidence
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.rows import Fields
@@ -50,6 +51,10 @@ class Answer(Struct, gc=False):
 class Logprobs(Struct, gc=False):
     content: list[Token] | None = None
     refusal: list[Token] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float | None] | None] | None = None
+    """The last three are what text completions have, one entry for each token."""
 
 
 class Filtered(Struct, gc=False):
@@ -195,7 +200,22 @@ def _answer_of(choice: Choice) -> str | None:
 def _answer_tokens(choice: Choice) -> Sequence[Token]:
     if choice.logprobs is None:
         return ()
-    return answer_tokens(choice.logprobs.content or choice.logprobs.refusal or ())
+    given = choice.logprobs
+    return answer_tokens(given.content or given.refusal or tokens_of_text(given))
+
+
+def tokens_of_text(given: Logprobs) -> list[Token]:
+    """The tokens of a text completion."""
+    if not given.tokens or not given.token_logprobs:
+        return []
+    tops = given.top_logprobs or []
+    return [
+        Token(token, logprob, [TopToken(*one) for one in (top or {}).items()])
+        for token, logprob, top in zip_longest(
+            given.tokens, given.token_logprobs, tops[: len(given.tokens)], fillvalue=None
+        )
+        if token is not None
+    ]
 
 
 def _categories(choice: Choice) -> list[str]:

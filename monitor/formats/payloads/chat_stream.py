@@ -25,6 +25,7 @@ from monitor.formats.payloads.chat_response import (
     error_of,
     read_chat,
     text_of_arguments,
+    tokens_of_text,
 )
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.framing import Read
@@ -89,7 +90,7 @@ class _Growing:
         for call in delta.tool_calls or ():
             self._call(call.index, call.function or Function())
         if piece.logprobs is not None:
-            self.tokens.extend(piece.logprobs.content or ())
+            self.tokens.extend(piece.logprobs.content or tokens_of_text(piece.logprobs))
             self.refusal_tokens.extend(piece.logprobs.refusal or ())
 
     def _call(self, index: int, function: Function) -> None:

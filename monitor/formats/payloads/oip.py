@@ -18,7 +18,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats.payloads import v1
 from monitor.formats.payloads.answers import are_probabilities, finite
 from monitor.formats.payloads.roles import MANY, Roles
-from monitor.formats.payloads.rows import MAX_ROWS, Fields
+from monitor.formats.payloads.rows import Fields, demand_few
 from monitor.formats.payloads.tensors import Tensor, settle_shape, values
 
 MAX_TENSORS = 64
@@ -58,7 +58,7 @@ def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder
     named = _named(tensors, chunks, roles.of_response)
     dtypes = {one.name: one.datatype for one in tensors}
     rows = []
-    for row in _by_row(named, of_all=False):
+    for row in _by_row(named, of_all=len(tensors) > 1 and all(len(one.shape) > 1 for one in tensors)):
         vectors = [name for name in row if (roles.of_response(name) or "").startswith(_EMBEDDING)]
         embeddings = [_embedding(name, row.pop(name), dtypes[name], roles, embedder) for name in vectors]
         fields = roles.response(row)
@@ -75,7 +75,7 @@ def _unnamed(tensors: Sequence[Tensor], chunks: Sequence[bytes | None], roles: R
     items = [flat] if len(tensor.shape) == 1 and are_probabilities(flat) else _split(flat, tensor.shape)
     if any(isinstance(item, list) and not are_probabilities(item) for item in items):
         return None
-    _demand_few(len(items))
+    demand_few(len(items))
     return [v1.prediction(item, roles) for item in items]
 
 
@@ -107,7 +107,7 @@ def _column(tensor: Tensor, raw: bytes | None, role: str | None) -> list[Any]:
 
 def _silent(tensor: Tensor) -> list[None]:
     items = _items(tensor.shape)
-    _demand_few(items)
+    demand_few(items)
     return [None] * items
 
 
@@ -123,7 +123,8 @@ def _by_row(named: Mapping[str, tuple[bool, list[Any]]], *, of_all: bool) -> lis
 
     Args:
         named: columns, and whether they have a role.
-        of_all: without any role, columns that agree on their number of items make as many rows; otherwise one.
+        of_all: without any role, columns that agree on their number of items make as many rows; otherwise one. Outputs
+            do only where several agree: those of rank 1, and a single one, may be what the model says of one item.
     """
     speaking = [column for known, column in named.values() if known]
     silent = [column for known, column in named.values() if not known]
@@ -131,7 +132,7 @@ def _by_row(named: Mapping[str, tuple[bool, list[Any]]], *, of_all: bool) -> lis
     if speaking and len(sizes) > 1:
         raise InvalidEvent(Rejection.INVALID, f"tensors of {', '.join(map(str, sorted(sizes)))} items in one batch")
     count = sizes.pop() if len(sizes) == 1 else 1
-    _demand_few(count)
+    demand_few(count)
     fitting = {name: column for name, (_, column) in named.items() if len(column) in (1, count)}
     return [{name: column[index % len(column)] for name, column in fitting.items()} for index in range(count)]
 
@@ -186,8 +187,3 @@ def _embedding(name: str, vector: list[Any], datatype: str, roles: Roles, embedd
     with np.errstate(over="ignore"):  # an infinite vector is refused where all vectors are checked
         data = base64.b64encode(np.asarray(numbers, f"<{dtype}").tobytes()).decode()
     return {"kind": kind, "embedder": f"{embedder}/{name}", "dtype": dtype, "data": data}
-
-
-def _demand_few(rows: int) -> None:
-    if rows > MAX_ROWS:
-        raise InvalidEvent(Rejection.INVALID, f"a batch of {rows} items; {MAX_ROWS} are allowed")

@@ -8,12 +8,21 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from monitor.formats.limits import inflated, refuse_nul
-from monitor.formats.payloads import chat_request, images, oip, seldon_message, v1
-from monitor.formats.payloads.framing import Read, are_tensors, decoded, demand_content, items_of, refusing, word
+from monitor.formats.payloads import chat_request, images, oip, responses_api, seldon_message, v1
+from monitor.formats.payloads.framing import (
+    Read,
+    are_tensors,
+    decoded,
+    demand_content,
+    items_of,
+    refusing,
+    rows_of,
+    word,
+)
 from monitor.formats.payloads.roles import Roles
-from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.rows import Fields, demand_few
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
-from monitor.formats.payloads.tensors import Tensor
+from monitor.formats.payloads.tensors import Tensor, elements
 
 
 class RequestBody(chat_request.ChatRequest, gc=False):
@@ -46,22 +55,23 @@ def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
     Raises:
         InvalidEvent: it cannot be read, or a member is not what its protocol says.
     """
-    body = demand_content(inflated(body, max_bytes))
+    raw = inflated(body, max_bytes)
+    body = demand_content(raw)
     if not body.startswith(b"{"):
-        return _without_members(body, roles)
+        return _without_members(body, raw, roles)
     request, head, tail = decoded(_body.decode, body)
     if request.messages is not None or (isinstance(request.prompt, str) and request.model):
-        metadata = request.metadata if isinstance(request.metadata, dict) else {}
-        return Read([chat_request.from_request(request)], model=word(request.model), metadata=metadata)
+        return _chat(request)
     return _other(request, head, tail, roles)
 
 
 def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read:
-    given = request.instances if request.instances is not UNSET else request.inputs
-    if are_tensors(given):
-        return Read(oip.request_rows(_tensors.decode(given), tail, roles), word(request.id))
-    if given is not UNSET:
-        return Read(_instances(given, roles))
+    if are_tensors(request.inputs):
+        return Read(oip.request_rows(_tensors.decode(request.inputs), tail, roles), word(request.id))
+    if request.instances is not UNSET:
+        return Read(_instances(items_of(request.instances), roles))
+    if request.inputs is not UNSET:
+        return Read(_instances(rows_of(request.inputs), roles))
     if is_message(request.data, request.strData, request.jsonData, request.binData):
         message = _seldon.decode(head)
         return Read(
@@ -69,16 +79,28 @@ def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read
             seldon_message.puid_of(message),
             metadata=seldon_message.tags_of(message),
         )
-    return Read([v1.instance(_any.decode(head), roles)], word(request.id))
+    body: Any = _any.decode(head)
+    if isinstance(request.model, str) and (asked := responses_api.request_of(body)) is not None:
+        return _chat(asked)
+    return Read([v1.instance(body, roles)], word(request.id))
 
 
-def _without_members(body: bytes, roles: Roles) -> Read:
-    """A picture as it was posted, or a list of instances."""
+def _chat(request: chat_request.ChatRequest) -> Read:
+    metadata = request.metadata if isinstance(request.metadata, dict) else {}
+    return Read([chat_request.from_request(request)], model=word(request.model), metadata=metadata)
+
+
+def _without_members(body: bytes, raw: bytes, roles: Roles) -> Read:
+    """A picture as it was posted, a tensor without JSON (whose first byte may look like white space), or a list of
+    instances."""
     if images.looks_like_image(body):
         return Read([{"input": {"image": images.from_bytes(body)}}])
     refuse_nul(body)
-    return Read(_instances(body, roles))
+    if (texts := elements(raw)) is not None:
+        demand_few(len(texts))
+        return Read([roles.request({"": text}) for text in texts])
+    return Read(_instances(items_of(body), roles))
 
 
-def _instances(raw: bytes | Raw, roles: Roles) -> list[Fields]:
-    return [v1.instance(one, roles) for one in items_of(raw)]
+def _instances(items: list[Any], roles: Roles) -> list[Fields]:
+    return [v1.instance(one, roles) for one in items]

@@ -11,12 +11,21 @@ from msgspec import UNSET, Raw, UnsetType
 from monitor.formats.limits import inflated, refuse_nul
 from monitor.formats.payloads import chat_response, messages_api, oip, responses_api, seldon_message, v1
 from monitor.formats.payloads.failures import from_error
-from monitor.formats.payloads.framing import Read, are_tensors, decoded, demand_content, items_of, refusing, word
+from monitor.formats.payloads.framing import (
+    Read,
+    are_tensors,
+    decoded,
+    demand_content,
+    items_of,
+    refusing,
+    rows_of,
+    word,
+)
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
 from monitor.formats.payloads.server_events import is_stream
-from monitor.formats.payloads.streams import read_stream
+from monitor.formats.payloads.streams import read_events, read_stream
 from monitor.formats.payloads.tensors import Tensor
 
 _OK: Fields = {"status": "ok"}
@@ -41,6 +50,8 @@ _body = msgspec.json.Decoder(ResponseBody)
 _tensors = msgspec.json.Decoder(list[Tensor])
 _seldon = msgspec.json.Decoder(SeldonMessage)
 _any = msgspec.json.Decoder(Any)
+_raws = msgspec.json.Decoder(list[Raw])
+_CHUNK = b'"chat.completion.chunk"'
 
 
 @refusing("response")
@@ -62,9 +73,13 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
 
 
 def _without_members(body: bytes, roles: Roles) -> Read:
-    """A stream, or a list of predictions."""
+    """A stream, the list of its events, or a list of predictions."""
     refuse_nul(body)
-    return read_stream(body) if is_stream(body) else Read(_predictions(body, roles))
+    if is_stream(body):
+        return read_stream(body)
+    if _CHUNK in body:
+        return read_events(map(bytes, _raws.decode(body)))
+    return Read(_predictions(items_of(body), roles))
 
 
 def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embedder: str) -> Read:
@@ -76,18 +91,27 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
             [over(_OK, row) for row in rows], word(response.id), model=word(response.model_name), version=version
         )
     if response.predictions is not UNSET:
-        return Read(_predictions(response.predictions, roles))
+        return Read(_predictions(items_of(response.predictions), roles))
+    if response.outputs is not UNSET:
+        return Read(_predictions(rows_of(response.outputs), roles))
     if _is_seldon(response):
         message = _seldon.decode(head)
         outcome = seldon_message.outcome_of(message)
         rows = [over(row, outcome) for row in seldon_message.response_rows(message, roles)]
         return Read(rows, seldon_message.puid_of(message), metadata=seldon_message.tags_of(message))
-    if response.object == "response":
-        return chat_response.read_chat(responses_api.as_chat(responses_api.to_response(head)))
-    if response.type == "message" and b'"stop_reason"' in head:
-        return chat_response.read_chat(messages_api.as_chat(messages_api.to_message(head)))
+    if (chat := _as_chat(response, head)) is not None:
+        return chat_response.read_chat(chat)
     row = over(v1.prediction(_any.decode(head), roles), _OK)
     return Read([row], word(response.id), model=word(response.model_name), version=word(response.model_version))
+
+
+def _as_chat(response: ResponseBody, head: bytes) -> chat_response.ChatResponse | None:
+    """The answer of an API that has a chat completion's content under other names."""
+    if response.object == "response":
+        return responses_api.as_chat(responses_api.to_response(head))
+    if response.type == "message" and b'"stop_reason"' in head:
+        return messages_api.as_chat(messages_api.to_message(head))
+    return None
 
 
 def _is_seldon(response: ResponseBody) -> bool:
@@ -96,5 +120,5 @@ def _is_seldon(response: ResponseBody) -> bool:
     )
 
 
-def _predictions(raw: bytes | Raw, roles: Roles) -> list[Fields]:
-    return [over(v1.prediction(one, roles), _OK) for one in items_of(raw)]
+def _predictions(items: list[Any], roles: Roles) -> list[Fields]:
+    return [over(v1.prediction(one, roles), _OK) for one in items]

@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from monitor.formats.payloads.chat_request import ChatRequest
+from monitor.formats.payloads.chat_request import Message as AskedMessage
 from monitor.formats.payloads.chat_response import (
     Answer,
     ChatResponse,
@@ -73,6 +75,25 @@ class Event(Struct, gc=False):
     message: Any = None
     code: Any = None
     """The last two are those of the event `error`."""
+
+
+def request_of(body: dict[str, Any]) -> ChatRequest | None:
+    """The chat request that asks the same; None where this is none. Requests for embeddings have texts alone: those of
+    one request are one prompt."""
+    match body.get("input"):
+        case str(text):
+            messages = [AskedMessage(content=text)]
+        case [str(), *_] as texts if all(isinstance(one, str) for one in texts):
+            messages = [AskedMessage(content="\n".join(texts))]
+        case [{"role": _}, *_] as given:
+            messages = msgspec.convert([one for one in given if "role" in one], list[AskedMessage])
+        case _:
+            return None
+    if isinstance(context := body.get("instructions"), str):
+        messages.insert(0, AskedMessage("system", context))
+    request = msgspec.convert(body, ChatRequest)
+    request.messages = messages
+    return request
 
 
 to_response = msgspec.json.Decoder(Response).decode

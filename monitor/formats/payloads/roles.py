@@ -34,8 +34,8 @@ CONVENTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
 `score:index:label`, which only the configuration can tell from an answer. Embeddings are read only when configured."""
 REQUEST: Final = ("prompt", "context", "image")
 RESPONSE: Final = tuple(name for name in CONVENTIONAL if name not in REQUEST)
-ROW_KEYS: Final = ("key", "id")
-"""Say which row this is, as TensorFlow Serving's examples do: a text, but no prompt and no answer."""
+NAMES: Final = ("key", "id", "model", "model_name", "model_version")
+"""Say which row this is, as TensorFlow Serving's examples do, or whose: a text, but no prompt and no answer."""
 MANY: Final = (
     "labels",
     "scores",
@@ -134,7 +134,7 @@ def _adopt(known: Fields, rest: Fields) -> None:
 
 
 def _texts(rest: Fields) -> list[str]:
-    return [name for name, value in rest.items() if isinstance(value, str | bytes) and name.lower() not in ROW_KEYS]
+    return [name for name, value in rest.items() if isinstance(value, str | bytes) and name.lower() not in NAMES]
 
 
 def _image(value: Any, *, trusted: bool) -> Fields | None:

@@ -31,8 +31,7 @@ def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) ->
     Raises:
         InvalidEvent: the id is missing or too long, there are too many rows, or together they are too large.
     """
-    if len(rows) > MAX_ROWS:
-        raise InvalidEvent(Rejection.INVALID, f"a batch of {len(rows)} items; {MAX_ROWS} are allowed")
+    demand_few(len(rows))
     longest = f"{call_id}#{len(rows) - 1}" if len(rows) > 1 else call_id
     if not call_id or len(longest) > _MAX_ID:
         raise InvalidEvent(
@@ -42,6 +41,12 @@ def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) ->
         return [(call_id, rows[0])]
     _demand_small(rows, MAX_GROWTH * max_bytes, name)
     return [(f"{call_id}#{number}", row) for number, row in enumerate(rows)]
+
+
+def demand_few(items: int) -> None:
+    """Raises InvalidEvent when a call has more items than allowed."""
+    if items > MAX_ROWS:
+        raise InvalidEvent(Rejection.INVALID, f"a batch of {items} items; {MAX_ROWS} are allowed")
 
 
 def _demand_small(rows: Sequence[Fields], limit: int, name: str) -> None:

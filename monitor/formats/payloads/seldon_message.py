@@ -1,4 +1,5 @@
-"""Seldon Core v1 messages: `data.ndarray`, `data.tensor`, `strData`, `jsonData`, `binData`, with `meta` and `status`.
+"""Seldon Core v1 messages: `data` (an `ndarray`, `tensor` or `tftensor`), `strData`, `jsonData`, `binData`, `meta`,
+`status`.
 
 Seldon Core, "SeldonMessage" (https://github.com/SeldonIO/seldon-core/blob/v1.18.0/proto/prediction.proto) as JSON.
 """
@@ -17,6 +18,8 @@ from monitor.formats.payloads.answers import are_probabilities, candidates
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.tensors import MAX_DIMENSIONS
+from monitor.formats.payloads.tf_tensor import TfTensor
 from monitor.formats.payloads.values import bytes_of, short
 
 
@@ -29,6 +32,7 @@ class Data(Struct, gc=False):
     names: list[str] = []
     tensor: DenseTensor | None = None
     ndarray: list[Any] | None = None
+    tftensor: TfTensor | None = None
 
 
 class Meta(Struct, gc=False):
@@ -123,23 +127,28 @@ def _items(message: SeldonMessage) -> tuple[list[str], list[Any]]:
         return [], message.jsonData if isinstance(message.jsonData, list) else [message.jsonData]
     if message.binData is not None:
         return [], [bytes_of(message.binData, "binData")]
-    data = message.data
-    if data is None:
-        return [], [[]]
+    return (message.data.names, _rows_in(message.data)) if message.data is not None else ([], [[]])
+
+
+def _rows_in(data: Data) -> list[Any]:
     if data.ndarray is not None:
-        return data.names, data.ndarray
-    return data.names, _rows_of(data.tensor) if data.tensor is not None else [[]]
+        return data.ndarray
+    if data.tensor is not None:
+        return _rows_of("data.tensor", data.tensor.shape, data.tensor.values)
+    if data.tftensor is not None:
+        return _rows_of("data.tftensor", data.tftensor.shape(), data.tftensor.values())
+    return [[]]
 
 
-def _rows_of(tensor: DenseTensor) -> list[Any]:
+def _rows_of(name: str, shape: list[int], values: list[Any]) -> list[Any]:
     """Along the first dimension, the others flat."""
-    shape = tensor.shape
-    if any(size < 0 for size in shape) or math.prod(shape) != len(tensor.values):
-        raise InvalidEvent(Rejection.INVALID, f"data.tensor: {len(tensor.values)} values, but shape {shape[:8]}")
-    if len(shape) < 2 or not tensor.values:
-        return tensor.values
-    size = len(tensor.values) // shape[0]
-    return [tensor.values[start : start + size] for start in range(0, len(tensor.values), size)]
+    fits = len(shape) <= MAX_DIMENSIONS and all(size >= 0 for size in shape) and math.prod(shape) == len(values)
+    if not fits:
+        raise InvalidEvent(Rejection.INVALID, f"{name}: {len(values)} values, but shape {shape[:8]}")
+    if len(shape) < 2 or not values:
+        return values
+    size = len(values) // shape[0]
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def _only(item: Any) -> Any:

@@ -40,7 +40,14 @@ _to_mark = msgspec.json.Decoder(Mark).decode
 
 
 def read_stream(body: bytes) -> Read:
-    """The response put together. One that ended before its answer did is `stream_cut`, with what had come of it.
+    """The response put together of server-sent events; see `read_events`."""
+    return read_events(events(body))
+
+
+def read_events(found: Iterator[bytes]) -> Read:
+    """The response put together of the data of its events.
+
+    One that ended before its answer did is `stream_cut`, with what had come of it.
 
     Raises:
         InvalidEvent: an event other than the last is no JSON, or all of them are of an API that is not known.
@@ -49,7 +56,7 @@ def read_stream(body: bytes) -> Read:
     pieces: Pieces | None = None
     unknown = b""
     done = torn = False
-    for data, last in _with_last(events(body)):
+    for data, last in _with_last(found):
         if data == _DONE:
             done = True
             break

@@ -141,13 +141,22 @@ def _from_bytes(tensor: Tensor, raw: bytes) -> list[Any]:
 
 
 def _texts(tensor: Tensor, raw: bytes) -> list[bytes]:
+    texts = elements(raw)
+    if texts is None:
+        raise tensor.fault("an element reaches beyond the bytes of its tensor")
+    return texts
+
+
+def elements(raw: bytes) -> list[bytes] | None:
+    """The elements of a BYTES tensor, each behind its length; None where the lengths do not fill the bytes. A body that
+    is nothing but these is Triton's raw binary request, of one tensor and without JSON."""
     texts: list[bytes] = []
     position = 0
     while position < len(raw):
         start = position + _LENGTH
         position = start + int.from_bytes(raw[position:start], "little")
         if position > len(raw):
-            raise tensor.fault("an element reaches beyond the bytes of its tensor")
+            return None
         texts.append(raw[start:position])
     return texts
 

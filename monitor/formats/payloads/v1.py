@@ -1,4 +1,5 @@
-"""V1 bodies, TensorFlow Serving's REST form: `{"instances": [...]}` and `{"predictions": [...]}`.
+"""V1 bodies, TensorFlow Serving's REST forms: `{"instances": [...]}` and `{"predictions": [...]}` row by row, or
+`{"inputs": {...}}` and `{"outputs": {...}}` column by column.
 
 KServe, "V1 Protocol" (https://kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol). What an
 instance or a prediction looks like is up to the model.

@@ -338,3 +338,35 @@ def test_a_batch_comes_out_row_by_row_as_it_went_in(
 def test_its_records_are_recognised(sample: Sample) -> None:
     assert all(map(recognises, map(sample, ("oip/request", "oip/response", "oip/triton_client_request"))))
     assert not any(map(recognises, map(sample, ("seldon/iris_request", "openai_chat/image_call"))))
+
+
+def test_outputs_without_known_names_are_as_many_items_as_they_agree_on() -> None:
+    pixels = [tensor("input_ids", "INT64", [2, 3], [1] * 6), tensor("mask", "INT64", [2, 3], [1] * 6)]
+    hidden = [tensor("last_hidden", "FP32", [2, 2], [0.5] * 4), tensor("pooled", "FP32", [2, 1], [1.5, 2.5])]
+    assert [one.extra["pooled"] for one in predictions(pixels, hidden)] == [1.5, 2.5]
+    first, second = halves(record({"id": "r1", "outputs": hidden}))
+    assert (first.pair_id, second.pair_id) == ("r1#0", "r1#1")
+    boxes = [tensor("boxes", "FP32", [2], [1, 2]), tensor("kinds", "INT64", [2], [1, 2])]
+    assert len(halves(record({"id": "r1", "outputs": boxes}))) == 1
+
+
+def test_tensorflow_servings_columns_are_items() -> None:
+    request = {"inputs": {"text": ["one?", "two?"], "key": ["a", "b"]}}
+    response = {"outputs": {"label": ["cat", "dog"], "confidence": [0.75, 0.5]}}
+    call = {"id": "r1", "ts": 1763719200, "model": "m", "request": request, "response": response}
+    both = decoder(FormatOptions())(record(call))
+    said = [(one.input.prompt, one.output.answer, one.output.confidence) for one in both if isinstance(one, Prediction)]
+    assert said == [("one?", "cat", 0.75), ("two?", "dog", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "answers"),
+    [(["cat", "dog"], ["cat", "dog"]), ({"label": "cat"}, ["cat"]), ({"label": ["cat"], "x": []}, ["cat"])],
+)
+def test_outputs_that_are_no_columns_are_read_as_v1(outputs: Any, answers: list[str]) -> None:
+    said = halves(record({"outputs": outputs}, {"x-request-id": "r1"}))
+    assert [one.fields["output"]["answer"] for one in said] == answers
+
+
+def test_more_columns_than_a_batch_may_have_are_refused() -> None:
+    assert "2000 items" in str(refused({"id": "r1", "outputs": {"label": ["a"] * 2000}}))

@@ -227,6 +227,37 @@ def test_an_event_without_an_error_does_not_hide_that_of_its_span() -> None:
     assert join(request, event).status == "error"
 
 
+COMPLETION = {
+    "openinference.span.kind": "LLM",
+    "llm.request.model_name": "gpt-3.5-turbo-instruct",
+    "llm.response.model_name": "gpt-3.5-turbo-instruct-0914",
+    "llm.prompts.0.prompt.text": "Once upon a time",
+    "llm.choices.0.completion.text": "there was a dragon.",
+    "llm.choices.1.completion.text": "there was a king.",
+}
+
+
+def test_a_text_completion_of_openinference_has_its_prompt_answer_and_version() -> None:
+    (prediction,) = decode(in_json({"attributes": COMPLETION}))
+    assert (prediction.input.prompt, prediction.output.answer) == ("Once upon a time", "there was a dragon.")
+    assert (prediction.model.name, prediction.model.version) == ("gpt-3.5-turbo-instruct", "0914")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"model_name": "a", "response.model_name": "a-1"}, ("a", "1")),
+        ({"model_name": "a", "request.model_name": "b", "response.model_name": "b"}, ("b", "")),
+        ({"response.model_name": "a-1"}, ("a-1", "")),
+        ({"model_name": "a"}, ("a", "")),
+    ],
+)
+def test_names_of_a_model_of_openinference(names: dict[str, str], expected: tuple[str, str]) -> None:
+    attributes = {"openinference.span.kind": "LLM"} | {f"llm.{name}": value for name, value in names.items()}
+    (prediction,) = decode(in_json({"attributes": attributes}))
+    assert (prediction.model.name, prediction.model.version) == expected
+
+
 def test_resource_attributes_can_be_slices_and_versions() -> None:
     resource = {
         "deployment.environment.name": "production",

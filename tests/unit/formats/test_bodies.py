@@ -1,0 +1,208 @@
+"""Bodies of further APIs: embeddings, the Responses API, text completions, raw tensors, lists of chunks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any
+
+import pytest
+
+from monitor.domain.events import Rejection
+from monitor.domain.halves import Half
+from monitor.domain.records import Partition, Record
+from monitor.errors import InvalidEvent
+from monitor.formats import FormatOptions, kserve
+from monitor.formats.payloads.request_body import read_request
+from monitor.formats.payloads.response_body import read_response
+from monitor.formats.payloads.roles import Roles
+
+ROLES = Roles({})
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+
+
+def asked(body: Any) -> Any:
+    (row,) = read_request(body if isinstance(body, bytes) else json.dumps(body).encode(), ROLES, 100_000).rows
+    return row
+
+
+def answered(body: Any) -> Any:
+    (row,) = read_response(json.dumps(body).encode(), ROLES, 100_000, "m").rows
+    return row
+
+
+@pytest.mark.parametrize(
+    ("body", "prompt"),
+    [
+        ({"model": "e", "input": ["a", "b"]}, "a\nb"),
+        ({"model": "e", "input": "The food was delicious", "encoding_format": "float"}, "The food was delicious"),
+        ({"model": "e", "input": [[1212, 318], [257]]}, None),
+    ],
+)
+def test_a_request_for_embeddings_asks_with_its_texts_not_with_its_model(body: Any, prompt: str | None) -> None:
+    assert asked(body)["input"].get("prompt") == prompt
+
+
+def test_a_request_of_the_responses_api_is_a_chat() -> None:
+    content = [
+        {"type": "input_text", "text": "what is in this image?"},
+        {"type": "input_image", "image_url": "https://example.org/a.jpg"},
+    ]
+    given = [
+        {"role": "user", "content": content},
+        {"type": "function_call_output", "call_id": "c", "output": "{}"},
+    ]
+    read = read_request(
+        json.dumps({"model": "gpt-4.1", "instructions": "Be brief.", "input": given, "temperature": 0.5}).encode(),
+        ROLES,
+        100_000,
+    )
+    image = {"ref": "https://example.org/a.jpg"}
+    said = {"prompt": "what is in this image?", "context": "Be brief.", "image": image}
+    assert read.rows == [{"input": said, "extra": {"temperature": 0.5}}]
+    assert read.model == "gpt-4.1"
+
+
+def test_the_model_of_a_body_is_neither_prompt_nor_answer() -> None:
+    assert asked({"model": "m-1", "sentence": "Where?"})["input"] == {"prompt": "Where?"}
+    assert answered({"model_name": "m-1", "model_version": "3", "result": "There."})["output"] == {"answer": "There."}
+
+
+COMPLETION: dict[str, Any] = {
+    "id": "cmpl-1",
+    "object": "text_completion",
+    "model": "gpt-3.5-turbo-instruct",
+    "choices": [
+        {
+            "text": " a mug",
+            "index": 0,
+            "finish_reason": "stop",
+            "logprobs": {
+                "tokens": [" a", " mug"],
+                "token_logprobs": [math.log(0.5), math.log(0.125)],
+                "top_logprobs": [{" a": math.log(0.5)}, {" mug": math.log(0.125)}],
+                "text_offset": [0, 2],
+            },
+        }
+    ],
+}
+
+
+def test_log_probabilities_of_a_text_completion_are_its_confidence() -> None:
+    assert answered(COMPLETION)["output"]["confidence"] == pytest.approx(0.25)  # sqrt(1/2 * 1/8)
+
+
+def test_streamed_log_probabilities_of_a_text_completion_are_too() -> None:
+    logprobs = COMPLETION["choices"][0]["logprobs"]
+    events = [
+        {
+            "object": "text_completion",
+            "choices": [
+                {"text": token, "finish_reason": end, "logprobs": {"tokens": [token], "token_logprobs": [logprob]}}
+            ],
+        }
+        for token, logprob, end in zip(logprobs["tokens"], logprobs["token_logprobs"], (None, "stop"), strict=True)
+    ]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+    (row,) = read_response(body, ROLES, 100_000, "m").rows
+    assert row["output"]["answer"] == " a mug"
+    assert row["output"]["confidence"] == pytest.approx(0.25)
+
+
+def test_other_tokens_of_a_one_token_completion_are_candidates() -> None:
+    logprobs = {
+        "tokens": ["yes"],
+        "token_logprobs": [-0.1],
+        "top_logprobs": [{"yes": math.log(0.9), "no": math.log(0.1)}],
+    }
+    output = answered({"choices": [{"text": "yes", "finish_reason": "stop", "logprobs": logprobs}]})["output"]
+    assert [(one["answer"], round(one["score"], 6)) for one in output["candidates"]] == [("yes", 0.9), ("no", 0.1)]
+
+
+def test_an_echoed_prompt_whose_first_token_has_no_probability_leaves_the_confidence_open() -> None:
+    logprobs = {"tokens": ["Q", " a"], "token_logprobs": [None, -0.1]}
+    assert "confidence" not in answered({"choices": [{"text": "Q a", "logprobs": logprobs}]})["output"]
+
+
+def test_a_list_of_chunks_is_the_stream_that_it_was() -> None:
+    pieces = [("The", None), (" mug", None), (None, "stop")]
+    chunks = [
+        {
+            "id": "c-1",
+            "object": "chat.completion.chunk",
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": end}],
+        }
+        for text, end in pieces
+    ]
+    assert answered(chunks) == {"status": "ok", "output": {"answer": "The mug"}}
+    assert answered(chunks[:2])["error_code"] == "stream_cut"
+
+
+def with_length(*elements: bytes) -> bytes:
+    return b"".join(len(one).to_bytes(4, "little") + one for one in elements)
+
+
+def test_a_raw_binary_request_of_triton_holds_one_tensor_of_texts() -> None:
+    assert asked(with_length("Où est-ce ?".encode())) == {"input": {"prompt": "Où est-ce ?"}}
+    assert asked(with_length(PNG))["input"]["image"]["bytes"] == len(PNG)
+    rows = read_request(with_length(b"one?", b"two?"), ROLES, 100_000).rows
+    assert [row["input"]["prompt"] for row in rows] == ["one?", "two?"]
+
+
+def logged(body: bytes, metadata: str) -> Record:
+    headers = {"ce_type": "org.kubeflow.serving.inference.request", "ce_id": "c1", "ce_metadata": metadata}
+    named = tuple((name, text.encode()) for name, text in headers.items())
+    return Record(Partition("cluster", "kserve", "id", 0), 0, 1763719205_000, body, named)
+
+
+def test_raw_numbers_are_known_by_the_length_of_their_json() -> None:
+    read = kserve.decoder(FormatOptions(model="m"))
+    numbers = b"\x00\x00\x80?" * 6
+    (half,) = read(logged(numbers, '{"Inference-Header-Content-Length":["0"],"X-Tenant":["a"]}'))
+    assert isinstance(half, Half)
+    assert (half.pair_id, half.fields["input"]) == ("c1", {})
+    for metadata in ("{}", '{"Inference-Header-Content-Length":["120"]}'):
+        with pytest.raises(InvalidEvent) as caught:
+            read(logged(numbers, metadata))
+        assert caught.value.reason is Rejection.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"dtype": "DT_FLOAT", "floatVal": [0.1, 0.9, 0.8, 0.2]},
+        {"dtype": "DT_DOUBLE", "doubleVal": [0.1, 0.9, 0.8, 0.2]},
+        {"dtype": "DT_FLOAT", "tensorContent": base64.b64encode(b"\xcd\xcc\xcc=fff?\xcd\xccL?\xcd\xccL>").decode()},
+    ],
+    ids=["floatVal", "doubleVal", "tensorContent"],
+)
+def test_seldons_tensors_of_tensorflow_are_rows(values: Any) -> None:
+    shape = {"dim": [{"size": "2"}, {"size": "2"}]}
+    body = {"data": {"names": ["cat", "dog"], "tftensor": {**values, "tensorShape": shape}}}
+    rows = read_response(json.dumps(body).encode(), ROLES, 100_000, "m").rows
+    assert [row["output"]["answer"] for row in rows] == ["dog", "cat"]
+
+
+def test_seldons_tensors_of_tensorflow_hold_texts_and_integers() -> None:
+    texts = {"dtype": "DT_STRING", "tensorShape": {"dim": [{"size": "1"}]}, "stringVal": ["V2hlcmU/"]}
+    assert asked({"data": {"tftensor": texts}})["input"] == {"prompt": "Where?"}
+    numbers = {"dtype": "DT_INT64", "tensorShape": {"dim": [{"size": "1"}]}, "int64Val": ["7"]}
+    assert answered({"data": {"tftensor": numbers}})["output"] == {"answer": "7"}
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "3"}]}, "floatVal": [1]},
+        {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "x"}]}, "floatVal": [1]},
+        {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": 1}]}, "tensorContent": "AAA="},
+        {"dtype": "DT_RESOURCE", "tensorShape": {"dim": [{"size": 1}]}, "tensorContent": "AAAA"},
+        {"dtype": "DT_STRING", "tensorShape": {"dim": [{"size": 1}]}, "stringVal": ["?"]},
+        {"dtype": "DT_INT64", "tensorShape": {"dim": [{"size": 1}]}, "int64Val": ["1e9"]},
+        {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": 1}] * 40}, "floatVal": [1]},
+    ],
+)
+def test_tensors_of_tensorflow_that_do_not_fit_are_refused(tensor: Any) -> None:
+    with pytest.raises(InvalidEvent, match=r"data\.tftensor"):
+        answered({"data": {"tftensor": tensor}})
