@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from hashlib import blake2b
 from io import BytesIO
+from tokenize import TokenError
 from typing import Any, Final
 from zipfile import BadZipFile
 
@@ -17,6 +19,8 @@ from monitor.errors import NotEnoughData
 Arrays = Mapping[str, NDArray[Any]]
 
 _FACTS: Final = "facts"
+_DAMAGED: Final = (ValueError, OSError, KeyError, EOFError, RuntimeError, BadZipFile, zlib.error, TokenError)
+"""What numpy and zipfile trip over in bytes that were changed."""
 
 
 def pack(kind: str, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
@@ -46,7 +50,7 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[An
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         facts = json.loads(str(arrays.pop(_FACTS)))
-    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
+    except _DAMAGED as error:
         raise NotEnoughData(f"these bytes hold no {kind}: {error}; make the reference anew") from None
     if not isinstance(facts, dict) or facts.get("kind") != kind:
         raise NotEnoughData(f"these bytes hold no {kind}; make the reference anew")

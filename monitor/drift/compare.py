@@ -136,9 +136,12 @@ def smallest_distance(
 def _expected(fit: Fit, current: Sketch, dispersion: Dispersion, hours: Mapping[int, int] | None) -> Floats | float:
     if fit.season is None:
         return 0.0
-    if hours is None or dispersion.season is None or sum(hours.values()) != current.n:
+    if not isinstance(hours, Mapping) or dispersion.season is None:
         raise NotEnoughData(f"{NEEDS_HOURS}: how many of the window's {current.n} came in each")
-    return fit.season.over(hours) - dispersion.season
+    due = fit.season.over(hours)
+    if sum(hours.values()) != current.n:
+        raise NotEnoughData(f"the window has {current.n} rows, and its hours {sum(hours.values())}")
+    return due - dispersion.season
 
 
 def _harmonic(n_reference: int, n_current: int) -> float:

@@ -16,6 +16,7 @@ from scipy.special import stdtr
 
 from monitor.drift.archive import pack, unpack
 from monitor.drift.fit import Fit
+from monitor.drift.row_numbers import row_numbers
 from monitor.drift.season import as_hours
 from monitor.drift.strays import Strays, discount
 from monitor.errors import NotEnoughData
@@ -243,8 +244,9 @@ def estimate(
     Raises:
         NotEnoughData: no rows, as many windows as rows do not match, or a seasonal fit without hours that do.
     """
-    if features.shape[0] == 0 or windows.shape != (features.shape[0],):
-        raise NotEnoughData(f"{features.shape[0]} rows need as many window numbers, not shape {windows.shape}")
+    if features.shape[0] == 0:
+        raise NotEnoughData("without rows there is no dispersion to measure")
+    windows = row_numbers(windows, features.shape[0], "window numbers")
     order = np.argsort(windows, kind="stable")
     starts = np.array(list(_starts(windows[order])))
     values, season = to_values(features), None

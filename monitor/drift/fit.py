@@ -39,6 +39,11 @@ _SHARE_OF_DIMENSIONS: Final = 0.75
 _LEAST_VARIANCE: Final = 1e-4
 """Axes below this share of the first are the rounding of half precision."""
 
+_LEAST_SHARE: Final = 1e-9
+"""Of the squared length of the mean: single precision, in which fits are kept, does not tell rows apart below it."""
+_LEAST: Final = 1e-60
+"""Of a variance: the square of the smallest values that single precision holds well."""
+
 _KIND: Final = "snellen fit 1"
 
 
@@ -188,13 +193,18 @@ def learn(vectors: ArrayLike, fingerprint: str, *, hours: ArrayLike | None = Non
 
 
 def _frame(rows: Floats, fingerprint: str) -> Fit:
-    mean = rows.mean(axis=0).astype(np.float32)
+    exact = rows.mean(axis=0)
+    mean = exact.astype(np.float32)
     centred = rows - mean
     variances, directions = np.linalg.eigh(centred.T @ centred / rows.shape[0])
     variances, directions = variances[::-1], directions[:, ::-1]
     variance = float(variances.clip(0.0).sum())
-    if variance <= 1e-9 * max(float(mean @ mean), 1e-30):
-        raise NotEnoughData(f"all {rows.shape[0]} vectors are the same: there is no variation to compare with")
+    size = float(exact @ exact)
+    if variance <= max(_LEAST_SHARE * size, _LEAST):
+        raise NotEnoughData(
+            f"all {rows.shape[0]} vectors are the same, or nearly: they spread by {variance**0.5:.1g} about a mean of "
+            f"length {size**0.5:.1g}, and there is no variation to compare with. Take off a constant, or scale them"
+        )
     count = _axes_to_keep(rows, variances)
     ridge = max(float(variances[count:].sum()) / max(rows.shape[1] - count, 1), 0.0)
     axes = _pointed(directions[:, :count]).astype(np.float32)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.drift.dispersion import Dispersion, estimate
 from monitor.drift.fit import MIN_FIT_ROWS, Fit, learn
+from monitor.drift.row_numbers import row_numbers
 from monitor.drift.season import as_hours
 from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
@@ -51,15 +52,13 @@ def build(vectors: ArrayLike, windows: ArrayLike, fingerprint: str, *, hours: Ar
             or as many hours as rows do not match.
     """
     rows = as_matrix(vectors, "reference vectors", least=MIN_ROWS)
-    numbers = np.asarray(windows)
-    if numbers.shape != (rows.shape[0],) or not np.issubdtype(numbers.dtype, np.integer):
-        raise NotEnoughData(f"{rows.shape[0]} reference vectors need as many whole window numbers")
+    numbers = row_numbers(windows, rows.shape[0], "window numbers")
     fitting = fitting_windows(numbers)
     fits = np.isin(numbers, fitting)
     known = None if hours is None else as_hours(hours, rows.shape[0])
     fit = learn(rows[fits], fingerprint, hours=None if known is None else known[fits])
     features = fit.features(rows[~fits])
-    kept = numbers[~fits].astype(np.int64)
+    kept = numbers[~fits]
     return Reference(
         fit=fit,
         baseline=Sketch.of_features(features, fit),

@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.drift.row_numbers import RowNumbers, row_numbers
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import Units, to_values
-from monitor.stats.inputs import Floats
+from monitor.stats.inputs import Floats, as_vector
 
-Hours = NDArray[np.int64]
+Hours = RowNumbers
 """Whole hours since the epoch, UTC."""
 
 MIN_DAYS: Final = 3
@@ -47,12 +48,12 @@ class Season:
         """What it adds to the means [m] of a window with so many rows in each hour.
 
         Raises:
-            NotEnoughData: no rows.
+            NotEnoughData: no rows, or hours that are not whole.
         """
-        counts = np.array(list(hours.values()), dtype=np.float64)
+        counts = as_vector(list(hours.values()), "rows by hour", least=0)
         if counts.sum() <= 0.0 or counts.min() < 0.0:
             raise NotEnoughData("a window's hours must name how many rows, at least one in all, came in each")
-        means: Floats = counts @ self.at(np.array(list(hours), dtype=np.int64)) / counts.sum()
+        means: Floats = counts @ self.at(as_hours(list(hours), len(hours))) / counts.sum()
         return means
 
 
@@ -62,10 +63,7 @@ def as_hours(hours: ArrayLike, n: int) -> Hours:
     Raises:
         NotEnoughData: another number of hours, or hours that are not whole.
     """
-    found = np.asarray(hours)
-    if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer):
-        raise NotEnoughData(f"{n} rows need as many whole hours since the epoch, not shape {found.shape}")
-    return found.astype(np.int64)
+    return row_numbers(hours, n, "hours since the epoch")
 
 
 def learn_season(features: Units, hours: Hours) -> Season | None:
