@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +29,7 @@ from benchmarks.drift.testers import ALIBI, EVIDENTLY, LONGER, ONLINE, OTHERS, O
 from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("looks", "ticks", "alarms", "power", "larger", "delay", "pictures", "demo", "cost", "scale")
+PARTS = ("looks", "lasting", "ticks", "alarms", "power", "larger", "delay", "pictures", "demo", "cost", "scale")
 TESTERS = (*OURS, *ALIBI, *EVIDENTLY, *OTHERS)
 DIMENSIONS = (1, 64, 512)
 PER_SHARD = 5
@@ -90,6 +91,10 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
                     d, k, s, seed=1000 * seed + 17 * i + d, references=r, times=8
                 ),
             )
+    if "lasting" in parts:
+        for index, (size, kind) in enumerate(product(levels.LASTING, ("moody", "moods that last"))):
+            work = partial(levels.looks, 64, kind, size, seed=1000 * seed + index, references=references, times=8)
+            yield f"lasting-{index}-{seed}", work
     if "ticks" in parts:
         for kind in ("independent", "bursty", "seasonal"):
             yield (

@@ -46,6 +46,10 @@ BURSTS = (Size(12, 75, 75), Size(24, 75, 75), Size(24, 150, 150), Size(72, 75, 7
 """Windows that hold four to eight bursts of 20 rows each."""
 
 
+LASTING = (Size(16, 200, 200), Size(24, 200, 200), Size(72, 200, 200), Size(168, 200, 200))
+"""Of traffic whose windows resemble their neighbours: levels do not hold there, so these are apart from the others."""
+
+
 def cells(dimensions: tuple[int, ...], *, large: bool) -> Iterator[tuple[int, str, Size]]:
     for dimension in dimensions:
         for kind in KINDS:

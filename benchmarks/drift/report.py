@@ -70,6 +70,7 @@ def tables(found: Found) -> dict[str, str]:
     watched = watches(found["delay"])
     made = {
         "looks": lambda: f"{_joint(found['looks'])}\n\n{_looks_table(found['looks'])}",
+        "lasting": lambda: _looks_table(found["lasting"]),
         "ticks": lambda: f"{_ticks_table(found['ticks'])}\n\n{_single_looks_table(found['ticks'])}",
         "alarms": lambda: alarms_table(found["alarms"]),
         "held-alarms": lambda: held_table(found["alarms"]),

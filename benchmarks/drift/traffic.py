@@ -19,6 +19,9 @@ Source = Callable[[int, Mean], Rows]
 DAY = 24
 """Windows in a day, for what is seasonal."""
 
+LASTING = 0.7
+"""Correlation of the moods of one window and the next."""
+
 
 class Clip:
     """Unit vectors in a cone, driven by a few factors of falling weight, some clusters, and noise in all dimensions."""
@@ -79,12 +82,21 @@ def traffics(world: World, source: Source | None = None) -> dict[str, Draw]:
         angle = 2 * np.pi * (window % DAY) / DAY + 0.3
         return np.resize([0.5 * np.sin(angle), 0.4 * np.cos(angle), *[0.0] * max(factors - 2, 0)], factors)
 
+    moods: list[NDArray[np.float64]] = []
+
+    def lasting(_: int, n: int) -> Rows:
+        """Each draw is the next window: its mood has a correlation of `LASTING` with that of the one before."""
+        before = moods.pop() if moods else rng.standard_normal(factors)
+        moods.append(LASTING * before + np.sqrt(1.0 - LASTING**2) * rng.standard_normal(factors))
+        return source(n, 0.15 * moods[0])
+
     return {
         "independent": lambda _, n: source(n, 0.0),
         "bursty": bursty,
         "bursts of 20": partial(bursty, length=20),
         "seasonal": lambda window, n: source(n, season(window)),
         "moody": lambda _, n: source(n, 0.15 * rng.standard_normal(factors)),
+        "moods that last": lasting,
     }
 
 
