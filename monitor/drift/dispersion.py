@@ -245,7 +245,7 @@ def estimate(
         NotEnoughData: no rows, as many windows as rows do not match, or a seasonal fit without hours that do.
     """
     if features.shape[0] == 0:
-        raise NotEnoughData("without rows there is no dispersion to measure")
+        raise NotEnoughData("0 rows show no dispersion")
     windows = row_numbers(windows, features.shape[0], "window numbers")
     order = np.argsort(windows, kind="stable")
     starts = np.array(list(_starts(windows[order])))
