@@ -22,6 +22,7 @@ from monitor.formats.decoder import Decoded
 from monitor.formats.headers import headers_of
 from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.chat_request import user_of
 from monitor.formats.payloads.failures import from_error, from_status_code
 from monitor.formats.payloads.framing import Read, refusing, word
 from monitor.formats.payloads.request_body import read_request
@@ -29,7 +30,7 @@ from monitor.formats.payloads.response_body import read_response
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over, with_ids
 from monitor.formats.payloads.values import short
-from monitor.formats.slices import slices_of, variant_of
+from monitor.formats.slices import SUBJECT, named, slices_of, variant_of
 
 _ID_HEADERS = ("x-request-id", "request-id", "requestid", "ce_id")
 _to_text = msgspec.json.Decoder(str).decode
@@ -52,6 +53,8 @@ class Envelope(Struct, gc=False):
     model: Any = None
     metadata: Any = None
     trace_id: Any = None
+    user: Any = None
+    safety_identifier: Any = None
 
 
 @dataclass(slots=True)
@@ -116,7 +119,10 @@ class Calls:
     def _request(self, call: Call) -> Read | None:
         if call.request is None:
             return None
-        return read_request(call.request, self._roles, self._options.max_record_bytes)
+        read = read_request(call.request, self._roles, self._options.max_record_bytes)
+        if subject := self._options.subject:
+            read.rows = named(read.rows, slices_of({SUBJECT: subject}, *call.metadata, read.metadata))
+        return read
 
     def _response(self, call: Call) -> Read | None:
         if call.response is None:
@@ -158,8 +164,13 @@ def from_envelope(envelope: Envelope, headers: Mapping[str, str]) -> Call:
         fields["cost_usd"] = envelope.cost_usd
     if trace_id := word(envelope.trace_id):
         fields["trace_id"] = trace_id
-    if extra := {name: kept for name, value in metadata.items() if (kept := short(value)) is not None}:
-        fields["extra"] = {"metadata": extra}
+    extra: Fields = {}
+    if kept := {name: one for name, value in metadata.items() if (one := short(value)) is not None}:
+        extra["metadata"] = kept
+    if user := user_of(envelope.user, envelope.safety_identifier, metadata):
+        extra["user_id"] = user
+    if extra:
+        fields["extra"] = extra
     return Call(
         word(envelope.id) or word(envelope.request_id) or id_of(headers),
         moment(given, "ts") if given else None,

@@ -50,7 +50,8 @@ def fields(span: Span, options: FormatOptions) -> Fields | None:
         return None
     said["model"] = _model(attributes)
     said["tokens"] = _tokens(attributes)
-    said["extra"] = {name: attributes.get(name) for name in _KEPT} | said.get("extra", {})
+    person = {"user.id": attributes.get("user.id") or attributes.get("enduser.id")}
+    said["extra"] = {name: attributes.get(name) for name in _KEPT} | person | said.get("extra", {})
     return call_fields(span, said, options)
 
 

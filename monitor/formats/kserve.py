@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ from monitor.formats.payloads.request_body import read_request
 from monitor.formats.payloads.response_body import read_response
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over, with_ids
-from monitor.formats.slices import slices_of, variant_of
+from monitor.formats.slices import SUBJECT, named, slices_of, variant_of
 
 SIDES: Final[Mapping[str, Side]] = {
     "org.kubeflow.serving.inference.request": "request",
@@ -42,6 +42,15 @@ _RAW = re.compile(r'"inference-header-content-length"\s*:\s*\["0"\]', re.IGNOREC
 _REMEMBERED, _SHORT = 1024, 512
 """So many metadata of so many characters at most."""
 SlicesIn = Callable[[CloudEvent], dict[str, str]]
+
+
+class Logged(NamedTuple):
+    """What is looked up in the HTTP headers that were logged."""
+
+    slices: SlicesIn
+    subject: SlicesIn
+
+
 _to_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -53,25 +62,25 @@ def recognises(record: Record) -> bool:
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Halves of calls. Uses `task`, `model` (where `inferenceservicename` is missing), `slices` and `fields`.
+    """Halves of calls. Uses `task`, `model` (where `inferenceservicename` is missing), `slices`, `subject` and
+    `fields`.
 
     Raises:
         SettingsError: `fields` names what there is not.
     """
-    roles, slices_in = Roles(options.fields), _slices_in(options.slices)
+    roles = Roles(options.fields)
+    logged = Logged(_slices_in(options.slices), _slices_in({SUBJECT: options.subject} if options.subject else {}))
 
     def decode(record: Record) -> list[Decoded]:
         events = cloud_events(record)
         if len(events) == 1:
-            return _halves(events[0], record, roles, slices_in, options)
-        return [half for event in events for half in _halves(event, record, roles, slices_in, options)]
+            return _halves(events[0], record, roles, logged, options)
+        return [half for event in events for half in _halves(event, record, roles, logged, options)]
 
     return decode
 
 
-def _halves(
-    event: CloudEvent, record: Record, roles: Roles, slices_in: SlicesIn, options: FormatOptions
-) -> list[Decoded]:
+def _halves(event: CloudEvent, record: Record, roles: Roles, logged: Logged, options: FormatOptions) -> list[Decoded]:
     """One half for each item of the call; nothing for events of other types, an explainer's say."""
     side = SIDES.get(event["type"])
     if side is None:
@@ -81,8 +90,10 @@ def _halves(
         read = _asked(event, roles, options.max_record_bytes)
         base = _envelope(event)
         base["task"] = options.task
-        if options.slices and (slices := slices_of(options.slices, read.metadata) | slices_in(event)):
+        if options.slices and (slices := slices_of(options.slices, read.metadata) | logged.slices(event)):
             base["slices"] = slices
+        if options.subject:
+            read.rows = named(read.rows, logged.subject(event))
     else:
         read = read_response(event.data, roles, options.max_record_bytes, name)
         base = {}

@@ -39,7 +39,8 @@ def recognises(record: Record) -> bool:
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Predictions or halves of calls. Uses `task`, `model`, `slices` (keys of `metadata`, or record headers), `fields`.
+    """Predictions or halves of calls. Uses `task`, `model`, `slices` and `subject` (keys of `metadata`, or record
+    headers), `fields`.
 
     Raises:
         SettingsError: `fields` names what there is not.

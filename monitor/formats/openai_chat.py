@@ -7,6 +7,7 @@ carries the id of the call in a header.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ class ChatLog(Envelope, gc=False):
     model_parameters: Raw | UnsetType = UNSET
     custom_llm_provider: Any = None
     cache_hit: Any = None
+    end_user: Any = None
 
 
 _to_log = msgspec.json.Decoder(ChatLog).decode
@@ -59,7 +61,8 @@ def recognises(record: Record) -> bool:
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Predictions or halves of calls. Uses `task`, `model` (where the bodies name none), `slices` (keys of `metadata`).
+    """Predictions or halves of calls. Uses `task`, `model` (where the bodies name none), `slices` and `subject`
+    (keys of `metadata`).
 
     Raises:
         SettingsError: `fields` names what there is not.
@@ -101,7 +104,9 @@ def _from_litellm(log: ChatLog) -> Call:
     extra = {"provider": log.custom_llm_provider, "cache_hit": log.cache_hit}
     fields["extra"] = {name: value for name, value in extra.items() if isinstance(value, str | bool)}
     failed = log.status == "failure"
-    nested = (metadata.get(name) for name in _LITELLM_METADATA)
+    nested = [one for name in _LITELLM_METADATA if isinstance(one := metadata.get(name), dict)]
+    if user := _user_of(log, metadata, nested):
+        fields["extra"]["user_id"] = user
     return Call(
         word(log.id),
         started,
@@ -110,8 +115,14 @@ def _from_litellm(log: ChatLog) -> Call:
         word(log.model),
         _failure(log) if failed else None,
         fields,
-        [metadata, *(one for one in nested if isinstance(one, dict))],
+        [metadata, *nested],
     )
+
+
+def _user_of(log: ChatLog, metadata: Mapping[str, Any], nested: Sequence[Mapping[str, Any]]) -> str:
+    """The person behind the call, else whose key was used."""
+    said = [log.end_user, metadata.get("user_api_key_end_user_id"), *(one.get("user_id") for one in nested)]
+    return next(filter(None, map(word, [*said, log.user, metadata.get("user_api_key_user_id")])), "")
 
 
 def _request_of(log: ChatLog) -> bytes:

@@ -30,7 +30,7 @@ _KEPT = ("session.id", "user.id", "tag.tags", "metadata", "llm.provider", "llm.s
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Uses `task`, `model` and `slices` (names of attributes, or `metadata.NAME`)."""
+    """Uses `task`, `model`, `slices` and `subject` (names of attributes, or `metadata.NAME`)."""
 
     def decode(record: Record) -> Sequence[Decoded]:
         try:

@@ -24,7 +24,7 @@ Reader = Callable[[Said, FormatOptions], Iterator[Decoded]]
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Uses `task`, `model` and `slices` (names of attributes of the span or its resource)."""
+    """Uses `task`, `model`, `slices` and `subject` (names of attributes of the span or its resource)."""
 
     def decode(record: Record) -> Sequence[Decoded]:
         return bounded(each(said_in(record.value), decoded, options))

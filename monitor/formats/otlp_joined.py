@@ -20,7 +20,7 @@ from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span, mome
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Uses `task`, `model` and `slices` as `otlp` does."""
+    """Uses `task`, `model`, `slices` and `subject` as `otlp` does."""
 
     def decode(record: Record) -> Sequence[Decoded]:
         return otlp.bounded(_parts(record.value, options))

@@ -57,7 +57,7 @@ def call_fields(span: Span, said: Fields, options: FormatOptions) -> Fields:
     fields["slices"] = {**fields.get("slices", {}), **_slices(span, options.slices)}
     if span.start_ns > 0 and span.end_ns >= span.start_ns:
         fields["latency_ms"] = (span.end_ns - span.start_ns) / 1e6
-    fields["extra"] = _shared(span) | _given(fields.get("extra", {}))
+    fields["extra"] = _shared(span) | _given(fields.get("extra", {})) | _subject(span, options.subject)
     return _given(fields)
 
 
@@ -118,6 +118,10 @@ def _slices(span: Span, names: Mapping[str, str]) -> dict[str, str]:
     """Slice dimension -> what the named attribute says, of the span first, then of its resource."""
     found = {dimension: span.attributes.get(name, span.resource.get(name)) for dimension, name in names.items()}
     return {dimension: _text(value) for dimension, value in found.items() if isinstance(value, str | int | float)}
+
+
+def _subject(span: Span, name: str | None) -> dict[str, str]:
+    return _slices(span, {"user_id": name}) if name else {}
 
 
 def _text(value: str | float | bool) -> str:

@@ -29,7 +29,7 @@ from monitor.formats.payloads.response_body import read_response
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over, with_ids
 from monitor.formats.payloads.seldon_message import SeldonMessage
-from monitor.formats.slices import slices_of, variant_of
+from monitor.formats.slices import SUBJECT, named, slices_of, variant_of
 
 SIDES: Final[Mapping[str, Side]] = {
     "io.seldon.serving.inference.request": "request",
@@ -59,7 +59,8 @@ def recognises(record: Record) -> bool:
 
 
 def decoder(options: FormatOptions) -> Decoder:
-    """Halves of calls, and labels. Uses `task`, `model`, `slices` (record headers, or tags of messages) and `fields`.
+    """Halves of calls, and labels. Uses `task`, `model`, `slices` and `subject` (record headers, or tags of messages),
+    and `fields`.
 
     Raises:
         SettingsError: `fields` names what there is not.
@@ -94,6 +95,8 @@ def _halves(
     name = headers.get("inferenceservicename") or headers.get("modelid") or options.model or ""
     if side == "request":
         read = read_request(body, roles, options.max_record_bytes)
+        if options.subject:
+            read.rows = named(read.rows, slices_of({SUBJECT: options.subject}, headers, read.metadata))
     else:
         read = read_response(body, roles, options.max_record_bytes, name)
     base = _common(side, name, headers, read, options)

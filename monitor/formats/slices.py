@@ -1,12 +1,15 @@
-"""Slices of a prediction, looked up where a format says them."""
+"""Slices of a prediction, and whose data it is, looked up where a format says them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.values import short
 
+SUBJECT = "user_id"
+"""What the id of a person is called in `extra`."""
 _MAX = 256
 
 
@@ -30,6 +33,15 @@ def slices_of(wanted: Mapping[str, str], *sources: Mapping[str, Any]) -> dict[st
                 found[dimension] = (text.lower() if isinstance(value, bool) else text)[:_MAX]
                 break
     return found
+
+
+def named(rows: list[Fields], subject: Mapping[str, str]) -> list[Fields]:
+    """The rows, saying whose data they are.
+
+    Args:
+        subject: `user_id` -> the person, as `slices_of` found it; empty where nobody is named.
+    """
+    return [over(row, {"extra": subject}) for row in rows] if subject else rows
 
 
 def variant_of(endpoint: str) -> str:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.payloads import images
+from monitor.formats.payloads.framing import word
 from monitor.formats.payloads.rows import Fields
 
 MAX_MESSAGES = 1024
@@ -50,6 +51,8 @@ class ChatRequest(Struct, gc=False):
     max_tokens: Any = None
     max_completion_tokens: Any = None
     seed: Any = None
+    user: Any = None
+    safety_identifier: Any = None
 
 
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
@@ -103,10 +106,20 @@ def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
         value = getattr(request, name)
         if value is not None and isinstance(value, _NUMBERS):
             extra[name] = value
+    if user := user_of(request.user, request.safety_identifier, request.metadata):
+        extra["user_id"] = user
     fields: Fields = {"input": said}
     if extra:
         fields["extra"] = extra
     return fields
+
+
+def user_of(user: Any, safety_identifier: Any, metadata: Any) -> str:
+    """Whose request it is: what OpenAI calls the user, what it calls so now, or Anthropic's `metadata.user_id`."""
+    if user is None and safety_identifier is None and metadata is None:
+        return ""
+    named = metadata.get("user_id") if isinstance(metadata, dict) else None
+    return word(user) or word(safety_identifier) or word(named)
 
 
 def _context(messages: Sequence[Message]) -> str:
