@@ -159,6 +159,7 @@ def format_options(topic: Topic, max_record_bytes: int) -> FormatOptions:
         task=topic.task,
         model=topic.model,
         slices=topic.slices,
+        subject=topic.subject,
         fields=topic.fields,
         mapping=mapping,
         max_record_bytes=max_record_bytes,

@@ -23,6 +23,8 @@ class Topic(Strict, frozen=True):
     """Model name where the records do not carry one."""
     slices: dict[str, str] = {}
     """Slice dimension -> the name under which the format's records say it."""
+    subject: str | None = None
+    """The name under which they say whose data they are, beside what the format knows; becomes `extra.user_id`."""
     fields: dict[str, str] = {}
     """One of our fields -> the tensor or key that holds it, for formats whose payloads are free in it."""
     mapping: Path | None = None
