@@ -167,7 +167,8 @@ def from_envelope(envelope: Envelope, headers: Mapping[str, str]) -> Call:
     extra: Fields = {}
     if kept := {name: one for name, value in metadata.items() if (one := short(value)) is not None}:
         extra["metadata"] = kept
-    if user := user_of(envelope.user, envelope.safety_identifier, metadata):
+    said = envelope.user is not None or envelope.safety_identifier is not None or metadata
+    if said and (user := user_of(envelope.user, envelope.safety_identifier, metadata)):
         extra["user_id"] = user
     if extra:
         fields["extra"] = extra

@@ -106,7 +106,8 @@ def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
         value = getattr(request, name)
         if value is not None and isinstance(value, _NUMBERS):
             extra[name] = value
-    if user := user_of(request.user, request.safety_identifier, request.metadata):
+    named = request.user is not None or request.safety_identifier is not None or request.metadata is not None
+    if named and (user := user_of(request.user, request.safety_identifier, request.metadata)):
         extra["user_id"] = user
     fields: Fields = {"input": said}
     if extra:
@@ -116,8 +117,6 @@ def _fields(said: Fields, request: ChatRequest, extra: Fields) -> Fields:
 
 def user_of(user: Any, safety_identifier: Any, metadata: Any) -> str:
     """Whose request it is: what OpenAI calls the user, what it calls so now, or Anthropic's `metadata.user_id`."""
-    if user is None and safety_identifier is None and metadata is None:
-        return ""
     named = metadata.get("user_id") if isinstance(metadata, dict) else None
     return word(user) or word(safety_identifier) or word(named)
 

@@ -19,7 +19,7 @@ from monitor.formats.payloads import v1
 from monitor.formats.payloads.answers import are_probabilities, finite
 from monitor.formats.payloads.roles import MANY, Roles
 from monitor.formats.payloads.rows import Fields, demand_few
-from monitor.formats.payloads.tensors import Tensor, settle_shape, values
+from monitor.formats.payloads.tensors import OPEN, Tensor, settle_shape, values
 
 MAX_TENSORS = 64
 _PASSING = 64
@@ -160,13 +160,13 @@ def _chunks(tensors: Sequence[Tensor], tail: bytes) -> list[bytes | None]:
         size = tensor.binary_size
         if size is None:
             chunks.append(None)
-            continue
-        if position + size > len(tail):
+        elif position + size > len(tail):
             raise tensor.fault(f"{size} bytes are announced, but {max(0, len(tail) - position)} follow")
-        chunks.append(tail[position : position + size])
-        position += size
-    for tensor, raw in zip(tensors, chunks, strict=True):
-        settle_shape(tensor, raw)
+        else:
+            chunks.append(tail[position : position + size])
+            position += size
+        if OPEN in tensor.shape:
+            settle_shape(tensor, chunks[-1])
     return chunks
 
 

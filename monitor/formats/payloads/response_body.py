@@ -26,7 +26,7 @@ from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
 from monitor.formats.payloads.server_events import is_stream
 from monitor.formats.payloads.streams import read_events, read_stream
-from monitor.formats.payloads.tensors import Tensor
+from monitor.formats.payloads.tensors import tensors_of
 
 _OK: Fields = {"status": "ok"}
 _CHAT = ("chat.completion", "text_completion", "error")
@@ -47,7 +47,6 @@ class ResponseBody(chat_response.ChatResponse, gc=False):
 
 
 _body = msgspec.json.Decoder(ResponseBody)
-_tensors = msgspec.json.Decoder(list[Tensor])
 _seldon = msgspec.json.Decoder(SeldonMessage)
 _any = msgspec.json.Decoder(Any)
 _raws = msgspec.json.Decoder(list[Raw])
@@ -86,7 +85,7 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
     if are_tensors(response.outputs):
         version = word(response.model_version)
         vectors = f"{embedder}@{version}" if version else embedder
-        rows = oip.response_rows(_tensors.decode(response.outputs), tail, roles, vectors)
+        rows = oip.response_rows(tensors_of(response.outputs), tail, roles, vectors)
         return Read(
             [over(_OK, row) for row in rows], word(response.id), model=word(response.model_name), version=version
         )

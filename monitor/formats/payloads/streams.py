@@ -55,8 +55,10 @@ def read_events(found: Iterator[bytes]) -> Read:
     """
     pieces: Pieces | None = None
     unknown = b""
-    done = torn = False
-    for data, last in _with_last(found):
+    done, torn = False, ""
+    for data in found:
+        if torn:
+            raise InvalidEvent(Rejection.UNREADABLE, f"an event of the stream is no JSON: {torn}")
         if data == _DONE:
             done = True
             break
@@ -69,24 +71,14 @@ def read_events(found: Iterator[bytes]) -> Read:
         except msgspec.ValidationError:
             raise
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            if not (last and data.startswith(b"{")):  # the last one may have been cut
+            if not data.startswith(b"{"):
                 raise InvalidEvent(Rejection.UNREADABLE, f"an event of the stream is no JSON: {error}") from None
-            torn = True
+            torn = str(error)  # the last one may have been cut
     if pieces is not None:
-        return pieces.read(done=done, torn=torn)
+        return pieces.read(done=done, torn=bool(torn))
     if unknown or done:
         raise InvalidEvent(Rejection.INVALID, f"a stream of no API that is known; its first event is {unknown[:64]!r}")
     return Read([dict(CUT)])
-
-
-def _with_last(found: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each of them, and whether it is the last."""
-    before = next(found, None)
-    for one in found:
-        yield before or b"", False
-        before = one
-    if before is not None:
-        yield before, True
 
 
 def _pieces_of(mark: Mark) -> Pieces | None:

@@ -22,7 +22,8 @@ MAX_ELEMENTS = 4_000_000
 MAX_DIMENSIONS = 32
 """As many as numpy had for long."""
 _LENGTH = 4
-_OPEN: Final = -1
+OPEN: Final = -1
+"""A dimension that the sender left open."""
 _BF16 = "BF16"
 _DTYPES: Final = {
     "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1", "INT16": "<i2",
@@ -35,14 +36,10 @@ class Tensor(Struct, gc=False):
     """One input or output of a request or response, as its JSON has it."""
 
     name: str = ""
-    given_shape: list[int] | int = msgspec.field(name="shape", default_factory=list)
+    shape: list[int] = []
     datatype: str = ""
     parameters: dict[str, Any] | None = None
     data: Raw = Raw()
-
-    @property
-    def shape(self) -> list[int]:
-        return self.given_shape if isinstance(self.given_shape, list) else [self.given_shape]
 
     @property
     def binary_size(self) -> int | None:
@@ -74,22 +71,43 @@ class Tensor(Struct, gc=False):
         return InvalidEvent(Rejection.INVALID, f"tensor {self.name[:64]!r}: {message}")
 
 
+_to_tensors = msgspec.json.Decoder(list[Tensor]).decode
+
+
+def tensors_of(raw: Raw) -> list[Tensor]:
+    """The tensors of a body. A shape may be a number, as in KServe's samples: it is the only dimension.
+
+    Raises:
+        msgspec.DecodeError: they are none.
+    """
+    try:
+        return _to_tensors(raw)
+    except msgspec.ValidationError:
+        given: Any = _to_any(raw)
+        scalar = [one for one in given if isinstance(one, dict) and isinstance(one.get("shape"), int)]
+        if not scalar:
+            raise
+        for one in scalar:
+            one["shape"] = [one["shape"]]
+        return _to_tensors(msgspec.json.encode(given))
+
+
 def settle_shape(tensor: Tensor, raw: bytes | None) -> None:
-    """One dimension that is left open (-1, as in KServe's samples) becomes what the number of elements makes it.
+    """The dimension that is left open (-1, as in KServe's samples) becomes what the number of elements makes it.
 
     Args:
         tensor, raw: as for `values`.
 
     Raises:
-        InvalidEvent: the others do not divide the number of elements.
+        InvalidEvent: there are several, or the others do not divide the number of elements.
     """
-    if tensor.shape.count(_OPEN) != 1 or len(tensor.shape) > MAX_DIMENSIONS:
-        return
-    others = math.prod(size for size in tensor.shape if size != _OPEN)
-    found = len(_elements(tensor, raw))
+    if tensor.shape.count(OPEN) > 1 or len(tensor.shape) > MAX_DIMENSIONS:
+        raise tensor.fault(f"shape {tensor.shape[:8]} leaves more than one dimension open")
+    others = math.prod(size for size in tensor.shape if size != OPEN)
+    found = len(_from_json(tensor) if raw is None else _from_bytes(tensor, raw))
     if others < 1 or found % others:
         raise tensor.fault(f"shape {tensor.shape[:8]} does not follow from {found} elements")
-    tensor.given_shape = [found // others if size == _OPEN else size for size in tensor.shape]
+    tensor.shape = [found // others if size == OPEN else size for size in tensor.shape]
 
 
 def values(tensor: Tensor, raw: bytes | None) -> list[Any]:
@@ -102,14 +120,10 @@ def values(tensor: Tensor, raw: bytes | None) -> list[Any]:
     Raises:
         InvalidEvent: shape, data type and data do not fit together.
     """
-    read = _elements(tensor, raw)
+    read = _from_json(tensor) if raw is None else _from_bytes(tensor, raw)
     if len(read) != tensor.count:
         raise tensor.fault(f"{len(read)} elements, but shape {tensor.shape[:8]}")
     return [_plain(tensor, one) for one in read] if tensor.datatype == "BYTES" else read
-
-
-def _elements(tensor: Tensor, raw: bytes | None) -> list[Any]:
-    return _from_json(tensor) if raw is None else _from_bytes(tensor, raw)
 
 
 def _from_json(tensor: Tensor) -> list[Any]:
