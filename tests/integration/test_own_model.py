@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -27,7 +28,9 @@ BLOCKS = re.findall(r"```(json|yaml|toml)\n(.*?)```", PAGE, re.DOTALL)
 NAMED = {match[1]: body for _, body in BLOCKS if (match := re.match(r"# (\S+\.(?:toml|yaml))\n", body))}
 RECORD = next(json.loads(body) for kind, body in BLOCKS if kind == "json" and '"type"' in body)
 LABEL = next(json.loads(body) for kind, body in BLOCKS if kind == "json" and "label/v1" in body)
-ANSWERS, HEARTBEATS = 400, 40
+BLESSING = next(line.split() for line in PAGE.splitlines() if line.startswith("    snellen reference create"))
+ANSWERS, HEARTBEATS, PAST = 400, 40, 1800
+"""How many are in the topic: answers of the last minutes, heartbeats, and answers of the 60 hours before."""
 
 
 @pytest.fixture
@@ -75,6 +78,25 @@ def written(broker: str, topic: str, folder: Path) -> str:
     return name
 
 
+def write_past(broker: str, name: str, until: datetime) -> None:
+    """Two answers in four minutes, no two of which are quite alike."""
+    draw, producer = random.Random(1), KafkaProducer(bootstrap_servers=broker)
+    for number in range(PAST):
+        asked = until - timedelta(minutes=2 * number)
+        more = {
+            "certainty": round(draw.betavariate(6, 3), 3),
+            "answer": str(draw.randrange(12)),
+            "asked_at": asked.isoformat(),
+        }
+        question = f"How many {draw.choice(('boxes', 'red crates', 'open bottles of water'))} are on the shelf?"
+        record = (
+            RECORD | more | {"id": f"past-{number}", "question": question, "camera": ("north", "south")[number % 2]}
+        )
+        producer.send(name, json.dumps(record).encode())
+    producer.flush()
+    producer.close()
+
+
 @pytest.fixture
 def stored(database_url: str) -> Iterator[Engine]:
     engine = make_engine(database_url)
@@ -86,8 +108,8 @@ def run(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Co
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_following_the_page_ends_in_stored_answers_and_an_evaluated_slo(
-    folder: Path, environment: dict[str, str], written: str, stored: Engine
+def test_following_the_page_ends_in_stored_answers_an_evaluated_slo_and_a_first_reference(
+    folder: Path, environment: dict[str, str], written: str, stored: Engine, broker: str
 ) -> None:
     checks = [line.split() for line in PAGE.splitlines() if line.startswith("    snellen ingest check store-answers")]
     plain, by_mapping = [[written if word == "store-answers" else word for word in words] for words in checks]
@@ -97,13 +119,15 @@ def test_following_the_page_ends_in_stored_answers_and_an_evaluated_slo(
     mapped = run(folder, environment, *by_mapping)
     assert mapped.returncode == 0, mapped.stdout + mapped.stderr
     assert re.search(rf"input\.prompt +{ANSWERS} +100%", mapped.stdout), mapped.stdout
+    now = datetime.now(UTC)
+    write_past(broker, written, now - timedelta(minutes=15))
     assert run(folder, environment, "snellen", "migrate").returncode == 0
     with (folder / "collector.log").open("wb") as log:
         collector = subprocess.Popen(
             [sys.executable, "-m", "collectors", "ingest"], cwd=folder, env=environment, stdout=log, stderr=log
         )
     try:
-        wait_for(stored, "SELECT count(*) FROM predictions", ANSWERS, folder / "collector.log")
+        wait_for(stored, "SELECT count(*) FROM predictions", ANSWERS + PAST, folder / "collector.log")
         wait_for(stored, "SELECT count(*) FROM labels", 1, folder / "collector.log")
     finally:
         collector.terminate()
@@ -112,7 +136,7 @@ def test_following_the_page_ends_in_stored_answers_and_an_evaluated_slo(
     evaluated = run(folder, environment, "snellen", "evaluate", "--as-of", tick)
     assert evaluated.returncode == 0, evaluated.stderr
     with stored.connect() as connection:
-        [row] = connection.execute(text("SELECT prompt, latency_ms, confidence, slices FROM predictions LIMIT 1"))
+        [row] = connection.execute(text("SELECT prompt, latency_ms, slices FROM predictions WHERE request_id = 'q-81'"))
         assert row[:2] == (RECORD["question"], pytest.approx(1000 * RECORD["seconds"]))
         assert set(row.slices) == {"camera"}
         assert connection.execute(text("SELECT count(*) FROM dead_letters")).scalar() == 0
@@ -120,13 +144,34 @@ def test_following_the_page_ends_in_stored_answers_and_an_evaluated_slo(
             connection.execute(
                 text("SELECT sum(ok) FROM rollups_minute WHERE dimension = 'camera' AND value = 'north'")
             ).scalar()
-            == ANSWERS / 2
+            == (ANSWERS + PAST) / 2
         )
         slos = connection.execute(text("SELECT slo, total FROM slo_evaluations")).all()
         assert [one.slo for one in slos] == ["store-vqa-availability"]
-        assert slos[0].total >= ANSWERS - 31  # those of the running minute come with the next tick
+        assert slos[0].total >= ANSWERS + PAST - 31  # those of the running minute come with the next tick
         verdict = connection.execute(text("SELECT request_id, correct FROM verdicts")).all()
         assert [tuple(one) for one in verdict] == [("q-81", False)]
+    demand_reference(folder, environment, stored, now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1))
+
+
+def demand_reference(folder: Path, environment: dict[str, str], stored: Engine, hour: datetime) -> None:
+    """Bless all but the last hours, as the page says, and have those compared."""
+    times = {"--from": hour - timedelta(hours=54), "--to": hour - timedelta(hours=4)}
+    before = ["", *BLESSING]
+    words = [times[last].isoformat() if last in times else word for last, word in zip(before, BLESSING, strict=False)]
+    made = run(folder, environment, *words)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert re.search(r"confidence +reference \d+", made.stdout), made.stdout
+    listed = run(folder, environment, "snellen", "reference", "list")
+    assert re.search(r"store-vqa +confidence +blessed", listed.stdout), listed.stdout
+    compared = run(folder, environment, "snellen", "evaluate", "--as-of", hour.isoformat())
+    assert compared.returncode == 0, compared.stderr
+    with stored.connect() as connection:
+        verdicts = text(
+            "SELECT DISTINCT verdict FROM drift_results JOIN drift_references r ON r.id = reference_id"
+            " WHERE tick = :hour AND stream = 'confidence' AND dimension = ''"
+        )
+        assert connection.execute(verdicts, {"hour": hour}).scalars().all() == ["no_drift"]
 
 
 def wait_for(engine: Engine, query: str, expected: int, log: Path) -> None:
