@@ -84,7 +84,7 @@ def follow_online(name: str, reference: Any, window: int) -> Begin:
 
 def at_once(reference: Any, window: int) -> Judge:
     """Alibi Detect's MMD, whose 100 permutations each copy the kernel matrix. Here they sum the few rows of it that
-    they need, 70 times as fast; that the p-value of the same permutations is the same is looked at on fewer rows.
+    they need, 60 times as fast; that the p-value of the same permutations is the same is looked at on fewer rows.
 
     Raises:
         RuntimeError: it is not.
