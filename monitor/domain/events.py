@@ -43,6 +43,8 @@ class Rejection(StrEnum):
     """The request_id is known with other content; the first one stands."""
     UNSTORABLE = "unstorable"
     """PostgreSQL refused the values, e.g. a NUL character inside a text."""
+    TOO_MANY_MODELS = "too_many_models"
+    """Of one more model, version or task than are counted."""
     UNPAIRED = "unpaired"
     """One side of a call that is logged in two records; the other never came. Its raw bytes are what was read of it."""
 

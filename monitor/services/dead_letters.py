@@ -29,6 +29,7 @@ ADVICE: dict[str, str] = {
     Rejection.TOO_OLD: "Raise ingest.max_age and replay it, or use `snellen replay`, which takes any age.",
     Rejection.CONTRADICTORY: "Two records share a request_id. Give each answer an id of its own; the first one stands.",
     Rejection.UNSTORABLE: "PostgreSQL cannot hold a value, such as a NUL character. Mend the producer.",
+    Rejection.TOO_MANY_MODELS: "Mend what names models, or raise ingest.max_models; then replay it.",
     Rejection.UNPAIRED: "The other half of the call came too late or never: mend the logger. A replay passes it over.",
 }
 """What to do about each reason."""

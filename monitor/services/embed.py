@@ -28,6 +28,7 @@ from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival, known_hashes
+from monitor.store.served_models import ModelKey, ServedModels
 from monitor.streams import image_quality as quality
 from monitor.telemetry import EMBEDDED
 
@@ -49,6 +50,7 @@ class EmbedOptions:
     privacy: Privacy
     """Vectors are made of what came, also those of halves that wait; these and the slices of vectors are redacted."""
     store_rate: float = 1.0
+    max_models: int = 200
     labels: LabelDesign = NO_LABELS
     """As the ingest group's: vectors of what it does not store would belong to nothing."""
 
@@ -98,6 +100,7 @@ class EmbedService:
         self._sketch = sketch
         self._days = DayPartitions(engine)
         self._sampler = LabelSampler(engine, options.labels, options.store_rate)
+        self._models = ServedModels(options.max_models)
         self._replays = ReplayMarks(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy)
 
@@ -110,6 +113,7 @@ class EmbedService:
         """
         batch = self._replays.checked(batch)
         self._sampler.refresh(now)
+        self._models.refresh(now)
         outcome = EmbedOutcome(0, 0, 0, 0, Counter())
         sorted_out = self._triage(batch, now)
         while (records := sorted_out.records) < len(batch.records):
@@ -126,7 +130,7 @@ class EmbedService:
         meeting = self._pairing.meet(sorted_out)
         arrived = list(sorted_out.predictions.values())
         plain = [one for one in arrived if not one.arrival.event.embeddings]
-        chosen = [one for one in plain if self._is_chosen(one.arrival)]
+        chosen = self._of_counted_models([one for one in plain if self._is_chosen(one.arrival)])
         try:
             self._days.ensure(one.arrival.event.ts for one in chosen)
         except TooManyDays:
@@ -160,6 +164,11 @@ class EmbedService:
             return False
         redacted = self._options.privacy.redactor.prediction
         return arrival.replay is not None or self._sampler.is_stored(redacted(arrival.event))
+
+    def _of_counted_models(self, chosen: list[Accepted]) -> list[Accepted]:
+        """The ingest group refuses the others."""
+        beyond = self._models.beyond(self._engine, {ModelKey.of(one.arrival.event) for one in chosen})
+        return [one for one in chosen if ModelKey.of(one.arrival.event) not in beyond] if beyond else chosen
 
     def _sides_to_embed(self, alone: list[HalfArrival]) -> dict[str, Prediction]:
         """What there is to embed of sides that are to wait, by pair; nothing of calls that will not be stored."""

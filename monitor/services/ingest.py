@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from monitor.domain.events import Rejection
+from monitor.domain.events import Prediction, Rejection
 from monitor.domain.records import Batch, Record
 from monitor.errors import StoreUnavailable, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
@@ -26,6 +26,7 @@ from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings, copy_p
 from monitor.store.engine import transaction, trial
 from monitor.store.labels import insert_deployments, insert_labels, insert_tasks
 from monitor.store.partitions import DayPartitions
+from monitor.store.served_models import ModelKey, ServedModels
 from monitor.store.slice_values import SliceValues
 from monitor.telemetry import RECORDS
 
@@ -46,6 +47,7 @@ class IngestOptions:
     privacy: Privacy
     store_rate: float = 1.0
     """Share of live predictions that are stored in full; all of them count."""
+    max_models: int = 200
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class IngestService:
         self._embedders = Embedders(engine)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
+        self._models = ServedModels(options.max_models)
         self._replays = ReplayMarks(engine)
         self._sampler = LabelSampler(engine, options.labels, options.store_rate)
 
@@ -99,6 +102,7 @@ class IngestService:
             StoreUnavailable: nothing was stored, the same batch may be tried again.
         """
         self._sampler.refresh(now)
+        self._models.refresh(now)
         checked = self._replays.checked(batch)
         if checked is not batch:
             batch, read = checked, None
@@ -163,12 +167,22 @@ class IngestService:
         ahead = self._complete(sorted_out) if read.ahead is None else read.ahead
         carried = self._embedders.assign(ahead.unpacked) if ahead.carried is None else ahead.carried
         sorted_out.refuse(ahead.unpacked.faults)
+        self._refuse_models(sorted_out, _counted(sorted_out, ahead))
         self._days.ensure([one.arrival.event.ts for one in sorted_out.predictions.values()])
         # What was refused must not use up the values that a dimension may have.
-        stored = (one.arrival.event for one in sorted_out.predictions.values())
-        counted = stored if ahead.unpacked.faults else ahead.tally.kinds
-        self._slices.admit(self._engine, [event.slices for event in counted])
+        self._slices.admit(self._engine, [event.slices for event in _counted(sorted_out, ahead)])
         return Prepared(sorted_out, ahead, meeting, carried)
+
+    def _refuse_models(self, sorted_out: Triage, counted: Iterable[Prediction]) -> None:
+        """Take out the predictions of models that are too many to be counted."""
+        beyond = self._models.beyond(self._engine, set(map(ModelKey.of, counted)))
+        if beyond:
+            faults = {
+                request_id: beyond[key]
+                for request_id, one in sorted_out.predictions.items()
+                if (key := ModelKey.of(one.arrival.event)) in beyond
+            }
+            sorted_out.refuse(faults, Rejection.TOO_MANY_MODELS)
 
     def _insert(self, connection: Connection, prepared: Prepared, now: datetime) -> Counter[tuple[str, str]]:
         sorted_out = prepared.sorted_out
@@ -258,6 +272,12 @@ class IngestService:
         except UnstorableValue as error:
             return str(error)
         return None
+
+
+def _counted(sorted_out: Triage, ahead: Ahead) -> list[Prediction]:
+    """One prediction of each kind that counts, or all where some were refused after they had been read."""
+    stored = sorted_out.predictions.values()
+    return ahead.tally.kinds if len(stored) == len(ahead.request_ids) else [one.arrival.event for one in stored]
 
 
 def _taken(batch: Batch, sorted_out: Triage) -> list[Record]:

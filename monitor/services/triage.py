@@ -103,14 +103,12 @@ class Triage:
             self.others.append(accepted)
         return False
 
-    def refuse(self, faults: Mapping[str, str]) -> None:
-        """Take out the predictions of these ids: what they carry cannot be read."""
+    def refuse(self, faults: Mapping[str, str], reason: Rejection = Rejection.INVALID) -> None:
+        """Take out the predictions of these ids: for one, what they carry cannot be read."""
         for request_id, fault in faults.items():
             refused = self.predictions.pop(request_id)
             whose = named(refused.arrival.subject_hash)
-            self.rejected.extend(
-                Rejected(record, Rejection.INVALID, fault, subjects=whose) for record in refused.sources
-            )
+            self.rejected.extend(Rejected(record, reason, fault, subjects=whose) for record in refused.sources)
 
     def settle_known(self, new_ids: set[str], known: Mapping[str, bytes]) -> None:
         """Take out predictions whose id was stored before: the same content is a duplicate, other content refused.

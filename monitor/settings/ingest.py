@@ -60,6 +60,9 @@ class Ingest(Strict, frozen=True):
     """Slices that get rollups and sketches of their own."""
     max_slice_values: Positive = 100
     """Per dimension; later values count as `__other__`."""
+    max_models: Positive = 200
+    """Models, each name, version and task of which something came in the last 7 days. Predictions of further ones
+    become dead letters: behind a gateway whoever asks may choose the name."""
     pair_patience: timedelta = timedelta(minutes=5)
     """Where request and response are logged in two records: how long one waits for the other before it counts as
     logging loss. A side that comes later still joins, and the loss is taken back."""

@@ -246,6 +246,14 @@ def test_records_that_are_no_acceptable_prediction_are_passed_over(
     assert rows("SELECT count(*) FROM dead_letters") == [0]
 
 
+def test_what_the_ingest_group_refuses_because_of_its_model_is_not_embedded(
+    make: Make, send: Send, prediction: Build, rows: Rows
+) -> None:
+    events = [prediction("a"), prediction("b", model={"name": "one more"}), prediction("c")]
+    assert make(max_models=1).write(send(*events), NOW).embedded == 2
+    assert rows("SELECT DISTINCT request_id FROM embeddings ORDER BY 1") == ["a", "c"]
+
+
 def test_replays_may_be_of_any_age(make: Make, send: Send, prediction: Build, rows: Rows) -> None:
     make().write(send(prediction("old", ts="1999-12-31T23:30:00-02:00"), replay="file"), NOW)
     assert rows("SELECT tableoid::regclass::text, kind FROM embeddings ORDER BY 2") == [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     ARRAY,
     REAL,
+    Date,
     Identity,
     Index,
     Integer,
@@ -130,6 +131,18 @@ class SliceValue(Base):
 
     dimension: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ServedModel(Base):
+    """The models of which something came in the last days; predictions of more than allowed are refused."""
+
+    __tablename__ = "served_models"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    task: Mapped[str] = mapped_column(primary_key=True)
+    seen_on: Mapped[date] = mapped_column(Date)
+    """The last day on which something came, by the clock of the collectors."""
 
 
 class Deployment(Base):
