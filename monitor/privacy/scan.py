@@ -69,7 +69,7 @@ def _domain_end(text: str, start: int) -> int | None:
 
 # ---- payment cards: ISO/IEC 7812 ---------------------------------------------------------------------------------
 
-_CARD_RUN: Final = re.compile(r"(?<![\w.])\d(?:[ .-]{0,3}\d)*+")
+_CARD_RUN: Final = re.compile(r"(?<![\w.])\d(?:[ ._-]{0,3}\d)*+")
 _GROUP: Final = re.compile(r"\d+")
 _CARD_START: Final = re.compile(r"2[2-7]|[3-6]")
 """Issuers' first digits: 2200-2720 and 3 to 6. So times in milliseconds (17...) and dates (20...) are none."""
@@ -143,6 +143,9 @@ _PHONE_FORMS: Final = (
     rf"00[1-9]\d{{0,2}}[ (/-](?:{_GAP}\d){{7,12}}+",
     # North America, 555 010 9999, (555) 010-9999, 1-800-555-0199
     r"(?:1[ .-])?\(?[2-9]\d\d\)?[ .-]{0,2}[2-9]\d\d[ .-]\d{4}",
+    # Russia and its neighbours, 8 (999) 123-45-67; mobiles in Brazil, (11) 95555-0132; (12) 1939-1945 is no number
+    r"8[ -]?\(\d{3}\)[ -]?\d{3}[ -]\d\d[ -]\d\d",
+    r"\([1-9]\d\) ?9\d{4}-\d{4}",
     # trunk prefix and one kind of gap throughout: 020 7946 0958, 01.23.45.67.89, 030-123456, 0171/123 45 67
     r"\(?0[1-9]\d{0,4}\)? ?(?:/ ?|- |(?=\d))(?<!\d)\d{2,}(?: \d{2,}){0,4}+",
     r"\(?0[1-9]\d{0,4}\)?(?P<gap>[ .-])\d{2,}(?:(?P=gap)\d{2,}){0,4}+",
@@ -154,7 +157,9 @@ _RUN: Final = re.compile(r"[+(]{0,3}+\d(?:\d|[ ()./:-]|[,+](?=\d))*+")
 _NATIONAL_MIN, _NATIONAL_MAX, _MAX = 9, 12, 15
 _CALLED: Final = re.compile(
     r"""
-    \b(?:tel|telephone|phone|cell|mobile|fax|whatsapp|sms|call|dial|ring|telefon|handy|mobil|téléphone|telefono|teléfono|móvil)
+    \b(?:tel|telephone|phone|cell|mobile|fax|whatsapp|sms|call|dial|ring|telefon|handy|mobil|téléphone|telefono|teléfono|móvil
+    |(?:my|his|her|our|their)[ ]number|(?:meine|seine|ihre|unsere)[ ]nummer|(?:mon|son|notre)[ ]num[ée]ro
+    |(?:mi|su)[ ]n[úu]mero)
     \b(?:[ .:#=-]|\b(?:number|nummer|no|nr|numéro|número|numero|me|us|him|her|them|is|at|on|ist|est|es)\b){0,8}+
     (?P<number>[+(]{0,2}+\d(?:[ ()./-]{0,2}\d){6,14}+)(?![\w])
     """,
