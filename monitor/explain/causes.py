@@ -15,7 +15,7 @@ from monitor.explain.candidates import KINDS, ROUNDING, Candidate, Kind
 from monitor.explain.halves import Values, Windows
 from monitor.explain.rows import Family
 from monitor.stats.dominance import Dominance
-from monitor.stats.groups import welch_freedom
+from monitor.stats.groups import spread_of_mean, welch_freedom
 from monitor.stats.inputs import Floats
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.multiple_testing import holm
@@ -186,11 +186,13 @@ def _cause(half: Windows, ranked: Ranked, values: Values, found: Dominance, adju
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Mean and deviation of some rows, and the variance of that mean when rows of one group depend on each other."""
+    """Mean and deviation of some rows, and the variance of that mean with its degrees of freedom when rows of one group
+    depend on each other."""
 
     mean: float
     deviation: float
     variance: float
+    freedom: float
     rows: int
     groups: int
 
@@ -198,9 +200,9 @@ class _Sample:
     def of(cls, values: Floats, where: NDArray[np.bool_], groups: NDArray[np.int64]) -> _Sample:
         keep = where & np.isfinite(values)
         chosen, numbers = values[keep], np.unique(groups[keep], return_inverse=True)[1]
-        sums = np.bincount(numbers, weights=chosen - chosen.mean())
-        variance = float((sums**2).sum()) / chosen.size**2 * sums.size / (sums.size - 1)
-        return cls(float(chosen.mean()), float(chosen.std(ddof=1)), variance, chosen.size, sums.size)
+        variance, freedom = spread_of_mean(chosen, numbers)
+        many = int(numbers.max()) + 1
+        return cls(float(chosen.mean()), float(chosen.std(ddof=1)), variance, freedom, chosen.size, many)
 
     def interval_of_share(self, confidence: float) -> Interval:
         """Wilson's, with the number of independent rows that would vary as much."""
@@ -212,7 +214,7 @@ class _Sample:
 def _change(before: _Sample, now: _Sample, confidence: float) -> tuple[float, Interval]:
     """Of the mean, in the measurement's own unit: Welch's interval, which leans on the side that varies."""
     change, variances = now.mean - before.mean, (before.variance, now.variance)
-    quantile = float(stdtrit(welch_freedom(variances, (before.groups, now.groups)), (1.0 + confidence) / 2.0))
+    quantile = float(stdtrit(welch_freedom(variances, (before.freedom, now.freedom)), (1.0 + confidence) / 2.0))
     half = quantile * float(np.sqrt(sum(variances)))
     return change, Interval(change - half, change + half)
 

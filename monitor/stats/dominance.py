@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 from scipy.stats import rankdata
 
-from monitor.stats.groups import as_groups, variance_of_mean
+from monitor.stats.groups import as_groups, spread_of_mean, welch_freedom
 from monitor.stats.inputs import Floats, as_vector, check_share
-from monitor.stats.intervals import Interval
+from monitor.stats.intervals import Interval, wilson_of_deviate
 
 _TINY = 1e-300
 
@@ -49,9 +50,16 @@ def dominance(
     Delta: Cliff (1993), "Dominance statistics", Psychological Bulletin 114. Its variance is that of the placements,
     summed by group (Obuchowski, 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53). The
     interval is Cliff's asymmetric one, which stays within [-1, 1] (Feng and Cliff, 2004, Journal of Modern Applied
-    Statistical Methods 3), with Student's t and as many degrees of freedom as there are groups, less two. The test is
-    Wilcoxon's on midranks, with the variance of groups dealt out at random, by Student's t as well; without groups its
-    statistic is that of the Mann-Whitney test with its correction for ties and none for continuity.
+    Statistical Methods 3), with Student's t and the freedom of `monitor.stats.groups.spread_of_mean` and Welch. Of two
+    values alone, such as a share's, it is the difference of the two shares between the squared distances to their own
+    Wilson bounds (Newcombe, 1998, Statistics in Medicine 17, method 10), because rows that nobody has seen vary too.
+    The test is Wilcoxon's on midranks, with the variance of groups dealt out at random, by Student's t with as many
+    degrees of freedom as there are groups, less two; without groups its statistic is that of the Mann-Whitney test with
+    its correction for ties and none for continuity.
+
+    Nominal 95% covered 93 to 99% in simulations of 10 to 100 groups, of one size or geometric, whose rows are alike in
+    nothing, somewhat or all, and of shares from 2% among 100 rows (94 to 97%). What is left: values that are equal in
+    all but a few per cent of rows, and many there, have an interval that is too short.
 
     >>> found = dominance([1, 2, 3, 4], [3, 4, 5, 6])
     >>> found.delta, round(found.p_value, 3)
@@ -72,11 +80,35 @@ def dominance(
     beats = (ranks[n:] - rankdata(second)) / n
     delta = 2.0 * float(beats.mean()) - 1.0
     counts = [int(one.max()) + 1 for one in groups]
-    error = 2.0 * float(np.sqrt(variance_of_mean(beaten, groups[0]) + variance_of_mean(beats, groups[1])))
-    freedom = sum(counts) - 2
+    p_value = _test(ranks, n, np.concatenate([groups[0], groups[1] + counts[0]]), sum(counts) - 2)
+    both = np.unique(np.concatenate([first, second]))
+    if both.size == 2:
+        return Dominance(delta, _of_shares(first == both[1], second == both[1], groups, confidence), p_value)
+    (of_first, first_freedom), (of_second, second_freedom) = map(spread_of_mean, (beaten, beats), groups)
+    freedom = welch_freedom((of_first, of_second), (first_freedom, second_freedom))
     quantile = float(stdtrit(freedom, (1.0 + confidence) / 2.0))
-    p_value = _test(ranks, n, np.concatenate([groups[0], groups[1] + counts[0]]), freedom)
+    error = 2.0 * float(np.sqrt(of_first + of_second))
     return Dominance(delta, _interval(delta, error, quantile, min(counts)), p_value)
+
+
+def _of_shares(
+    before: NDArray[np.bool_], now: NDArray[np.bool_], groups: tuple[NDArray[np.int64], NDArray[np.int64]], level: float
+) -> Interval:
+    """Of the difference of two shares, each with as many independent rows as would vary as much."""
+    shares, bounds = [], []
+    for side, numbers in zip((before, now), groups, strict=True):
+        share = float(side.mean())
+        variance, freedom = spread_of_mean(side.astype(np.float64), numbers)
+        alone, sized, deviate = share * (1.0 - share), float(numbers.max() + 1), float(ndtri((1.0 + level) / 2.0))
+        if sized < side.size:
+            sized = min(alone / variance, side.size) if min(alone, variance) > 0.0 else sized
+            deviate = float(stdtrit(freedom, (1.0 + level) / 2.0))
+        shares.append(share)
+        bounds.append(wilson_of_deviate(share, sized, deviate))
+    difference = shares[1] - shares[0]
+    below = hypot(shares[1] - bounds[1].lower, bounds[0].upper - shares[0])
+    above = hypot(bounds[1].upper - shares[1], shares[0] - bounds[0].lower)
+    return Interval(max(difference - below, -1.0), min(difference + above, 1.0))
 
 
 def _interval(delta: float, error: float, quantile: float, groups: int) -> Interval:

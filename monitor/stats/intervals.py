@@ -58,6 +58,11 @@ def wilson_of_share(share: float, n: float, confidence: float = 0.95) -> Interva
         raise NotEnoughData(f"a share of {share!r} among {n!r} observations cannot be")
     check_share(confidence, "confidence")
     z = -float(ndtri((1.0 - confidence) / 2.0))  # the upper tail would round to 1 where confidence is near it
+    return wilson_of_deviate(share, n, z)
+
+
+def wilson_of_deviate(share: float, n: float, z: float) -> Interval:
+    """The same for a deviate `z` >= 0 in place of a confidence, such as Student's where n is estimated."""
     return Interval(_wilson_bound(share, n, -z), _wilson_bound(share, n, z))
 
 

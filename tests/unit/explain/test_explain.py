@@ -93,8 +93,8 @@ def test_a_constant_that_becomes_another_has_an_effect_with_an_interval() -> Non
     features = [{"aspect": np.full(100, value)} for value in (np.log(4 / 3), np.log(3 / 2))]
     found = explain(*(Rows([{}] * 100, features=one) for one in features)).first
     assert found is not None
-    wilson = 0.85  # (50 - t^2) / (50 + t^2), of 50 held-out rows
-    assert in_words(found) == f"aspect rose from 0.288 to 0.405, effect +1.00 (+{wilson} to +1.00)"
+    bound = "0.90"  # 1 - sqrt(2) z^2 / (50 + z^2): none against all of 50 held-out rows
+    assert in_words(found) == f"aspect rose from 0.288 to 0.405, effect +1.00 (+{bound} to +1.00)"
 
 
 def test_the_last_bit_of_a_constant_is_no_cause() -> None:
