@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.events import Rejection
+from monitor.domain.halves import Half
 from monitor.services.pairing import lost_key
+from monitor.services.shared_sides import first_item
 from monitor.services.triage import named
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters
@@ -54,14 +56,21 @@ def _count_all_lost(engine: Engine, group: str, now: datetime) -> int:
     while True:
         with transaction(engine) as connection:
             overdue = halves.overdue(connection, group, now, CHUNK)
-            known = known_hashes(connection, {one.half.pair_id: one.half.ts for one in overdue})
-            left = [one for one in overdue if one.half.pair_id not in known]
-            halves.take(connection, group, known)
+            times = {pair_id: one.half.ts for one in overdue for pair_id in _stored_as(one.half)}
+            known = known_hashes(connection, times)
+            left = [one for one in overdue if known.keys().isdisjoint(_stored_as(one.half))]
+            stays = {one.half.pair_id for one in left}
+            halves.take(connection, group, {one.half.pair_id for one in overdue} - stays)
             halves.mark_lost(connection, group, [one.half.pair_id for one in left])
             _count(connection, left)
         lost += len(left)
         if len(overdue) < CHUNK:
             return lost
+
+
+def _stored_as(half: Half) -> list[str]:
+    """The ids under which its call may be stored: of a batch that it holds for, the first item's."""
+    return [half.pair_id, *filter(None, [first_item(half)])]
 
 
 def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *, to_dead_letters: bool) -> None:

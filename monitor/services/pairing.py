@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
@@ -19,6 +20,7 @@ from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
 from monitor.services.protect import Privacy
+from monitor.services.shared_sides import partners, shared
 from monitor.services.triage import Accepted, Triage, named
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected
@@ -60,12 +62,17 @@ class Pairing:
         if not sorted_out.halves:
             return meeting
         with transaction(self._engine) as connection:
-            known = halves.waiting(connection, self._group, sorted_out.halves)
-        for pair_id, sides in sorted_out.halves.items():
+            look = partial(halves.waiting, connection, self._group)
+            others = partners(sorted_out.halves)
+            known = look({*sorted_out.halves, *others.values()})
+            came, waited_as = shared(sorted_out.halves, others, known, look)
+        for pair_id, sides in came.items():
             waited = known.get(pair_id)
             if waited is not None:
                 _prefer(waited, sides, sorted_out)
             if len(sides) == 2:
+                if waited is not None:
+                    meeting.taken[waited_as.get(pair_id, pair_id)] = waited
                 self._join(sides, waited, sorted_out, meeting)
             elif waited is None:
                 meeting.alone.extend(sides.values())
@@ -85,8 +92,6 @@ class Pairing:
     ) -> None:
         request, response = sides["request"], sides["response"]
         came = tuple(one.record for one in sides.values() if one is not waited)
-        if waited is not None:
-            meeting.taken[waited.half.pair_id] = waited
         left = waited.record if waited is not None else None
         subject = self._privacy.subject_of(response) or self._privacy.subject_of(request)
         try:
