@@ -59,6 +59,23 @@ def test_surplus_is_uniform_for_independent_windows_and_small_for_moody_ones() -
     assert np.mean(np.array(moody) < 0.01) > 0.9
 
 
+@pytest.mark.parametrize(("windows", "share"), [(12, 0.6), (48, 0.9)])  # with their neighbours 0.54 and 0.78
+def test_windows_that_resemble_their_neighbours_stray_nearly_as_far_as_one_long_after_them(
+    windows: int, share: float
+) -> None:
+    rng = np.random.default_rng(3)
+    told, true = [], []
+    for _ in range(200):
+        moods = [0.3 * rng.standard_normal(6)]
+        while len(moods) < windows:
+            moods.append(0.7 * moods[-1] + 0.3 * np.sqrt(1 - 0.7**2) * rng.standard_normal(6))
+        told.append(of_windows(np.array(moods), rng).distances().mean())
+        away = 0.3 * rng.standard_normal(6) - np.mean(moods, axis=0)
+        noise = rng.standard_normal(6) * np.sqrt(1 / ROWS + 1 / (ROWS * windows))
+        true.append(np.mean((away + noise) ** 2) / (1 / ROWS + 1 / (ROWS * windows)))
+    assert np.mean(told) / np.mean(true) > share
+
+
 def test_without_a_sign_of_dependence_nothing_is_discounted() -> None:
     ratios = np.array([0.5, 1.0, 4.0])
     np.testing.assert_array_equal(discount(ratios, 0.0), [1.0, 1.0, 1.0])
