@@ -60,3 +60,29 @@ def test_after_a_change_of_keys_old_rows_are_still_found() -> None:
 def test_a_path_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(SettingsError, match=r"must be extra\.NAME or slices\.NAME"):
         Subjects([path])
+
+
+ODD = [{}, {"extra": None}, {"extra": ["subject"]}, {"extra": "u7"}, {"slices": 7}, {"extra": {"user": "u7"}}]
+
+
+@pytest.mark.parametrize("fields", ODD)
+def test_a_side_of_a_call_may_be_of_any_shape_and_name_nobody(fields: dict[str, object]) -> None:
+    assert Subjects(PATHS).digest_of_fields(fields) == NOBODY
+
+
+def test_a_side_of_a_call_names_whom_the_prediction_would() -> None:
+    subjects = Subjects(PATHS, (NEW,))
+    for fields in ({"extra": {"user": {"id": "u7"}}}, {"slices": {"user": "u7"}}, {"extra": {"subject": 7}}):
+        assert subjects.digest_of_fields(fields) == subjects.digest_of(prediction(**fields)) != NOBODY
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b'"u7"', b"[" * 100_000, b"7", b'[{"extra": {}}, 7, null]'])
+def test_bytes_that_name_nobody_are_no_fault(content: bytes) -> None:
+    assert Subjects(PATHS).named_in(content) == set()
+
+
+def test_json_may_name_several() -> None:
+    subjects = Subjects(PATHS, (NEW,))
+    several = b'[{"extra": {"subject": "u7"}}, {"slices": {"user": "u8"}}, {"extra": {"subject": "u7"}}]'
+    assert subjects.named_in(several) == {subjects.digest("u7"), subjects.digest("u8")}
+    assert subjects.named_in(several[1:29]) == {subjects.digest("u7")}
