@@ -15,8 +15,9 @@ from dashboards.charts.palette import INK, INK_ON_DARK, STALE, STATES, Look
 from dashboards.frame import View
 from dashboards.words import count, moment, percent, plain
 from monitor.domain.window import MINUTE
+from monitor.services.review import Labels
 from monitor.slo.incident import Reason
-from monitor.store.queries.accuracy import Accuracy
+from monitor.stats.maturity import Maturity
 from monitor.store.queries.alerts import Incident
 from monitor.store.queries.buckets import MOST_POINTS
 from monitor.store.queries.deployments import Deployed
@@ -143,9 +144,17 @@ def deployment_table(found: Sequence[Deployed]) -> None:
     table(rows, shown, column_config=widths_of({"note": 260}), row_height=TWO_LINES)
 
 
-def label_notes(labelled: Accuracy) -> list[str]:
+def maturity_note(maturity: Maturity) -> str:
+    """Labels that are still to come; empty where hardly any are."""
+    if maturity.mature:
+        return ""
+    awaited = f"about {count(round(maturity.to_come))} more labels of this range are to come"
+    return f"**Not yet mature**: {awaited}, with which figures may move."
+
+
+def label_notes(labels: Labels) -> list[str]:
     """What an accuracy leaves out, in words."""
-    notes = []
+    labelled, notes = labels.labelled, [maturity_note(labels.maturity)]
     if not labelled.correct.n:
         notes.append("No labels in this range: accuracy is unknown, not good. Labels come by `label/v1` events.")
     if labelled.undecided:

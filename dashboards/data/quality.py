@@ -24,7 +24,6 @@ from monitor.store.queries.slices import Dimension
 
 label_sources = cached(catalogue.label_sources, SLOW_TO_CHANGE)
 labelled_extent = cached(catalogue.labelled_extent)
-labelled_accuracy = cached(accuracy.labelled_accuracy)
 accuracy_over_time = cached(accuracy.accuracy_over_time)
 slice_dimensions = cached(slices.slice_dimensions)
 slice_values = cached(slices.slice_values)

@@ -82,6 +82,7 @@ def shown(view: View, dimension: Dimension | None, value: str | None, against: s
     measures(now, changes, against)
     slices(view)
     frame.note(
+        parts.maturity_note(data.quality.labels_of(view.window, data.now(), selection).maturity),
         f"{NOW.capitalize()}: {span(view.window)}, n = {count(now.n)}.",
         f"{against.capitalize()}: {span(other)}, n = {count(earlier.used)}"
         + (f", fewer than the {MIN_ROWS} that a comparison needs." if before is None else "."),

@@ -27,6 +27,7 @@ from dashboards.words import (
 )  # fmt: skip
 from monitor.domain.results import DriftVerdict
 from monitor.domain.window import MINUTE
+from monitor.services.review import Labels
 from monitor.slo.evaluation import State
 from monitor.slo.policy import Severity
 from monitor.stats.proportions import Proportion
@@ -50,10 +51,10 @@ def page() -> None:
     headline(ticks, alerts, view)
     slo_cards(ticks, view)
     total = data.traffic.total_traffic(view.window, view.selection)
-    labelled = data.quality.labelled_accuracy(view.window, view.selection)
-    figures(total, labelled, view)
-    missing(total, labelled)
-    over_time(total, labelled, view)
+    labels = data.quality.labels_of(view.window, data.now(), view.selection)
+    figures(total, labels.labelled, view)
+    missing(total, labels)
+    over_time(total, labels.labelled, view)
     left, right = st.columns(2, gap="large")
     with left:
         drift(view)
@@ -107,7 +108,7 @@ def figures(total: Traffic, labelled: Accuracy, view: View) -> None:
         )  # fmt: skip
 
 
-def missing(total: Traffic, labelled: Accuracy) -> None:
+def missing(total: Traffic, labels: Labels) -> None:
     """What the figures leave out."""
     no_confidence = Proportion(total.total - total.with_confidence, total.total)
     no_latency = Proportion(total.ok - total.with_latency, total.ok)
@@ -116,7 +117,7 @@ def missing(total: Traffic, labelled: Accuracy) -> None:
         f"{count(total.rejected)} rejected.",
         f"Confidence missing for {percent(no_confidence.share)} of requests." if no_confidence.count else "",
         f"Latency missing for {percent(no_latency.share)} of ok answers." if no_latency.count else "",
-        *parts.label_notes(labelled),
+        *parts.label_notes(labels),
     )
     if not total.total:
         extent = data.traffic.predicted_extent()

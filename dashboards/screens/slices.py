@@ -19,7 +19,6 @@ from dashboards.words import NOTHING, between, certainty, count, percent, plain,
 from monitor.services.review import Labels, ReviewTable, Values, last_full_week
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
-from monitor.stats.maturity import Maturity
 from monitor.stats.slice_review import FALSE_DISCOVERY_RATE, JudgedSlice
 from monitor.stats.slices import MIN_LABELS
 from monitor.store.queries.accuracy import Accuracy
@@ -47,7 +46,7 @@ def page() -> None:
         return
     selection = view.selection
     labels = data.quality.labels_of(view.window, data.now(), selection)
-    labelled, maturity = labels.labelled, labels.maturity
+    labelled = labels.labelled
     if not labelled.correct.n:
         no_labels(selection)
         estimated_alone(view)
@@ -58,7 +57,7 @@ def page() -> None:
     rows = sorted(table.rows, key=SORTS[order])
     shown(rows, table, labelled)
     downloads(ReviewTable(dimensions, tuple(rows), table.folded, table.without), view)
-    missing(table, labelled, maturity, view)
+    missing(table, labels, view)
     wrong_answers(view, dimensions, [row.key for row in rows])
     if len(dimensions) == 1:
         aided_table(view, dimensions[0])
@@ -177,7 +176,7 @@ def ends(interval: Interval | None) -> str:
     return "" if interval is None else f"{points(interval.lower).removesuffix(' pt')} to {points(interval.upper)}"
 
 
-def missing(table: ReviewTable, labelled: Accuracy, maturity: Maturity, view: View) -> None:
+def missing(table: ReviewTable, labels: Labels, view: View) -> None:
     pair = len(table.dimensions) > 1
     folded = (
         f"Pairs left out because they have fewer than {MIN_LABELS} labels: {count(table.folded)}. "
@@ -186,11 +185,7 @@ def missing(table: ReviewTable, labelled: Accuracy, maturity: Maturity, view: Vi
         else f"{count(table.folded)} rarer values are folded into `__other__`."
     )
     frame.note(
-        ""
-        if maturity.mature
-        else f"**Not yet mature**: about {count(round(maturity.to_come))} more labels of this range are to come, with "
-        "which figures may move.",
-        *parts.label_notes(labelled),
+        *parts.label_notes(labels),
         f"Change is against {span(view.window.previous())}, the stretch just before; the rest is all other labelled "
         f"traffic of this range. \\* marks a difference whose p-value, adjusted over all slices of the table "
         f"(Benjamini-Hochberg), is at most {FALSE_DISCOVERY_RATE:g}.",

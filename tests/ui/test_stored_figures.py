@@ -110,6 +110,15 @@ def test_a_range_whose_tasks_are_open_is_not_yet_mature(open_page: Open) -> None
     assert "Not yet mature: about 2 more labels" in said(app).replace("*", "")
 
 
+@pytest.mark.parametrize("page", ["overview", "calibration"])
+def test_accuracy_and_calibration_of_a_range_whose_tasks_are_open_say_so_too(open_page: Open, page: str) -> None:
+    now = said(open_page(page, range="24 h")).replace("*", "")
+    over = said(open_page(page, **{"range": "Custom", "from": "2026-02-28T11:00", "to": "2026-03-01T11:00"}))
+
+    assert "Not yet mature: about 2 more labels of this range are to come" in now
+    assert "mature" not in over
+
+
 def test_a_slice_with_few_labels_says_so_and_is_not_tested(open_page: Open, seed: object) -> None:
     app = open_page("slices", range="24 h", dimension="device")
     few = cells(app, "labels", 5)
