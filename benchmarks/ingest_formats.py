@@ -1,6 +1,6 @@
 """Predictions and records per second of logs as serving systems write them, beside native records that say the same.
 
-    python -m benchmarks.ingest_formats [--predictions N] [--rounds R] [--format F ...]
+    python -m benchmarks.ingest_formats [--predictions N] [--rounds R] [--collectors K] [--format F ...]
 
 The same calls (picture by reference, prompt, answer, token log-probabilities or confidence, latency, slices) as native
 events, as one OpenAI chat record with both bodies, and as the pair of CloudEvents that KServe's agent logs of a chat
@@ -41,18 +41,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--collectors", type=int, default=1, help="of one group, which share out the partitions")
     parser.add_argument("--format", action="append", choices=LOGS, dest="formats")
     options = parser.parse_args()
     names = [*NATIVE, *(one for one in options.formats or LOGS if one not in NATIVE)]
-    print(json.dumps(measure(options.predictions, options.rounds, names), indent=2))
+    print(json.dumps(measure(options.predictions, options.rounds, options.collectors, names), indent=2))
 
 
-def measure(predictions: int, rounds: int, names: list[str]) -> dict[str, Any]:
+def measure(predictions: int, rounds: int, collectors: int, names: list[str]) -> dict[str, Any]:
     """Each format in turn, on fresh servers."""
-    runs = [{name: run_once(predictions, name) for name in names} for _ in range(rounds)]
+    runs = [{name: run_once(predictions, collectors, name) for name in names} for _ in range(rounds)]
     return {
         "predictions": predictions,
         "rounds": rounds,
+        "collectors": collectors,
         "cores": os.cpu_count(),
         "formats": {name: compared(name, runs) for name in names},
     }
@@ -80,20 +82,20 @@ def _spread(ratios: list[float]) -> dict[str, float]:
     return {what: round(ratio, 3) for what, ratio in found.items()}
 
 
-def run_once(predictions: int, name: str) -> tuple[float, float]:
+def run_once(predictions: int, collectors: int, name: str) -> tuple[float, float]:
     """(predictions per second, bytes of a record)."""
     with tempfile.TemporaryDirectory(prefix="snellen-bench-") as home, servers(Path(home)) as at:
         key_header = "ce_id" if name in KEYED else None
         size = fill(at.bootstrap, TOPIC, calls(predictions, LOGS[name]), key_header=key_header)
         slices = {"device": "device", "region": "region"}
         topics = {TOPIC: {"format": FORMATS.get(name, name), "slices": {} if name in NATIVE else slices}}
-        process = collector(at, INGEST__TOPICS=json.dumps(topics))
+        processes = [collector(at, INGEST__TOPICS=json.dumps(topics)) for _ in range(collectors)]
         engine = make_engine(at.database)
         try:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                return watch(connection, predictions, [process]).per_s, size
+                return watch(connection, predictions, processes).per_s, size
         finally:
-            end([process])
+            end(processes)
             engine.dispose()
 
 

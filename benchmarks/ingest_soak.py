@@ -1,6 +1,6 @@
-"""A collector under steady traffic for minutes, and through an outage of PostgreSQL: memory, lag, and nothing lost.
+"""Collectors under steady traffic for minutes, and through an outage of PostgreSQL: memory, lag, and nothing lost.
 
-    python -m benchmarks.ingest_soak [--minutes M] [--rate R] [--outage S]
+    python -m benchmarks.ingest_soak [--minutes M] [--rate R] [--outage S] [--collectors K]
 
 A producer writes R records of 1.9 kB per second (`0`: as many as are taken, at most 100,000 ahead of the collector).
 The embedded broker keeps everything in memory, so two topics take turns: while one is written, the other, once all of
@@ -48,8 +48,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=int, default=5000)
     parser.add_argument("--outage", type=float, default=60.0, help="seconds")
+    parser.add_argument("--collectors", type=int, default=1, help="of one group, which share out the partitions")
     options = parser.parse_args()
-    print(json.dumps(run(60 * options.minutes, options.rate, options.outage), indent=2))
+    print(json.dumps(run(60 * options.minutes, options.rate, options.outage, options.collectors), indent=2))
 
 
 @dataclass(slots=True)
@@ -69,24 +70,25 @@ class Sample:
     at: float
     lag: int
     resident_mb: float
+    """Of the largest collector."""
     is_up: bool
     """Whether PostgreSQL answers."""
 
 
-def run(seconds: float, rate: int, outage_s: float) -> dict[str, Any]:
+def run(seconds: float, rate: int, outage_s: float, collectors: int) -> dict[str, Any]:
     """Produce, look every second, and say what was seen."""
     with tempfile.TemporaryDirectory(prefix="snellen-soak-") as home, servers(Path(home)) as at:
         ensure_topics(ClientConfig(at.bootstrap), TOPICS, PARTITIONS)
-        process = collector(at, TOPICS[0], INGEST__TOPICS=json.dumps({TOPICS[1]: {}}))
+        processes = [collector(at, TOPICS[0], INGEST__TOPICS=json.dumps({TOPICS[1]: {}})) for _ in range(collectors)]
         engine, count, stop = make_engine(at.database), Count(), threading.Event()
         producer = threading.Thread(target=produce, args=(at, rate, count, stop))
         try:
-            samples = watch(seconds, outage_s, at, engine, count, process, producer, stop)
-            return report(samples, count, seconds, outage_s)
+            samples = watch(seconds, outage_s, at, engine, count, processes, producer, stop)
+            return {"collectors": collectors, **report(samples, count, seconds, outage_s)}
         finally:
             stop.set()
             producer.join()
-            end([process])
+            end(processes)
             engine.dispose()
 
 
@@ -135,7 +137,7 @@ def endless() -> Iterator[bytes]:
 
 
 def watch(
-    seconds: float, outage_s: float, at: Servers, engine: Engine, count: Count, process: psutil.Popen,
+    seconds: float, outage_s: float, at: Servers, engine: Engine, count: Count, processes: list[psutil.Popen],
     producer: threading.Thread, stop: threading.Event,
 ) -> list[Sample]:  # fmt: skip
     """A sample per second until the time is over and everything is stored."""
@@ -154,7 +156,8 @@ def watch(
             down_at = None
         if down_at is None:
             look(engine, count)
-        samples.append(Sample(now, count.lag, process.memory_info().rss / 1e6, down_at is None))
+        resident = max(one.memory_info().rss for one in processes) / 1e6
+        samples.append(Sample(now, count.lag, resident, down_at is None))
         if now > seconds:
             stop.set()
             if not producer.is_alive() and count.lag == 0:
