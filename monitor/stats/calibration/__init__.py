@@ -1,9 +1,10 @@
 """Does the confidence mean what it says? Tables, errors and scores, each with an interval."""
 
+from monitor.stats.calibration.corp import Decomposition, corp_decomposition
 from monitor.stats.calibration.measured import Difference, Measured, difference
 from monitor.stats.calibration.reliability import DEFAULT_BINS, ReliabilityBin, reliability_table
 from monitor.stats.calibration.rows import MIN_ROWS
-from monitor.stats.calibration.scores import Decomposition, brier_score, corp_decomposition
+from monitor.stats.calibration.scores import brier_score
 from monitor.stats.calibration.summary import MEASURES, Calibration, calibration
 
 __all__ = [

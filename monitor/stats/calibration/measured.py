@@ -9,13 +9,17 @@ from typing import Final
 
 import numpy as np
 
-from monitor.stats.inputs import Floats
+from monitor.errors import NotEnoughData
+from monitor.stats.inputs import Floats, check_share
 from monitor.stats.intervals import Interval
 
 DRAWS: Final = 1000
 """Simulated tables behind an inverted test; the same draws every time, so the same answer every time."""
-
+FEWEST_DRAWS: Final = 500
+"""Behind any interval of this package."""
 _HALVINGS: Final = 16
+_LEAST_BEYOND: Final = 2.0
+"""Draws beyond either end of an interval, below which its ends are those of the draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,17 @@ class Difference:
     def clear(self) -> bool:
         """Whether the interval leaves out 0."""
         return 0.0 not in self.interval
+
+
+def check_level(level: float, draws: int = DRAWS) -> None:
+    """Demand a level of intervals that so many draws can tell.
+
+    Raises:
+        NotEnoughData: outside (0, 1), or so near to 1 that its ends would be those of the draws.
+    """
+    check_share(level, "level")
+    if (1.0 - level) / 2.0 * draws < _LEAST_BEYOND:
+        raise NotEnoughData(f"{draws} draws tell a level of {1 - 2 * _LEAST_BEYOND / draws:g} at most, not {level!r}")
 
 
 def difference(first: Measured, second: Measured) -> Difference:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -24,19 +23,6 @@ _ADDED: Final = 2
 """Right and wrong answers that the bootstrap sees beside the rows, as many of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decomposition:
-    """Brier score = miscalibration - discrimination + uncertainty, exactly.
-
-    `miscalibration` >= 0 is what a perfect recalibration would win, `discrimination` >= 0 what confidences know of
-    outcomes, `uncertainty` = accuracy (1 - accuracy), in [0, 0.25], the score of the base rate.
-    """
-
-    miscalibration: float
-    discrimination: float
-    uncertainty: float
-
-
 def brier_score(confidence: ArrayLike, correct: ArrayLike, *, probability: ArrayLike | None = None) -> float:
     """Mean squared distance between confidence and outcome, in [0, 1]. Brier (1950), Monthly Weather Review 78.
 
@@ -52,27 +38,6 @@ def log_losses(confidence: Floats, correct: Floats) -> Floats:
     given = np.where(correct > 0.0, confidence, 1.0 - confidence)
     losses: Floats = -np.log(np.clip(given, CERTAIN, 1.0 - CERTAIN))
     return losses
-
-
-def corp_decomposition(
-    confidence: ArrayLike, correct: ArrayLike, *, probability: ArrayLike | None = None
-) -> Decomposition:
-    """The decomposition by isotonic regression, which needs no bins.
-
-    With p the isotonic (PAV) fit of outcomes on confidences and a the accuracy: miscalibration = Brier(confidence) -
-    Brier(p), discrimination = Brier(a) - Brier(p), uncertainty = Brier(a). Dimitriadis, Gneiting and Jordan (2021),
-    "Stable reliability diagrams for probabilistic classifiers", PNAS 118(8). The fit follows chance too, so
-    both parts are larger than they would be with endless data.
-
-    Raises:
-        NotEnoughData: as `calibration`.
-    """
-    rows = as_rows(confidence, correct, probability)
-    fitted = isotonic(rows)
-    accuracy = rows.mean(rows.correct)
-    of_fit = rows.mean((fitted - rows.correct) ** 2)
-    uncertainty = accuracy * (1.0 - accuracy)
-    return Decomposition(rows.mean((rows.confidence - rows.correct) ** 2) - of_fit, uncertainty - of_fit, uncertainty)
 
 
 def isotonic(rows: Rows) -> Floats:
@@ -112,17 +77,18 @@ def murphy_parts(rows: Rows, errors: BinnedErrors, level: float) -> tuple[Measur
     Partition of the Probability Score", Journal of Applied Meteorology 12. The first two are too large by chance, each
     by the same (Bröcker 2012): see `corrected`.
     """
+    of_rows = base_rate_score(rows, level)
+    accuracy = weighted_share(rows.correct, rows.probability).share or 0.0
+    return squared(errors.root_mean_square()), squared(errors.resolution(accuracy)), of_rows
+
+
+def base_rate_score(rows: Rows, level: float) -> Measured:
+    """accuracy (1 - accuracy), in [0, 0.25]: the Brier score of always saying how many answers are right."""
     right = weighted_share(rows.correct, rows.probability)
     accuracy = right.share or 0.0
-    uncertainty = accuracy * (1.0 - accuracy)
-    ends = right.interval_at(level)
+    uncertainty, ends = accuracy * (1.0 - accuracy), right.interval_at(level)
     bounds = [end * (1.0 - end) for end in (ends.lower, ends.upper)]
-    highest = 0.25 if 0.5 in ends else max(bounds)
-    return (
-        squared(errors.root_mean_square()),
-        squared(errors.resolution(accuracy)),
-        Measured(uncertainty, uncertainty, Interval(min(bounds), highest)),
-    )
+    return Measured(uncertainty, uncertainty, Interval(min(bounds), 0.25 if 0.5 in ends else max(bounds)))
 
 
 def _values(confidence: Floats, correct: Floats) -> Floats:

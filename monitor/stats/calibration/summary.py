@@ -8,7 +8,7 @@ from typing import Final
 from numpy.typing import ArrayLike
 
 from monitor.stats.calibration.binned import BinnedErrors
-from monitor.stats.calibration.measured import Difference, Measured, difference
+from monitor.stats.calibration.measured import FEWEST_DRAWS, Difference, Measured, check_level, difference
 from monitor.stats.calibration.reliability import DEFAULT_BINS, ReliabilityBin, table_of
 from monitor.stats.calibration.rows import as_rows
 from monitor.stats.calibration.scores import mean_scores, murphy_parts
@@ -86,8 +86,10 @@ def calibration(
     The measures say where they come from: `monitor.stats.calibration.scores`, `.binned` and `.smooth`.
 
     Raises:
-        NotEnoughData: fewer than `MIN_ROWS` rows, lengths that differ, values out of range, or no bins.
+        NotEnoughData: fewer than `MIN_ROWS` rows, lengths that differ, values out of range, no bins, or a level above
+            0.992, which 500 draws cannot tell.
     """
+    check_level(level, FEWEST_DRAWS)
     rows = as_rows(confidence, correct, probability)
     table = table_of(rows, bins=bins, equal_mass=False, level=level)
     of_mass = table_of(rows, bins=bins, equal_mass=True, level=level)

@@ -157,6 +157,55 @@ def test_the_isotonic_decomposition_rests_on_sklearns_fit() -> None:
     assert min(found.miscalibration, found.discrimination) >= 0
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_isotonic_parts_have_intervals_that_hold_the_truth(weighted: bool) -> None:
+    """Confidences c of a uniform law on (0.5, 1), of which 0.8 c are right: (0.2 c)^2 and the variance of 0.8 c, as
+    integrals. 90% intervals, 10 samples: fewer than 6 of a part would be a surprise of 1 in 600."""
+    rng, held = np.random.default_rng(9), np.zeros(3)
+    true = 0.04 * 7 / 12, 0.64 / 48, 0.6 * 0.4
+    for _ in range(10):
+        confidence = rng.uniform(0.5, 1.0, 900 if weighted else 300)
+        correct, chances = rng.random(confidence.size) < 0.8 * confidence, np.where(confidence < 0.75, 0.5, 0.17)
+        drawn = rng.random(confidence.size) < (chances if weighted else 1.0)
+        probability = chances[drawn] if weighted else None
+        found = corp_decomposition(confidence[drawn], correct[drawn], probability=probability, level=0.9)
+        parts = found.miscalibration_interval, found.discrimination_interval, found.uncertainty_interval
+        held += [one in part for one, part in zip(true, parts, strict=True)]
+        assert found.miscalibration in found.miscalibration_interval
+        assert found.discrimination in found.discrimination_interval
+    assert held.min() >= 6, held
+
+
+def test_a_calibrated_model_may_have_no_miscalibration_at_all() -> None:
+    """In every sample it is above 0; the interval begins there all the same, and ends where it could not hide."""
+    rng, at_zero = np.random.default_rng(10), 0
+    for _ in range(6):
+        confidence = rng.uniform(0.5, 1.0, 300)
+        found = corp_decomposition(confidence, rng.random(300) < confidence)
+        assert found.miscalibration > 0.0
+        at_zero += found.miscalibration_interval.lower < 1e-6
+        assert found.miscalibration_interval.upper < 0.03
+    assert at_zero >= 5
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_isotonic_parts_of_answers_that_are_all_alike_stay_uncertain(right: bool) -> None:
+    found = corp_decomposition([0.9] * 50, [right] * 50)
+    assert found.discrimination == pytest.approx(0.0, abs=1e-12)
+    assert found.miscalibration == pytest.approx(0.01 if right else 0.81)
+    bounds = found.miscalibration_interval
+    assert bounds.lower <= found.miscalibration < bounds.upper
+    assert 0.0 < found.uncertainty_interval.upper < 0.1
+
+
+@pytest.mark.parametrize("level", [0.993, 0.9999999, 1.0, 0.0])
+def test_levels_that_no_draws_can_tell_are_refused(level: float) -> None:
+    confidence, correct = draw(np.random.default_rng(0), 50, 0.1)
+    for measure in (calibration, corp_decomposition):
+        with pytest.raises(NotEnoughData, match="level"):
+            measure(confidence, correct, level=level)  # type: ignore[operator]
+
+
 def test_murphys_parts_add_up_where_confidences_are_equal_within_bins() -> None:
     rng = np.random.default_rng(6)
     confidence = rng.choice([0.15, 0.45, 0.75, 0.95], 200)
