@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_matrix, as_with_gaps, check_share
@@ -162,6 +163,8 @@ def krippendorff_alpha(
         level: how far two values are apart. nominal: 0 or 1; ordinal: by the ranks between them; interval: squared.
         replicates: draws behind the interval; the same at every call.
 
+    Distances are summed from sums and squares, so that many values cost as little as few: time goes with judgements.
+
     >>> round(krippendorff_alpha([[0, 0], [1, 1], [0, 1], [0, float("nan")]]).coefficient, 3)
     0.444
 
@@ -176,13 +179,18 @@ def krippendorff_alpha(
     table = table[np.isfinite(table).sum(axis=1) >= 2]
     if len(table) < _LEAST_UNITS:
         raise NotEnoughData(f"{len(table)} units have two judgements or more; at least {_LEAST_UNITS} are needed")
-    given = np.isfinite(table)
-    values, coded = np.unique(table[given], return_inverse=True)
-    counts = np.zeros((len(table), values.size))
-    np.add.at(counts, (np.nonzero(given)[0], coded), 1.0)
-    patterns, times, prior = _beside(counts, 2.0)
-    disagreement = _ranked(patterns) if level == "ordinal" else _at_distance(patterns, _distances(values, level))
-    return _agreement(disagreement, times, prior, int(counts.sum()), confidence, replicates)
+    values = np.unique(table[np.isfinite(table)])
+    patterns, times, prior = _rated(table, values)
+    judgements = int(np.isfinite(table).sum())
+    if level == "nominal":
+        return _agreement(_told_apart(patterns), times, prior, judgements, confidence, replicates)
+    if level == "ordinal":
+        return _agreement(_ranked(patterns), times, prior, judgements, confidence, replicates)
+    width = (
+        float(np.ptp(values)) or 1.0
+    )  # distances do not depend on where values lie, nor the coefficient on their unit
+    disagreement = _at_distance(patterns, (values - values.mean()) / width)
+    return _agreement(disagreement, times, prior, judgements, confidence, replicates, unit=width**2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,10 +220,33 @@ def _beside(counts: Floats, judgements: float) -> tuple[Floats, Floats, Floats]:
     return np.concatenate([seen, added]), np.concatenate([times, none]), np.concatenate([before, unseen.units])
 
 
+def _rated(table: Floats, values: Floats) -> tuple[csr_array, Floats, Floats]:
+    """Patterns [patterns, values] of the units' ratings [units, annotators], how many units have each, and how many
+    unseen ones. Of each few of the values are not 0, however many there are."""
+    coded = np.where(np.isfinite(table), np.searchsorted(values, table), values.size)
+    seen, times = np.unique(np.sort(coded, axis=1), axis=0, return_counts=True)
+    unseen = _Unseen.among(values.size)
+    added = np.full((len(unseen.units), seen.shape[1]), values.size)
+    added[:, :2] = unseen.first_and_second
+    codes = np.concatenate([seen, added])
+    rows, columns = np.nonzero(codes < values.size)
+    patterns = csr_array((np.ones(rows.size), (rows, codes[rows, columns])), shape=(len(codes), values.size))
+    patterns.sum_duplicates()
+    none, before = np.zeros(len(added)), np.zeros(len(seen))
+    return patterns, np.concatenate([times, none]), np.concatenate([before, unseen.units])
+
+
 def _agreement(
-    disagreement: Disagreement, times: Floats, prior: Floats, judgements: int, confidence: float, replicates: int
+    disagreement: Disagreement,
+    times: Floats,
+    prior: Floats,
+    judgements: int,
+    confidence: float,
+    replicates: int,
+    unit: float = 1.0,
 ) -> Agreement:
-    """The coefficient of patterns that so many units have, and its quantiles under their posterior."""
+    """The coefficient of patterns that so many units have, and its quantiles under their posterior. Disagreement is
+    told in `unit`."""
     if replicates < 1:
         raise NotEnoughData(f"an interval needs at least one replicate, not {replicates}")
     (observed,), (expected,) = disagreement(times[None, :])
@@ -225,7 +256,8 @@ def _agreement(
     draws = _drawn(disagreement, times + prior, replicates)
     lower, upper = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
     interval = Interval(min(lower, coefficient), max(upper, coefficient))
-    return Agreement(coefficient, interval, float(observed), float(expected), int(times.sum()), judgements)
+    told = float(observed) * unit, float(expected) * unit
+    return Agreement(coefficient, interval, *told, int(times.sum()), judgements)
 
 
 def _drawn(disagreement: Disagreement, units: Floats, replicates: int) -> Floats:
@@ -242,39 +274,58 @@ def _batches(total: int, most: int) -> list[int]:
     return [min(most, total - start) for start in range(0, total, most)]
 
 
-def _at_distance(patterns: Floats, distances: Floats) -> Disagreement:
-    """Distances that do not depend on which units were drawn."""
+def _told_apart(patterns: csr_array) -> Disagreement:
+    """Two values are alike or not: pairs that differ are all pairs less those of one value."""
     judged = patterns.sum(axis=1)
-    within = ((patterns @ distances) * patterns).sum(axis=1) / (judged - 1.0)
+    within = (judged**2 - patterns.power(2).sum(axis=1)) / (judged - 1.0)
 
     def disagreement(weights: Floats) -> tuple[Floats, Floats]:
-        total, shares = weights @ judged, weights @ patterns
-        between = ((shares @ distances) * shares).sum(axis=1) / (total * (total - 1.0))
+        total, shares = weights @ judged, _times(weights, patterns)
+        return weights @ within / total, (total**2 - (shares**2).sum(axis=1)) / (total * (total - 1.0))
+
+    return disagreement
+
+
+def _at_distance(patterns: csr_array, values: Floats) -> Disagreement:
+    """Squared distances of values that do not depend on which units were drawn."""
+    judged = np.asarray(patterns.sum(axis=1), dtype=np.float64)
+    sums, squares = patterns @ values, patterns @ values**2
+    within = _squared_distances(judged, sums, squares) / (judged - 1.0)
+
+    def disagreement(weights: Floats) -> tuple[Floats, Floats]:
+        total = weights @ judged
+        between = _squared_distances(total, weights @ sums, weights @ squares) / (total * (total - 1.0))
         return weights @ within / total, between
 
     return disagreement
 
 
-def _ranked(patterns: Floats) -> Disagreement:
-    """Distances by rank, which every draw of units changes."""
+def _ranked(patterns: csr_array) -> Disagreement:
+    """Squared distances by rank, which every draw of units changes: a value's is the middle of its judgements'."""
+    judged = np.asarray(patterns.sum(axis=1), dtype=np.float64)
+    turned = csr_array(patterns.T)
 
     def disagreement(weights: Floats) -> tuple[Floats, Floats]:
-        pairs = [_at_distance(patterns, _rank_distances(row @ patterns))(row[None, :]) for row in weights]
-        observed, expected = zip(*pairs, strict=True)
-        return np.concatenate(observed), np.concatenate(expected)
+        total, counts = weights @ judged, _times(weights, patterns)
+        ranks = np.cumsum(counts, axis=1) - counts / 2.0
+        ranks -= total[:, None] / 2.0
+        within = _squared_distances(judged, _times(ranks, turned), _times(ranks**2, turned)) / (judged - 1.0)
+        of_all = (counts * ranks).sum(axis=1), (counts * ranks**2).sum(axis=1)
+        between = _squared_distances(total, *of_all) / (total * (total - 1.0))
+        return (weights * within).sum(axis=1) / total, between
 
     return disagreement
 
 
-def _rank_distances(totals: Floats) -> Floats:
-    middle = np.cumsum(totals) - totals / 2.0
-    return np.asarray((middle[:, None] - middle) ** 2)
+def _squared_distances(n: Floats, sums: Floats, squares: Floats) -> Floats:
+    """Sum over all pairs of n values, both ways round, of their squared distance, from their sum and that of their
+    squares; never below 0, as rounding might have it."""
+    return np.maximum(2.0 * (n * squares - sums**2), 0.0)
 
 
-def _distances(values: Floats, level: Level) -> Floats:
-    if level == "nominal":
-        return 1.0 - np.eye(values.size)
-    return np.asarray((values[:, None] - values) ** 2)
+def _times(dense: Floats, sparse: csr_array) -> Floats:
+    """[a, b] times [b, c]."""
+    return np.asarray((sparse.T @ dense.T).T)
 
 
 def _alike(size: int, weights: Weights | None) -> Floats:

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats import rankdata
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats import inter_rater
 
 from monitor.errors import NotEnoughData
-from monitor.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from monitor.stats.agreement import Agreement, Level, cohen_kappa, fleiss_kappa, krippendorff_alpha
 
 NAN = float("nan")
 COHEN_1960 = [[88, 14, 18], [10, 40, 10], [2, 6, 12]]
@@ -250,3 +251,50 @@ def test_texts_in_a_column_of_a_data_frame_are_categories() -> None:
     assert cohen_kappa(pd.Series(first, dtype=object), np.array(second, dtype=object)) == expected
     with pytest.raises(NotEnoughData, match="numbers or texts"):
         cohen_kappa([*first[:-1], None], second)
+
+
+def _alpha_by_pairs(table: np.ndarray, level: str) -> float:
+    """Krippendorff (2011), section C, pair by pair."""
+    values = table[np.isfinite(table)]
+    told = table.copy()
+    if level == "ordinal":
+        told[np.isfinite(table)] = rankdata(values)  # the middle of equal ones
+    units = [row[np.isfinite(row)] for row in told]
+    flat = np.concatenate(units)
+
+    def apart(one: np.ndarray) -> float:
+        distances = one[:, None] - one
+        return float((distances != 0.0).sum() if level == "nominal" else (distances**2).sum())
+
+    observed = sum(apart(unit) / (unit.size - 1) for unit in units) / flat.size
+    return 1.0 - observed / (apart(flat) / (flat.size * (flat.size - 1)))
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
+@pytest.mark.parametrize("steps", [3.0, 1e9], ids=["few values", "all different"])
+def test_alpha_is_what_counting_pairs_gives(level: Level, steps: float) -> None:
+    rng = np.random.default_rng(0)
+    table = 1e6 + np.round(steps * (rng.normal(size=(60, 1)) + 0.5 * rng.normal(size=(60, 4)))) / steps
+    table[rng.random(table.shape) < 0.2] = np.nan
+    table = table[np.isfinite(table).sum(axis=1) >= 2]
+    assert krippendorff_alpha(table, level=level).coefficient == pytest.approx(_alpha_by_pairs(table, level), abs=1e-6)
+
+
+@pytest.mark.parametrize("level", ["ordinal", "interval"])
+def test_thousands_of_different_ratings_take_no_square_of_their_number(level: Level) -> None:
+    """A squared table of these values would hold a thousand million numbers. The truth is an intraclass correlation."""
+    rng = np.random.default_rng(1)
+    table = rng.normal(size=(16_000, 1)) + 0.5 * rng.normal(size=(16_000, 2))
+    found = krippendorff_alpha(table, level=level, replicates=60)
+    true = 1 / 1.25 if level == "interval" else 6 / np.pi * np.arcsin(0.4)  # Spearman's of a normal pair
+    assert found.coefficient == pytest.approx(true, abs=0.015)
+    assert found.interval.upper - found.interval.lower < 0.03
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e12])
+def test_alpha_does_not_depend_on_the_unit(unit: float) -> None:
+    table = np.random.default_rng(2).normal(size=(30, 1)) + np.random.default_rng(3).normal(size=(30, 3))
+    one, other = krippendorff_alpha(table, level="interval"), krippendorff_alpha(table * unit, level="interval")
+    assert other.coefficient == pytest.approx(one.coefficient)
+    assert other.expected == pytest.approx(one.expected * unit**2)
+    assert other.interval.lower == pytest.approx(one.interval.lower)
