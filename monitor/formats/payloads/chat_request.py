@@ -31,6 +31,8 @@ class Part(Struct, gc=False):
     type: str = ""
     text: str | None = None
     image_url: ImageUrl | str | None = None
+    source: Any = None
+    """Anthropic's pictures."""
 
 
 class Message(Struct, gc=False):
@@ -53,6 +55,8 @@ class ChatRequest(Struct, gc=False):
     seed: Any = None
     user: Any = None
     safety_identifier: Any = None
+    system: Any = None
+    """Anthropic's: it is no message."""
 
 
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
@@ -90,7 +94,8 @@ def from_request(request: ChatRequest) -> Fields:
         said["prompt"] = prompt
     if len(users) > 1:
         extra["turns"] = len(users)
-    if len(users) < len(request.messages) and (context := _context(request.messages)):
+    others = len(users) < len(request.messages) or request.system is not None
+    if others and (context := _context(request.system, request.messages)):
         said["context"] = context
     for message in reversed(users):
         if found := _images(message):
@@ -121,8 +126,11 @@ def user_of(user: Any, safety_identifier: Any, metadata: Any) -> str:
     return word(user) or word(safety_identifier) or word(named)
 
 
-def _context(messages: Sequence[Message]) -> str:
-    return "\n\n".join(filter(None, (text_in(one.content) for one in messages if one.role in _SYSTEM)))
+def _context(system: Any, messages: Sequence[Message]) -> str:
+    blocks = system if isinstance(system, list) else [{"text": system}]
+    said = [one.get("text") for one in blocks[:MAX_PARTS] if isinstance(one, dict)]
+    said += [text_in(one.content) for one in messages if one.role in _SYSTEM]
+    return "\n\n".join(one for one in said if one and isinstance(one, str))
 
 
 def text_in(content: str | list[Part] | None) -> str | None:
@@ -141,8 +149,18 @@ def _images(message: Message) -> list[str]:
     """Addresses of the pictures: `image_url` is an object or, from some clients, the address itself."""
     if not isinstance(message.content, list):
         return []
-    given = [part.image_url for part in _parts(message.content) if part.image_url is not None]
-    return [address for one in given if (address := one.url if isinstance(one, ImageUrl) else one)]
+    return [address for part in _parts(message.content) if (address := _address(part))]
+
+
+def _address(part: Part) -> str | None:
+    if part.image_url is not None:
+        return part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
+    match part.source:
+        case {"url": str(url)} if part.type == "image":
+            return url
+        case {"data": str(data), **more} if part.type == "image":
+            return f"data:{more.get('media_type') or 'image/unknown'};base64,{data}"
+    return None
 
 
 def _parts(parts: list[Part]) -> list[Part]:

@@ -64,6 +64,29 @@ def test_a_request_of_the_responses_api_is_a_chat() -> None:
     assert read.model == "gpt-4.1"
 
 
+@pytest.mark.parametrize(
+    ("source", "ref"),
+    [
+        ({"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}, "data:image/png;base64,iVBORw0KGgo="),
+        ({"type": "url", "url": "https://example.org/a.jpg"}, "https://example.org/a.jpg"),
+        ({"type": "file", "file_id": "file_011"}, None),
+    ],
+)
+@pytest.mark.parametrize("system", ["Be brief.", [{"type": "text", "text": "Be brief."}]])
+def test_a_request_of_anthropic_is_a_chat(source: Any, ref: str | None, system: Any) -> None:
+    content = [{"type": "image", "source": source}, {"type": "text", "text": "What is this?"}]
+    body = {"model": "claude", "max_tokens": 64, "system": system, "messages": [{"role": "user", "content": content}]}
+    row = asked(body | {"metadata": {"user_id": "u-1"}})
+    assert (row["input"]["prompt"], row["input"]["context"]) == ("What is this?", "Be brief.")
+    assert row["input"].get("image", {}).get("ref") == ref
+    assert row["extra"] == {"max_tokens": 64, "user_id": "u-1"}
+
+
+@pytest.mark.parametrize("system", [7, True, {}, [], [7], [{"text": 7}], "", None])
+def test_a_system_prompt_that_is_none_is_passed_over(system: Any) -> None:
+    assert asked({"system": system, "messages": [{"role": "user", "content": "q"}]}) == {"input": {"prompt": "q"}}
+
+
 def test_the_model_of_a_body_is_neither_prompt_nor_answer() -> None:
     assert asked({"model": "m-1", "sentence": "Where?"})["input"] == {"prompt": "Where?"}
     assert answered({"model_name": "m-1", "model_version": "3", "result": "There."})["output"] == {"answer": "There."}
