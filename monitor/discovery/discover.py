@@ -15,7 +15,7 @@ from monitor.discovery.regions import ENDS, all_alike
 from monitor.discovery.rules import Rule, embedding_rules, in_words, independent_rules, metadata_rules
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, check_share, check_whole
 from monitor.stats.intervals import Interval
 from monitor.stats.multiple_testing import holm
 from monitor.stats.proportions import Change
@@ -81,6 +81,7 @@ def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 
         NotEnoughData: fewer than 200 labels, or alpha outside (0, 1).
     """
     check_share(alpha, "alpha")
+    check_whole(seed, "seed", least=0)
     if len(rows) < LEAST_LABELS:
         raise NotEnoughData(f"there are {len(rows)} labels; at least {LEAST_LABELS} are needed to look for slices")
     unsearched = tuple((kind, why) for kind, one in sorted(rows.vectors.items()) if (why := _no_regions(one)))

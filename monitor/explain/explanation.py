@@ -14,7 +14,7 @@ from monitor.explain.causes import Cause, confirm, rank
 from monitor.explain.halves import Windows
 from monitor.explain.rows import Family, Rows
 from monitor.explain.shift import Shift, shift
-from monitor.stats.inputs import check_share
+from monitor.stats.inputs import check_share, check_whole
 
 LEAST_ROWS: Final = 60
 """In either window: half of them rank, half confirm."""
@@ -58,6 +58,7 @@ def explain(
     """
     check_share(alpha, "alpha")
     check_share(confidence, "confidence")
+    check_whole(seed, "seed", least=0)
     for name, rows in (("reference", reference), ("current", current)):
         if len(rows) < LEAST_ROWS:
             raise NotEnoughData(f"the {name} window has {len(rows)} rows; at least {LEAST_ROWS} are needed")

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_matrix, as_with_gaps, check_share
+from monitor.stats.inputs import Floats, as_matrix, as_with_gaps, check_share, check_whole
 from monitor.stats.intervals import Interval
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -247,8 +247,7 @@ def _agreement(
 ) -> Agreement:
     """The coefficient of patterns that so many units have, and its quantiles under their posterior. Disagreement is
     told in `unit`."""
-    if replicates < 1:
-        raise NotEnoughData(f"an interval needs at least one replicate, not {replicates}")
+    check_whole(replicates, "replicates", least=1)
     (observed,), (expected,) = disagreement(times[None, :])
     if expected <= 1e-12:
         raise NotEnoughData("every judgement is the same: agreement beyond chance is not defined")

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_matrix, as_vector, check_share
+from monitor.stats.inputs import Floats, as_matrix, as_vector, check_share, check_whole
 
 DRAWS: Final = 1000
 MOST_GROUPS: Final = 2000
@@ -24,13 +24,15 @@ def resampled_means(values: ArrayLike, weights: ArrayLike, *, draws: int = DRAWS
     chapter 6. The same seed gives the same draws.
 
     Raises:
-        NotEnoughData: no rows, no draws, lengths that differ, NaN, or weights that are not above 0.
+        NotEnoughData: no rows, no draws, lengths that differ, NaN, weights that are not above 0, or a seed below 0.
     """
     table, carried = as_matrix(values, "values"), as_vector(weights, "weights")
     if len(table) != carried.size:
         raise NotEnoughData(f"values of shape {table.shape} and {carried.size} weights cannot be resampled")
-    if draws < 1 or carried.min() <= 0.0:
-        raise NotEnoughData("resampling needs a draw, and weights above 0")
+    check_whole(draws, "draws", least=1)
+    check_whole(seed, "seed", least=0)
+    if carried.min() <= 0.0:
+        raise NotEnoughData("resampling needs weights above 0")
     rng = np.random.default_rng(seed)
     carried /= carried.mean()
     sums = _grouped(np.column_stack([table * carried[:, None], carried]), rng)
@@ -50,11 +52,11 @@ def percentiles(draws: Floats, n: int, level: float) -> tuple[Floats, Floats]:
     Hesterberg (2015), "What Teachers Should Know About the Bootstrap", The American Statistician 69(4).
 
     Raises:
-        NotEnoughData: n < 2, or level outside (0, 1).
+        NotEnoughData: no draws or NaN in them, n < 2, or level outside (0, 1).
     """
     check_share(level, "level")
-    if n < 2:
-        raise NotEnoughData(f"an interval needs at least two rows, not {n}")
+    check_whole(n, "rows of an interval", least=2)
+    draws = as_matrix(draws, "draws")
     deviate = stdtrit(n - 1, (1.0 - level) / 2.0) * np.sqrt(n / (n - 1.0))
     tail = float(ndtr(deviate))
     return np.quantile(draws, tail, axis=0), np.quantile(draws, 1.0 - tail, axis=0)

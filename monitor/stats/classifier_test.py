@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from monitor.errors import NotEnoughData
 from monitor.stats.groups import as_groups, sums_by_group, variance_of_mean
-from monitor.stats.inputs import Floats, as_matrix, check_share
+from monitor.stats.inputs import Floats, as_matrix, check_share, check_whole
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.shrinkage import ledoit_wolf
 
@@ -80,10 +80,10 @@ def domain_scores(
 
     Raises:
         NotEnoughData: too few rows or groups, groups that do not fit, dimensions that differ, NaN, all rows the same,
-            folds < 2, or no permutations.
+            folds < 2, no permutations, or a seed that is none.
     """
-    if folds < 2 or permutations < 1:
-        raise NotEnoughData(f"a classifier test needs 2 folds and 1 permutation, not {folds} and {permutations}")
+    for value, name, few in ((folds, "folds", 2), (permutations, "permutations", 1), (seed, "seed", 0)):
+        check_whole(value, name, least=few)
     check_share(confidence, "confidence")
     first = as_matrix(reference, "reference", least=2 * folds)
     second = as_matrix(current, "current", least=2 * folds)

@@ -27,8 +27,10 @@ def to_units(values: Floats) -> Units:
     """Round numbers of any shape to whole units, cut at `LIMIT`.
 
     Raises:
-        NotEnoughData: NaN.
+        NotEnoughData: NaN, texts, complex numbers, or something behind a mask.
     """
+    if np.ma.is_masked(values) or np.asarray(values).dtype.kind not in "fiub":
+        raise NotEnoughData("values to be summed must be real numbers, none of them masked")
     try:
         with np.errstate(invalid="raise"):
             return np.rint(np.clip(values, -LIMIT, LIMIT) / UNIT).astype(np.int64)

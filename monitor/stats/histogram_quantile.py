@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import MOST, check_share
+from monitor.stats.inputs import MOST, as_vector, check_share, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,13 @@ def quantile(histogram: Sequence[int], bounds: Sequence[float], share: float) ->
         NotEnoughData: counts and bounds that do not belong together, counts below 0, bounds that are not positive and
             increasing, NaN, or a share outside (0, 1].
     """
+    as_vector(histogram, "the counts of a histogram", least=0)
+    as_vector(bounds, "the bounds of a histogram", least=0)
     if len(histogram) != len(bounds) + 1:
         raise NotEnoughData(f"{len(bounds)} bounds make {len(bounds) + 1} bins, not {len(histogram)}")
-    if share != 1.0:
+    if not (is_number(share) and share == 1.0):
         check_share(share, "share")
-    try:
-        edges = (0.0, *map(float, bounds))
-    except (TypeError, ValueError):
-        raise NotEnoughData("the bounds of a histogram must be numbers") from None
+    edges = (0.0, *map(float, bounds))
     rising = edges[-1] < inf and all(lower < upper for lower, upper in pairwise(edges))
     if not rising or not all(0 <= count <= MOST for count in histogram):
         raise NotEnoughData("a histogram needs counts of 0 or more, and positive bounds that increase")

@@ -127,14 +127,29 @@ def as_probabilities(values: ArrayLike | None, name: str, n: int) -> Floats:
     return drawn
 
 
+def is_number(value: object, *, whole: bool = False) -> bool:
+    """Whether an argument is one number, whatever its type was said to be; a whole one is no float."""
+    return isinstance(value, (int, np.integer) if whole else (int, float, np.number))
+
+
 def check_share(value: float, name: str) -> None:
     """Demand that a level, confidence or rate lies strictly between 0 and 1.
 
     Raises:
-        NotEnoughData: it does not.
+        NotEnoughData: it does not, or is no number.
     """
-    if not 0.0 < value < 1.0:
+    if not (is_number(value) and 0.0 < value < 1.0):
         raise NotEnoughData(f"{name} must lie strictly between 0 and 1, not {value!r}")
+
+
+def check_whole(value: int, name: str, *, least: int) -> None:
+    """Demand a whole number, such as how many bins or draws there are to be, or where they begin.
+
+    Raises:
+        NotEnoughData: a fraction, no number, or less than `least`.
+    """
+    if not (is_number(value, whole=True) and value >= least):
+        raise NotEnoughData(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def _as_floats(values: ArrayLike, name: str, *, dimensions: int, least: int) -> NDArray[Any]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, ndtri
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, as_shares, as_vector, check_share, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def clopper_pearson_upper(successes: int, n: int, alpha: float = 0.05) -> float:
     return 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1.0 - alpha))
 
 
-def clopper_pearson_of_shares(shares: Floats, n: Floats, alpha: float) -> tuple[Floats, Floats]:
+def clopper_pearson_of_shares(shares: ArrayLike, n: ArrayLike, alpha: float) -> tuple[Floats, Floats]:
     """One-sided exact lower and upper bounds [m] of `shares` [m] in [0, 1] that `n` [m] > 0 observations gave.
 
     As `clopper_pearson_lower` and `clopper_pearson_upper`; `n` may be effective sample sizes: the Beta laws take any
@@ -111,12 +112,14 @@ def clopper_pearson_of_shares(shares: Floats, n: Floats, alpha: float) -> tuple[
     Counts Estimated From Survey Data", Survey Methodology 24.
 
     Raises:
-        NotEnoughData: shares outside [0, 1], an n that is not above 0 or infinite, or alpha outside (0, 1).
+        NotEnoughData: shares outside [0, 1], an n that is not above 0 or infinite, lengths that differ, or alpha
+            outside (0, 1).
     """
     check_share(alpha, "alpha")
-    if not (((shares >= 0.0) & (shares <= 1.0)).all() and ((n > 0.0) & np.isfinite(n)).all()):
-        raise NotEnoughData("shares must lie in [0, 1], each among more than 0 and finitely many observations")
-    return _exact_lower(shares, n, alpha), 1.0 - _exact_lower(1.0 - shares, n, alpha)
+    known, among = as_shares(shares, "shares", least=0), as_vector(n, "n", least=0)
+    if known.size != among.size or not (among > 0.0).all():
+        raise NotEnoughData(f"{known.size} shares need as many numbers of observations above 0")
+    return _exact_lower(known, among, alpha), 1.0 - _exact_lower(1.0 - known, among, alpha)
 
 
 def _exact_lower(shares: Floats, n: Floats, alpha: float) -> Floats:
@@ -134,6 +137,8 @@ def _wilson_bound(share: float, n: float, z: float) -> float:
 
 
 def _check(successes: int, n: int) -> None:
+    if not (is_number(n) and is_number(successes)):
+        raise NotEnoughData(f"{successes!r} successes out of {n!r} trials are no numbers")
     if n < 1:
         raise NotEnoughData(f"a proportion needs at least one trial, not n = {n}")
     if not (0 <= successes <= n < inf and successes == int(successes) and n == int(n)):

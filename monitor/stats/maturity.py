@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_outcomes, as_vector
+from monitor.stats.inputs import Floats, as_outcomes, as_vector, is_number
 
 MIN_ANSWERED: Final = 20
 """Answered tasks from which a usual delay can be told."""
@@ -118,7 +118,7 @@ def maturity(answered: int, open_ages: ArrayLike, curve: DelayCurve, counts: Arr
     tasks = np.ones_like(waiting) if counts is None else as_vector(counts, "counts", least=0)
     if (
         waiting.size != tasks.size
-        or not 0 <= answered < inf
+        or not (is_number(answered) and 0 <= answered < inf)
         or min(waiting.min(initial=0.0), tasks.min(initial=0.0)) < 0.0
     ):
         raise NotEnoughData("tasks of a window: negative numbers, or ages and counts that do not belong together")

@@ -9,6 +9,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from monitor.errors import NotEnoughData
 from monitor.stats.intervals import Interval, wilson
 
 LEVEL: Final = 0.95
@@ -39,7 +40,13 @@ class Proportion:
 
     @property
     def share(self) -> float | None:
-        """In [0, 1]; None when n is 0."""
+        """In [0, 1]; None when n is 0.
+
+        Raises:
+            NotEnoughData: a count outside 0..n.
+        """
+        if not 0 <= self.count <= self.n:
+            raise NotEnoughData(f"{self.count} of {self.n} cannot be")
         return self.count / self.n if self.n else None
 
     @property

@@ -13,11 +13,11 @@ from scipy.special import expit, logit, ndtri
 
 from monitor.errors import NotEnoughData
 from monitor.stats.bootstrap import percentiles, resampled_means
-from monitor.stats.calibration.measured import Difference
+from monitor.stats.calibration.measured import FEWEST_DRAWS, Difference, check_level
 from monitor.stats.calibration.rows import Rows, as_rows
 from monitor.stats.calibration.scores import CERTAIN, isotonic, log_losses
 from monitor.stats.calibration.summary import Calibration, calibration
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, check_whole
 from monitor.stats.intervals import Interval
 
 MIN_ROWS: Final = 100
@@ -89,9 +89,11 @@ def repairs(
 
     Raises:
         NotEnoughData: rows that `calibration` refuses, fewer than `MIN_ROWS`, or a half without a right answer, without
-            a wrong one, or with no confidence but 1/2.
+            a wrong one, with no confidence but 1/2, or a level above
+            0.992, which 500 draws cannot tell.
     """
-    check_share(level, "level")
+    check_level(level, FEWEST_DRAWS)
+    check_whole(seed, "seed", least=0)
     rows = as_rows(confidence, correct, probability, least=MIN_ROWS)
     first = np.random.default_rng(seed).permutation(rows.n) < rows.n // 2
     kinds: dict[Kind, Callable[[Rows], Recalibrate]] = {"temperature": _temperature_scaling}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.errors import NotEnoughData
 from monitor.tasks.contractions import CONTRACTIONS
 from monitor.tasks.metric import Metric, accuracy, share
 from monitor.tasks.task import Task, said, spoken_verdict, unscored
@@ -77,7 +78,12 @@ def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
 
     >>> round(soft_accuracy("A cat!", ["cat"] * 2 + ["dog"] * 8), 3)
     0.6
+
+    Raises:
+        NotEnoughData: no annotator's answer.
     """
+    if not answers:
+        raise NotEnoughData("an answer without annotators' answers has no soft accuracy")
     given = normalise(answer)
     matches = [normalise(accepted) == given for accepted in answers]
     total = sum(matches)

@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monitor.errors import NotEnoughData
 from monitor.stats.calibration.rows import Rows, as_rows
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, check_share, check_whole
 from monitor.stats.intervals import Interval
 from monitor.stats.weighted import weighted_share
 
@@ -70,8 +69,7 @@ def table_of(rows: Rows, *, bins: int, equal_mass: bool, level: float) -> tuple[
         NotEnoughData: no bins, or level outside (0, 1).
     """
     check_share(level, "level")
-    if bins < 1:
-        raise NotEnoughData(f"a reliability table needs at least one bin, not {bins}")
+    check_whole(bins, "bins", least=1)
     edges = _edges_of_equal_mass(rows, bins) if equal_mass else np.linspace(0.0, 1.0, bins + 1)
     # Edges are compared as floats rather than multiplied out: 0.7 * 10 is 7.000000000000001 for some inputs.
     places = np.clip(np.searchsorted(edges, rows.confidence, side="right") - 1, 0, edges.size - 2)

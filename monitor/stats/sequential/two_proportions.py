@@ -48,6 +48,8 @@ class TwoProportions:
             raise NotEnoughData("increments of two streams need four counts each")
         if (k1 < 0).any() or (k2 < 0).any() or (k1 > n1).any() or (k2 > n2).any():
             raise NotEnoughData("an increment cannot have more outcomes than rows, nor fewer than 0")
+        if any((one != np.round(one)).any() for one in (n1, k1, n2, k2)):
+            raise NotEnoughData("rows and outcomes of an increment must be whole numbers")
         self.ends: NDArray[np.int64] = block_ends(n1, n2, _GROWTH)
         if not self.ends.size:
             raise NotEnoughData("there is no block yet that holds rows of both streams")
