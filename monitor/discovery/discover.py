@@ -81,7 +81,7 @@ def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 
         NotEnoughData: fewer than 200 labels, or alpha outside (0, 1).
     """
     check_share(alpha, "alpha")
-    check_whole(seed, "seed", least=0)
+    check_whole(seed, "as the seed", least=0)
     if len(rows) < LEAST_LABELS:
         raise NotEnoughData(f"there are {len(rows)} labels; at least {LEAST_LABELS} are needed to look for slices")
     unsearched = tuple((kind, why) for kind, one in sorted(rows.vectors.items()) if (why := _no_regions(one)))

@@ -58,7 +58,7 @@ def explain(
     """
     check_share(alpha, "alpha")
     check_share(confidence, "confidence")
-    check_whole(seed, "seed", least=0)
+    check_whole(seed, "as the seed", least=0)
     for name, rows in (("reference", reference), ("current", current)):
         if len(rows) < LEAST_ROWS:
             raise NotEnoughData(f"the {name} window has {len(rows)} rows; at least {LEAST_ROWS} are needed")

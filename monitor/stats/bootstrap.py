@@ -30,7 +30,7 @@ def resampled_means(values: ArrayLike, weights: ArrayLike, *, draws: int = DRAWS
     if len(table) != carried.size:
         raise NotEnoughData(f"values of shape {table.shape} and {carried.size} weights cannot be resampled")
     check_whole(draws, "draws", least=1)
-    check_whole(seed, "seed", least=0)
+    check_whole(seed, "as the seed", least=0)
     if carried.min() <= 0.0:
         raise NotEnoughData("resampling needs weights above 0")
     rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def percentiles(draws: Floats, n: int, level: float) -> tuple[Floats, Floats]:
         NotEnoughData: no draws or NaN in them, n < 2, or level outside (0, 1).
     """
     check_share(level, "level")
-    check_whole(n, "rows of an interval", least=2)
+    check_whole(n, "rows behind an interval", least=2)
     draws = as_matrix(draws, "draws")
     deviate = stdtrit(n - 1, (1.0 - level) / 2.0) * np.sqrt(n / (n - 1.0))
     tail = float(ndtr(deviate))

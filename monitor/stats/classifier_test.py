@@ -82,7 +82,7 @@ def domain_scores(
         NotEnoughData: too few rows or groups, groups that do not fit, dimensions that differ, NaN, all rows the same,
             folds < 2, no permutations, or a seed that is none.
     """
-    for value, name, few in ((folds, "folds", 2), (permutations, "permutations", 1), (seed, "seed", 0)):
+    for value, name, few in ((folds, "folds", 2), (permutations, "permutations", 1), (seed, "as the seed", 0)):
         check_whole(value, name, least=few)
     check_share(confidence, "confidence")
     first = as_matrix(reference, "reference", least=2 * folds)

@@ -149,7 +149,7 @@ def check_whole(value: int, name: str, *, least: int) -> None:
         NotEnoughData: a fraction, no number, or less than `least`.
     """
     if not (is_number(value, whole=True) and value >= least):
-        raise NotEnoughData(f"{name} must be a whole number of at least {least}, not {value!r}")
+        raise NotEnoughData(f"a whole number of at least {least} {name} is needed, not {value!r}")
 
 
 def _as_floats(values: ArrayLike, name: str, *, dimensions: int, least: int) -> NDArray[Any]:

@@ -93,7 +93,7 @@ def repairs(
             0.992, which 500 draws cannot tell.
     """
     check_level(level, FEWEST_DRAWS)
-    check_whole(seed, "seed", least=0)
+    check_whole(seed, "as the seed", least=0)
     rows = as_rows(confidence, correct, probability, least=MIN_ROWS)
     first = np.random.default_rng(seed).permutation(rows.n) < rows.n // 2
     kinds: dict[Kind, Callable[[Rows], Recalibrate]] = {"temperature": _temperature_scaling}
