@@ -148,6 +148,10 @@ class Fleet:
         )
         return [line[-3000:] for line in lines if "Traceback" in line and '"logger": "kafka' not in line]
 
+    def reports(self) -> list[str]:
+        """What each that runs logged last."""
+        return [member.report() for member in self.running]
+
     def end(self) -> None:
         for member in self.running:
             member.end()
@@ -173,7 +177,7 @@ class Member:
         self.process.wait()
 
     def report(self) -> str:
-        return f"{self.kind} ended with {self.process.returncode}\n{self._log.read_text(errors='replace')[-3000:]}"
+        return f"{self.kind} ended with {self.process.poll()}\n{self._log.read_text(errors='replace')[-3000:]}"
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -177,11 +177,19 @@ class Chaos:
         return int(self.servers.rows("SELECT coalesce(sum(records), 0) FROM ingest_counters")[0])
 
     def _drain(self) -> None:
+        left: list[Message] = []
+
         def drained() -> bool:
             self.fleet.tend()
-            return not self.traffic.missing(self.servers.rows)
+            left[:] = self.traffic.missing(self.servers.rows)
+            return not left
 
-        wait_for(drained, 120, "all that was sent is stored")
+        try:
+            wait_for(drained, 120, "all that was sent is stored")
+        except AssertionError:
+            offsets = self.servers.rows("SELECT * FROM stream_offsets")
+            print(f"{len(left)} are missing: {left[:5]}", *offsets, *self.fleet.reports(), sep="\n")  # noqa: T201
+            raise
         watch(self._stored, 2, 60)
 
     # ---- the ledger --------------------------------------------------------------------------------------------------
