@@ -118,7 +118,7 @@ def run_lengths(shards: Sequence[dict[str, Any]], path: Path) -> None:
             parts += _trail([one for one in watched if one.tester == tester], change, colours[tester], (x, y), panel)
     whole = gap[0] + 3 * (panel[0] + gap[0]), top + 2 * (panel[1] + gap[1]) + 70
     for index, tester in enumerate(testers):
-        x, y = 30 + index % 6 * (whole[0] - 40) // 6, whole[1] - 74 + index // 6 * 18
+        x, y = 30 + index % 7 * (whole[0] - 40) // 7, whole[1] - 74 + index // 7 * 18
         parts.append(f'<circle cx="{x}" cy="{y - 4}" r="4.5" fill="{colours[tester]}"/>')
         parts.append(f'<text x="{x + 9}" y="{y}">{tester}</text>')
     legend = (
