@@ -13,7 +13,7 @@ from monitor.drift.dispersion import MIN_WINDOWS, NEEDS_HOURS, Dispersion
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch
 from monitor.errors import FingerprintMismatch, NotEnoughData
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, check_share, check_whole
 from monitor.stats.two_sample import cauchy_combination, separation
 
 MIN_CURRENT: Final = 50
@@ -58,8 +58,7 @@ def compare(
             the rows. Too few rows or windows are a verdict, not an error.
     """
     check_share(level, "level")
-    if among < 1:
-        raise NotEnoughData(f"among {among} comparisons there is not this one")
+    check_whole(among, "comparisons", least=1)
     _check_one_fit(fit, reference, current, dispersion)
     missing = _missing(reference, current, dispersion)
     if missing is not None:

@@ -16,12 +16,12 @@ from scipy.special import stdtr
 
 from monitor.drift.archive import pack, unpack
 from monitor.drift.fit import Fit
-from monitor.drift.row_numbers import row_numbers
 from monitor.drift.season import as_hours
 from monitor.drift.strays import Strays, discount
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import Units, to_values
 from monitor.stats.inputs import Floats
+from monitor.stats.row_numbers import row_numbers
 from monitor.stats.two_sample import PredictionLaw, cauchy_combination
 
 MIN_WINDOWS: Final = 8

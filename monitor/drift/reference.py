@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.drift.dispersion import Dispersion, estimate
 from monitor.drift.fit import MIN_FIT_ROWS, Fit, learn
-from monitor.drift.row_numbers import row_numbers
 from monitor.drift.season import as_hours
 from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import as_matrix
+from monitor.stats.row_numbers import row_numbers
 
 MIN_ROWS: Final = 2 * MIN_REFERENCE
 """Some of them fit, the others calibrate."""

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monitor.drift.row_numbers import RowNumbers, row_numbers
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import Units, to_values
 from monitor.stats.inputs import Floats, as_vector
+from monitor.stats.row_numbers import RowNumbers, row_numbers
 
 Hours = RowNumbers
 """Whole hours since the epoch, UTC."""

@@ -48,11 +48,15 @@ class Subjects:
         firsts = self._firsts
         if firsts["extra"].isdisjoint(event.extra) and firsts["slices"].isdisjoint(getattr(event, "slices", ())):
             return NOBODY
-        return self._digest_in({root: getattr(event, root, None) for root in ROOTS})
+        return self.digest_of_fields({root: getattr(event, root, None) for root in ROOTS})
 
     def digest_of_fields(self, fields: Mapping[str, Any]) -> bytes:
         """Of one side of a call (`Half.fields`), of whatever shape it came: 16 bytes, or `NOBODY`."""
-        return self._digest_in(fields)
+        for root, name in self._split:
+            below = fields.get(root)
+            if isinstance(below, dict) and (found := _look_up(below, name)) is not None:
+                return self.digest(found)
+        return NOBODY
 
     def named_in(self, content: bytes) -> set[bytes]:
         """Whom JSON names at the paths: one event, or a list of them. Of other bytes nobody is known."""
@@ -70,13 +74,6 @@ class Subjects:
     def digests(self, subject: str) -> list[bytes]:
         """Every hash under which records of this subject may be stored, the newest key's first."""
         return [_digest(subject, key) for key in self._keys]
-
-    def _digest_in(self, roots: Mapping[str, Any]) -> bytes:
-        for root, name in self._split:
-            fields = roots.get(root)
-            if isinstance(fields, dict) and (found := _look_up(fields, name)) is not None:
-                return _digest(found, self._keys[0])
-        return NOBODY
 
     def places(self) -> list[tuple[str, ...]]:
         """Where the paths may lead: a name with dots is one name, or several inside each other."""

@@ -13,7 +13,6 @@ with one unit on which annotators agree and half a one on which they differ put 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -22,14 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from monitor.errors import NotEnoughData
+from monitor.stats.disagreement import Disagreement, at_distance, ranked, told_apart
 from monitor.stats.inputs import Floats, as_matrix, as_with_gaps, check_share, check_whole
 from monitor.stats.intervals import Interval
 
 Level = Literal["nominal", "ordinal", "interval"]
 Weights = Literal["linear", "quadratic"]
-Disagreement = Callable[[Floats], tuple[Floats, Floats]]
-"""Weights of patterns [replicates, patterns] -> observed and expected disagreement [replicates]."""
-
 ALIKE: Final = 1.0
 DIFFERING: Final = 0.5
 """Units that are put beside those that were judged: some on which annotators agree, fewer on which they differ. With as
@@ -183,13 +180,12 @@ def krippendorff_alpha(
     patterns, times, prior = _rated(table, values)
     judgements = int(np.isfinite(table).sum())
     if level == "nominal":
-        return _agreement(_told_apart(patterns), times, prior, judgements, confidence, replicates)
+        return _agreement(told_apart(patterns), times, prior, judgements, confidence, replicates)
     if level == "ordinal":
-        return _agreement(_ranked(patterns), times, prior, judgements, confidence, replicates)
-    width = (
-        float(np.ptp(values)) or 1.0
-    )  # distances do not depend on where values lie, nor the coefficient on their unit
-    disagreement = _at_distance(patterns, (values - values.mean()) / width)
+        return _agreement(ranked(patterns), times, prior, judgements, confidence, replicates)
+    # Distances do not depend on where values lie, nor the coefficient on their unit.
+    width = float(np.ptp(values)) or 1.0
+    disagreement = at_distance(patterns, (values - values.mean()) / width)
     return _agreement(disagreement, times, prior, judgements, confidence, replicates, unit=width**2)
 
 
@@ -271,60 +267,6 @@ def _drawn(disagreement: Disagreement, units: Floats, replicates: int) -> Floats
 
 def _batches(total: int, most: int) -> list[int]:
     return [min(most, total - start) for start in range(0, total, most)]
-
-
-def _told_apart(patterns: csr_array) -> Disagreement:
-    """Two values are alike or not: pairs that differ are all pairs less those of one value."""
-    judged = patterns.sum(axis=1)
-    within = (judged**2 - patterns.power(2).sum(axis=1)) / (judged - 1.0)
-
-    def disagreement(weights: Floats) -> tuple[Floats, Floats]:
-        total, shares = weights @ judged, _times(weights, patterns)
-        return weights @ within / total, (total**2 - (shares**2).sum(axis=1)) / (total * (total - 1.0))
-
-    return disagreement
-
-
-def _at_distance(patterns: csr_array, values: Floats) -> Disagreement:
-    """Squared distances of values that do not depend on which units were drawn."""
-    judged = np.asarray(patterns.sum(axis=1), dtype=np.float64)
-    sums, squares = patterns @ values, patterns @ values**2
-    within = _squared_distances(judged, sums, squares) / (judged - 1.0)
-
-    def disagreement(weights: Floats) -> tuple[Floats, Floats]:
-        total = weights @ judged
-        between = _squared_distances(total, weights @ sums, weights @ squares) / (total * (total - 1.0))
-        return weights @ within / total, between
-
-    return disagreement
-
-
-def _ranked(patterns: csr_array) -> Disagreement:
-    """Squared distances by rank, which every draw of units changes: a value's is the middle of its judgements'."""
-    judged = np.asarray(patterns.sum(axis=1), dtype=np.float64)
-    turned = csr_array(patterns.T)
-
-    def disagreement(weights: Floats) -> tuple[Floats, Floats]:
-        total, counts = weights @ judged, _times(weights, patterns)
-        ranks = np.cumsum(counts, axis=1) - counts / 2.0
-        ranks -= total[:, None] / 2.0
-        within = _squared_distances(judged, _times(ranks, turned), _times(ranks**2, turned)) / (judged - 1.0)
-        of_all = (counts * ranks).sum(axis=1), (counts * ranks**2).sum(axis=1)
-        between = _squared_distances(total, *of_all) / (total * (total - 1.0))
-        return (weights * within).sum(axis=1) / total, between
-
-    return disagreement
-
-
-def _squared_distances(n: Floats, sums: Floats, squares: Floats) -> Floats:
-    """Sum over all pairs of n values, both ways round, of their squared distance, from their sum and that of their
-    squares; never below 0, as rounding might have it."""
-    return np.maximum(2.0 * (n * squares - sums**2), 0.0)
-
-
-def _times(dense: Floats, sparse: csr_array) -> Floats:
-    """[a, b] times [b, c]."""
-    return np.asarray((sparse.T @ dense.T).T)
 
 
 def _alike(size: int, weights: Weights | None) -> Floats:

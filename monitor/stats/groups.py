@@ -7,24 +7,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats
+from monitor.stats.row_numbers import row_numbers
 
 
 def as_groups(groups: ArrayLike | None, n: int, name: str, *, least: int) -> NDArray[np.int64]:
     """Numbers of the groups of n rows, from 0 without gaps; each row is its own where `groups` is None.
 
     Raises:
-        NotEnoughData: not as many whole numbers as rows, or fewer than `least` groups.
+        NotEnoughData: as `row_numbers`, or fewer than `least` groups.
     """
     if groups is None:
         return np.arange(n)
-    if np.ma.is_masked(groups):
-        raise NotEnoughData(f"the groups of the {name} values are masked in places; leave such rows out")
-    try:
-        given = np.asarray(groups)
-    except ValueError:  # lists of different lengths
-        given = np.empty(0)
-    if given.shape != (n,) or not np.issubdtype(given.dtype, np.integer):
-        raise NotEnoughData(f"{n} {name} values need as many whole group numbers")
+    given = row_numbers(groups, n, "group numbers", of=f"{name} values")
     numbers = np.unique(given, return_inverse=True)[1].astype(np.int64)
     if numbers.max(initial=-1) + 1 < least:
         raise NotEnoughData(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,8 @@ def ingest(engine: Engine) -> IngestService:
     return make_service(engine)
 
 
-def make_service(engine: Engine, label_rate: float = 0.5) -> IngestService:
+def make_service(engine: Engine, label_rate: float = 0.5, **changes: Any) -> IngestService:
+    """`changes` are of its options."""
     options = IngestOptions(
         group="g",
         decoders={TOPIC: native.decoder(FormatOptions())},
@@ -48,7 +50,7 @@ def make_service(engine: Engine, label_rate: float = 0.5) -> IngestService:
         pair_patience=timedelta(minutes=5),
         privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )
-    return IngestService(engine, options, _no_sketch)
+    return IngestService(engine, replace(options, **changes), _no_sketch)
 
 
 def _no_sketch(*_: object) -> None:

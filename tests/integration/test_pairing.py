@@ -20,17 +20,16 @@ from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import Window
 from monitor.errors import StoreUnavailable
 from monitor.formats import Decoded
-from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
-from monitor.services.ingest import IngestOptions, IngestService, Prepared
-from monitor.services.protect import Privacy
-from monitor.services.triage import Limits, Triage
+from monitor.services.ingest import IngestService, Prepared
+from monitor.services.triage import Triage
 from monitor.sli import SLIS
 from monitor.slo.objective import Selector
 from monitor.store import halves, indicators
 from monitor.store.engine import make_engine, transaction
 from monitor.store.halves import HalfArrival
+from tests.integration.conftest import make_service
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
@@ -59,17 +58,9 @@ def response(pair: str, answer: Any = "a mug", ts: datetime = SENT + timedelta(m
 
 
 def make(engine: Engine) -> IngestService:
-    options = IngestOptions(
-        group="g",
-        decoders={"t": decode_half},
-        limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
-        slice_dimensions=(),
-        max_slice_values=3,
-        labels=LabelDesign(),
-        pair_patience=PATIENCE,
-        privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
+    return make_service(
+        engine, decoders={"t": decode_half}, slice_dimensions=(), labels=LabelDesign(), pair_patience=PATIENCE
     )
-    return IngestService(engine, options, lambda *_: None)
 
 
 @pytest.fixture

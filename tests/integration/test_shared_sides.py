@@ -13,12 +13,10 @@ from sqlalchemy import Engine
 
 from monitor.domain.records import Batch, Record
 from monitor.formats import FORMATS, Decoded, FormatOptions
-from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
-from monitor.services.ingest import IngestOptions, IngestService
-from monitor.services.protect import Privacy
-from monitor.services.triage import Limits
+from monitor.services.ingest import IngestService
+from tests.integration.conftest import make_service
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
@@ -55,17 +53,9 @@ def said(call: str = "c", body: Any = FAILURE) -> dict[str, Any]:
 
 @pytest.fixture
 def paired(engine: Engine) -> IngestService:
-    options = IngestOptions(
-        group="g",
-        decoders={"t": seldon},
-        limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
-        slice_dimensions=(),
-        max_slice_values=3,
-        labels=LabelDesign(),
-        pair_patience=PATIENCE,
-        privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
+    return make_service(
+        engine, decoders={"t": seldon}, slice_dimensions=(), labels=LabelDesign(), pair_patience=PATIENCE
     )
-    return IngestService(engine, options, lambda *_: None)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["request", "response"])))

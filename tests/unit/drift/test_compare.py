@@ -100,7 +100,7 @@ def test_the_effect_of_normal_rows_that_all_move_alike_is_their_auc(distance: fl
 
 def test_among_no_comparisons_there_is_none(traffic) -> None:  # type: ignore[no-untyped-def]
     world = traffic(16)
-    with pytest.raises(NotEnoughData, match="among 0"):
+    with pytest.raises(NotEnoughData, match="at least 1 comparisons is needed, not 0"):
         verdict(world.reference(), world.rows(100), among=0)
 
 

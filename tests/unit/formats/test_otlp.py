@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,12 +16,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from monitor.domain.events import Label, Prediction, Rejection
 from monitor.domain.halves import Half, join
-from monitor.domain.records import Partition, Record
+from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions, otlp, otlp_joined
+from tests.unit.formats.spans import PARTITION, SPAN, TRACE, decode, in_json
 
-PARTITION = Partition("cluster", "otlp_spans", "id", 0)
-TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 START = datetime(2025, 11, 21, 10, 0, tzinfo=UTC)
 JOKE = " Why did the developer bring OpenTelemetry to the party? Because it always knows how to trace the fun!"
 LOGO = (
@@ -30,45 +28,6 @@ LOGO = (
     "opentelemetry-horizontal-color.png"
 )
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
-
-
-def decode(value: bytes, **options: Any) -> list[Any]:
-    return list(otlp.decoder(FormatOptions(**options))(Record(PARTITION, 0, -1, value)))
-
-
-def in_json(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> bytes:
-    """OTLP/JSON of these spans; attributes are given plainly."""
-
-    def any_value(value: Any) -> dict[str, Any]:
-        match value:
-            case bool():
-                return {"boolValue": value}
-            case int():
-                return {"intValue": str(value)}
-            case float():
-                return {"doubleValue": value}
-            case list():
-                return {"arrayValue": {"values": [any_value(one) for one in value]}}
-            case dict():
-                return {"kvlistValue": {"values": pairs(value)}}
-        return {"stringValue": value}
-
-    def pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{"key": key, "value": any_value(value)} for key, value in attributes.items()]
-
-    whole = [
-        {
-            "traceId": TRACE,
-            "spanId": SPAN,
-            "startTimeUnixNano": "1763719200000000000",
-            "endTimeUnixNano": "1763719200500000000",
-            **span,
-            "attributes": pairs(span.get("attributes", {})),
-        }
-        for span in spans
-    ]
-    group = {"resource": {"attributes": pairs(resource or {})}, "scopeSpans": [{"spans": whole}]}
-    return json.dumps({"resourceSpans": [group]}).encode()
 
 
 def test_a_chat_span_becomes_a_prediction(sample: Callable[[str], Record]) -> None:
@@ -162,52 +121,6 @@ def test_other_spellings_say_the_same(
     assert (event.input.image and event.input.image.ref) == image
 
 
-def test_annotations_and_evaluations_on_a_span_become_its_labels(sample: Callable[[str], Record]) -> None:
-    prediction, *labels = otlp.decoder(FormatOptions(slices={"store": "metadata.store"}))(
-        sample("otlp/openinference_image")
-    )
-    assert isinstance(prediction, Prediction)
-    assert (prediction.output.confidence, prediction.cost_usd) == (0.91, 0.0031)
-    assert prediction.slices == {"store": "north"}
-    assert prediction.extra["session.id"] == "s-1"
-    assert [(one.annotator.id, one.annotator.kind, one.verdict) for one in labels if isinstance(one, Label)] == [
-        ("reviewer-42", "human", "correct"),
-        ("hallucination", "llm", "incorrect"),
-    ]
-
-
-def test_each_text_of_an_embedding_call_is_a_prediction_with_its_vector(sample: Callable[[str], Record]) -> None:
-    events = otlp.decoder(FormatOptions())(sample("otlp/openinference_embeddings"))
-    assert [one.request_id.rpartition("-")[2] for one in events if isinstance(one, Prediction)] == [
-        f"{SPAN}#0",
-        f"{SPAN}#1",
-        f"{SPAN}#2",
-    ]
-    second = events[1]
-    assert isinstance(second, Prediction)
-    assert second.input.prompt == "world"
-    (vector,) = second.embeddings
-    assert (vector.embedder, vector.kind) == ("text-embedding-ada-002", "prompt")
-    assert struct.unpack("<3f", vector.data) == pytest.approx((0.4, 0.5, 0.6))
-
-
-def test_a_retriever_gives_ranked_candidates(sample: Callable[[str], Record]) -> None:
-    (event,) = otlp.decoder(FormatOptions())(sample("otlp/openinference_retriever"))
-    assert isinstance(event, Prediction)
-    assert event.task == "retrieval"
-    assert event.model.name == "shop-assistant"  # the spans name no model: the service does
-    assert [(one.answer, one.score) for one in event.output.candidates] == [("img-17", 0.98), ("img-4", 0.61)]
-
-
-def test_a_classifier_gives_one_prediction_for_each_question(sample: Callable[[str], Record]) -> None:
-    first, second = otlp.decoder(FormatOptions())(sample("otlp/openinference_classifier"))
-    assert isinstance(first, Prediction)
-    assert isinstance(second, Prediction)
-    assert (first.output.answer, first.output.confidence) == ("false", 0.8)
-    assert (second.output.answer, second.output.confidence) == ("technical", 0.7)
-    assert second.slices == {"classification": "department"}
-
-
 def test_span_and_event_logged_apart_meet_in_one_prediction(sample: Callable[[str], Record]) -> None:
     read = otlp_joined.decoder(FormatOptions())
     (request,), (response,) = read(sample("otlp_joined/span")), read(sample("otlp_joined/event"))
@@ -225,37 +138,6 @@ def test_an_event_without_an_error_does_not_hide_that_of_its_span() -> None:
     event = Half(f"{TRACE}-{SPAN}", "response", START, {"task": "vqa", "model": {"name": "m"}})
     assert isinstance(request, Half)
     assert join(request, event).status == "error"
-
-
-COMPLETION = {
-    "openinference.span.kind": "LLM",
-    "llm.request.model_name": "gpt-3.5-turbo-instruct",
-    "llm.response.model_name": "gpt-3.5-turbo-instruct-0914",
-    "llm.prompts.0.prompt.text": "Once upon a time",
-    "llm.choices.0.completion.text": "there was a dragon.",
-    "llm.choices.1.completion.text": "there was a king.",
-}
-
-
-def test_a_text_completion_of_openinference_has_its_prompt_answer_and_version() -> None:
-    (prediction,) = decode(in_json({"attributes": COMPLETION}))
-    assert (prediction.input.prompt, prediction.output.answer) == ("Once upon a time", "there was a dragon.")
-    assert (prediction.model.name, prediction.model.version) == ("gpt-3.5-turbo-instruct", "0914")
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        ({"model_name": "a", "response.model_name": "a-1"}, ("a", "1")),
-        ({"model_name": "a", "request.model_name": "b", "response.model_name": "b"}, ("b", "")),
-        ({"response.model_name": "a-1"}, ("a-1", "")),
-        ({"model_name": "a"}, ("a", "")),
-    ],
-)
-def test_names_of_a_model_of_openinference(names: dict[str, str], expected: tuple[str, str]) -> None:
-    attributes = {"openinference.span.kind": "LLM"} | {f"llm.{name}": value for name, value in names.items()}
-    (prediction,) = decode(in_json({"attributes": attributes}))
-    assert (prediction.model.name, prediction.model.version) == expected
 
 
 def test_resource_attributes_can_be_slices_and_versions() -> None:

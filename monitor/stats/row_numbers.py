@@ -1,4 +1,4 @@
-"""Numbers that say where a row belongs: its window, its hour."""
+"""Numbers that say where a row belongs: its window, its hour, its group."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ RowNumbers = NDArray[np.int64]
 _MOST: Final = np.iinfo(np.int64).max
 
 
-def row_numbers(values: ArrayLike, n: int, what: str) -> RowNumbers:
-    """Copy the whole number of each of n rows into int64 [n].
+def row_numbers(values: ArrayLike, n: int, what: str, *, of: str = "rows") -> RowNumbers:
+    """Copy the whole number of each of n rows into int64 [n]; `what` and `of` name them in messages.
 
     Raises:
         NotEnoughData: not n of them, numbers that are not whole or beyond 63 bits, or something behind a mask.
     """
-    fault = f"{n} rows need as many whole {what} of at most 63 bits, none of them masked"
+    fault = f"{n} {of} need as many whole {what} of at most 63 bits, none of them masked"
     if np.ma.is_masked(values):
         raise NotEnoughData(fault)
     try:
