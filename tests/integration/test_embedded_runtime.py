@@ -55,6 +55,11 @@ print("stopped" if ran else "already running", flush=True)
 """
 
 
+def heed_hangups() -> None:
+    """Also where the tests run under `nohup`, whose children are told to ignore them."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Supervisor:
     """A `snellen up` of one home in a process of its own."""
 
@@ -64,7 +69,12 @@ class Supervisor:
         self.output = home / "output.txt"
         argv = argv or [sys.executable, "-c", SUPERVISOR, str(home)]
         with self.output.open("ab") as output:
-            self.process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                argv,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=heed_hangups,  # noqa: PLW1509 (no other thread here holds a lock that it needs)
+            )
 
     def wait_running(self) -> RuntimeState:
         """Wait until every component is up; its state file then."""
