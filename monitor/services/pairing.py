@@ -3,6 +3,7 @@
 The sides of most calls come in one batch and meet in memory. One that comes alone waits in PostgreSQL, written in the
 transaction that moves the offset, until the other comes to any collector of the group. Looking and writing are two
 steps; where two collectors bring both sides at the same moment, the later one sees it, rolls back and looks again.
+Sides that hold for a whole batch wait under another pair than its items: those queue for the call, and look once more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
 from monitor.services.protect import Privacy
-from monitor.services.shared_sides import partners, shared
+from monitor.services.shared_sides import call_of, partners, shared
 from monitor.services.triage import Accepted, Triage, named
 from monitor.store import halves
 from monitor.store.dead_letters import Rejected
@@ -35,6 +36,8 @@ class Meeting:
 
     alone: list[HalfArrival] = field(default_factory=list)
     """To wait for their other side."""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Of such pairs: another one under which their other side may come, and under which none waited yet."""
     taken: dict[str, HalfArrival] = field(default_factory=dict)
     """Sides that waited until now, by pair."""
     lost: set[str] = field(default_factory=set)
@@ -76,6 +79,7 @@ class Pairing:
                 self._join(sides, waited, sorted_out, meeting)
             elif waited is None:
                 meeting.alone.extend(sides.values())
+        meeting.elsewhere = {pair_id: other for pair_id, other in others.items() if other not in known}
         return meeting
 
     def settle(self, connection: Connection, meeting: Meeting, now: datetime) -> None:
@@ -84,6 +88,8 @@ class Pairing:
         Raises:
             StoreUnavailable: another collector was quicker; roll back and `meet` again.
         """
+        elsewhere = {meeting.elsewhere.get(one.half.pair_id, "") for one in meeting.alone} - {""}
+        halves.demand_none(connection, self._group, elsewhere, {call_of(one) or one for one in elsewhere})
         meeting.lost = halves.take(connection, self._group, meeting.taken)
         halves.wait(connection, self._group, list(map(self._privacy.half, meeting.alone)), now + self._patience)
 

@@ -1,8 +1,7 @@
 """Sides that hold for every item of their call: of a batch that failed, or that says nothing of single items.
 
 Such a side knows only the id of the call; the items of the other side go by `<id>#0`, `<id>#1` and so on, and came in
-one record, so they are in one batch, or all wait. Where two collectors bring both sides at the same moment, neither
-sees the other's: then both wait, and are lost.
+one record, so they are in one batch, or all wait.
 """
 
 from __future__ import annotations

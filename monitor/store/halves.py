@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, text
 from monitor.domain.halves import Half
 from monitor.domain.records import Partition, Record
 from monitor.errors import StoreUnavailable
+from monitor.store import locks
 from monitor.store.copy import raw, stage
 from monitor.store.tombstones import erased
 
@@ -33,6 +35,9 @@ _COUNT = text(f"""
     ON CONFLICT ({_COUNT_KEY}) DO UPDATE
     SET joined = pair_counts.joined + EXCLUDED.joined, lost = pair_counts.lost + EXCLUDED.lost
 """)
+
+_QUEUES = 256
+"""For the calls of batches: more of them would fill PostgreSQL's table of locks, which has room for some thousands."""
 
 
 class HalfArrival(msgspec.Struct, frozen=True):
@@ -67,6 +72,19 @@ def waiting(connection: Connection, group: str, pair_ids: Collection[str]) -> di
     return {row[0]: _arrival(row) for row in raw(connection).execute(query, (group, list(pair_ids)))}
 
 
+def demand_none(connection: Connection, group: str, pair_ids: Collection[str], calls: Collection[str]) -> None:
+    """Let no other transaction bring sides of these calls until this one ends; of these pairs none must wait by now.
+
+    Raises:
+        StoreUnavailable: a side of one of these pairs came in the meantime; look again.
+    """
+    if not pair_ids:
+        return
+    queues = {zlib.crc32(f"{group} {call}".encode()) % _QUEUES for call in calls}
+    locks.wait_for_all(connection, locks.CALLS, queues)
+    _look_again(len(waiting(connection, group, pair_ids)))
+
+
 def wait(connection: Connection, group: str, arrivals: Sequence[HalfArrival], due_at: datetime) -> None:
     """Let these sides wait, but for those of erased requests; in the order of their ids, so that two writers queue
     instead of deadlocking.
@@ -84,7 +102,7 @@ def wait(connection: Connection, group: str, arrivals: Sequence[HalfArrival], du
     done = raw(connection).execute(
         f"INSERT INTO waiting_halves ({names}) SELECT {names} FROM {staging} ORDER BY pair_id ON CONFLICT DO NOTHING"
     )
-    _demand_all(done.rowcount, len(arrivals))
+    _look_again(len(arrivals) - done.rowcount)
 
 
 def take(connection: Connection, group: str, pair_ids: Collection[str]) -> set[str]:
@@ -97,7 +115,7 @@ def take(connection: Connection, group: str, pair_ids: Collection[str]) -> set[s
         return set()
     query = "DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s) RETURNING pair_id, lost"
     gone = raw(connection).execute(query, (group, sorted(pair_ids))).fetchall()
-    _demand_all(len(gone), len(pair_ids))
+    _look_again(len(pair_ids) - len(gone))
     return {pair_id for pair_id, lost in gone if lost}
 
 
@@ -167,7 +185,7 @@ def _arrival(row: Sequence[Any]) -> HalfArrival:
     )  # fmt: skip
 
 
-def _demand_all(found: int, expected: int) -> None:
+def _look_again(missed: int) -> None:
     """Raises StoreUnavailable: the sides of one call met in two collectors at the same moment, and one goes again."""
-    if found != expected:
-        raise StoreUnavailable(f"{expected - found} calls found their other side in another collector just now")
+    if missed:
+        raise StoreUnavailable(f"{missed} calls found their other side in another collector just now")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
@@ -14,6 +14,7 @@ RETENTION = 0x524554  # "RET"
 EXPLANATION = 0x455850  # "EXP"
 DISCOVERY = 0x444953  # "DIS"
 SCORING = 0x4C424C  # "LBL"
+CALLS = 0x43414C  # "CAL"
 
 
 @contextmanager
@@ -58,3 +59,9 @@ def is_held(connection: Connection, key: int) -> bool:
 def wait_for(connection: Connection, key: int) -> None:
     """Hold a lock until the transaction ends, waiting for it if need be."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def wait_for_all(connection: Connection, kind: int, numbers: Collection[int]) -> None:
+    """Hold the locks of a kind with these numbers until the transaction ends; in their order, against deadlocks."""
+    query = text("SELECT pg_advisory_xact_lock(:kind, number) FROM unnest(CAST(:numbers AS int[])) number")
+    connection.execute(query, {"kind": kind, "numbers": sorted(numbers)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +12,14 @@ import msgspec
 import pytest
 from sqlalchemy import Engine
 
-from monitor.domain.records import Batch, Record
+from monitor.domain.records import Batch, Partition, Record
+from monitor.errors import StoreUnavailable
 from monitor.formats import FORMATS, Decoded, FormatOptions
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
-from tests.integration.conftest import make_service
+from monitor.store.engine import make_engine
+from tests.integration.conftest import PARTITION, make_service
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
@@ -51,11 +54,15 @@ def said(call: str = "c", body: Any = FAILURE) -> dict[str, Any]:
     return {"kind": "response", "id": call, "body": body}
 
 
-@pytest.fixture
-def paired(engine: Engine) -> IngestService:
+def make(engine: Engine) -> IngestService:
     return make_service(
         engine, decoders={"t": seldon}, slice_dimensions=(), labels=LabelDesign(), pair_patience=PATIENCE
     )
+
+
+@pytest.fixture
+def paired(engine: Engine) -> IngestService:
+    return make(engine)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["request", "response"])))
@@ -106,6 +113,38 @@ def test_a_loss_counted_too_early_is_taken_back(engine: Engine, paired: IngestSe
     paired.write(send(asked()), ticks[1])
     assert rows(COUNTS) == [(3, 0)]
     assert rows(WAITING) == [0]
+
+
+def test_two_collectors_that_bring_a_batch_and_its_failure_at_once_complete_its_items(
+    database_url: str, send: Send, rows: Rows
+) -> None:
+    """Real threads on real transactions, call by call at the same moment; who is told to look again does."""
+    calls, barrier, again = [f"c{number:02}" for number in range(40)], threading.Barrier(2), []
+    brought = {
+        0: [send(asked(call)) for call in calls],
+        1: [send(said(call), partition=Partition("cluster", "t", PARTITION.topic_id, 1)) for call in calls],
+    }
+
+    def run(number: int) -> None:
+        own = make_engine(database_url)
+        service = make(own)
+        for batch in brought[number]:
+            barrier.wait(30)
+            while True:
+                try:
+                    service.write(batch, NOW)
+                    break
+                except StoreUnavailable as error:
+                    again.append(error)
+        own.dispose()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in brought]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert again, "they never met at the same moment"
+    assert (len(rows(STORED)), rows(WAITING), rows(COUNTS)) == (120, [0], [(120, 0)])
 
 
 def test_what_comes_again_is_no_loss(engine: Engine, paired: IngestService, send: Send, rows: Rows) -> None:
