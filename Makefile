@@ -20,8 +20,9 @@ install: $(READY) ## build the environment in .venv
 demo: $(READY) ## run Snellen here with a simulated service; prints the address to open
 	@exec $(BIN)/python -m demo
 
+# Each worker has a core: more threads of linear algebra would only wait, and take up to three times its time.
 test: $(READY) ## unit, contract, integration, UI and documentation tests
-	$(BIN)/pytest -n logical --dist loadscope --no-loadscope-reorder
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadscope --no-loadscope-reorder
 
 check: $(READY) ## format, lint, types, imports
 	$(BIN)/ruff format --check .
