@@ -44,7 +44,7 @@ def smooth_error(rows: Rows, gap: Interval, level: float) -> SmoothError:
     width = _fixed_point(residuals)
     signal = smoothed(residuals, width)
     noise = smoothed(chance(_deviation(rows, width), _DRAWS), width)
-    found = inverted(lambda curve: np.abs(curve).sum(axis=-1), signal, noise, level)
+    found = inverted(lambda curve: np.abs(curve, out=curve).sum(axis=-1), signal, noise, level)
     return SmoothError(reaching(found, max(abs(gap.lower), abs(gap.upper))), width)
 
 
