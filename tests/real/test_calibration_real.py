@@ -42,9 +42,9 @@ def columns(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("year", KNOWN)
 def test_each_year_has_its_known_gap(answers: pd.DataFrame, year: int) -> None:
     accuracy, confidence = KNOWN[year]
-    started = time.monotonic()
+    started = time.process_time()
     found = calibration(*columns(answers[answers["year"] == year]))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert found.gap.value == pytest.approx(confidence - accuracy, abs=1.01e-4)
     assert found.uncertainty.value == pytest.approx(accuracy * (1 - accuracy), abs=1e-4)
     assert found.ece.value < 0.02  # a well calibrated model, over-confident nowhere by much

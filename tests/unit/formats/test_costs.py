@@ -72,7 +72,7 @@ def test_what_many_items_share_is_theirs_where_it_is_short() -> None:
     ids=["escaped quotation marks", "quotation marks", "a text that ends in a backslash", "a shape of many dimensions"],
 )  # fmt: skip
 def test_a_megabyte_that_is_none_is_refused_at_once(value: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()  # a wall clock says how busy the machine is
     with pytest.raises(InvalidEvent):
         read("oip", value)
-    assert time.perf_counter() - began < 1  # it was hours, and seconds
+    assert time.process_time() - began < 1  # it was hours, and seconds

@@ -67,9 +67,9 @@ def test_the_longest_common_subsequence_is_that_of_the_plain_recursion(first: st
 
 
 def test_two_long_texts_are_compared_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert common_length(["a", "b"] * 5000, ["b", "a"] * 5000) == 9999
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 def test_cider_d_by_hand() -> None:

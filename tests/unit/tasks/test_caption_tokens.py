@@ -46,9 +46,9 @@ def test_any_text_is_cut_without_space_in_any_word(text: str) -> None:
     "unit", ["a", "a.", "'", "n't", "-a", "(", "1,", "a@", "a@b.", ".", "' ", "www.", "<a", "\u0301"]
 )
 def test_hostile_repetition_costs_no_more_than_a_page(unit: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     words(unit * (1_000_000 // len(unit)))
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 def test_what_is_beyond_the_limit_is_not_read() -> None:

@@ -49,6 +49,6 @@ def test_without_an_answer_the_best_candidate_speaks() -> None:
 
 @pytest.mark.parametrize("unit", ["(", "a", " ", "the ", "answer is ", "*", "A) "])
 def test_a_huge_answer_costs_little(unit: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     choice(unit * (1_000_000 // len(unit)))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5

@@ -32,9 +32,9 @@ def test_both_sides_are_normalised_where_all_annotators_agree_unlike_in_the_offi
 
 
 def test_a_huge_answer_costs_little() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     normalise("a.,;' " * 200_000)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 @pytest.mark.parametrize(
