@@ -53,9 +53,10 @@ def test_the_batch_size_does_not_matter(encoder: Encoder, tiny: str) -> None:
 
 
 def test_white_space_does_not_matter_and_words_do(encoder: Encoder) -> None:
-    first, _, _, _, _, _, spaced = encoder.encode_texts(TEXTS)
+    # Each alone: the rows beside one in its batch may change its last bit.
+    first, spaced, other = (encoder.encode_texts([one])[0] for one in ("a red cube", "a red  cube", "a blue ball"))
     np.testing.assert_array_equal(first, spaced)
-    assert first @ encoder.encode_texts(["a blue ball"])[0] < 0.999
+    assert first @ other < 0.999
 
 
 def test_nothing_in_nothing_out(encoder: Encoder) -> None:
