@@ -52,6 +52,18 @@ def between(interval: Interval | None, digits: int = 1) -> str:
     return NOTHING if interval is None else f"{100 * interval.lower:.{digits}f} to {100 * interval.upper:.{digits}f}%"
 
 
+def around(estimate: float | None, interval: Interval | None, unit: str = "") -> str:
+    """A number with its interval, where one is known.
+
+    >>> around(0.912, Interval(0.86, 0.938)), around(0.4, Interval(0.31, 0.53), " SD"), around(0.7, None)
+    ('0.91 (0.86 to 0.94)', '0.40 SD (0.31 to 0.53)', '0.70')
+    """
+    if estimate is None:
+        return NOTHING
+    ends = "" if interval is None else f" ({interval.lower:.2f} to {interval.upper:.2f})"
+    return f"{estimate:.2f}{unit}{ends}"
+
+
 def count(number: int) -> str:
     """
     >>> count(12345)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.drift import alarms, delay, levels, pictures, plots, power, report, scale
+from benchmarks.drift import alarms, delay, intervals, levels, pictures, plots, power, report, scale
 from benchmarks.drift.beside import rates
 from benchmarks.drift.cost import cost
 from benchmarks.drift.demo_traffic import demo
@@ -29,7 +29,9 @@ from benchmarks.drift.testers import ALIBI, EVIDENTLY, LONGER, ONLINE, OTHERS, O
 from benchmarks.drift.traffic import Rows
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("looks", "lasting", "ticks", "alarms", "power", "larger", "delay", "pictures", "demo", "cost", "scale")
+PARTS = (
+    "looks", "lasting", "ticks", "alarms", "power", "larger", "delay", "pictures", "demo", "intervals", "cost", "scale"
+)  # fmt: skip
 TESTERS = (*OURS, *ALIBI, *EVIDENTLY, *OTHERS)
 DIMENSIONS = (1, 64, 512)
 PER_SHARD = 5
@@ -109,6 +111,10 @@ def shards(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Cal
         yield from _pictures(options, folder, references)
     if "demo" in parts:
         yield f"demo-{seed}", lambda: demo(600 if options.quick else 6000, references, looks=8)
+    if "intervals" in parts:
+        for index, cell in enumerate(intervals.cells(large=not options.quick)):
+            work = partial(intervals.covered, *cell, seed=seed, references=max(references // 4, 2), times=25)
+            yield f"intervals-{index}-{seed}", work
     yield from _costs(options, parts)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from benchmarks.drift import intervals
 from benchmarks.drift.alarms import alarms_table, held_table
 from benchmarks.drift.beside import counts, gaps, gaps_table, rates, rates_table
 from benchmarks.drift.levels import LEVELS
@@ -82,6 +83,7 @@ def tables(found: Found) -> dict[str, str]:
         "independent-delay": lambda: delay_table(watched, "independent", exceeded(found["delay"])),
         "bursty-delay": lambda: delay_table(watched, "bursty", exceeded(found["delay"])),
         "beside-delay": lambda: gains_table(watched),
+        "intervals": lambda: intervals.table(found["intervals"]),
         "cost": lambda: _cost_table(found["cost"]),
         "scale": lambda: _scale_table(found["scale"]),
     }

@@ -30,10 +30,10 @@ class Clip:
         self.rng = np.random.default_rng(seed)
         factors = min(40, dimension)
         self.dimension = dimension
-        self.cone = 4 * self._direction()
+        self.cone = 4 * self.direction()
         self.loadings = self.rng.standard_normal((factors, dimension)) / np.sqrt(dimension)
         self.loadings *= np.linspace(1, 0.2, factors)[:, None]
-        self.clusters = 0.6 * np.stack([self._direction() for _ in range(20)])
+        self.clusters = 0.6 * np.stack([self.direction() for _ in range(20)])
 
     def draw(self, n: int, mean: Mean = 0.0, widen: float = 1.0) -> Rows:
         """n rows; `mean` [factors] moves the factors, `widen` stretches rows about the cone's axis."""
@@ -42,12 +42,12 @@ class Clip:
         away += 0.3 * self.rng.standard_normal((n, self.dimension)) / np.sqrt(self.dimension)
         return _unit(self.cone + widen * away)
 
-    def newcomers(self, n: int) -> Rows:
+    def newcomers(self, n: int, towards: NDArray[np.float64] | None = None) -> Rows:
         """A cluster that the reference never saw: half as wide as the traffic, in a direction of its own."""
-        away = 0.5 * self.rng.standard_normal((n, len(self.loadings))) @ self.loadings + 2.2 * self._direction()
-        return _unit(self.cone + away)
+        away = 0.5 * self.rng.standard_normal((n, len(self.loadings))) @ self.loadings
+        return _unit(self.cone + away + 2.2 * (self.direction() if towards is None else towards))
 
-    def _direction(self) -> NDArray[np.float64]:
+    def direction(self) -> NDArray[np.float64]:
         return self.rng.standard_normal(self.dimension) / np.sqrt(self.dimension)
 
 
@@ -63,6 +63,10 @@ class Agreement:
         scales = np.where(self.rng.random(n) < 0.1, 0.08, 0.05) * widen
         rows = 0.3 + 0.05 * np.ravel(mean)[0] + scales * self.rng.standard_normal(n)
         return rows[:, None].astype(np.float32)
+
+    def newcomers(self, n: int) -> Rows:
+        """Rows five deviations higher."""
+        return (0.55 + 0.05 * self.rng.standard_normal((n, 1))).astype(np.float32)
 
 
 World = Clip | Agreement

@@ -10,13 +10,14 @@ import altair as alt
 
 from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, time_axis, when
 from dashboards.charts.palette import BLUE, GREY, LIGHT_GREY, VERDICTS, VERMILLION
+from dashboards.words import around
 from monitor.domain.results import DriftVerdict
 from monitor.domain.window import HOUR, Window
 from monitor.store.queries.drift import Finding
 
 LEAST_P: Final = 1e-12
 """Smaller p-values are drawn here: a chart down to 1e-300 would flatten everything that matters."""
-_COLUMNS = ("at", "when", "p", "effect", "n", "words", "detector", "exact")
+_COLUMNS = ("at", "when", "p", "effect", "lower", "upper", "around", "n", "words", "detector", "exact")
 
 
 def evidence(findings: Sequence[Finding], window: Window, events: Events) -> Layered:
@@ -36,12 +37,14 @@ def evidence(findings: Sequence[Finding], window: Window, events: Events) -> Lay
 
 
 def effect(findings: Sequence[Finding], window: Window, events: Events) -> Layered:
-    """Effect size: 0.5 is no difference."""
+    """Effect size with its 95% interval: 0.5 is no difference."""
     rows = frame((_row(one) for one in findings), _COLUMNS)
-    y = alt.Y("effect:Q", title="effect (0.5: none)", scale=alt.Scale(domain=[0.5, 1]))
+    title, scale = "effect (0.5: none)", alt.Scale(domain=[0.5, 1])
+    y, lower = (alt.Y(f"{name}:Q", title=title, scale=scale) for name in ("effect", "lower"))
     base = alt.Chart(rows).encode(x=time_axis(window), y=y)
+    sure = alt.Chart(rows).mark_rule(color=GREY, opacity=0.6).encode(x=time_axis(window), y=lower, y2="upper:Q")
     points = base.mark_point(filled=True, size=34, opacity=1).encode(**_verdict_marks())
-    return layered(window, events, base.mark_line(color=LIGHT_GREY), points, height=170)
+    return layered(window, events, sure, base.mark_line(color=LIGHT_GREY), points, height=170)
 
 
 def slice_strip(findings: Sequence[Finding], window: Window) -> Layered:
@@ -66,10 +69,12 @@ def slice_strip(findings: Sequence[Finding], window: Window) -> Layered:
 
 
 def _row(finding: Finding) -> dict[str, Any]:
-    p = finding.adjusted_p
+    p, sure = finding.adjusted_p, finding.effect_interval
     return {
         "at": finding.tick, "when": when(finding.tick), "p": None if p is None else max(p, LEAST_P),
         "exact": "–" if p is None else f"{p:.2g}", "effect": finding.effect, "n": finding.n,
+        "lower": sure.lower if sure else None, "upper": sure.upper if sure else None,
+        "around": around(finding.effect, sure),
         "words": VERDICTS[finding.verdict].words, "detector": finding.detector or "–",
     }  # fmt: skip
 
@@ -96,5 +101,5 @@ def _verdict_marks() -> dict[str, Any]:
 def _tips() -> list[alt.Tooltip]:
     return [
         TIP_TIME, alt.Tooltip("words:N", title="verdict"), alt.Tooltip("exact:N", title="adjusted p"),
-        alt.Tooltip("effect:Q", format=".3f"), alt.Tooltip("n:Q", format=","), alt.Tooltip("detector:N"),
+        alt.Tooltip("around:N", title="effect"), alt.Tooltip("n:Q", format=","), alt.Tooltip("detector:N"),
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from dashboards import data, frame, parts
 from dashboards.charts import drift as charts
 from dashboards.charts.axes import Events
 from dashboards.charts.palette import VERDICTS
-from dashboards.words import NOTHING, moment, p_value, plain
+from dashboards.words import NOTHING, around, moment, p_value, plain
 from monitor.domain.results import DriftVerdict
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import DAY, HOUR, Window
@@ -80,7 +80,7 @@ def stream_row(stream: str, whole: Sequence[Finding], earlier: Finding | None) -
         "stream": stream,
         "before": f"{VERDICTS[earlier.verdict].symbol} {VERDICTS[earlier.verdict].words}" if earlier else NOTHING,
         "during": f"{look.symbol} {look.words}",
-        "effect": NOTHING if worst.effect is None else f"{worst.effect:.2f}",
+        "effect": around(worst.effect, worst.effect_interval),
         "adjusted p": p_value(worst.adjusted_p),
         "n": worst.n,
         "since (UTC)": moment(drifting[0].tick) if drifting else NOTHING,

@@ -15,7 +15,7 @@ from dashboards.frame import View
 from dashboards.panels.alarms import alarms
 from dashboards.panels.explained import explained
 from dashboards.panels.references import references as reference_panel
-from dashboards.words import NOTHING, count, lasting, moment, p_value, plain, span
+from dashboards.words import NOTHING, around, count, lasting, moment, p_value, plain, span
 from monitor.domain.results import DriftVerdict
 from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Finding, Reference, Unfitted
@@ -24,7 +24,7 @@ from monitor.streams import STREAMS
 EFFECT = (
     "How far the detector's features moved, from 0.5 (no further than chance) to 1. It is the chance to tell a row of "
     "now from one of the reference where all rows moved alike; of few rows that moved far it is more. How many moved, "
-    "the explanation says."
+    "the explanation says. In brackets its 95% interval, which begins at 0.5 where chance may explain everything."
 )
 ADJUSTED = (
     "Chance of such evidence without drift, adjusted over all streams and slices of the tick (Benjamini-Hochberg)."
@@ -138,7 +138,7 @@ def _row(found: Sequence[Finding], blessed: Collection[int]) -> dict[str, object
         "stream": newest.stream, "newest": parts.in_words(VERDICTS[newest.verdict]),
         "ticks with drift": f"{_drifting(found)} of {len(found)}",
         "persists": "yes" if persists(last) else "no",
-        "effect": NOTHING if newest.effect is None else f"{newest.effect:.2f}",
+        "effect": around(newest.effect, newest.effect_interval),
         "adjusted p": p_value(newest.adjusted_p), "n": newest.n,
         "smallest shift seen": _deviations(newest.smallest_distance), "by": newest.detector or NOTHING,
         "reference": "blessed" if newest.reference_id in blessed else "provisional", "model": newest.model,
@@ -198,11 +198,12 @@ def latest(one: Finding) -> None:
         if one.reason:
             st.caption(plain(one.reason))
     with effect:
-        shown = NOTHING if one.effect is None else f"{one.effect:.2f}"
-        parts.figure(
-            "Effect", shown, f"n = {count(one.n)}",
-            EFFECT,
-        )  # fmt: skip
+        sure = (
+            ""
+            if one.effect_interval is None
+            else f"{one.effect_interval.lower:.2f} to {one.effect_interval.upper:.2f} · "
+        )
+        parts.figure("Effect", around(one.effect, None), f"{sure}n = {count(one.n)}", EFFECT)
     with evidence:
         raw = f"raw {p_value(one.p_value)}, by {one.detector or NOTHING}"
         parts.figure("Adjusted p", p_value(one.adjusted_p), raw, ADJUSTED)
@@ -211,8 +212,8 @@ def latest(one: Finding) -> None:
         parts.figure("Rows compared", count(one.n), f"with {against}, {lasting(one.tick - one.window_start)}")
     with blind:
         parts.figure(
-            "Smallest shift seen", _deviations(one.smallest_distance), f"measured {_deviations(one.distance)}",
-            SMALLEST,
+            "Smallest shift seen", _deviations(one.smallest_distance),
+            f"measured {around(one.distance, one.distance_interval, ' SD')}", SMALLEST,
         )  # fmt: skip
 
 
@@ -225,7 +226,7 @@ def persistence(found: Sequence[Finding]) -> str:
 
 
 def _deviations(distance: float | None) -> str:
-    return NOTHING if distance is None else f"{distance:.2f} SD"
+    return around(distance, None, " SD")
 
 
 page()

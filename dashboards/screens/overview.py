@@ -13,7 +13,7 @@ from dashboards.frame import View
 from dashboards.panels.arriving import arriving
 from dashboards.panels.slo_cards import slo_cards
 from dashboards.words import (
-    NOTHING,
+    around,
     certainty,
     count,
     lasting,
@@ -157,7 +157,7 @@ def drift(view: View) -> None:
     rows = [
         {
             "stream": one.stream, "state": parts.in_words(VERDICTS[one.verdict]),
-            "effect": NOTHING if one.effect is None else f"{one.effect:.2f}", "adjusted p": p_value(one.adjusted_p),
+            "effect": around(one.effect, one.effect_interval), "adjusted p": p_value(one.adjusted_p),
             "n": one.n, "until (UTC)": moment(one.tick), "model": one.model,
         }
         for one in sorted(found, key=lambda one: (one.verdict is not DriftVerdict.DRIFT, one.stream))

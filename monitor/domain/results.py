@@ -90,12 +90,14 @@ class DetectorResult:
     means of its features are, Phi(D / sqrt 2) of their distance D in standard deviations of single rows (0.5: nothing
     beyond chance). Of normal features that move as a whole this is the AUC of single rows (McGraw and Wong 1992, "A
     common language effect size statistic", Psychological Bulletin 111); of few rows that moved far it is more.
+    `effect_interval` holds the true effect with 95%: from 0.5 where chance may explain everything.
     """
 
     name: str
     statistic: float
     p_value: float
     effect: float
+    effect_interval: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,9 @@ class DriftResult:
     """A comparison of one window with the reference.
 
     `p_value` combines all detectors; `detector` names the one with the smallest p; `effect` in [0.5, 1] is its
-    effect. `distance` is how far the means are apart, in standard deviations of single rows, with the part that
-    chance explains taken off; `smallest_distance` is the shift of the mean that a window like this one would find
+    effect, `effect_interval` that of 95%, whose lower end allows for the choice of the loudest one. `distance` is how
+    far the means are apart, in standard deviations of single rows, with the part that chance explains taken off, and
+    `distance_interval` that of 95%; `smallest_distance` is the shift of the mean that a window like this one would find
     in 8 cases of 10 if nothing else that is compared with it moved. All are None when the verdict says that there was
     not enough data.
     """
@@ -114,7 +117,9 @@ class DriftResult:
     n_current: int
     p_value: float | None = None
     effect: float | None = None
+    effect_interval: tuple[float, float] | None = None
     distance: float | None = None
+    distance_interval: tuple[float, float] | None = None
     smallest_distance: float | None = None
     detector: str | None = None
     detectors: tuple[DetectorResult, ...] = ()

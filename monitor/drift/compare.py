@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
 from monitor.drift import DETECTORS
 from monitor.drift.dispersion import MIN_WINDOWS, NEEDS_HOURS, Dispersion
+from monitor.drift.distance import Distance
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch
 from monitor.errors import FingerprintMismatch, NotEnoughData
 from monitor.stats.inputs import Floats, check_share, check_whole
-from monitor.stats.two_sample import cauchy_combination, separation
+from monitor.stats.noncentrality import NoncentralLaw
+from monitor.stats.two_sample import cauchy_combination
 
 MIN_CURRENT: Final = 50
 """Rows below which the mean of a window is not near enough to normal for a p-value of 1%."""
@@ -68,14 +71,17 @@ def compare(
     found = {name: detect(name, fit, reference, current, dispersion, expected) for name in fit.blocks}
     results = tuple(result for result, _ in found.values())
     p_value = combined(results)
-    loudest = min(results, key=lambda result: result.p_value)
+    loudest, moved = min(found.values(), key=lambda one: one[0].p_value)
+    place = found[LOCATING][1]
     return DriftResult(
         verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
         n_reference=reference.n,
         n_current=current.n,
         p_value=p_value,
         effect=loudest.effect,
-        distance=found[LOCATING][1],
+        effect_interval=moved.effect_interval(among=len(found)),
+        distance=place.estimate,
+        distance_interval=place.interval(),
         smallest_distance=smallest_distance(reference.n, current.n, dispersion, level=level / among),
         detector=loudest.name,
         detectors=results,
@@ -94,27 +100,48 @@ def part(name: str, names: Iterable[str]) -> float:
 
 def detect(
     name: str, fit: Fit, reference: Sketch, current: Sketch, dispersion: Dispersion, expected: Floats | float = 0.0
-) -> tuple[DetectorResult, float]:
-    """One detector's result, and the distance of the two windows in standard deviations of single rows.
+) -> tuple[DetectorResult, Distance]:
+    """One detector's result, and how far apart it sees the two windows.
 
     `expected` [all features] is how far the season alone takes the current means from those of the reference.
 
     The statistic is Hotelling's T-squared of the features' means in the metric of single rows, each direction
     discounted by how much windows of the reference vary in it; its law is that of the reference's own windows.
     """
-    spread = dispersion.spreads[name]
+    spread, law = dispersion.spreads[name], dispersion.law(name, current.n)
     due = expected[fit.blocks[name]] if isinstance(expected, np.ndarray) else expected
-    shift = (current.means(fit, name) - reference.means(fit, name) - due) @ spread.directions
+    moved = current.means(fit, name) - reference.means(fit, name) - due
+    shift = moved @ spread.directions
     ratios = spread.ratios_at(current.n)
-    squares = shift**2 / ratios
-    statistic = _harmonic(reference.n, current.n) * float(squares.mean())
+    harmonic, squares = _harmonic(reference.n, current.n), shift**2 / ratios
+    statistic = harmonic * float(squares.mean())
     # Where the reference's own windows strayed as far, p cannot be less than how often they did.
     as_far = int((spread.distances >= statistic).sum())
-    p_value = max(dispersion.law(name, current.n).p_value(statistic), as_far / (dispersion.windows + 1))
-    # Along the direction that separates best, less the share of the squared distance that chance explains.
+    p_value = max(law.p_value(statistic), as_far / (dispersion.windows + 1))
+    # Along the direction that separates best; of no shift at all, along any.
     along = float(squares.sum()) / max(float(np.linalg.norm(shift / ratios)), _TINY)
-    distance = along * float(np.sqrt(max(0.0, 1.0 - spread.usual / max(statistic, _TINY))))
-    return DetectorResult(name, statistic / spread.usual, p_value, separation(distance)), distance
+    unit = along / sqrt(statistic) if statistic > 0.0 else sqrt(shift.size * float(ratios.mean()) / harmonic)
+    # What rows of now vary more, in the metric of the shift, and as often as rows of bursts come again.
+    metric = max(float(shift @ shift), dispersion.replication * float(squares.sum())) / max(float(moved @ moved), _TINY)
+    distance = Distance(
+        estimate=unit * sqrt(max(0.0, statistic - spread.usual)),
+        statistic=statistic,
+        law=NoncentralLaw.beyond(law, 1.0 / shift.size).scattered(
+            metric * _scatter(name, fit, reference, current) / shift.size
+        ),
+        of=lambda surplus: unit * sqrt(surplus),
+    )
+    result = DetectorResult(name, statistic / spread.usual, p_value, distance.effect, distance.effect_interval())
+    return result, distance
+
+
+def _scatter(name: str, fit: Fit, reference: Sketch, current: Sketch) -> float:
+    """How much more the difference of the means varies than if rows of now varied as the reference's do, in units of
+    1 / `_harmonic`; all of it is taken to lie along the difference, as it does where few rows moved far."""
+    before, now = reference.variance(fit, name), current.variance(fit, name)
+    if before is None or now is None:
+        return 0.0
+    return max(now - before, 0.0) * reference.n / (reference.n + current.n)
 
 
 def smallest_distance(

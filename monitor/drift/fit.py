@@ -63,6 +63,8 @@ class Fit:
     variance: float
     parameters: Mapping[str, Parameters]
     season: Season | None = None
+    has_squares: bool = True
+    """Whether `features` end with the detectors' mean squares; stored fits of before 0.2 do without them."""
 
     @property
     def dimension(self) -> int:
@@ -86,8 +88,20 @@ class Fit:
         edges = np.cumsum([self.location_axes, *widths.values()]).tolist()
         return {name: slice(*edge) for name, edge in zip(widths, pairwise(edges), strict=True)}
 
+    @cached_property
+    def squares(self) -> dict[str, int]:
+        """Where the mean square of each detector's bounded features stands in a row of `features`, if it does."""
+        last = max(block.stop for block in self.blocks.values())
+        return {name: last + index for index, name in enumerate(self.blocks)} if self.has_squares else {}
+
+    @property
+    def width(self) -> int:
+        """Length m of a row of `features`."""
+        return int(max(block.stop for block in self.blocks.values())) + len(self.squares)
+
     def features(self, vectors: ArrayLike) -> Units:
-        """Rows [n, d] of any float type as whole units [n, m]: the location, then each detector's bounded features.
+        """Rows [n, d] of any float type as whole units [n, m]: the location, then each detector's bounded features,
+        then their mean squares, which say how much rows vary.
 
         Raises:
             NotEnoughData: no rows, another shape, or NaN or infinity.
@@ -119,7 +133,8 @@ class Fit:
         leading = slice(0, self.location_axes)
         location = projection.axes[:, leading] * self.scales[leading] + self.mean @ self.axes[:, leading]
         blocks = [bounded(block, self.parameters[name]) for name, block in self._blocks(projection)]
-        return to_units(np.concatenate([location, *blocks], axis=1))
+        squares = [np.square(block).mean(axis=1, keepdims=True) for block in blocks] if self.has_squares else []
+        return to_units(np.concatenate([location, *blocks, *squares], axis=1))
 
     def demand(self, fingerprint: str) -> None:
         """Check that vectors of this embedder may be read.
@@ -156,7 +171,7 @@ class Fit:
             }
         season = Season(arrays["season/waves"], arrays["season/coefficients"]) if "season/waves" in arrays else None
         frame = arrays["mean"], arrays["axes"], arrays["scales"]
-        return cls(facts["fingerprint"], *frame, facts["variance"], parameters, season)
+        return cls(facts["fingerprint"], *frame, facts["variance"], parameters, season, facts.get("has_squares", False))
 
     def _contents(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "axes": self.axes, "scales": self.scales}
@@ -165,7 +180,8 @@ class Fit:
         if self.season is not None:
             arrays |= {"season/waves": self.season.waves, "season/coefficients": self.season.coefficients}
         facts = {"fingerprint": self.fingerprint, "variance": self.variance, "detectors": list(self.parameters)}
-        return facts, arrays
+        # Left out where it is false: the identity of older fits rests on these facts.
+        return facts | {"has_squares": True} if self.has_squares else facts, arrays
 
     def _project(self, rows: NDArray[np.floating[Any]]) -> Projection:
         return _project(rows, self.mean, self.axes, self.scales, self.variance)

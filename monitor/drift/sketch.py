@@ -40,8 +40,7 @@ class Sketch:
     @classmethod
     def empty(cls, fit: Fit) -> Sketch:
         """No rows: merging it changes nothing."""
-        width = max(block.stop for block in fit.blocks.values())
-        return cls(fit.id, 0, np.zeros(width, dtype=np.int64))
+        return cls(fit.id, 0, np.zeros(fit.width, dtype=np.int64))
 
     @classmethod
     def of_features(cls, features: Units, fit: Fit) -> Sketch:
@@ -56,6 +55,19 @@ class Sketch:
             FingerprintMismatch: made under another fit.
         """
         return self._means(fit, fit.blocks[detector])
+
+    def variance(self, fit: Fit, detector: str) -> float | None:
+        """Of single rows, summed over the detector's features, >= 0; None under a fit of before it was kept.
+
+        Raises:
+            NotEnoughData: no rows.
+            FingerprintMismatch: made under another fit.
+        """
+        if detector not in fit.squares:
+            return None
+        means, at = self.means(fit, detector), fit.squares[detector]
+        square = float(self._means(fit, slice(at, at + 1))[0])
+        return max(means.size * square - float(means @ means), 0.0)
 
     def location(self, fit: Fit) -> Floats:
         """Coordinates of the mean vector along the three leading axes (fewer if k < 3), in the embedding's unit.

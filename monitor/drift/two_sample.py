@@ -11,13 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.domain.results import DetectorResult, DriftResult, DriftVerdict
 from monitor.drift import DETECTORS
 from monitor.drift.compare import LEVEL, LOCATING, MIN_CURRENT, MIN_REFERENCE, POWER, combined, compare, part
+from monitor.drift.distance import Distance
 from monitor.drift.fit import Fit, learn
 from monitor.drift.reference import build
 from monitor.drift.sketch import sketch
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import to_values
 from monitor.stats.inputs import Floats, as_matrix, check_share
-from monitor.stats.two_sample import PredictionLaw, cauchy_combination, separation, weighted_law
+from monitor.stats.noncentrality import NoncentralLaw
+from monitor.stats.two_sample import PredictionLaw, cauchy_combination, weighted_law
 
 PERMUTATIONS: Final = 499
 FRAME_ROWS: Final = 2000
@@ -26,6 +28,7 @@ FRAME_ROWS: Final = 2000
 _ARRAYS: Final = "arrays"
 _LEAST_VARIANCE: Final = 1e-3
 _BATCH: Final = 100
+_TINY: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,16 +97,16 @@ def _independent(rows: Floats, n: int, level: float, permutations: int, rng: np.
     sides = np.zeros((total, 1), dtype=np.float32)
     sides[n:] = 1.0
     harmonic = n * (total - n) / total
-    results, distances = [], {}
-    for name, found in _distances(blocks, sides).items():
-        statistic = float(found[0])
-        surplus = max(statistic - 1.0, 0.0) * float(blocks[name].weights.sum())
-        distances[name] = _distance(surplus / harmonic, harmonic / total)
-        results.append(DetectorResult(name, statistic, laws[name].p_value(statistic), separation(distances[name])))
+    later, statistics = sides[:, 0] > 0.0, _distances(blocks, sides)
+    found = {
+        name: _detect(name, block, later, float(statistics[name][0]), laws[name]) for name, block in blocks.items()
+    }
+    results = tuple(result for result, _ in found.values())
     p_value = combined(results)
     if permutations:
         p_value = _permuted(blocks, laws, sides, p_value, permutations, rng)
-    loudest = min(results, key=lambda result: result.p_value)
+    loudest, moved = min(found.values(), key=lambda one: one[0].p_value)
+    place = found[LOCATING][1]
     least = laws[LOCATING].detectable(level * part(LOCATING, laws), POWER) * float(blocks[LOCATING].weights.sum())
     return DriftResult(
         verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
@@ -111,11 +114,34 @@ def _independent(rows: Floats, n: int, level: float, permutations: int, rng: np.
         n_current=total - n,
         p_value=p_value,
         effect=loudest.effect,
-        distance=distances[LOCATING],
+        effect_interval=moved.effect_interval(among=len(found)),
+        distance=place.estimate,
+        distance_interval=place.interval(),
         smallest_distance=float(np.sqrt(least / harmonic)),
         detector=loudest.name,
-        detectors=tuple(results),
+        detectors=results,
     )
+
+
+def _detect(
+    name: str, block: _Block, later: NDArray[np.bool_], statistic: float, law: PredictionLaw
+) -> tuple[DetectorResult, Distance]:
+    """One detector's result and distance; `later` [n] are the rows of the current side."""
+    total, m = len(later), int(later.sum())
+    weight, harmonic = float(block.weights.sum()), m * (total - m) / total
+    first, second = block.rows[~later].astype(np.float64), block.rows[later].astype(np.float64)
+    shift = second.mean(axis=0) - first.mean(axis=0)
+    # How much the difference varies along itself: either side's rows by themselves, without their distance.
+    along = shift / max(float(np.linalg.norm(shift)), _TINY)
+    varies = harmonic * sum(float((side @ along).var()) / len(side) for side in (first, second))
+
+    def distance(surplus: float) -> float:
+        return _distance(surplus * weight / harmonic, harmonic / total)
+
+    found = Distance(
+        distance(max(statistic - 1.0, 0.0)), statistic, NoncentralLaw.beyond(law, varies / weight), distance
+    )
+    return DetectorResult(name, statistic, law.p_value(statistic), found.effect, found.effect_interval()), found
 
 
 def _blocks(rows: Floats, fit: Fit) -> dict[str, _Block]:

@@ -77,6 +77,24 @@ def test_planted_change_is_found(name: str) -> None:
     assert min(one.statistic for one in found) > 2
 
 
+def test_the_effect_lies_in_its_interval_which_begins_at_a_half_where_nothing_is_shown(name: str) -> None:
+    rng = np.random.default_rng(9)
+    for away in (0.0, 0.2, 0.5, 1.0, FARTHER.get(name, 1.5)):
+        found = result(name, reference(0), changed(rng, PER_HOUR, away) if away else traffic(rng, PER_HOUR))
+        lower, upper = found.effect_interval
+        assert 0.5 <= lower <= found.effect <= upper <= 1.0
+        assert upper > 0.5
+    assert lower > 0.5
+
+
+def test_the_interval_of_no_effect_holds_it(name: str) -> None:
+    rng = np.random.default_rng(78)
+    lower = [
+        result(name, reference(seed), traffic(rng, PER_HOUR)).effect_interval[0] for seed in range(8) for _ in range(25)
+    ]
+    assert np.mean(np.array(lower) > 0.5) <= 0.06
+
+
 def test_statistics_average_one_on_unchanged_traffic(name: str) -> None:
     rng = np.random.default_rng(8)
     statistics = [

@@ -144,6 +144,8 @@ def finding(
     verdict = "not_enough_data" if p is None else "drift" if p < 0.01 else "no_drift"
     detail = {"distance": 0.3, "smallest_distance": 0.25, "detector": "mean_shift", "alpha": 0.01, "n_reference": 1500,
               "reason": "12 rows are too few" if p is None else ""}  # fmt: skip
+    if verdict == "drift":  # others are as older versions stored them
+        detail |= {"effect_interval": [0.74, 0.87], "distance_interval": [0.21, 0.39]}
     insert(connection, "drift_results", [
         {"reference_id": 7, "dimension": dimension, "value": value, "tick": tick,
          "window_start": tick - 6 * HOUR, "n": n, "verdict": verdict, "p_value": p, "adjusted_p": p,

@@ -31,6 +31,25 @@ def test_every_stream_stands_in_one_line_with_what_it_could_have_seen(open_page:
     assert row["ticks with drift"] == "1 of 4"  # the tick at the end of the range belongs to the next
     assert row["persists"] == "no"
     assert (row["n"], row["smallest shift seen"], row["reference"]) == (400, "0.25 SD", "provisional")
+    assert row["effect"] == "0.81 (0.74 to 0.87)"
+
+
+def test_effect_and_distance_say_how_sure_they_are(open_page: Open) -> None:
+    app = open_page("drift")
+    words = said(app)
+
+    assert next(one.value for one in app.metric if one.label == "Effect") == "0.81"
+    assert "0.74 to 0.87 · n = 400" in words
+    assert "measured 0.30 SD (0.21 to 0.39)" in words
+
+
+def test_what_was_stored_before_there_were_intervals_is_shown_without(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE drift_results SET detail = detail - 'effect_interval' - 'distance_interval'"))
+    app = open_page("drift")
+
+    assert table(app, "ticks with drift").iloc[0]["effect"] == "0.81"
+    assert "measured 0.30 SD\n" in said(app) + "\n"
 
 
 def test_a_stream_that_cannot_be_compared_is_named_and_so_is_one_that_was_constant(

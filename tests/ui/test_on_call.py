@@ -63,8 +63,8 @@ def test_the_alert_shows_which_side_moved_and_since_when(open_page: Open) -> Non
     moved = next(one.value for one in app.dataframe if "during" in one.value)
 
     assert moved.iloc[0].to_dict() == {
-        "stream": "image", "before": "● no drift", "during": "▲ drift", "effect": "0.81", "adjusted p": "3e-05",
-        "n": 400, "since (UTC)": "2026-03-02 11:00",
+        "stream": "image", "before": "● no drift", "during": "▲ drift", "effect": "0.81 (0.74 to 0.87)",
+        "adjusted p": "3e-05", "n": 400, "since (UTC)": "2026-03-02 11:00",
     }  # fmt: skip
     assert "**image** drifted in: device = camera-b" in said(app)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, text
 from monitor.domain.results import DriftVerdict
 from monitor.domain.slices import Slice
 from monitor.domain.window import Window
+from monitor.stats.intervals import Interval
 from monitor.store.queries.selection import bounds
 
 
@@ -48,7 +50,10 @@ class Finding:
     adjusted_p: float | None
     effect: float | None
     """Chance that a current row looks more like the current window than a reference row does: 0.5 to 1."""
+    effect_interval: Interval | None
+    """Of 95%; None in what was stored before there was one, as for the distance."""
     distance: float | None
+    distance_interval: Interval | None
     smallest_distance: float | None
     """Shift of the mean that this n would have found in 8 cases of 10, in standard deviations of single rows."""
     detector: str | None
@@ -180,10 +185,16 @@ def _finding(row: dict[str, Any]) -> Finding:
         **{name: row[name] for name in row if name not in ("dimension", "value", "verdict")},
         slice=Slice(row["dimension"], row["value"]),
         verdict=DriftVerdict(row["verdict"]),
+        effect_interval=_interval(detail.get("effect_interval")),
         distance=detail.get("distance"),
+        distance_interval=_interval(detail.get("distance_interval")),
         smallest_distance=detail.get("smallest_distance"),
         detector=detail.get("detector"),
         alpha=detail.get("alpha"),
         n_reference=detail.get("n_reference"),
         reason=detail.get("reason") or "",
     )
+
+
+def _interval(stored: Sequence[float] | None) -> Interval | None:
+    return None if stored is None else Interval(*stored)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, reduce
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from monitor.drift.fit import BLOCK, Fit, learn
 from monitor.drift.sketch import Sketch, merge, sketch
 from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.stats.exact_sums import to_values
 
 DIMENSION = 6
 
@@ -129,3 +131,24 @@ def test_unusable_rows_are_refused(rows: np.ndarray) -> None:
 def test_damaged_bytes_are_refused(damage) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(NotEnoughData):
         Sketch.from_bytes(damage(sketch(np.zeros((3, DIMENSION)), frozen()).to_bytes()))
+
+
+def test_how_much_rows_vary_is_the_sum_of_their_features_variances(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(64)
+    fit, rows = learn(world.rows(400), "e"), world.rows(300)
+    whole = merge(sketch(rows[:100], fit), sketch(rows[100:], fit))
+    features = to_values(fit.features(rows))
+    for name, block in fit.blocks.items():
+        assert whole.variance(fit, name) == pytest.approx(features[:, block].var(axis=0).sum(), rel=1e-4)
+    assert features.shape[1] == fit.width == len(whole.sums)
+    assert sketch(np.tile(rows[:1], (50, 1)), fit).variance(fit, "mean_shift") == pytest.approx(0.0, abs=1e-3)
+
+
+def test_an_older_fit_keeps_its_identity_and_does_without_variances(traffic) -> None:  # type: ignore[no-untyped-def]
+    world = traffic(64)
+    fit = learn(world.rows(400), "e")
+    older = replace(fit, has_squares=False)
+    again = Fit.from_bytes(older.to_bytes())
+    assert (again.id, again.has_squares, again.width) == (older.id, False, fit.width - len(fit.blocks))
+    assert (Fit.from_bytes(fit.to_bytes()).id, fit.id != older.id) == (fit.id, True)
+    assert sketch(world.rows(60), again).variance(again, "mean_shift") is None

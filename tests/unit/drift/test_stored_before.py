@@ -55,6 +55,16 @@ def test_stored_parts_give_the_verdict_that_they_gave_then(window: str) -> None:
     assert [one.name for one in result.detectors] == stored()["detectors"]
 
 
+def test_fits_of_before_rows_lengths_were_kept_give_intervals_without_them() -> None:
+    sketches = {window: Sketch.from_bytes(b64decode(stored()[window]["sketch"])) for window in ("same", "moved")}
+    assert fit().squares == {}
+    assert sketches["moved"].variance(fit(), "mean_shift") is None
+    same, moved = (compare(fit(), baseline(), one, dispersion()) for one in sketches.values())
+    assert same.distance_interval is not None
+    assert moved.distance_interval is not None
+    assert same.distance_interval[0] == 0.0 < moved.distance_interval[0] < 1.5 < moved.distance_interval[1]
+
+
 @pytest.mark.parametrize("window", ["same", "moved"])
 def test_the_rows_of_then_give_the_sketch_of_then(window: str) -> None:
     then = Sketch.from_bytes(b64decode(stored()[window]["sketch"]))
