@@ -27,6 +27,7 @@ from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
 from monitor.store import references
+from monitor.store.queries import drift as queries
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 SPAN = timedelta(hours=32)
@@ -168,6 +169,13 @@ def test_a_shift_of_one_device_is_found_in_its_stream_and_slice_and_nowhere_else
     assert (late, "image", "", "") in found
     assert (late, "image", "device", "cam-1") in found
     assert not {one for one in found if one[3] == "cam-0" or one[1] == "prompt"}
+    with engine.connect() as connection:
+        stored = queries.findings(connection, Window(START, late + HOUR))
+    compared = [one for one in stored if one.p_value is not None]
+    assert {one.tick for one in compared} >= {late}
+    for one in compared:
+        assert one.effect in one.effect_interval
+        assert one.distance in one.distance_interval
 
 
 def test_a_tick_is_evaluated_once(engine: Engine, traffic: Traffic, rows: Rows) -> None:
