@@ -40,8 +40,8 @@ def digest(facts: Mapping[str, Any], arrays: Arrays, size: int) -> bytes:
     return hashed.digest()
 
 
-def unpack(kind: str, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The facts and arrays of `pack`.
+def unpack(data: bytes, *kinds: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The facts and arrays of `pack`, which may be of any of these kinds.
 
     Raises:
         NotEnoughData: the bytes are damaged, or of another kind or version.
@@ -51,7 +51,7 @@ def unpack(kind: str, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[An
             arrays = {name: archive[name] for name in archive.files}
         facts = json.loads(str(arrays.pop(_FACTS)))
     except _DAMAGED as error:
-        raise NotEnoughData(f"these bytes hold no {kind}: {error}; make the reference anew") from None
-    if not isinstance(facts, dict) or facts.get("kind") != kind:
-        raise NotEnoughData(f"these bytes hold no {kind}; make the reference anew")
+        raise NotEnoughData(f"these bytes hold no {kinds[0]}: {error}; make the reference anew") from None
+    if not isinstance(facts, dict) or facts.get("kind") not in kinds:
+        raise NotEnoughData(f"these bytes hold no {kinds[0]}; make the reference anew")
     return facts, arrays

@@ -205,7 +205,7 @@ class Dispersion:
         Raises:
             NotEnoughData: damaged bytes, or another version's.
         """
-        facts, arrays = unpack(_KIND, data)
+        facts, arrays = unpack(data, _KIND)
         spreads = {}
         for name, numbers in facts["spreads"].items():
             ratios = arrays[f"{name}/ratios"]

@@ -44,7 +44,9 @@ _LEAST_SHARE: Final = 1e-9
 _LEAST: Final = 1e-60
 """Of a variance: the square of the smallest values that single precision holds well."""
 
-_KIND: Final = "snellen fit 1"
+_KIND: Final = "snellen fit 2"
+_WITHOUT_SQUARES: Final = "snellen fit 1"
+"""A version that knows no others must not sketch under a fit with squares: its sketches would be too short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,7 @@ class Fit:
 
     def to_bytes(self) -> bytes:
         """About 4 bytes x d x (k + 80), e.g. 290 kB for d = 512; see `from_bytes`."""
-        return pack(_KIND, *self._contents())
+        return pack(_KIND if self.has_squares else _WITHOUT_SQUARES, *self._contents())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Fit:
@@ -159,7 +161,7 @@ class Fit:
         Raises:
             NotEnoughData: damaged bytes, or another version's.
         """
-        facts, arrays = unpack(_KIND, data)
+        facts, arrays = unpack(data, _KIND, _WITHOUT_SQUARES)
         unknown = set(facts["detectors"]) - set(DETECTORS)
         if unknown:
             raise NotEnoughData(f"the fit uses detectors that this version does not have: {', '.join(sorted(unknown))}")

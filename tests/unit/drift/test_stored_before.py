@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from monitor.drift import DETECTORS
+from monitor.drift.archive import unpack
 from monitor.drift.compare import compare
 from monitor.drift.dispersion import Dispersion
 from monitor.drift.fit import Fit, learn
@@ -45,6 +46,14 @@ def test_a_fit_keeps_the_detectors_that_it_was_made_with_and_learns_no_others() 
     assert list(fit().blocks) == stored()["detectors"]
     assert set(fit().blocks) < set(DETECTORS)
     assert fit().season is None
+
+
+def test_versions_that_know_no_squares_read_fits_without_them_alone() -> None:
+    """Their sketches would be shorter than those that others add to the same hour."""
+    new = learn(np.random.default_rng(1).normal(size=(300, 3)), "e")
+    assert unpack(fit().to_bytes(), "snellen fit 1")
+    with pytest.raises(NotEnoughData, match="hold no snellen fit 1; make the reference anew"):
+        unpack(new.to_bytes(), "snellen fit 1")
 
 
 @pytest.mark.parametrize("window", ["same", "moved"])
