@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,14 @@ def _pool(cell: tuple[Any, ...], shards: list[dict[str, Any]]) -> dict[str, Any]
 
 def tables(found: Found) -> dict[str, str]:
     """Markdown by the name of its place in docs/drift.md; only of the parts that were run."""
+    return {name: make() for name, make in makers(found).items() if found[name.split("-")[-1]]}
+
+
+def makers(found: Found) -> dict[str, Callable[[], str]]:
+    """What makes each table, by the name of its place."""
     power, pictures = rates(found["power"]), rates(found["pictures"])
     watched = watches(found["delay"])
-    made = {
+    return {
         "looks": lambda: f"{_joint(found['looks'])}\n\n{_looks_table(found['looks'])}",
         "lasting": lambda: _looks_table(found["lasting"]),
         "ticks": lambda: f"{_ticks_table(found['ticks'])}\n\n{_single_looks_table(found['ticks'])}",
@@ -87,7 +93,6 @@ def tables(found: Found) -> dict[str, str]:
         "cost": lambda: _cost_table(found["cost"]),
         "scale": lambda: _scale_table(found["scale"]),
     }
-    return {name: make() for name, make in made.items() if found[name.split("-")[-1]]}
 
 
 def write(found: Found, page: Path) -> None:

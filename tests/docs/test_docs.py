@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from benchmarks.drift.report import makers
 from monitor.domain.events import Rejection
 from monitor.drift import DETECTORS
 from monitor.embedding.refusals import Refusal
@@ -83,3 +85,8 @@ def test_every_page_is_reached_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     unreached = [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme]
     assert not unreached
+
+
+def test_every_table_of_the_drift_benchmark_has_its_place() -> None:
+    places = re.findall(r"<!-- measured: ([\w-]+) -->", (DOCS / "drift.md").read_text())
+    assert sorted(places) == sorted(makers(defaultdict(list)))
