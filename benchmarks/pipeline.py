@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from monitor.broker import ClientConfig, Sink, ensure_topics
 from monitor.domain.records import Partition, Record
 from monitor.embedded.broker import Broker
 from monitor.embedded.postgres import Postgres
+from monitor.embedded.process import ManagedProcess
 from monitor.store.engine import migrate
 
 TOPIC, PARTITIONS, BATCH = "bench.predictions", 4, 4000
@@ -140,11 +141,19 @@ def end(processes: Sequence[psutil.Popen]) -> None:
         process.wait(30)
 
 
+def family(component: ManagedProcess) -> list[psutil.Process]:
+    """A server's processes."""
+    assert component.id is not None, f"{component.name} does not run"
+    parent = psutil.Process(component.id.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
 def cpu_seconds(at: Servers, collectors: Sequence[psutil.Popen]) -> dict[str, float]:
     """Processor time so far, of each collector, of PostgreSQL with all its processes, and of the broker."""
     used = {f"collector {index + 1}": sum(one.cpu_times()[:2]) for index, one in enumerate(collectors)}
     for name, component in (("postgresql", at.postgres.process), ("broker", at.broker.process)):
-        assert component.id is not None, f"{name} does not run"
-        parent = psutil.Process(component.id.pid)
-        used[name] = sum(sum(one.cpu_times()[:2]) for one in [parent, *parent.children(recursive=True)])
+        used[name] = 0.0
+        for one in family(component):
+            with suppress(psutil.NoSuchProcess):  # it has just ended, and counts as its parent's then
+                used[name] += sum(one.cpu_times()[:4])
     return used
