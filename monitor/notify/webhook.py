@@ -97,9 +97,10 @@ def _deadline(connection: HTTPConnection, seconds: float) -> Iterator[None]:
     """Cut the connection after `seconds`: its own timeout starts anew with every byte that trickles in."""
 
     def cut() -> None:
-        if connection.sock is not None:
+        link = connection.sock  # read once: it is None as soon as the connection is closed
+        if link is not None:
             with suppress(OSError):  # it has just been closed
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                link.shutdown(socket.SHUT_RDWR)
 
     timer = Timer(seconds, cut)
     timer.daemon = True

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from monitor.errors import NotificationError, SettingsError
 from monitor.notify import AlertMessage, Webhook
+from monitor.notify.webhook import _deadline
 
 MESSAGE = AlertMessage(
     alert_id=7,
@@ -163,6 +165,29 @@ def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
         release.set()
     assert took < 3
     assert not caught.value.permanent
+
+
+def test_a_connection_that_is_closed_as_its_time_runs_out_is_left_alone() -> None:
+    """An exception of the timer's thread fails the test, see pytest's threadexception."""
+    asked = threading.Event()
+
+    class Closing(HTTPConnection):
+        """Open when it is looked at, and closed when it is looked at again."""
+
+        @property
+        def sock(self) -> socket.socket | None:
+            first = not asked.is_set()
+            asked.set()
+            return left if first else None
+
+        @sock.setter
+        def sock(self, _: socket.socket | None) -> None: ...
+
+    left, right = socket.socketpair()
+    right.settimeout(10)
+    with left, right, _deadline(Closing("127.0.0.1"), 0.01):
+        assert right.recv(1) == b""
+    assert asked.is_set()
 
 
 def test_a_server_that_trickles_is_left_after_the_timeout_too() -> None:
