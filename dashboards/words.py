@@ -60,8 +60,15 @@ def around(estimate: float | None, interval: Interval | None, unit: str = "") ->
     """
     if estimate is None:
         return NOTHING
-    ends = "" if interval is None else f" ({interval.lower:.2f} to {interval.upper:.2f})"
-    return f"{estimate:.2f}{unit}{ends}"
+    return f"{estimate:.2f}{unit}" + ("" if interval is None else f" ({ends(interval)})")
+
+
+def ends(interval: Interval) -> str:
+    """
+    >>> ends(Interval(0.86, 0.938))
+    '0.86 to 0.94'
+    """
+    return f"{interval.lower:.2f} to {interval.upper:.2f}"
 
 
 def count(number: int) -> str:

@@ -15,7 +15,7 @@ from dashboards.frame import View
 from dashboards.panels.alarms import alarms
 from dashboards.panels.explained import explained
 from dashboards.panels.references import references as reference_panel
-from dashboards.words import NOTHING, around, count, lasting, moment, p_value, plain, span
+from dashboards.words import NOTHING, around, count, ends, lasting, moment, p_value, plain, span
 from monitor.domain.results import DriftVerdict
 from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Finding, Reference, Unfitted
@@ -198,11 +198,7 @@ def latest(one: Finding) -> None:
         if one.reason:
             st.caption(plain(one.reason))
     with effect:
-        sure = (
-            ""
-            if one.effect_interval is None
-            else f"{one.effect_interval.lower:.2f} to {one.effect_interval.upper:.2f} · "
-        )
+        sure = "" if one.effect_interval is None else f"{ends(one.effect_interval)} · "
         parts.figure("Effect", around(one.effect, None), f"{sure}n = {count(one.n)}", EFFECT)
     with evidence:
         raw = f"raw {p_value(one.p_value)}, by {one.detector or NOTHING}"

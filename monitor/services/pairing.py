@@ -88,7 +88,8 @@ class Pairing:
         Raises:
             StoreUnavailable: another collector was quicker; roll back and `meet` again.
         """
-        elsewhere = {meeting.elsewhere.get(one.half.pair_id, "") for one in meeting.alone} - {""}
+        alone = {one.half.pair_id for one in meeting.alone}
+        elsewhere = {other for pair_id, other in meeting.elsewhere.items() if pair_id in alone}
         halves.demand_none(connection, self._group, elsewhere, {call_of(one) or one for one in elsewhere})
         meeting.lost = halves.take(connection, self._group, meeting.taken)
         halves.wait(connection, self._group, list(map(self._privacy.half, meeting.alone)), now + self._patience)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition, Record
+from monitor.errors import StoreUnavailable
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
@@ -51,6 +54,37 @@ def make_service(engine: Engine, label_rate: float = 0.5, **changes: Any) -> Ing
         privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
     )
     return IngestService(engine, replace(options, **changes), _no_sketch)
+
+
+def write_at_once(
+    database_url: str, make: Callable[[Engine], IngestService], batches: Collection[Sequence[Batch]]
+) -> int:
+    """Let each list be written by a collector of its own, batch by batch at the same moment, on real transactions.
+
+    Whoever comes second is told to look again, and does as the consumer does. Returns how often that was.
+    """
+    start = threading.Barrier(len(batches))
+
+    def run(own: Sequence[Batch]) -> int:
+        engine = make_engine(database_url)
+        service, again = make(engine), 0
+        for batch in own:
+            start.wait(60)
+            while not _is_written(service, batch):
+                again += 1
+        engine.dispose()
+        return again
+
+    with ThreadPoolExecutor(len(batches)) as pool:
+        return sum(pool.map(run, batches))
+
+
+def _is_written(service: IngestService, batch: Batch) -> bool:
+    try:
+        service.write(batch, NOW)
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def _no_sketch(*_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from sqlalchemy import Engine
 from monitor.domain.halves import Half
 from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import Window
-from monitor.errors import StoreUnavailable
 from monitor.formats import Decoded
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
@@ -27,9 +25,9 @@ from monitor.services.triage import Triage
 from monitor.sli import SLIS
 from monitor.slo.objective import Selector
 from monitor.store import halves, indicators
-from monitor.store.engine import make_engine, transaction
+from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival
-from tests.integration.conftest import make_service
+from tests.integration.conftest import make_service, write_at_once
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
@@ -273,34 +271,15 @@ def test_no_more_sides_wait_than_allowed(engine: Engine, paired: IngestService, 
 def test_two_collectors_that_bring_the_sides_at_once_store_the_call_once(
     database_url: str, engine: Engine, send: Send, rows: Rows
 ) -> None:
-    """Real threads on real transactions; whoever comes second is told to look again, as the consumer does."""
     random.seed(3)
     pairs = [f"p{number:03}" for number in range(120)]
     sides = {0: [request(one) for one in pairs], 1: [response(one) for one in pairs]}
     partitions = {0: Partition("cluster", "t", OTHER.topic_id, 0), 1: OTHER}
-    batches: dict[int, list[Batch]] = {}
+    batches: list[list[Batch]] = []
     for number, several in sides.items():
         random.shuffle(several)
-        batches[number] = [send(*several[i : i + 5], partition=partitions[number]) for i in range(0, 120, 5)]
-    retries = []
-
-    def run(number: int) -> None:
-        own = make_engine(database_url)
-        service = make(own)
-        for batch in batches[number]:
-            while True:
-                try:
-                    service.write(batch, NOW)
-                    break
-                except StoreUnavailable as error:
-                    retries.append(str(error))
-        own.dispose()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in batches]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+        batches.append([send(*several[i : i + 5], partition=partitions[number]) for i in range(0, 120, 5)])
+    write_at_once(database_url, make, batches)
     assert len(rows(STORED)) == 120
     assert rows(WAITING) == []
     assert rows(COUNTS) == [(120, 0)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,13 +12,11 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor.domain.records import Batch, Partition, Record
-from monitor.errors import StoreUnavailable
 from monitor.formats import FORMATS, Decoded, FormatOptions
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
-from monitor.store.engine import make_engine
-from tests.integration.conftest import PARTITION, make_service
+from tests.integration.conftest import PARTITION, make_service, write_at_once
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
@@ -118,31 +115,9 @@ def test_a_loss_counted_too_early_is_taken_back(engine: Engine, paired: IngestSe
 def test_two_collectors_that_bring_a_batch_and_its_failure_at_once_complete_its_items(
     database_url: str, send: Send, rows: Rows
 ) -> None:
-    """Real threads on real transactions, call by call at the same moment; who is told to look again does."""
-    calls, barrier, again = [f"c{number:02}" for number in range(40)], threading.Barrier(2), []
-    brought = {
-        0: [send(asked(call)) for call in calls],
-        1: [send(said(call), partition=Partition("cluster", "t", PARTITION.topic_id, 1)) for call in calls],
-    }
-
-    def run(number: int) -> None:
-        own = make_engine(database_url)
-        service = make(own)
-        for batch in brought[number]:
-            barrier.wait(30)
-            while True:
-                try:
-                    service.write(batch, NOW)
-                    break
-                except StoreUnavailable as error:
-                    again.append(error)
-        own.dispose()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in brought]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    calls, other = [f"c{number:02}" for number in range(40)], Partition("cluster", "t", PARTITION.topic_id, 1)
+    brought = [[send(asked(call)) for call in calls], [send(said(call), partition=other) for call in calls]]
+    again = write_at_once(database_url, make, brought)
     assert again, "they never met at the same moment"
     assert (len(rows(STORED)), rows(WAITING), rows(COUNTS)) == (120, [0], [(120, 0)])
 

@@ -49,7 +49,7 @@ class Finding:
     p_value: float | None
     adjusted_p: float | None
     effect: float | None
-    """Chance that a current row looks more like the current window than a reference row does: 0.5 to 1."""
+    """How far the loudest detector's features moved, 0.5 to 1; see `monitor.domain.results.DriftResult`."""
     effect_interval: Interval | None
     """Of 95%; None in what was stored before there was one, as for the distance."""
     distance: float | None
