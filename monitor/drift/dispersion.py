@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -141,7 +142,7 @@ class WindowSpread:
         return max(1.0, n / self.rows_per_window)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Dispersion:
     """`spreads` per detector, from `windows` windows for calibration under fit `fit_id`.
 
@@ -157,7 +158,7 @@ class Dispersion:
     season: Floats | None = None
     dependence: float = 1.0
 
-    @property
+    @cached_property
     def replication(self) -> float:
         """How many times more windows' means vary than those of independent rows, over all features; at least 1."""
         sizes = [spread.ratios.size for spread in self.spreads.values()]
