@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
+from kafka.future import Future
 
 CLOSE_TIMEOUT_MS = 3000
 
 
-def finish_joining(consumer: KafkaConsumer) -> None:
-    """Keep the client at joining the group until it is done; call it before each poll.
+class _Untaken:
+    """A join whose outcome the client has not taken yet, whether or not it has ended."""
+
+    is_done = False
+
+    def __init__(self, join: Future) -> None:
+        self._join = join
+
+    def add_callback(self, call: Callable[..., Any]) -> None:
+        self._join.add_callback(call)
+
+    def add_errback(self, call: Callable[..., Any]) -> None:
+        self._join.add_errback(call)
+
+    def __await__(self) -> Any:
+        return self._join.__await__()
+
+
+def poll(consumer: KafkaConsumer, **options: Any) -> Any:
+    """The client's own `poll`, which also joins the group, without two ways in which joining would never end.
 
     The client forgets a join that a change of the topics began when a poll ends between its two steps: it then sees no
-    need for another, and reads nothing for ever.
+    need for another, and reads nothing for ever. And it throws away a join that ended between two polls, and begins
+    another, for which the group gathers once more: where polls are short, or two members are unlucky, again and again.
     """
-    if consumer._coordinator.rejoining:
-        consumer._coordinator.request_rejoin()
+    coordinator = consumer._coordinator
+    if coordinator.rejoining:
+        coordinator.request_rejoin()
+        join = coordinator._join_task
+        if join is not None and not isinstance(join, _Untaken):
+            coordinator._join_task = _Untaken(join)
+    return consumer.poll(**options)
 
 
 def leave(consumer: KafkaConsumer, patience_s: float) -> None:
@@ -33,8 +60,7 @@ def leave(consumer: KafkaConsumer, patience_s: float) -> None:
     deadline = time.monotonic() + patience_s
     with suppress(KafkaError):
         while coordinator.rejoining and time.monotonic() < deadline:
-            finish_joining(consumer)
-            consumer.poll(timeout_ms=100)
+            poll(consumer, timeout_ms=100)
     if coordinator.rejoining:
         coordinator.reset_generation()  # closing then says nothing to the broker
     consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)

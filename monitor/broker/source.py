@@ -16,9 +16,9 @@ from typing import NamedTuple, Protocol
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
+from monitor.broker import membership
 from monitor.broker.client import ClientConfig, translated
 from monitor.broker.handshake import admitted, demand_access
-from monitor.broker.membership import finish_joining, leave
 from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.topics import Topics
 from monitor.broker.turns import Turns
@@ -142,9 +142,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def keep_alive(self) -> None:
         """Stay in the group while a batch cannot be written, without fetching more."""
         paused = [one for one in self._consumer.assignment() if self._pause(one)]
-        finish_joining(self._consumer)
         with translated("polling", self._servers):
-            self._consumer.poll(timeout_ms=0)
+            membership.poll(self._consumer, timeout_ms=0)
         for one in set(paused) - self._unsettled:
             with suppress(KeyError):  # taken away
                 self._consumer.resume(one)
@@ -201,11 +200,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             self._rejoin(self._current_logs())
 
     def close(self) -> None:
-        leave(self._consumer, STOP_JOINING_S)
+        membership.leave(self._consumer, STOP_JOINING_S)
         self._topics.close()
 
     def _next_batch(self, max_records: int, max_bytes: int, linger_ms: int) -> Batch:
-        finish_joining(self._consumer)
         self._settle()
         fetched = self._fetch(max_records, max_bytes, linger_ms)
         if fetched or time.monotonic() - self._logs_checked > LOGS_CHECKED_S:
@@ -242,7 +240,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         what they knew of it, and may assign nothing for ever."""
         fresh = self._make_consumer()
         try:
-            leave(self._consumer, self._options["session_timeout_ms"] / 1500)
+            membership.leave(self._consumer, self._options["session_timeout_ms"] / 1500)
         finally:
             self._unsettled.clear()
             self._cut.clear()

@@ -8,6 +8,7 @@ from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
 
+from monitor.broker import membership
 from monitor.broker.reading import LARGE, RawRecord
 
 TURN_RECORDS = 128
@@ -50,7 +51,8 @@ class Turns:
             polled, _ = fetcher.fetched_records(max_records)
             self._undriven += max_records
         if not polled:
-            polled = self._consumer.poll(timeout_ms=0 if self._aside else timeout_ms, max_records=max_records)
+            left_ms = 0 if self._aside else timeout_ms
+            polled = membership.poll(self._consumer, timeout_ms=left_ms, max_records=max_records)
             self._undriven = 0
         for one, some in polled.items():
             self._took(one, len(some))

@@ -189,6 +189,23 @@ def test_a_member_that_waits_stays_in_the_group_and_takes_in_nothing(
     assert sorted(found + read(source, stored, 10 - len(found))) == sorted(values(10))
 
 
+def test_a_member_that_only_waits_joins_the_group_in_one_gathering(
+    member: Callable[..., Source], send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would throw away a join that ends between two polls, which all do here, and gather the group again."""
+    source = member()
+    coordinator = source._consumer._coordinator
+    gatherings: list[None] = []
+    join = coordinator._do_join_and_sync_async
+    monkeypatch.setattr(coordinator, "_do_join_and_sync_async", lambda: gatherings.append(None) or join())
+    deadline = time.monotonic() + 10
+    while len(source._consumer.assignment()) < 2:
+        assert time.monotonic() < deadline, f"{len(gatherings)} gatherings"
+        source.keep_alive()
+        time.sleep(0.05)
+    assert len(gatherings) == 2  # the first is answered with an id, with which to come again
+
+
 def test_a_client_that_starts_over_is_noticed_and_all_is_read_again(
     member: Callable[..., Source], send: Callable[..., None], stored: Stored
 ) -> None:
