@@ -22,8 +22,9 @@ from monitor.domain.window import DAY, MINUTE, Window, floor
 from monitor.embedded.process import ManagedProcess, describe_exit
 from monitor.errors import RuntimeFailure
 
-PATIENCE_S: Final = 180.0
-"""How long the collectors, or an evaluation, may take for one day."""
+PATIENCE_S: Final = 600.0
+"""How long the collectors, or an evaluation, may take for one day. Two busy cores have needed
+more than three minutes for what takes them half of one when they are idle."""
 POLL_S: Final = 0.25
 STOP_GRACE_S: Final = 1.0
 SEND_EVERY: Final = 500
@@ -70,7 +71,8 @@ class Evaluator:
         if self._looked - self._advanced > PATIENCE_S:
             doing = "stored" if self._process is None else "evaluated"
             raise RuntimeFailure(
-                f"{self._days[0].window} is not {doing} after {PATIENCE_S:.0f} s; see {self._log.parent}"
+                f"the day up to {self._days[0].window.end.isoformat()} is not {doing} after {PATIENCE_S:.0f} s: is the "
+                f"machine busy? What Snellen did meanwhile is in {self._log.parent}"
             )
         if self._process is None:
             if self._stored.has(self._days[0].mark):
