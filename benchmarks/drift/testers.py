@@ -27,6 +27,9 @@ ALIBI = ("alibi_mmd", "alibi_ks", "alibi_classifier")
 ONLINE = ("alibi_mmd_online", "alibi_lsdd_online")
 """Read row by row; they are asked on streams alone."""
 
+OUT_OF_MEMORY = ("MemoryError", "allocate memory", "Memory allocation", "error return without exception set")
+"""What numpy, torch, OpenBLAS and an import in the midst of which memory ends say then."""
+
 LONGER = ("snellen_3h", "alibi_mmd_3h")
 """Look at the last three hours each hour, as the service does by its settings; on streams alone too."""
 
@@ -134,7 +137,7 @@ def _why(done: subprocess.CompletedProcess[str], limits: Limits) -> str:
     """There are no answers."""
     if done.returncode == -signal.SIGXCPU:
         return f"took more than {limits.cpu_seconds:.0f} s"
-    if "MemoryError" in done.stderr or "allocate memory" in done.stderr:  # numpy's and torch's
+    if any(words in done.stderr for words in OUT_OF_MEMORY):
         return f"needed more than {limits.gigabytes:g} GB"
     return f"failed: {done.stderr.strip().splitlines()[-1:]}"
 
