@@ -55,7 +55,7 @@ def tell_wait(console: Console, address: str) -> None:
     """What to expect of the first minutes."""
     console.print(f"\n[bold]Open {address}[/bold]")
     console.print(
-        "A week of history is being made now, day by day; that takes 2 to 6 minutes. The pages fill meanwhile: reload "
+        "A week of history is being made now, day by day; that takes 2 to 8 minutes. The pages fill meanwhile: reload "
         "them, and expect\nobjectives that are not evaluated lately until the week is complete. What happened in it is "
         "told here then. Ctrl-C stops everything.\n"
     )

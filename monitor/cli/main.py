@@ -6,6 +6,7 @@ Commands import what they need themselves, so that `snellen --help` answers at o
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import canary, dlq, explain, ingest, labels, metrics, privacy, reference, report, review, silence
-from monitor.cli.terminal import folded, harmless
+from monitor.cli.terminal import LogLines, folded, harmless
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def _snellen(
 
 def main() -> None:
     """Entry of the console script: our own errors become one clear message and exit status 1."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         app()
     except SnellenError as error:

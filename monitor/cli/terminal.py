@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import textwrap
@@ -46,3 +47,15 @@ def escaped(text: str) -> str:
 def harmless(text: str) -> str:
     """The same of several lines."""
     return "\n".join(map(escaped, text.split("\n")))
+
+
+class LogLines(logging.Formatter):
+    """What a command logs, for people: the message and what was said besides."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it if there is one."""
+        from monitor.telemetry.logs import extras  # most commands log nothing
+
+        besides = ", ".join(f"{name} {value}" for name, value in extras(record).items())
+        line = escaped(f"{record.getMessage()} ({besides})" if besides else record.getMessage())
+        return f"{line}\n{harmless(self.formatException(record.exc_info))}" if record.exc_info else line

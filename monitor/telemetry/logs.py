@@ -18,11 +18,16 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **{name: value for name, value in vars(record).items() if name not in _STANDARD},
+            **extras(record),
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, default=str)
+
+
+def extras(record: logging.LogRecord) -> dict[str, object]:
+    """What was passed as `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 def configure_logging(level: int = logging.INFO) -> None:
