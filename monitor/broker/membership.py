@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer
+from kafka.coordinator.base import MemberState
+from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaError
 from kafka.future import Future
 
@@ -15,12 +17,17 @@ CLOSE_TIMEOUT_MS = 3000
 
 
 class _Untaken:
-    """A join whose outcome the client has not taken yet, whether or not it has ended."""
+    """A join that the client has still to take for its membership, whether or not it has ended."""
 
-    is_done = False
-
-    def __init__(self, join: Future) -> None:
+    def __init__(self, coordinator: ConsumerCoordinator, join: Future) -> None:
+        self._coordinator = coordinator
         self._join = join
+
+    @property
+    def is_done(self) -> bool:
+        """Over, and nothing to take: it failed, or the group has let go of us since."""
+        lost = self._coordinator.state is MemberState.UNJOINED
+        return self._join.is_done and (self._join.failed() or lost)
 
     def add_callback(self, call: Callable[..., Any]) -> None:
         self._join.add_callback(call)
@@ -44,7 +51,7 @@ def poll(consumer: KafkaConsumer, **options: Any) -> Any:
         coordinator.request_rejoin()
         join = coordinator._join_task
         if join is not None and not isinstance(join, _Untaken):
-            coordinator._join_task = _Untaken(join)
+            coordinator._join_task = _Untaken(coordinator, join)
     return consumer.poll(**options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from monitor.broker import ClientConfig, Sink, Source, ensure_topics, topic_ends
 from monitor.broker import topics as topics_module
@@ -204,6 +206,49 @@ def test_a_member_that_only_waits_joins_the_group_in_one_gathering(
         source.keep_alive()
         time.sleep(0.05)
     assert len(gatherings) == 2  # the first is answered with an id, with which to come again
+
+
+def test_a_join_that_failed_between_two_polls_is_begun_anew(
+    member: Callable[..., Source], send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = member()
+    coordinator = source._consumer._coordinator
+    join = coordinator._do_join_and_sync_async
+    faults = [KafkaTimeoutError("not connected in time"), RequestTimedOutError("no answer in time")]
+
+    async def unreliable() -> Any:
+        if faults:
+            raise faults.pop()
+        return await join()
+
+    monkeypatch.setattr(coordinator, "_do_join_and_sync_async", unreliable)
+    deadline = time.monotonic() + 10
+    while len(source._consumer.assignment()) < 2:
+        assert time.monotonic() < deadline, f"{len(faults)} faults are left"
+        source.keep_alive()
+        time.sleep(0.05)
+
+
+def test_a_membership_that_was_lost_before_it_was_taken_is_asked_for_anew(
+    member: Callable[..., Source], send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = member()
+    coordinator = source._consumer._coordinator
+    join, joined = coordinator._do_join_and_sync_async, threading.Event()
+
+    async def noted() -> Any:
+        assignment = await join()
+        joined.set()
+        return assignment
+
+    monkeypatch.setattr(coordinator, "_do_join_and_sync_async", noted)
+    while not coordinator._generation.has_member_id():
+        source.keep_alive()
+    source.keep_alive()
+    assert joined.wait(10)
+    coordinator.reset_generation()
+    poll_until(lambda: len(source._consumer.assignment()) == 2, source)
+    assert coordinator._generation.generation_id >= 0
 
 
 def test_a_client_that_starts_over_is_noticed_and_all_is_read_again(
