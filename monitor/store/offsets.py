@@ -16,7 +16,14 @@ _ADVANCE = text("""
       AND next_offset = :expected
 """)
 _STAY_AWAKE = text("""
-    SELECT set_config('idle_in_transaction_session_timeout', :idle, true), set_config('statement_timeout', :busy, true)
+    SELECT set_config('idle_in_transaction_session_timeout', :idle, true), set_config('statement_timeout', :busy, true),
+        set_config('lock_timeout', :locked, true)
+""")
+_END_FROZEN = text("""
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+      AND application_name = current_setting('application_name') AND query LIKE 'COPY %'
+      AND state = 'active' AND wait_event = 'ClientRead' AND query_start < clock_timestamp() - CAST(:idle AS interval)
 """)
 _REGISTER = text("""
     INSERT INTO stream_offsets (consumer_group, cluster_id, topic_id, partition, topic, next_offset, updated_at)
@@ -42,20 +49,23 @@ _SEEN_END = text("""
     WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
 """)
 
-IDLE_LIMIT, BUSY_LIMIT = "30s", "120s"
-"""How long a collector may do nothing, and one of its statements may take, while it holds the row of a partition."""
+IDLE_LIMIT, BUSY_LIMIT, LOCK_LIMIT = "30s", "120s", "10s"
+"""How long a collector may do nothing, one of its statements may take, and it may wait for another's lock, while it
+holds the row of a partition or wants to."""
 
 
 def advance(connection: Connection, group: str, batch: Batch, now: datetime) -> None:
     """Move every partition of the batch from its expected to its following offset, in key order (no deadlocks).
 
     From here to the end of the transaction the next owner of the partition would wait for us. So PostgreSQL ends the
-    transaction of a collector that was frozen, or whose machine is gone.
+    transaction of a collector that was frozen, or whose machine is gone. One that was in the midst of a COPY it would
+    wait for without end, whatever its time limits: that one we end, so we must not wait for its row for too long.
 
     Raises:
         Fenced: a partition stands elsewhere, so another consumer owns it; roll back and drop the batch.
     """
-    connection.execute(_STAY_AWAKE, {"idle": IDLE_LIMIT, "busy": BUSY_LIMIT})
+    connection.execute(_STAY_AWAKE, {"idle": IDLE_LIMIT, "busy": BUSY_LIMIT, "locked": LOCK_LIMIT})
+    connection.execute(_END_FROZEN, {"idle": IDLE_LIMIT})
     for partition in sorted(batch.following):
         expected, following = batch.expected[partition], batch.following[partition]
         found = connection.execute(

@@ -20,6 +20,7 @@ from monitor.errors import Fenced, StoreUnavailable
 from monitor.services.ingest import IngestService
 from monitor.store import offsets
 from monitor.store.engine import make_engine
+from monitor.store.packing import Block
 from tests.integration.conftest import make_service
 from tests.integration.failures.proxy import Proxy
 
@@ -349,3 +350,45 @@ def test_a_collector_that_freezes_inside_a_transaction_holds_up_nobody(
         make_service(engine).write(batch, NOW)
     assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [1]
     assert rows("SELECT count(*) FROM dead_letters") == [1]
+
+
+def test_a_collector_that_freezes_inside_a_copy_holds_up_nobody(
+    engine: Engine, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No time limit of PostgreSQL's ends a session whose client says nothing more in the midst of a COPY."""
+    monkeypatch.setattr(offsets, "IDLE_LIMIT", "300ms")
+    monkeypatch.setattr(offsets, "LOCK_LIMIT", "100ms")
+    frozen, awake, of = threading.Event(), threading.Event(), Block.of
+
+    def freeze(block: Block, chosen: set[str] | None) -> bytes:
+        if not frozen.is_set():
+            frozen.set()
+            assert awake.wait(20)
+        return of(block, chosen)
+
+    monkeypatch.setattr(Block, "of", freeze)
+    batch = send(prediction("a"))
+    with ThreadPoolExecutor(1) as pool:
+        asleep = pool.submit(make_service(engine).write, batch, NOW)
+        assert frozen.wait(10)
+        refusals = stored_in_the_end(make_service(engine), batch)
+        awake.set()
+        with pytest.raises(StoreUnavailable):
+            asleep.result(10)
+    assert refusals, "it did not wait for the sleeper's row"
+    with pytest.raises(Fenced):
+        make_service(engine).write(batch, NOW)
+    assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [1]
+
+
+def stored_in_the_end(service: IngestService, batch: Batch, seconds: float = 10) -> int:
+    """Store a batch as a collector does, which tries again; how often it had to."""
+    deadline, refusals = time.monotonic() + seconds, 0
+    while True:
+        try:
+            service.write(batch, NOW)
+        except StoreUnavailable:
+            assert time.monotonic() < deadline
+            refusals += 1
+        else:
+            return refusals
