@@ -212,7 +212,7 @@ def test_a_member_that_wakes_from_long_sleep_is_fenced(
     sleeper.process.suspend()
     try:
         collector()
-        # Where it sleeps inside of a transaction, PostgreSQL ends that after 30 s; inside of a COPY, its successor does.
+        # Where it sleeps inside of a transaction, PostgreSQL ends that after 30 s; in a COPY, its successor does.
         wait_for(lambda: rows("SELECT count(*) FROM predictions WHERE request_id = 'r2999'") == [1], seconds=60)
     finally:
         sleeper.process.resume()
