@@ -1,104 +1,24 @@
-"""One member of a consumer group on a real broker: positions come from our store, and nothing is passed over."""
+"""One reader on a real broker: positions come from our store, and nothing is passed over."""
 
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from monitor.broker import ClientConfig, Sink, Source, ensure_topics, topic_ends
 from monitor.broker import topics as topics_module
-from monitor.broker.source import EMPTY
-from monitor.domain.records import Batch, Partition
 from monitor.embedded.broker import Broker
 from monitor.errors import BrokerError
+from tests.integration.source.members import SESSION_MS, Stored, poll_for, poll_until, read, values
 
 pytestmark = pytest.mark.integration
-SESSION_MS = 1500
-"""The embedded broker lets a group wait for half of it; real ones want more."""
-
-
-class Stored:
-    """Offsets as PostgreSQL would hold them, and how they were asked for."""
-
-    def __init__(self) -> None:
-        self.offsets: dict[Partition, int] = {}
-        self.beyond_end: list[Partition] = []
-
-    def position(self, partition: Partition, beginning: int, *, beyond_end: bool) -> int:
-        if beyond_end:
-            self.beyond_end.append(partition)
-            self.offsets[partition] = beginning
-        return self.offsets.setdefault(partition, beginning)
-
-    def take(self, batch: Batch) -> list[bytes]:
-        """Store a batch as the real store does: only if it starts where the last one ended."""
-        assert {one: self.offsets[one] for one in batch.expected} == batch.expected
-        self.offsets |= batch.following
-        return [record.value for record in batch.records]
-
-
-@pytest.fixture
-def stored() -> Stored:
-    return Stored()
-
-
-@pytest.fixture
-def member(broker: str, topic: str, stored: Stored) -> Iterator[Callable[..., Source]]:
-    """Makes members of one group on the test's topic; all are closed at the end."""
-    with ExitStack() as stack:
-
-        def make(**changes: Any) -> Source:
-            options = {"session_timeout_ms": SESSION_MS, **changes}
-            source = Source(ClientConfig(broker), topic, [topic], stored.position, **options)
-            stack.callback(source.close)
-            return source
-
-        yield make
-
-
-@pytest.fixture
-def send(broker: str, topic: str) -> Iterator[Callable[..., None]]:
-    ensure_topics(ClientConfig(broker), [topic], 2)
-    sink = Sink(ClientConfig(broker))
-
-    def send_values(*values: bytes) -> None:
-        for value in values:
-            sink.send(topic, value, key=value.decode())
-        sink.flush()
-
-    yield send_values
-    sink.close()
-
-
-def values(count: int, start: int = 0) -> list[bytes]:
-    return [f"r{index}".encode() for index in range(start, start + count)]
-
-
-def read(source: Source, stored: Stored, count: int, seconds: float = 10) -> list[bytes]:
-    """Read until so many records came; and no more come at once."""
-    found: list[bytes] = []
-    deadline = time.monotonic() + seconds
-    while len(found) < count and time.monotonic() < deadline:
-        found += stored.take(source.poll(1000, 1 << 20, 100))
-    return found + stored.take(source.poll(1000, 1 << 20, 50))
-
-
-def poll_until(condition: Callable[[], bool], *sources: Source, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "no progress"
-        for source in sources:
-            source.keep_alive()
-            source.poll(1000, 1 << 20, 50)
 
 
 def test_the_store_says_where_to_read_on(
@@ -142,113 +62,6 @@ def test_a_fault_after_records_were_fetched_passes_none_of_them_over(
         read(source, stored, 1)
     send(*values(10, start=20))
     assert sorted(read(source, stored, 20)) == sorted(values(20, start=10))
-
-
-def test_two_members_share_the_partitions_and_one_takes_over_what_the_other_leaves(
-    member: Callable[..., Source], send: Callable[..., None], stored: Stored
-) -> None:
-    one, other = member(), member()
-    poll_until(lambda: len(one.ends()) == len(other.ends()) == 1, one, other)
-    send(*values(40))
-    found = [read(source, stored, 1) for source in (one, other)]
-    assert all(found)
-    assert sorted(found[0] + found[1]) == sorted(values(40))
-    other.close()
-    poll_until(lambda: len(one.ends()) == 2, one)
-    send(*values(20, start=40))
-    assert sorted(read(one, stored, 20)) == sorted(values(20, start=40))
-
-
-def test_a_member_that_loses_a_partition_knows_that_it_does_not_own_its_batch(
-    member: Callable[..., Source], send: Callable[..., None], stored: Stored
-) -> None:
-    send(*values(40))
-    one = member()
-    batch = EMPTY
-    while len(batch.expected) < 2:
-        one.reposition()
-        batch = one.poll(1000, 1 << 20, 500)
-    assert one.owns(batch)
-    other = member()
-    poll_until(lambda: len(other.ends()) == 1, other, one)
-    assert not one.owns(batch)
-
-
-def test_a_member_that_waits_stays_in_the_group_and_takes_in_nothing(
-    member: Callable[..., Source], send: Callable[..., None], stored: Stored
-) -> None:
-    send(*values(10))
-    source = member()
-    batch = EMPTY
-    while not batch.records:
-        batch = source.poll(5, 1 << 20, 100)
-    deadline = time.monotonic() + 2 * SESSION_MS / 1000
-    while time.monotonic() < deadline:
-        source.keep_alive()
-        time.sleep(0.05)
-    assert source.owns(batch)
-    found = stored.take(batch)
-    assert sorted(found + read(source, stored, 10 - len(found))) == sorted(values(10))
-
-
-def test_a_member_that_only_waits_joins_the_group_in_one_gathering(
-    member: Callable[..., Source], send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client would throw away a join that ends between two polls, which all do here, and gather the group again."""
-    source = member()
-    coordinator = source._consumer._coordinator
-    gatherings: list[None] = []
-    join = coordinator._do_join_and_sync_async
-    monkeypatch.setattr(coordinator, "_do_join_and_sync_async", lambda: gatherings.append(None) or join())
-    deadline = time.monotonic() + 10
-    while len(source._consumer.assignment()) < 2:
-        assert time.monotonic() < deadline, f"{len(gatherings)} gatherings"
-        source.keep_alive()
-        time.sleep(0.05)
-    assert len(gatherings) == 2  # the first is answered with an id, with which to come again
-
-
-def test_a_join_that_failed_between_two_polls_is_begun_anew(
-    member: Callable[..., Source], send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = member()
-    coordinator = source._consumer._coordinator
-    join = coordinator._do_join_and_sync_async
-    faults = [KafkaTimeoutError("not connected in time"), RequestTimedOutError("no answer in time")]
-
-    async def unreliable() -> Any:
-        if faults:
-            raise faults.pop()
-        return await join()
-
-    monkeypatch.setattr(coordinator, "_do_join_and_sync_async", unreliable)
-    deadline = time.monotonic() + 10
-    while len(source._consumer.assignment()) < 2:
-        assert time.monotonic() < deadline, f"{len(faults)} faults are left"
-        source.keep_alive()
-        time.sleep(0.05)
-
-
-def test_a_membership_that_was_lost_before_it_was_taken_is_asked_for_anew(
-    member: Callable[..., Source], send: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = member()
-    coordinator = source._consumer._coordinator
-    join, joined = coordinator._do_join_and_sync_async, threading.Event()
-
-    async def noted() -> Any:
-        assignment = await join()
-        joined.set()
-        return assignment
-
-    monkeypatch.setattr(coordinator, "_do_join_and_sync_async", noted)
-    while not coordinator._generation.has_member_id():
-        source.keep_alive()
-    source.keep_alive()
-    assert joined.wait(10)
-    coordinator.reset_generation()
-    poll_until(lambda: len(source._consumer.assignment()) == 2, source)
-    assert coordinator._generation.generation_id >= 0
 
 
 def test_a_client_that_starts_over_is_noticed_and_all_is_read_again(
@@ -367,13 +180,6 @@ def test_topics_made_anew_are_noticed_and_read_from_their_beginning(
         assert stored.beyond_end == []
 
 
-def poll_for(source: Source, stored: Stored, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(BrokerError):
-            stored.take(source.poll(1000, 1 << 20, 100))
-
-
 def test_a_topic_that_is_made_or_enlarged_later_is_read(
     member: Callable[..., Source], stored: Stored, topic: str, broker: str
 ) -> None:
@@ -386,29 +192,6 @@ def test_a_topic_that_is_made_or_enlarged_later_is_read(
     sink.flush()
     sink.close()
     assert sorted(read(source, stored, 10, seconds=20)) == sorted(values(10))
-
-
-def test_a_member_that_is_closed_while_it_joins_leaves_a_group_that_others_can_join(
-    member: Callable[..., Source], send: Callable[..., None], stored: Stored
-) -> None:
-    send(*values(10))
-    hasty = member()
-    poll_for(hasty, stored, 0.3)
-    hasty.close()
-    assert sorted(read(member(), stored, 10)) == sorted(values(10))
-
-
-def test_a_join_that_the_client_has_forgotten_is_finished(
-    member: Callable[..., Source], send: Callable[..., None], stored: Stored
-) -> None:
-    """As kafka-python leaves it when a poll ends between the two steps of a join that changed topics had begun."""
-    source = member()
-    poll_until(lambda: len(source.ends()) == 2, source)
-    coordinator = source._consumer._coordinator
-    source.on_partitions_revoked(source._consumer.assignment())
-    coordinator.rejoining, coordinator.rejoin_needed = True, False
-    send(*values(10))
-    assert sorted(read(source, stored, 10)) == sorted(values(10))
 
 
 def test_a_broker_that_is_away_is_told_and_a_member_can_still_be_closed(own_broker: Broker, stored: Stored) -> None:
