@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from monitor.domain.results import Answer, Candidate, Label, Verdict
 from monitor.privacy import holds_marker
@@ -17,6 +17,7 @@ from monitor.store.scoring import (
     PredictionRow,
     VerdictRow,
     take_labels,
+    unscored_ids,
     update_tasks,
     upsert_verdicts,
     waiting_predictions,
@@ -35,25 +36,37 @@ def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] 
     One process does so at a time: whoever scores what somebody said on a page does not meet the scheduler.
 
     Args:
+        chunk: labels of one transaction, about.
         request_ids: only labels of these.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; what was committed stays, the rest waits.
     """
-    scored = 0
+    if request_ids is not None:
+        with transaction(engine) as connection:
+            locks.wait_for(connection, locks.SCORING)
+            return _score(connection, request_ids)
+    scored, after = 0, ""
     while True:
         with transaction(engine) as connection:
             locks.wait_for(connection, locks.SCORING)
-            predictions = waiting_predictions(connection, chunk, request_ids)
-            labels = defaultdict(list)
-            for label in take_labels(connection, predictions):
-                labels[label.request_id].append(label)
-            verdicts = [outcome(one, labels[one.request_id]) for one in predictions]
-            upsert_verdicts(connection, verdicts)
-            update_tasks(connection, verdicts)
-        scored += len(predictions)
-        if len(predictions) < chunk:
-            return scored
+            ids = unscored_ids(connection, after, chunk)
+            if not ids:
+                return scored
+            scored += _score(connection, ids)
+        after = ids[-1]
+
+
+def _score(connection: Connection, request_ids: Sequence[str]) -> int:
+    """Score the labels of these whose prediction is known."""
+    predictions = waiting_predictions(connection, request_ids)
+    labels = defaultdict(list)
+    for label in take_labels(connection, predictions):
+        labels[label.request_id].append(label)
+    verdicts = [outcome(one, labels[one.request_id]) for one in predictions]
+    upsert_verdicts(connection, verdicts)
+    update_tasks(connection, verdicts)
+    return len(predictions)
 
 
 def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:

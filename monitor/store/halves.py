@@ -16,6 +16,7 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import StoreUnavailable
 from monitor.store import locks
 from monitor.store.copy import raw, stage
+from monitor.store.json_parameters import TEXTS, as_json
 from monitor.store.tombstones import erased
 
 _COLUMNS = (
@@ -68,8 +69,8 @@ class CallKey(NamedTuple):
 
 def waiting(connection: Connection, group: str, pair_ids: Collection[str]) -> dict[str, HalfArrival]:
     """Those of these pairs of which one side waits."""
-    query = f"SELECT {_ROW} FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s)"
-    return {row[0]: _arrival(row) for row in raw(connection).execute(query, (group, list(pair_ids)))}
+    query = f"SELECT {_ROW} FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY({TEXTS})"
+    return {row[0]: _arrival(row) for row in raw(connection).execute(query, (group, as_json(pair_ids)))}
 
 
 def demand_none(connection: Connection, group: str, pair_ids: Collection[str], calls: Collection[str]) -> None:
@@ -113,8 +114,8 @@ def take(connection: Connection, group: str, pair_ids: Collection[str]) -> set[s
     """
     if not pair_ids:
         return set()
-    query = "DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY(%s) RETURNING pair_id, lost"
-    gone = raw(connection).execute(query, (group, sorted(pair_ids))).fetchall()
+    query = f"DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id = ANY({TEXTS}) RETURNING pair_id, lost"
+    gone = raw(connection).execute(query, (group, as_json(sorted(pair_ids)))).fetchall()
     _look_again(len(pair_ids) - len(gone))
     return {pair_id for pair_id, lost in gone if lost}
 
@@ -130,8 +131,8 @@ def overdue(connection: Connection, group: str, now: datetime, limit: int) -> li
 
 def mark_lost(connection: Connection, group: str, pair_ids: Collection[str]) -> None:
     """Remember that these are counted as lost."""
-    query = "UPDATE waiting_halves SET lost = true WHERE consumer_group = %s AND pair_id = ANY(%s)"
-    raw(connection).execute(query, (group, list(pair_ids)))
+    query = f"UPDATE waiting_halves SET lost = true WHERE consumer_group = %s AND pair_id = ANY({TEXTS})"
+    raw(connection).execute(query, (group, as_json(pair_ids)))
 
 
 def discard_before(connection: Connection, group: str, due_before: datetime, limit: int) -> list[HalfArrival]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from monitor.domain.events import Extra, Image, Prediction, Safety, Tokens
 from monitor.domain.window import DAY, Window, days_of, floor
 from monitor.store.copy import copy_blocks, raw, stage_blocks
+from monitor.store.json_parameters import as_json
 from monitor.store.packing import Block, jsonb, pack
 
 _COLUMNS = (
@@ -121,10 +122,10 @@ def known_hashes(connection: Connection, times: Mapping[str, datetime]) -> dict[
         return {}
     found = raw(connection).execute(
         "SELECT given.request_id, first.content_hash "
-        "FROM unnest(%s::text[], %s::timestamptz[]) AS given (request_id, ts) CROSS JOIN LATERAL ("
+        "FROM json_to_recordset(%s::json) AS given (request_id text, ts timestamptz) CROSS JOIN LATERAL ("
         f"SELECT content_hash FROM arrivals WHERE {_near('given', times.values())} "
         "ORDER BY date_trunc('day', arrivals.ts, 'UTC') = date_trunc('day', given.ts, 'UTC') DESC LIMIT 1) AS first",
-        (list(times), list(times.values())),
+        (as_json([{"request_id": request_id, "ts": ts} for request_id, ts in times.items()]),),
     )
     return dict(found.fetchall())
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from monitor.store.copy import raw, stage
+from monitor.store.json_parameters import TEXTS, as_json
 from monitor.store.labels import Json
 
 _COLUMNS = (
@@ -19,9 +20,12 @@ _COLUMNS = (
     ("slices", "jsonb"), ("replay", "text"),
 )  # fmt: skip
 
-_WAITING = text("""
+_UNSCORED = "SELECT request_id FROM labels WHERE NOT scored AND request_id > %s ORDER BY request_id LIMIT %s"
+_WAITING = f"""
     SELECT DISTINCT ON (l.request_id) p.*, t.inclusion_probability, t.in_base, t.annotators
-    FROM labels l CROSS JOIN LATERAL (
+    FROM unnest({TEXTS}) AS given (request_id) CROSS JOIN LATERAL (
+        SELECT request_id, ts FROM labels WHERE labels.request_id = given.request_id AND NOT scored OFFSET 0
+    ) AS l CROSS JOIN LATERAL (
         SELECT ts FROM arrivals a WHERE a.request_id = l.request_id
         ORDER BY a.ts <= l.ts DESC, CASE WHEN a.ts <= l.ts THEN l.ts - a.ts ELSE a.ts - l.ts END LIMIT 1
     ) AS arrival CROSS JOIN LATERAL (
@@ -31,22 +35,19 @@ _WAITING = text("""
         SELECT inclusion_probability, in_base, annotators FROM label_tasks
         WHERE label_tasks.ts = p.ts AND label_tasks.request_id = l.request_id LIMIT 1
     ) AS t ON true
-    WHERE NOT l.scored AND (CAST(:ids AS text[]) IS NULL OR l.request_id = ANY(:ids))
-    ORDER BY l.request_id, p.ts DESC LIMIT :limit
-""")
-# The limits keep the lookups row by row, in the index of each day: labels are few, predictions are not.
-_LABELS = text("""
+    ORDER BY l.request_id, p.ts DESC
+"""
+# OFFSET and the limits keep the lookups row by row, in the index of each day: labels are few, predictions are not.
+_LABELS = """
     UPDATE labels l SET scored = true
-    FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts)
+    FROM json_to_recordset(%s::json) AS k (request_id text, ts timestamptz)
     WHERE l.request_id = k.request_id
     RETURNING l.request_id, l.ts, annotator_id, annotator_kind, verdict, answers, rating,
         adjudicates,
         l.ts >= k.ts OR NOT EXISTS (
             SELECT FROM arrivals a WHERE a.request_id = l.request_id AND a.ts <= l.ts
         ) AS speaks_of_it
-""")
-
-
+"""
 _TASKS = text("""
     UPDATE label_tasks t SET answers = k.answers, answered_at = k.answered_at, disputed = k.disputed
     FROM unnest(
@@ -106,28 +107,28 @@ class VerdictRow:
     """They contradict each other, and nobody has adjudicated."""
 
 
-def waiting_predictions(
-    connection: Connection, limit: int, request_ids: Sequence[str] | None = None
-) -> list[PredictionRow]:
-    """Predictions whose labels have not all been scored; labels that came before their prediction wait unseen.
+def unscored_ids(connection: Connection, after: str, limit: int) -> list[str]:
+    """The next ids behind `after` of which a label has not been scored, in their order: those of so many labels.
+
+    Their prediction may be unknown."""
+    return list(dict.fromkeys(row[0] for row in raw(connection).execute(_UNSCORED, (after, limit))))
+
+
+def waiting_predictions(connection: Connection, request_ids: Sequence[str]) -> list[PredictionRow]:
+    """Those of these predictions whose labels have not all been scored; labels that came before theirs wait unseen.
 
     A label names an id only. Where an id was used for several predictions, days apart, it speaks of the latest one at
     or before its own time, or else of the first one after. Of several such predictions with waiting labels the newest
     is taken.
-
-    Args:
-        request_ids: only of these.
     """
-    given = {"limit": limit, "ids": None if request_ids is None else list(request_ids)}
-    return [PredictionRow(**row) for row in connection.execute(_WAITING, given).mappings()]
+    return [PredictionRow(*row) for row in raw(connection).execute(_WAITING, (as_json(request_ids),))]
 
 
 def take_labels(connection: Connection, predictions: Collection[PredictionRow]) -> list[LabelRow]:
     """Every label of these predictions. All labels of their ids are marked as scored, also those that speak of an older
     prediction of the same id: an id has one verdict, that of the newest."""
-    keys = {"ids": [one.request_id for one in predictions], "times": [one.ts for one in predictions]}
-    rows = [dict(row) for row in connection.execute(_LABELS, keys).mappings()]
-    return [LabelRow(**row) for row in rows if row.pop("speaks_of_it")]
+    keys = as_json([{"request_id": one.request_id, "ts": one.ts} for one in predictions])
+    return [LabelRow(*row) for *row, speaks_of_it in raw(connection).execute(_LABELS, (keys,)) if speaks_of_it]
 
 
 def upsert_verdicts(connection: Connection, verdicts: Sequence[VerdictRow]) -> None:

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from sqlalchemy import Connection
 
 from monitor.store.copy import raw
+from monitor.store.json_parameters import DIGESTS, as_json
 
 _PERSON = b"snellen.request"
 
@@ -30,7 +31,8 @@ def erased_labels(connection: Connection, content_hashes: Collection[bytes]) -> 
 
 
 def _known(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
-    found = raw(connection).execute("SELECT digest FROM erased WHERE digest = ANY(%s)", (list(digests),))
+    query = f"SELECT digest FROM erased WHERE digest = ANY({DIGESTS})"
+    found = raw(connection).execute(query, (as_json([one.hex() for one in digests]),))
     return {bytes(row[0]) for row in found}
 
 

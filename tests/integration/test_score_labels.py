@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.records import Batch
 from monitor.domain.window import DAY, Window
+from monitor.embedded.identity import wait_until
 from monitor.sampling import LABEL_KEY, LabelPlan, selected
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestService
@@ -102,6 +103,35 @@ def test_many_labels_are_scored_in_chunks(
     ingest.write(send(*(prediction(one) for one in ids), *(label(one) for one in ids)), NOW)
     assert score_labels(engine, chunk=10) == 25
     assert rows("SELECT count(*) FROM verdicts") == [25]
+
+
+def test_labels_without_a_prediction_do_not_hide_those_behind_them(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    early = [label(f"a{n}") for n in range(25)]
+    three = [label("c0", annotator={"id": name, "kind": "human"}) for name in "xyz"]
+    ingest.write(send(*(prediction(one) for one in ("b0", "c0", "d0")), *early, label("b0"), *three, label("d0")), NOW)
+    assert score_labels(engine, chunk=2) == 3
+    assert rows("SELECT request_id FROM verdicts ORDER BY 1") == ["b0", "c0", "d0"]
+    assert rows("SELECT count(*) FROM labels WHERE NOT scored") == [25]
+
+
+def test_the_cost_of_a_label_does_not_grow_with_how_many_wait(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    ids = [f"c{n}" for n in range(600)]
+    ingest.write(send(*(prediction(one) for one in ids), *(label(one) for one in ids)), NOW)
+    with engine.begin() as connection:  # as PostgreSQL plans where tens of thousands wait
+        connection.exec_driver_sql(
+            "DO $$BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || "
+            "' SET enable_incremental_sort = off'; END$$"
+        )
+    engine.dispose()
+    assert score_labels(engine, chunk=20) == len(ids)
+    engine.dispose()  # a session that ends hands in what it has counted
+    looks = "SELECT coalesce(sum(idx_scan), 0)::int FROM pg_stat_user_indexes WHERE relname LIKE 'arrivals_%'"
+    assert wait_until(lambda: rows(looks)[0] >= 2 * len(ids), 20)
+    assert rows(looks)[0] <= 3 * len(ids)
 
 
 def test_slos_count_the_base_sample_alone_and_every_drawn_answer_keeps_its_probability(
