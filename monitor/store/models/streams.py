@@ -89,7 +89,10 @@ class WaitingHalf(Base):
     """One side of a call whose sides are logged apart, until the other comes. Each consumer group joins for itself."""
 
     __tablename__ = "waiting_halves"
-    __table_args__ = (Index("ix_waiting_halves_due_at", "due_at"),)
+    __table_args__ = (
+        Index("ix_waiting_halves_due_at", "due_at"),
+        Index("ix_waiting_halves_not_lost", "consumer_group", "due_at", postgresql_where=text("NOT lost")),
+    )
 
     consumer_group: Mapped[str] = mapped_column(primary_key=True)
     pair_id: Mapped[str] = mapped_column(primary_key=True)
