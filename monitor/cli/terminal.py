@@ -45,8 +45,8 @@ def escaped(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """The same of several lines."""
-    return "\n".join(map(escaped, text.split("\n")))
+    """The same of several lines, which may be indented: PostgreSQL begins its hints with a tab."""
+    return "\n".join(map(escaped, text.replace("\t", "    ").split("\n")))
 
 
 class LogLines(logging.Formatter):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from monitor.cli.terminal import LogLines, aligned, cut, folded
+from monitor.cli.terminal import LogLines, aligned, cut, folded, harmless
 
 LONG = "word " * 40
 
@@ -33,6 +33,10 @@ def test_a_pipe_gets_whole_lines_whatever_the_terminal_around_it(monkeypatch: py
 def test_columns_begin_below_each_other_and_nothing_moves_the_cursor() -> None:
     assert aligned([("a", "long", "x"), ("bbb", "\x1b[2J", "")]) == ["a    long     x", "bbb  \\x1b[2J"]
     assert aligned([]) == []
+
+
+def test_a_hint_stays_below_its_error_and_nothing_else_moves_the_terminal() -> None:
+    assert harmless("refused\n\tIs it running?\x1b[2J\r") == "refused\n    Is it running?\\x1b[2J\\r"
 
 
 def test_what_a_command_logs_is_one_harmless_line_that_says_why() -> None:
