@@ -23,8 +23,8 @@ from monitor.embedded.process import ManagedProcess, describe_exit
 from monitor.errors import RuntimeFailure
 
 PATIENCE_S: Final = 600.0
-"""How long the collectors, or an evaluation, may take for one day. Two busy cores have needed
-more than three minutes."""
+"""How long the collectors, or an evaluation, may take for one day. Two busy cores have needed more than three
+minutes."""
 POLL_S: Final = 0.25
 STOP_GRACE_S: Final = 1.0
 SEND_EVERY: Final = 500

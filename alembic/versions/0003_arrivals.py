@@ -15,6 +15,8 @@ Interrupted, it goes on where it stood.
 import sqlalchemy as sa
 from alembic import op
 
+from monitor.store.indexes import build_concurrently
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -97,7 +99,7 @@ def upgrade() -> None:
         _copy_ids()
         op.execute("DROP TABLE arrivals_copied")
         for name, (table, column) in INDEXES.items():
-            _make_index(name, f"{table} ({column})")
+            build_concurrently(op.get_bind(), name, f"{table} ({column})")
         _index_replayed()
         _key_tasks_by_time()
 
@@ -131,18 +133,6 @@ def _copy_ids() -> None:
         up_to = chunk.last
 
 
-def _make_index(name: str, on: str, *, unique: bool = False) -> None:
-    """Concurrently: that may wait for long readers, but no writer waits for it."""
-    connection = op.get_bind()
-    patience = connection.scalar(sa.text("SELECT current_setting('lock_timeout')"))
-    op.execute("SET lock_timeout = 0")
-    broken = sa.text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid")
-    if connection.execute(broken, {"name": name}).rowcount:  # an earlier try was interrupted
-        op.execute(f"DROP INDEX CONCURRENTLY {name}")
-    op.execute(f"CREATE {'UNIQUE ' if unique else ''}INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
-    op.execute(f"SET lock_timeout = '{patience}'")
-
-
 def _index_replayed() -> None:
     """First on the parent alone, which reads no row: partitions that are made from then on come with theirs."""
     index = "ix_predictions_replayed"
@@ -154,7 +144,7 @@ def _index_replayed() -> None:
     done = set(op.get_bind().scalars(indexed, {"index": index}))
     for partition in _partitions("predictions"):
         if partition not in done:
-            _make_index(f"{partition}_replayed", f"{partition} (ts) WHERE replay IS NOT NULL")
+            build_concurrently(op.get_bind(), f"{partition}_replayed", f"{partition} (ts) WHERE replay IS NOT NULL")
             op.execute(f"ALTER INDEX {index} ATTACH PARTITION {partition}_replayed")
 
 
@@ -162,7 +152,7 @@ def _key_tasks_by_time() -> None:
     """A key over ids alone was the other one that each insert hit at random, in an index that grew with history."""
     key = sa.text("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'pk_label_tasks'")
     if op.get_bind().scalar(key) == "PRIMARY KEY (request_id)":
-        _make_index("label_tasks_by_time", "label_tasks (ts, request_id)", unique=True)
+        build_concurrently(op.get_bind(), "label_tasks_by_time", "label_tasks (ts, request_id)", unique=True)
         op.execute(
             "ALTER TABLE label_tasks DROP CONSTRAINT pk_label_tasks, "
             "ADD CONSTRAINT pk_label_tasks PRIMARY KEY USING INDEX label_tasks_by_time"

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from monitor.store.indexes import build_concurrently
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -47,7 +49,7 @@ def upgrade() -> None:
     )
     op.execute(f"CREATE INDEX IF NOT EXISTS ix_predictions_unread ON ONLY predictions (ts) WHERE {UNREAD}")
     with op.get_context().autocommit_block():
-        _make_index("ix_labels_subject_hash", f"labels (subject_hash) WHERE {NAMED}")
+        build_concurrently(op.get_bind(), "ix_labels_subject_hash", f"labels (subject_hash) WHERE {NAMED}")
         _index_partitions("ix_predictions_subject_hash")
 
 
@@ -63,20 +65,8 @@ def _index_partitions(index: str) -> None:
     done = set(op.get_bind().scalars(indexed, {"index": index}))
     for partition in op.get_bind().scalars(children).all():
         if partition not in done:
-            _make_index(f"{partition}_subject_hash", f"{partition} (subject_hash) WHERE {NAMED}")
+            build_concurrently(op.get_bind(), f"{partition}_subject_hash", f"{partition} (subject_hash) WHERE {NAMED}")
             op.execute(f"ALTER INDEX {index} ATTACH PARTITION {partition}_subject_hash")
-
-
-def _make_index(name: str, on: str) -> None:
-    """Concurrently: that may wait for long readers, but no writer waits for it."""
-    connection = op.get_bind()
-    patience = connection.scalar(sa.text("SELECT current_setting('lock_timeout')"))
-    op.execute("SET lock_timeout = 0")
-    broken = sa.text("SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid")
-    if connection.execute(broken, {"name": name}).rowcount:  # an earlier try was interrupted
-        op.execute(f"DROP INDEX CONCURRENTLY {name}")
-    op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}")
-    op.execute(f"SET lock_timeout = '{patience}'")
 
 
 def downgrade() -> None:

@@ -110,7 +110,8 @@ class VerdictRow:
 def unscored_ids(connection: Connection, after: str, limit: int) -> list[str]:
     """The next ids behind `after` of which a label has not been scored, in their order: those of so many labels.
 
-    Their prediction may be unknown."""
+    Their prediction may be unknown.
+    """
     return list(dict.fromkeys(row[0] for row in raw(connection).execute(_UNSCORED, (after, limit))))
 
 

@@ -1,12 +1,14 @@
-"""Batches as a collector would hand them over, and an ingest service on a fresh database."""
+"""Batches as a collector would hand them over, an ingest service on a fresh database, and a broker that may stop."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.records import REPLAY_HEADER, Batch, Partition, Record
+from monitor.embedded.broker import Broker
 from monitor.errors import StoreUnavailable
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
@@ -34,6 +37,15 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = make_engine(database_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker that the test may stop."""
+    server = Broker(tmp_path, preferred_port=30000 + os.getpid() % 10000)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

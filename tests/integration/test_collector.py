@@ -177,14 +177,6 @@ def own_postgres(tmp_path: Path) -> Iterator[Postgres]:
     server.stop()
 
 
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    server = Broker(tmp_path, preferred_port=30000 + os.getpid() % 10000)
-    server.start()
-    yield server
-    server.stop()
-
-
 def test_a_restart_of_postgresql_loses_and_doubles_nothing(own_postgres: Postgres, broker: str, topic: str) -> None:
     migrate(own_postgres.url)
     ensure_topics(ClientConfig(broker), topics(topic).values(), 2)

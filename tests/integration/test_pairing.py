@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from monitor.domain.halves import Half
 from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import Window
+from monitor.embedded.identity import wait_until
 from monitor.formats import Decoded
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
@@ -142,6 +143,24 @@ def test_what_both_sides_say_together_must_be_a_prediction(paired: IngestService
 
 def test_a_record_about_something_else_is_counted_as_ignored(paired: IngestService, send: Send) -> None:
     assert paired.write(send({"nothing": True}), NOW) == {("t", "ignored"): 1}
+
+
+def test_a_search_for_lost_sides_does_not_go_over_those_lost_before(engine: Engine, rows: Rows) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("""
+            INSERT INTO waiting_halves (consumer_group, pair_id, side, ts, digest, fields, topic, topic_id, partition,
+                record_offset, due_at, lost)
+            SELECT 'g', 'p' || i, 'request', now(), '', '{}', 't', 't', 0, i, now() - i * interval '1 s', true
+            FROM generate_series(1, 5000) AS i
+        """)
+        connection.exec_driver_sql("ANALYZE waiting_halves")
+    with transaction(engine) as connection:
+        assert halves.overdue(connection, "g", datetime.now(UTC), 100) == []
+    engine.dispose()  # a session that ends hands in what it has counted
+    looks = "SELECT coalesce(sum({}), 0)::int FROM pg_stat_user_indexes WHERE relname = 'waiting_halves' AND {}"
+    not_lost = "indexrelname = 'ix_waiting_halves_not_lost'"
+    assert wait_until(lambda: rows(looks.format("idx_scan", not_lost))[0] > 0, 20)
+    assert rows(looks.format("idx_tup_read", "true"))[0] < 10  # planning reads the ends of an index, too
 
 
 def test_a_side_whose_other_never_comes_is_a_loss_then_a_dead_letter(

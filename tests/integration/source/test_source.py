@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +75,13 @@ def test_a_client_that_starts_over_is_noticed_and_all_is_read_again(
     assert set(stored.beyond_end) == set(stored.offsets)
 
 
+def read_from_the_beginning(source: Source, stored: Stored) -> None:
+    """Both partitions, however much was read of them while the group gathered."""
+    poll_until(lambda: len(source.ends()) == 2, source)
+    source.reposition()
+    stored.offsets = dict.fromkeys(stored.offsets, 0)
+
+
 def test_partitions_are_read_alike_however_much_the_client_has_of_one(
     member: Callable[..., Source], stored: Stored, topic: str, broker: str
 ) -> None:
@@ -88,9 +93,7 @@ def test_partitions_are_read_alike_however_much_the_client_has_of_one(
     sink.flush()
     sink.close()
     source = member()
-    poll_until(lambda: len(source.ends()) == 2, source)
-    source.reposition()
-    stored.offsets = dict.fromkeys(stored.offsets, 0)
+    read_from_the_beginning(source, stored)
     shares = []
     while sum(stored.offsets.values()) < 6000:
         batch = source.poll(1000, 1 << 20, 200)
@@ -111,9 +114,7 @@ def test_a_log_of_one_partition_is_read_as_fast_as_it_comes(
     sink.flush()
     sink.close()
     source = member()
-    poll_until(lambda: len(source.ends()) == 2, source)
-    source.reposition()
-    stored.offsets = dict.fromkeys(stored.offsets, 0)
+    read_from_the_beginning(source, stored)
     began = time.monotonic()
     assert len(read(source, stored, 6000)) == 6000
     assert time.monotonic() - began < 5
@@ -146,15 +147,6 @@ def test_lag_is_what_was_not_handed_out(
     read(source, stored, 30)
     assert sum(source.ends().values()) == 30
     assert set(source.lags().values()) == {0}
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    """A broker that the test may stop."""
-    server = Broker(tmp_path, preferred_port=30000 + os.getpid() % 10000)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.mark.parametrize(("again", "topics_lack"), [(10, False), (4, True)], ids=["as many", "fewer, and later"])
