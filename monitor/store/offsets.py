@@ -20,11 +20,13 @@ _STAY_AWAKE = text("""
         set_config('lock_timeout', :locked, true)
 """)
 _END_FROZEN = text("""
-    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-      AND application_name = current_setting('application_name') AND query LIKE 'COPY %'
-      AND state = 'active' AND wait_event = 'ClientRead' AND query_start < clock_timestamp() - CAST(:idle AS interval)
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity AS session
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() AND state = 'active'
+      AND wait_event IN ('ClientRead', 'ClientWrite') AND query_start < clock_timestamp() - CAST(:idle AS interval)
+      AND 0 < (SELECT count(*) FROM pg_locks WHERE pg_locks.pid = session.pid AND mode = 'RowExclusiveLock'
+                 AND relation = CAST('stream_offsets' AS regclass))
 """)
+"""Sessions that moved an offset and wait for their client, in the midst of sending it something or of being sent it."""
 _REGISTER = text("""
     INSERT INTO stream_offsets (consumer_group, cluster_id, topic_id, partition, topic, next_offset, updated_at)
     VALUES (:group, :cluster, :topic_id, :partition, :topic, :next, :now)
@@ -58,8 +60,9 @@ def advance(connection: Connection, group: str, batch: Batch, now: datetime) -> 
     """Move every partition of the batch from its expected to its following offset, in key order (no deadlocks).
 
     From here to the end of the transaction the next owner of the partition would wait for us. So PostgreSQL ends the
-    transaction of a collector that was frozen, or whose machine is gone. One that was in the midst of a COPY it would
-    wait for without end, whatever its time limits: that one we end, so we must not wait for its row for too long.
+    transaction of a collector that was frozen, or whose machine is gone. One that was in the midst of a COPY, or of
+    reading a large answer, it would wait for without end, whatever its time limits: that one we end, so we must not
+    wait for its row for too long.
 
     Raises:
         Fenced: a partition stands elsewhere, so another consumer owns it; roll back and drop the batch.

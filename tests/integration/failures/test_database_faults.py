@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -379,6 +380,27 @@ def test_a_collector_that_freezes_inside_a_copy_holds_up_nobody(
     with pytest.raises(Fenced):
         make_service(engine).write(batch, NOW)
     assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [1]
+
+
+def test_a_collector_that_freezes_inside_a_large_answer_holds_up_nobody(
+    engine: Engine, database_url: str, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a session whose client does not read what it is told, once the socket is full."""
+    monkeypatch.setattr(offsets, "IDLE_LIMIT", "300ms")
+    monkeypatch.setattr(offsets, "LOCK_LIMIT", "100ms")
+    make_service(engine).write(send(prediction("a")), NOW)
+    with closing(psycopg.connect(to_libpq(database_url))) as sleeper:
+        sleeper.execute(
+            "SELECT set_config('idle_in_transaction_session_timeout', '300ms', true),"
+            " set_config('statement_timeout', '300ms', true)"
+        )
+        sleeper.execute("UPDATE stream_offsets SET updated_at = now()")
+        sleeper.pgconn.send_query(b"SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
+        assert stored_in_the_end(make_service(engine), send(prediction("b"))), "it did not wait for the sleeper's row"
+        told = sleeper.pgconn.get_result()
+    assert told is not None
+    assert told.status == psycopg.pq.ExecStatus.FATAL_ERROR, "its session goes on"
+    assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [2]
 
 
 def stored_in_the_end(service: IngestService, batch: Batch, seconds: float = 10) -> int:
