@@ -23,7 +23,7 @@ from monitor.formats.headers import headers_of
 from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.chat_request import user_of
-from monitor.formats.payloads.failures import from_error, from_status_code
+from monitor.formats.payloads.failures import UNTOLD, from_error, from_status_code
 from monitor.formats.payloads.framing import Read, refusing, word
 from monitor.formats.payloads.request_body import read_request
 from monitor.formats.payloads.response_body import read_response
@@ -110,8 +110,8 @@ class Calls:
         base = self._asked(call, request)
         base["model"] = self._model(call, request, response)
         failure = call.outcome or {}
-        status = {"status": failure["status"]} if failure else {}
-        rows = [over(base, asked, failure, said, status) for asked, said in _matched(request.rows, response.rows)]
+        matched = _matched(request.rows, response.rows)
+        rows = [over(base, asked, failure, said, _settled(failure, said) if failure else {}) for asked, said in matched]
         call_id = call.id or request.id or response.id or response.answer_id
         limit = self._options.max_record_bytes
         return [_prediction(row, one, ts) for one, row in with_ids(call_id, rows, "id", limit)]
@@ -212,6 +212,12 @@ def _outcome(envelope: Envelope) -> Fields | None:
     if envelope.error is not None:
         return from_error(envelope.error, code)
     return from_status_code(code) if code is not None and code >= 400 else None
+
+
+def _settled(failure: Fields, said: Fields) -> Fields:
+    """What of a failure counts whatever the response says: its status, and its code where the response has none."""
+    names = ("status", "error_code") if said.get("error_code") == UNTOLD else ("status",)
+    return {name: failure[name] for name in names}
 
 
 def _time(call: Call, response: Read | None, record: Record) -> datetime:

@@ -1,12 +1,11 @@
 """Chats as telemetry writes them: what was asked and answered, out of messages made of parts.
 
-Parts of OpenTelemetry (text, uri, blob, file, reasoning, refusal) and of OpenAI (text, image_url, refusal) are read.
 https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-input-messages.json
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +13,16 @@ import msgspec
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats.parts import HIDDEN, are_parts, is_refusal, picture_of, text_of
 from monitor.formats.payloads import images
 from monitor.formats.payloads.rows import Fields
 
-REDACTED = "__REDACTED__"
-"""What OpenInference writes in place of texts and pictures that are hidden."""
-FILE_REF = "urn:gen-ai-file:{}"
-"""A picture that was uploaded before, by its id: nothing that could be opened."""
-_FILTERED = frozenset({"content_filter", "safety", "refusal"})
+_FILTERED = frozenset(
+    {"content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content", "blocklist"}
+)
+"""Finish reasons of answers that a filter stopped: OpenAI's, Bedrock's (two), Gemini's."""
+_IN_PLACE_OF_FILTERED = "FILTERED"
+"""What OpenLLMetry writes as the content of such an answer."""
 _OF_MESSAGES = frozenset({"role", "parts", "content", "type"})
 _SYSTEM = frozenset({"system", "developer"})
 
@@ -32,6 +33,8 @@ class Message:
     texts: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     refused: bool = False
+    finish_reason: str = ""
+    """Of an answer, where it is said with it."""
 
 
 def asked(messages: Iterable[Message], instructions: Iterable[str] = ()) -> Fields:
@@ -48,20 +51,26 @@ def asked(messages: Iterable[Message], instructions: Iterable[str] = ()) -> Fiel
     if context:
         found["context"] = "\n\n".join(context)
     if picture := next((one.pictures[0] for one in reversed(users) if one.pictures), ""):
-        found["image"] = images.from_address(picture)
+        found["image"] = images.from_text(picture)
     return found
 
 
 def answered(messages: Iterable[Message], finish_reasons: Iterable[Any] = ()) -> Fields:
-    """`output` of a prediction: the first answer, whether the model refused, and whether a filter cut in."""
+    """`output` of a prediction: the first answer, whether the model refused, and whether a filter cut in.
+
+    Args:
+        finish_reasons: those of the call, for answers that do not say theirs.
+    """
     found: Fields = {}
-    first = next(iter(messages), None)
-    if first is not None and first.texts:
-        found["answer"] = "".join(first.texts)
-    filtered = _FILTERED & {str(one) for one in finish_reasons}
-    if filtered or (first is not None and first.refused):
+    first = next(iter(messages), Message(""))
+    reasons = {str(one).lower() for one in ([first.finish_reason] if first.finish_reason else finish_reasons)}
+    filtered = not _FILTERED.isdisjoint(reasons)
+    answer = "".join(first.texts)
+    if answer and not (filtered and answer == _IN_PLACE_OF_FILTERED):
+        found["answer"] = answer
+    if filtered or first.refused or "refusal" in reasons:
         found["refused"] = True
-    if "content_filter" in filtered:
+    if filtered:
         found["safety"] = {"flagged": True, "categories": ["content_filter"]}
     return found
 
@@ -78,7 +87,7 @@ def read_messages(value: Any, name: str) -> list[Message]:
     if isinstance(found, list) and all(isinstance(one, dict) and one.keys() & _OF_MESSAGES for one in found):
         return [_message(one) for one in found]
     if isinstance(value, str):
-        return [Message("user", [value])] if value and value != REDACTED else []
+        return [Message("user", [value])] if value and value not in HIDDEN else []
     raise InvalidEvent(Rejection.INVALID, f"{name} is neither text nor a list of messages")
 
 
@@ -99,49 +108,21 @@ def texts_of(value: Any, name: str) -> list[str]:
 
 def _message(value: dict[str, Any]) -> Message:
     """A message, or a part that stands alone."""
-    message = Message(str(value.get("role", "")), refused=bool(value.get("refusal")))
-    content = value["parts"] if "parts" in value else _parts(value.get("content"))
-    for part in content if isinstance(content, list) else [value if "role" not in value else content]:
-        message.texts.extend(_texts(part))
-        message.pictures.extend(_pictures(part))
-        if isinstance(part, dict) and part.get("type") == "refusal":
-            return Message(message.role, message.texts, message.pictures, refused=True)
-    return message
+    content = value.get("content")
+    if isinstance(content, dict) and "parts" in content:  # Gemini's messages, inside an event
+        value = value | {name: one for name, one in content.items() if one is not None}
+    content = value["parts"] if "parts" in value else _parts(content)
+    parts = content if isinstance(content, list) else [value if "role" not in value else content]
+    return Message(
+        str(value.get("role") or ""),
+        [text for part in parts if (text := text_of(part))],
+        [picture for part in parts if (picture := picture_of(part))],
+        refused=bool(value.get("refusal")) or any(is_refusal(part) for part in parts),
+        finish_reason=str(value.get("finish_reason") or ""),
+    )
 
 
 def _parts(content: Any) -> Any:
-    """OpenAI's parts, also written as JSON text; any other text is an answer, even one in JSON."""
+    """Parts, also written as JSON text; any other text is an answer, even one in JSON."""
     found = read_json(content)
-    typed = isinstance(found, list) and all(isinstance(one, dict) and "type" in one for one in found)
-    return found if typed else content
-
-
-def _texts(part: Any) -> Iterator[str]:
-    if isinstance(part, dict):
-        known = part.get("type", "text") in ("text", "input_text", "output_text")
-        part = part.get("content", part.get("text")) if known else None
-    if isinstance(part, str) and part and part != REDACTED:
-        yield part
-
-
-def _pictures(part: Any) -> Iterator[str]:
-    match part:
-        case {"type": "uri", "uri": str(found)} if _is_image(part):
-            pass
-        case {"type": "blob", "content": str(content)} if _is_image(part):
-            kind = str(part.get("mime_type") or f"image/{images.kind_of_base64(content) or 'unknown'}")
-            found = f"data:{kind};base64,{content}"
-        case {"type": "file", "file_id": str(file_id)} if _is_image(part):
-            found = FILE_REF.format(file_id)
-        case {"type": "image_url" | "input_image", "image_url": {"url": str(found)} | str(found)}:
-            pass
-        case {"type": "image", "image": {"url": str(found)}}:
-            pass
-        case _:
-            return
-    if found and REDACTED not in found:
-        yield found
-
-
-def _is_image(part: dict[str, Any]) -> bool:
-    return part.get("modality") == "image" or str(part.get("mime_type", "")).startswith("image/")
+    return found if are_parts(found) else content

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from monitor.domain.events import Label
-from monitor.formats.chats import REDACTED
+from monitor.formats.parts import REDACTED
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.predictions import REQUEST_ID, request_id, written
 from monitor.formats.spans import Attributes, LogEvent, Span, moment_of

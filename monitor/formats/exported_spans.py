@@ -1,4 +1,7 @@
-"""Spans as Phoenix and Arize export them in JSON: an object per span, as the API gives it or as a data frame's row."""
+"""Spans as Phoenix and Arize export them in JSON: an object per span, as the API gives it or as a data frame's row.
+
+OpenTelemetry's own SDK for Python writes nearly the same (`to_json`).
+"""
 
 from __future__ import annotations
 
@@ -32,24 +35,22 @@ def read_exported(raw: bytes) -> Span:
         InvalidEvent: it is no exported span.
     """
     row = _row(raw)
-    context = row.get("context")
-    context = context if isinstance(context, dict) else {}
+    context, status = _object(row.get("context")), _object(row.get("status"))
     kind = row.get("span_kind")
     named = {name.removeprefix("attributes."): value for name, value in row.items() if name.startswith("attributes.")}
-    given = row.get("attributes")
-    attributes = {**_flat(given if isinstance(given, dict) else {}), **_flat(named)}
+    attributes = {**_flat(_object(row.get("attributes"))), **_flat(named)}
     attributes = {name: value for name, value in attributes.items() if value is not None}
     if isinstance(kind, str):
         attributes.setdefault(OPENINFERENCE_KIND, kind)
     return Span(
-        trace_id=_text(context.get("trace_id", row.get("context.trace_id"))),
-        span_id=_text(context.get("span_id", row.get("context.span_id"))),
+        trace_id=_id(context.get("trace_id", row.get("context.trace_id"))),
+        span_id=_id(context.get("span_id", row.get("context.span_id"))),
         start_ns=_nanoseconds(row.get("start_time"), "start_time"),
         end_ns=_nanoseconds(row.get("end_time"), "end_time"),
         attributes=attributes,
-        resource={},
-        failed=row.get("status_code") == "ERROR",
-        message=_text(row.get("status_message")),
+        resource=_flat(_object(_object(row.get("resource")).get("attributes"))),
+        failed="ERROR" in (row.get("status_code"), status.get("status_code")),
+        message=_text(row.get("status_message")) or _text(status.get("description")),
         events=_events(row.get("events")),
     )
 
@@ -81,7 +82,7 @@ def _events(value: Any) -> tuple[SpanEvent, ...]:
         SpanEvent(
             _text(one.get("name")),
             _nanoseconds(one.get("timestamp"), "events.timestamp"),
-            _flat(one["attributes"]) if isinstance(one.get("attributes"), dict) else {},
+            _flat(_object(one.get("attributes"))),
         )
         for one in rows
     )
@@ -91,6 +92,15 @@ def _nanoseconds(value: Any, name: str) -> int:
     if not isinstance(value, str | int | float):
         return 0
     return round(moment(value, name).timestamp() * 1_000_000) * 1000
+
+
+def _id(value: Any) -> str:
+    """As OTLP has it; the SDK puts 0x before it."""
+    return _text(value).removeprefix("0x")
+
+
+def _object(value: Any) -> Fields:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str:

@@ -7,17 +7,18 @@ semantic conventions 1.36, and the flattened ones of OpenLLMetry (https://github
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from monitor.domain.events import Rejection
+from monitor.domain.events import Event, Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats import evaluations
 from monitor.formats.calls import served_version
 from monitor.formats.chats import Message, answered, asked, read_json, read_messages, texts_of
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.rows import Fields
-from monitor.formats.predictions import call_fields
-from monitor.formats.spans import Attributes, Span, SpanEvent, with_attributes
+from monitor.formats.predictions import call_fields, known_tokens, prediction
+from monitor.formats.spans import Attributes, LogEvent, Span, SpanEvent, with_attributes
 from monitor.formats.trees import children, tree
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
@@ -25,10 +26,39 @@ DETAILS: Final = "gen_ai.client.inference.operation.details"
 _CHATS = frozenset({"chat", "generate_content", "text_completion", "completion"})
 _CONTENT = ("gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
 """Span events whose attributes belong to the call."""
-_KEPT = ("gen_ai.provider.name", "gen_ai.response.id", "gen_ai.conversation.id", "gen_ai.response.finish_reasons")
+SERVED: Final = "gen_ai.request.id"
+"""What only servers say of a call (vLLM)."""
+_OF_A_SERVER = ({"gen_ai.response.model"}, {SERVED}, {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"})
+"""Servers name no operation: two of these three make a span one of a chat."""
+_KEPT = (
+    "gen_ai.provider.name",
+    "gen_ai.response.id",
+    "gen_ai.conversation.id",
+    "gen_ai.response.finish_reasons",
+    SERVED,
+)
 CHOICE: Final = "gen_ai.choice"
 OLD_ROLES: Final = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
 """Events that were one message each, up to 1.36: the answer, and the role of what came before it."""
+
+
+def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
+    """The prediction of a span of these conventions, and the labels that are put on it.
+
+    Raises:
+        InvalidEvent: they do not allow what it says.
+    """
+    said = fields(span, options)
+    if said is not None:
+        yield prediction(span, said)
+    yield from evaluations.of_span(span)
+
+
+def inference(event: LogEvent) -> Span:
+    """The span that a `DETAILS` event stands for. It is of an inference, also where only the span beside it says so (as
+    OpenTelemetry's instrumentation of google-genai has it).
+    """
+    return with_attributes(event.as_span(), {"gen_ai.operation.name": "chat"})
 
 
 def fields(span: Span, options: FormatOptions) -> Fields | None:
@@ -58,8 +88,10 @@ def fields(span: Span, options: FormatOptions) -> Fields | None:
 def _operation(attributes: Attributes) -> str:
     """The operation's name; before there was one, whoever names a model and what kind of request it is means a chat."""
     name = attributes.get("gen_ai.operation.name") or attributes.get("llm.request.type")
-    if name is None and attributes.keys() & {"gen_ai.system", "gen_ai.request.model"}:
-        name = "chat" if attributes.keys() & {"gen_ai.request.model", "gen_ai.response.model"} else ""
+    if name is None:
+        said = attributes.keys()
+        of_a_client = "gen_ai.request.model" in said or said >= {"gen_ai.system", "gen_ai.response.model"}
+        name = "chat" if of_a_client or sum(bool(said & names) for names in _OF_A_SERVER) > 1 else ""
     return str(name or "")
 
 
@@ -84,16 +116,32 @@ def _messages(attributes: Attributes, name: str) -> list[Message]:
 
 
 def _old_messages(nested: Mapping[str, Any], name: str) -> list[Message]:
-    """`gen_ai.prompt` as JSON text, or flattened as `gen_ai.prompt.0.content`."""
+    """`gen_ai.prompt` as JSON, or flattened as `gen_ai.prompt.0.content`, of text completions `gen_ai.prompt.0.user`.
+
+    A flattened message of another shape says nothing.
+    """
     value = nested.get(name)
     if value is None:
         return []
-    return read_messages(children(value) if isinstance(value, dict) else value, f"gen_ai.{name}")
+    if isinstance(value, dict):
+        rows = [one for one in children(value) if isinstance(one, dict)]
+        value = [
+            {"role": "user", "content": one["user"], **one} if "user" in one else {"content": None, **one}
+            for one in rows
+        ]
+    return read_messages(value, f"gen_ai.{name}")
 
 
 def _old_content(attributes: Attributes) -> Any:
-    """Of messages that are span events: one attribute, in JSON (conventions 1.28 to 1.36)."""
-    return read_json(attributes.get("gen_ai.event.content", attributes.get("content")))
+    """Of messages that are span events: one attribute, in JSON (conventions 1.28 to 1.36).
+
+    Strands Agents have the content alone there, and the finish reason beside it.
+    """
+    names = ("gen_ai.event.content", "content", "message")
+    content = read_json(next((attributes[name] for name in names if name in attributes), None))
+    if content is None or isinstance(content, dict):
+        return content
+    return {"content": content, "finish_reason": attributes.get("finish_reason")}
 
 
 def old_message(name: str, content: Any) -> list[Message]:
@@ -105,8 +153,10 @@ def old_message(name: str, content: Any) -> list[Message]:
     role = OLD_ROLES.get(name)
     if content is None or (role is None and name != CHOICE):
         return []
-    message = content.get("message", content) if isinstance(content, dict) else {"content": content}
-    return read_messages([{"role": role or "assistant", **message}] if isinstance(message, dict) else [], name)
+    content = content if isinstance(content, dict) else {"content": content}
+    message = content.get("message", content)
+    around = {"role": role or "assistant", "finish_reason": content.get("finish_reason")}
+    return read_messages([around | (message if isinstance(message, dict) else {})], name)
 
 
 def _retrieval(attributes: Attributes) -> Fields:
@@ -141,10 +191,11 @@ def _model(attributes: Attributes) -> Fields:
     return {"name": name, "version": served_version(str(name), str(answering)) if answering else None}
 
 
-def _tokens(attributes: Attributes) -> Fields | None:
-    counts = {
-        "in": attributes.get("gen_ai.usage.input_tokens", attributes.get("gen_ai.usage.prompt_tokens")),
-        "out": attributes.get("gen_ai.usage.output_tokens", attributes.get("gen_ai.usage.completion_tokens")),
-        "image": attributes.get("gen_ai.usage.image.input_tokens"),
-    }
-    return {name: count for name, count in counts.items() if count is not None}
+def _tokens(attributes: Attributes) -> Fields:
+    return known_tokens(
+        {
+            "in": attributes.get("gen_ai.usage.input_tokens", attributes.get("gen_ai.usage.prompt_tokens")),
+            "out": attributes.get("gen_ai.usage.output_tokens", attributes.get("gen_ai.usage.completion_tokens")),
+            "image": attributes.get("gen_ai.usage.image.input_tokens"),
+        }
+    )

@@ -1,15 +1,15 @@
 """Messages as log records of their own, as the GenAI conventions had it up to 1.36.
 
 https://github.com/open-telemetry/semantic-conventions/blob/v1.36.0/docs/gen-ai/gen-ai-events.md. So OpenTelemetry's own
-instrumentations for Python write (`openai-v2`, `botocore`): each message of a call in the context of its span, the
-content in the body, or no body where content is not to be captured. Nothing in them names the model.
+instrumentations for Python write (`openai-v2`, `botocore`, `google-genai`): each message of a call in the context of
+its span, the content in the body, or no body where content is not to be captured. Nothing in them names the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from monitor.domain.halves import Half
 from monitor.errors import InvalidEvent
@@ -30,7 +30,6 @@ class Talk:
 
     questions: list[Message] = field(default_factory=list)
     answers: list[Message] = field(default_factory=list)
-    reasons: list[Any] = field(default_factory=list)
     ended: LogEvent | None = None
     """Its last choice."""
 
@@ -42,12 +41,20 @@ class Talk:
         messages = old_message(event.name, event.body)
         if event.name != CHOICE:
             self.questions.extend(messages)
-            return
-        reason = event.body.get("finish_reason") if isinstance(event.body, dict) else None
-        if reason != _BROKEN:
-            self.answers.extend(messages)
-            self.reasons.append(reason)
+        elif (self.ended is not None or _is_first(event)) and all(one.finish_reason != _BROKEN for one in messages):
+            for one in messages:
+                self._answer(one)
             self.ended = event
+
+    def _answer(self, message: Message) -> None:
+        """Without a finish reason it is a piece, and the next goes on with it (streams of google-genai)."""
+        if not self.answers or self.answers[-1].finish_reason:
+            self.answers.append(message)
+            return
+        last = self.answers[-1]
+        last.texts.extend(message.texts)
+        refused = last.refused or message.refused
+        self.answers[-1] = replace(last, refused=refused, finish_reason=message.finish_reason)
 
     def half(self, choice: LogEvent) -> Half:
         """What was asked and answered, for the span to join.
@@ -55,7 +62,7 @@ class Talk:
         Raises:
             InvalidEvent: the choice has no time, or names no span.
         """
-        said: Fields = {"input": asked(self.questions), "output": answered(self.answers, self.reasons)}
+        said: Fields = {"input": asked(self.questions), "output": answered(self.answers)}
         fields = {name: value for name, value in said.items() if value}
         span = choice.as_span()
         return Half(
@@ -86,6 +93,12 @@ def is_whole(span: Span) -> bool:
     """A failed span of these conventions, which are known by `gen_ai.system`: no choice is logged beside it."""
     failed = span.failed or "error.type" in span.attributes
     return failed and "gen_ai.system" in span.attributes and "gen_ai.provider.name" not in span.attributes
+
+
+def _is_first(choice: LogEvent) -> bool:
+    """Another choice, or another piece of a stream, goes on with what an earlier record began."""
+    index = choice.body.get("index") if isinstance(choice.body, dict) else None
+    return not (isinstance(index, int) and index > 0)
 
 
 def apart(found: Iterable[Said], messages: list[LogEvent]) -> Iterator[Said]:

@@ -1,8 +1,8 @@
-"""OpenInference: the conventions of Arize Phoenix, on OTLP spans, and the spans that Phoenix and Arize export as JSON.
+"""OpenInference: the conventions of Arize Phoenix, on OTLP spans, and spans that Phoenix, Arize and SDKs write as JSON.
 
 https://github.com/Arize-ai/openinference/tree/main/spec. As a format of its own it reads one span per record, as
 Phoenix's API gives it (`context`, `start_time`, `status_code`, `attributes`), or as a row of its data frame
-(`context.span_id`, `attributes.llm.model_name`).
+(`context.span_id`, `attributes.llm.model_name`); one without a kind by the GenAI conventions.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 from monitor.domain.events import Event, Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
-from monitor.formats import evaluations
+from monitor.formats import evaluations, genai
 from monitor.formats.calls import served_version
-from monitor.formats.chats import REDACTED, Message, answered, asked, read_json, read_messages
+from monitor.formats.chats import Message, answered, asked, read_json, read_messages
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.exported_spans import looks_exported, read_exported
 from monitor.formats.genai import ranked
 from monitor.formats.options import FormatOptions
+from monitor.formats.parts import REDACTED
 from monitor.formats.payloads.rows import Fields, with_ids
-from monitor.formats.predictions import call_fields, prediction
+from monitor.formats.predictions import call_fields, known_tokens, prediction
 from monitor.formats.spans import OPENINFERENCE_KIND, Attributes, Span, with_attributes
 from monitor.formats.trees import at, children, tree
 
@@ -34,7 +35,9 @@ def decoder(options: FormatOptions) -> Decoder:
 
     def decode(record: Record) -> Sequence[Decoded]:
         try:
-            return list(decoded(read_exported(record.value), options))
+            span = read_exported(record.value)
+            convention = decoded if OPENINFERENCE_KIND in span.attributes else genai.decoded
+            return list(convention(span, options))
         except RecursionError:
             raise InvalidEvent(Rejection.INVALID, "the span's attributes are nested too deep") from None
 
@@ -88,7 +91,7 @@ def _llm(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
     yield {
         "model": _model(attributes),
         "input": asked(questions),
-        "output": answered(answers, [reason] if reason else []),
+        "output": answered(filter(_says, answers), [reason] if reason else []),
         "tokens": _tokens(attributes),
         "cost_usd": attributes.get("llm.cost.total"),
     }
@@ -176,6 +179,11 @@ def _messages(value: Any) -> list[Message]:
     return found
 
 
+def _says(message: Message) -> bool:
+    """Reasoning and calls of tools stand in messages of their own, before that of the answer."""
+    return bool(message.texts or message.refused)
+
+
 def _texts(value: Any, kind: str) -> list[Message]:
     """Text completions: `prompts.<i>.prompt.text`, `choices.<i>.completion.text`."""
     found = [at(one, kind, "text") for one in children(value)]
@@ -196,7 +204,7 @@ def _part(content: Any) -> Fields:
         case {"image": {"image": {"url": str(url)}}}:
             return {"type": "image_url", "image_url": url}
         case {"text": str(text)}:
-            return {"type": "text", "text": text}
+            return {"type": content.get("type", "text"), "text": text}
     return {"type": "other"}
 
 
@@ -208,8 +216,9 @@ def _value(attributes: Attributes, side: str) -> list[Message]:
 
 
 def _tokens(attributes: Attributes) -> Fields:
-    counts = {"in": attributes.get("llm.token_count.prompt"), "out": attributes.get("llm.token_count.completion")}
-    return {name: count for name, count in counts.items() if count is not None}
+    return known_tokens(
+        {"in": attributes.get("llm.token_count.prompt"), "out": attributes.get("llm.token_count.completion")}
+    )
 
 
 def _float32(vector: list[Any]) -> bytes:

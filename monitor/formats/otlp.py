@@ -16,7 +16,7 @@ from monitor.formats import evaluations, genai, openinference, otlp_json, otlp_p
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.options import FormatOptions
 from monitor.formats.predictions import prediction
-from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span
+from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said
 
 MAX_REFUSED = 8
 """Parts of one record that are refused one by one: each dead letter keeps the whole record."""
@@ -50,7 +50,7 @@ def decoded(said: Said, options: FormatOptions) -> Iterator[Decoded]:
     elif OPENINFERENCE_KIND in said.attributes:
         yield from openinference.decoded(said, options)
     else:
-        yield from _of_span(said, options)
+        yield from genai.decoded(said, options)
 
 
 def evaluation(event: LogEvent) -> Iterator[Decoded]:
@@ -61,13 +61,6 @@ def evaluation(event: LogEvent) -> Iterator[Decoded]:
     """
     if event.name == evaluations.RESULT and (label := evaluations.of_event(event)) is not None:
         yield label
-
-
-def _of_span(span: Span, options: FormatOptions) -> Iterator[Decoded]:
-    fields = genai.fields(span, options)
-    if fields is not None:
-        yield prediction(span, fields)
-    yield from evaluations.of_span(span)
 
 
 def _of_event(event: LogEvent, options: FormatOptions) -> Iterator[Decoded]:

@@ -15,7 +15,7 @@ from monitor.domain.records import Record
 from monitor.formats import evaluations, genai, message_events, otlp
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.options import FormatOptions
-from monitor.formats.predictions import request_id
+from monitor.formats.predictions import demand_model, request_id
 from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span, moment_of
 
 
@@ -41,19 +41,26 @@ def _parts(value: bytes, options: FormatOptions) -> Iterator[Decoded]:
 
 
 def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
-    if isinstance(said, Span) and not (OPENINFERENCE_KIND in said.attributes or message_events.is_whole(said)):
+    if isinstance(said, Span) and not _is_whole(said):
         yield from _half(said, "request", options)
         yield from evaluations.of_span(said)
     elif isinstance(said, LogEvent) and said.name == genai.DETAILS:
-        yield from _half(said.as_span(), "response", options)
+        yield from _half(genai.inference(said), "response", options)
     else:
         yield from otlp.decoded(said, options)
+
+
+def _is_whole(span: Span) -> bool:
+    """Nothing is logged beside it."""
+    return not span.attributes.keys().isdisjoint((OPENINFERENCE_KIND, genai.SERVED)) or message_events.is_whole(span)
 
 
 def _half(span: Span, side: Side, options: FormatOptions) -> Iterator[Half]:
     fields = genai.fields(span, options)
     if fields is None:
         return
-    if side == "response" and fields["status"] == "ok":
+    if side == "request":
+        demand_model(span, fields)
+    elif fields["status"] == "ok":
         del fields["status"]  # an event without an error does not say that the span has none
     yield Half(request_id(span), side, moment_of(span.start_ns or span.end_ns, f"{span.place}: its time"), fields)

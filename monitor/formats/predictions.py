@@ -24,6 +24,8 @@ RESOURCE = ("service.name", "service.version", "deployment.environment.name", "d
 """Attributes of the resource that are kept in `extra`."""
 MAX_SHARED = 256
 """Characters of a resource's attribute that every span of a record repeats; longer ones are left out."""
+_EXACT = 2**53
+"""Below it a float holds every whole number."""
 
 Written = TypeVar("Written", Prediction, Label)
 _read_back: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -46,8 +48,7 @@ def request_id(span: Span) -> str:
 def call_fields(span: Span, said: Fields, options: FormatOptions) -> Fields:
     """A `prediction/v1` without id and time: what a convention read, and around it what every span says.
 
-    Raises:
-        InvalidEvent: the times are no times.
+    It has no model where nothing names one.
     """
     attributes = {**span.resource, **span.attributes}
     fields = over({"task": attributes.get(TASK, options.task), "trace_id": span.trace_id or None}, _outcome(span), said)
@@ -61,12 +62,30 @@ def call_fields(span: Span, said: Fields, options: FormatOptions) -> Fields:
     return _given(fields)
 
 
+def demand_model(span: Span, fields: Fields) -> None:
+    """
+    Raises:
+        InvalidEvent: no model is named.
+    """
+    if "name" not in fields.get("model", {}):
+        raise InvalidEvent(
+            Rejection.INVALID,
+            f"{span.place}: names no model (gen_ai.request.model or llm.model_name); set `model` for the topic",
+        )
+
+
+def known_tokens(counts: Mapping[str, Any]) -> Fields:
+    """Those that are said. A data frame makes floats of whole numbers where one of a column is missing."""
+    return {name: _whole(count) for name, count in counts.items() if count is not None}
+
+
 def prediction(span: Span, fields: Fields, suffix: str = "") -> Prediction:
     """The prediction of a span; its time is when the call began.
 
     Raises:
         InvalidEvent: it is none of the wire contract; the message names the field.
     """
+    demand_model(span, fields)
     ts = moment_of(span.start_ns or span.end_ns, f"{span.place}: the start time")
     return written({**fields, "request_id": request_id(span) + suffix, "ts": ts}, Prediction, span.place)
 
@@ -105,13 +124,7 @@ def _model(span: Span, said: Mapping[str, Any], default: str | None) -> Fields:
     """What the call says, else what the topic's options say, else the service. Our attributes win."""
     attributes = {**span.resource, **span.attributes}
     named = {"name": default or span.resource.get("service.name")} | _given(said)
-    model = _given(named | _given({"version": attributes.get(VERSION), "variant": attributes.get(VARIANT)}))
-    if "name" not in model:
-        raise InvalidEvent(
-            Rejection.INVALID,
-            f"{span.place}: names no model (gen_ai.request.model or llm.model_name); set `model` for the topic",
-        )
-    return model
+    return _given(named | _given({"version": attributes.get(VERSION), "variant": attributes.get(VARIANT)}))
 
 
 def _slices(span: Span, names: Mapping[str, str]) -> dict[str, str]:
@@ -131,6 +144,10 @@ def _text(value: str | float | bool) -> str:
 def _shared(span: Span) -> Fields:
     found = {name: span.resource.get(name) for name in RESOURCE}
     return {name: value for name, value in found.items() if isinstance(value, str) and 0 < len(value) <= MAX_SHARED}
+
+
+def _whole(count: Any) -> Any:
+    return int(count) if isinstance(count, float) and count.is_integer() and abs(count) < _EXACT else count
 
 
 def _given(fields: Mapping[str, Any]) -> Fields:

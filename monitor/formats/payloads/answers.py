@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
@@ -15,6 +18,9 @@ from monitor.formats.payloads.values import text_of
 MAX_CANDIDATES = 100
 _SUM_TOLERANCE = 1e-2
 """Probabilities in half precision over a thousand classes add up to 1 no better than this."""
+_NUMBERED: Final = re.compile(r'\{"?\d+"?:')
+_BARE_NUMBER: Final = re.compile(r"(?<=[{ ])\d+(?=:)")
+_to_numbered = msgspec.json.Decoder(dict[int, float]).decode
 
 
 def candidates(labels: Sequence[Any] | None, scores: Sequence[Any]) -> list[Fields]:
@@ -68,6 +74,33 @@ def are_probabilities(values: Any) -> bool:
         and all(isinstance(one, int | float) and 0 <= one <= 1 for one in values)
         and abs(math.fsum(values) - 1) <= _SUM_TOLERANCE
     )
+
+
+def distribution(value: Any) -> list[Fields]:
+    """Candidates from the probabilities of classes: a list of them, or an object that has them by the number of the
+    class, also as the text that KServe makes of one (`{0: 0.25, 1: 0.75}`). Empty where it is none."""
+    if isinstance(value, str):
+        value = _numbered(value)
+    if isinstance(value, dict) and all(map(str.isdecimal, value)) and are_probabilities(list(value.values())):
+        return candidates(list(value), list(value.values()))
+    return candidates(None, value) if are_probabilities(value) else []
+
+
+def likeliest(found: Sequence[Fields]) -> Fields:
+    """`output` of an item that has these candidates."""
+    output: Fields = {"answer": found[0]["answer"], "candidates": found}
+    if (sure := confidence_of(None, found)) is not None:
+        output["confidence"] = sure
+    return {"output": output}
+
+
+def _numbered(text: str) -> dict[str, float]:
+    """The object that a text holds, in JSON or as Python prints it; empty where it is no text of numbers."""
+    if _NUMBERED.match(text):
+        with suppress(msgspec.DecodeError):
+            found = _to_numbered(_BARE_NUMBER.sub(r'"\g<0>"', text))
+            return {str(key): value for key, value in found.items()}
+    return {}
 
 
 def finite(value: Any, name: str) -> float:

@@ -38,6 +38,8 @@ class Part(Struct, gc=False):
 class Message(Struct, gc=False):
     role: str = "user"
     content: str | list[Part] | None = None
+    images: Any = None
+    """Ollama's pictures, in base64."""
 
 
 class ChatRequest(Struct, gc=False):
@@ -56,7 +58,9 @@ class ChatRequest(Struct, gc=False):
     user: Any = None
     safety_identifier: Any = None
     system: Any = None
-    """Anthropic's: it is no message."""
+    """Anthropic's and Ollama's: it is no message."""
+    images: Any = None
+    """Ollama's, beside a prompt."""
 
 
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
@@ -83,23 +87,25 @@ def from_request(request: ChatRequest) -> Fields:
     Raises:
         InvalidEvent: there are more messages or parts than allowed.
     """
-    if request.messages is None:
-        return _fields({"prompt": request.prompt} if isinstance(request.prompt, str) else {}, request, {})
-    if len(request.messages) > MAX_MESSAGES:
-        raise InvalidEvent(Rejection.INVALID, f"messages: {len(request.messages)} of them; {MAX_MESSAGES} are allowed")
+    messages = request.messages
+    if messages is None:
+        prompt = request.prompt if isinstance(request.prompt, str) else None
+        messages = [Message(content=prompt, images=request.images)]
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidEvent(Rejection.INVALID, f"messages: {len(messages)} of them; {MAX_MESSAGES} are allowed")
     said: Fields = {}
     extra: Fields = {}
-    users = [one for one in request.messages if one.role == "user"]
+    users = [one for one in messages if one.role == "user"]
     if users and (prompt := text_in(users[-1].content)) is not None:
         said["prompt"] = prompt
     if len(users) > 1:
         extra["turns"] = len(users)
-    others = len(users) < len(request.messages) or request.system is not None
-    if others and (context := _context(request.system, request.messages)):
+    others = len(users) < len(messages) or request.system is not None
+    if others and (context := _context(request.system, messages)):
         said["context"] = context
     for message in reversed(users):
         if found := _images(message):
-            said["image"] = images.from_address(found[0])
+            said["image"] = images.from_text(found[0])
             if len(found) > 1:
                 extra["images"] = _further(found[1:])
             break
@@ -146,13 +152,16 @@ def text_in(content: str | list[Part] | None) -> str | None:
 
 
 def _images(message: Message) -> list[str]:
-    """Addresses of the pictures: `image_url` is an object or, from some clients, the address itself."""
-    if not isinstance(message.content, list):
-        return []
-    return [address for part in _parts(message.content) if (address := _address(part))]
+    """Addresses of the pictures, or the base64 that some clients write in their place."""
+    parts = _parts(message.content) if isinstance(message.content, list) else ()
+    found = [address for part in parts if (address := address_of(part))]
+    if isinstance(message.images, list):
+        found += [one for one in message.images[:MAX_PARTS] if isinstance(one, str)]
+    return found
 
 
-def _address(part: Part) -> str | None:
+def address_of(part: Part) -> str | None:
+    """That of a picture; `image_url` is an object or, from some clients, the address itself."""
     if part.image_url is not None:
         return part.image_url.url if isinstance(part.image_url, ImageUrl) else part.image_url
     match part.source:
@@ -170,4 +179,4 @@ def _parts(parts: list[Part]) -> list[Part]:
 
 
 def _further(addresses: list[str]) -> list[Fields]:
-    return [images.in_words(images.from_address(one)) for one in addresses[:MAX_FURTHER_IMAGES]]
+    return [images.in_words(images.from_text(one)) for one in addresses[:MAX_FURTHER_IMAGES]]

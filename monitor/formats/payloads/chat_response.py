@@ -20,7 +20,7 @@ from monitor.formats.payloads.chat_request import Part, text_in
 from monitor.formats.payloads.confidence import Token, TopToken, alternatives, answer_tokens, confidence
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
-from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.rows import Fields, over
 
 CUT: Fields = {"status": "error", "error_code": "stream_cut"}
 """What is said of a stream that ended before its answer did; what had come of the answer stays beside it."""
@@ -45,7 +45,8 @@ class Answer(Struct, gc=False):
     content: str | list[Part] | None = None
     """Some servers answer in parts, as requests ask."""
     refusal: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ToolCall] | ToolCall | None = None
+    """Text Generation Inference streams one without a list."""
 
 
 class Logprobs(Struct, gc=False):
@@ -67,8 +68,11 @@ class Choice(Struct, gc=False):
     delta: Answer | None = None
     text: str | None = None
     finish_reason: str | None = None
-    logprobs: Logprobs | None = None
+    logprobs: Logprobs | float | bool | str | list[Any] | None = None
+    """The API has an object. Other forms (Together's streams have a number) say nothing to us."""
     content_filter_results: dict[str, Raw] | None = None
+    error: Any = None
+    """OpenRouter's, of this choice."""
 
 
 class PromptDetails(Struct, gc=False):
@@ -94,6 +98,8 @@ class ChatResponse(Struct, gc=False):
     type: Any = None
     code: Any = None
     """The last four make up vLLM's older error body, `{"object": "error", ...}`."""
+    error_type: Any = None
+    """Text Generation Inference's, beside the message in `error`."""
 
 
 _to_filtered = msgspec.json.Decoder(Filtered).decode
@@ -103,7 +109,7 @@ def from_response(response: ChatResponse) -> Fields:
     """`status`, `output`, `tokens` and `extra` of a response.
 
     The answer is the choice of lowest index; several choices, or what else a one-token answer could have been, become
-    candidates.
+    candidates. Where that choice ended in an error, what had come of it stays beside it.
 
     Raises:
         InvalidEvent: there are more choices than allowed, or neither choices nor an error.
@@ -123,6 +129,8 @@ def from_response(response: ChatResponse) -> Fields:
         extra["system_fingerprint"] = response.system_fingerprint
     if extra:
         fields["extra"] = extra
+    if first.error is not None or first.finish_reason == "error":
+        return over(fields, from_error(first.error))
     return fields
 
 
@@ -130,6 +138,8 @@ def error_of(response: ChatResponse) -> Any:
     """What failed, as `failures.from_error` takes it; None where nothing did."""
     if response.error is None and response.object == "error":
         return {"message": response.message, "type": response.type, "code": response.code}
+    if isinstance(response.error, str) and response.error_type is not None:
+        return {"message": response.error, "type": response.error_type}
     return response.error
 
 
@@ -162,7 +172,7 @@ def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:
     if first.finish_reason not in ("stop", None):
         extra["finish_reason"] = first.finish_reason
     if said.tool_calls:
-        extra["tool_calls"] = [_called(one) for one in said.tool_calls[:MAX_TOOL_CALLS]]
+        extra["tool_calls"] = [_called(one) for one in calls_of(said)[:MAX_TOOL_CALLS]]
     tokens = _answer_tokens(first)
     sure = confidence(tokens)
     if sure is not None:
@@ -198,9 +208,9 @@ def _answer_of(choice: Choice) -> str | None:
 
 
 def _answer_tokens(choice: Choice) -> Sequence[Token]:
-    if choice.logprobs is None:
-        return ()
     given = choice.logprobs
+    if not isinstance(given, Logprobs):
+        return ()
     return answer_tokens(given.content or given.refusal or tokens_of_text(given))
 
 
@@ -226,6 +236,11 @@ def _categories(choice: Choice) -> list[str]:
         if bytes(result).startswith(b"{") and _to_filtered(result).filtered
     ]
     return found or (["content_filter"] if choice.finish_reason == "content_filter" else [])
+
+
+def calls_of(answer: Answer) -> list[ToolCall]:
+    given = answer.tool_calls
+    return [given] if isinstance(given, ToolCall) else given or []
 
 
 def _called(call: ToolCall) -> Fields:

@@ -6,6 +6,7 @@ OpenAI API reference, "The chat completion chunk object" (https://platform.opena
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -22,6 +23,7 @@ from monitor.formats.payloads.chat_response import (
     Function,
     Logprobs,
     ToolCall,
+    calls_of,
     error_of,
     read_chat,
     text_of_arguments,
@@ -78,18 +80,21 @@ class _Growing:
     calls: dict[int, tuple[str | None, list[str]]] = field(default_factory=dict)
     finish_reason: str | None = None
     filters: dict[str, Raw] | None = None
+    error: Any = None
 
     def add(self, piece: Choice) -> None:
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.filters = piece.content_filter_results or self.filters
+        self.error = piece.error or self.error
         delta = piece.delta or piece.message or Answer(content=piece.text)
         if content := text_in(delta.content):
             self.content.append(content)
         if delta.refusal:
             self.refusal.append(delta.refusal)
-        for call in delta.tool_calls or ():
-            self._call(call.index, call.function or Function())
-        if piece.logprobs is not None:
+        if delta.tool_calls is not None:
+            for call in calls_of(delta):
+                self._call(call.index, call.function or Function())
+        if isinstance(piece.logprobs, Logprobs):
             self.tokens.extend(piece.logprobs.content or tokens_of_text(piece.logprobs))
             self.refusal_tokens.extend(piece.logprobs.refusal or ())
 
@@ -108,4 +113,5 @@ class _Growing:
             finish_reason=self.finish_reason,
             logprobs=Logprobs(self.tokens, self.refusal_tokens),
             content_filter_results=self.filters,
+            error=self.error,
         )

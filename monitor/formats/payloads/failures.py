@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from monitor.formats.payloads.rows import Fields
 
 _TIMEOUTS = frozenset({408, 504, 524})
 _CLIENT = re.compile(
     r"invalid|badrequest|bad_request|not_?found|authentication|permission|unprocessable|rate_?limit|contextwindow"
-    r"|content_?(filter|policy)|unsupported|context_length",
+    r"|content_?(filter|policy)|unsupported|context_length|\bvalidation\b",
     re.IGNORECASE,
 )
 _TIMEOUT = re.compile(r"time_?d?_?out", re.IGNORECASE)
 _FILTERED = re.compile(r"content_?(filter|policy)|responsible_?ai", re.IGNORECASE)
+UNTOLD: Final = "error"
+"""The `error_code` of what says nothing of its kind."""
 _MAX_CODE = 128
 _MAX_MESSAGE = 1024
 
@@ -39,7 +41,7 @@ def from_error(error: Any, code: int | None = None) -> Fields:
     words = f"{kind} {given}"
     fields: Fields = {
         "status": _status(number, words),
-        "error_code": (given or kind or (str(code) if code else "error"))[:_MAX_CODE],
+        "error_code": (given or kind or (str(code) if code else UNTOLD))[:_MAX_CODE],
     }
     if _FILTERED.search(words):
         fields["output"] = {"refused": True, "safety": {"flagged": True, "categories": ["content_filter"]}}

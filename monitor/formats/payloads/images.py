@@ -8,6 +8,7 @@ from typing import Any
 
 _MAGIC = ((b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n", "png"), (b"GIF8", "gif"), (b"BM", "bmp"), (b"II*\x00", "tiff"))
 _BASE64_MAGIC = (("/9j/", "jpeg"), ("iVBORw0KGgo", "png"), ("R0lGOD", "gif"), ("UklGR", "webp"), ("SUkqA", "tiff"))
+_BASE64_STARTS = tuple(magic for magic, _ in _BASE64_MAGIC)
 _ADDRESS = ("http://", "https://", "data:", "s3://", "gs://", "az://", "file:")
 _BASE64 = ";base64,"
 
@@ -41,6 +42,8 @@ def looks_like_image(value: str | bytes) -> bool:
 
 
 def kind_of_base64(text: str) -> str | None:
+    if not text.startswith(_BASE64_STARTS):  # mostly
+        return None
     return next((kind for magic, kind in _BASE64_MAGIC if text.startswith(magic)), None)
 
 

@@ -73,7 +73,7 @@ def _unnamed(tensors: Sequence[Tensor], chunks: Sequence[bytes | None], roles: R
     tensor = tensors[0]
     flat = values(tensor, chunks[0])
     items = [flat] if len(tensor.shape) == 1 and are_probabilities(flat) else _split(flat, tensor.shape)
-    if any(isinstance(item, list) and not are_probabilities(item) for item in items):
+    if any(isinstance(item, list) and not (are_probabilities(item) or v1.are_objects(item)) for item in items):
         return None
     demand_few(len(items))
     return [v1.prediction(item, roles) for item in items]

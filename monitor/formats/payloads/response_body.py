@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from monitor.formats.limits import inflated, refuse_nul
-from monitor.formats.payloads import chat_response, messages_api, oip, responses_api, seldon_message, v1
+from monitor.formats.payloads import chat_response, messages_api, oip, ollama_api, responses_api, seldon_message, v1
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import (
     Read,
@@ -44,6 +44,8 @@ class ResponseBody(chat_response.ChatResponse, gc=False):
     jsonData: Raw | UnsetType = UNSET
     binData: Raw | UnsetType = UNSET
     status: Raw | UnsetType = UNSET
+    done: Any = None
+    """Ollama's; false where this is a piece of a stream."""
 
 
 _body = msgspec.json.Decoder(ResponseBody)
@@ -67,7 +69,7 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     if response.choices or response.object in _CHAT:
         return chat_response.read_chat(response)
     if response.error is not None:
-        return Read([from_error(response.error)], word(response.id))
+        return Read([from_error(chat_response.error_of(response))], word(response.id))
     return _other(response, head, tail, roles, embedder)
 
 
@@ -99,7 +101,7 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
         rows = [over(row, outcome) for row in seldon_message.response_rows(message, roles)]
         return Read(rows, seldon_message.puid_of(message), metadata=seldon_message.tags_of(message))
     if (chat := _as_chat(response, head)) is not None:
-        return chat_response.read_chat(chat)
+        return chat_response.read_chat(chat, cut=response.done is False)
     row = over(v1.prediction(_any.decode(head), roles), _OK)
     return Read([row], word(response.id), model=word(response.model_name), version=word(response.model_version))
 
@@ -110,6 +112,8 @@ def _as_chat(response: ResponseBody, head: bytes) -> chat_response.ChatResponse 
         return responses_api.as_chat(responses_api.to_response(head))
     if response.type == "message" and b'"stop_reason"' in head:
         return messages_api.as_chat(messages_api.to_message(head))
+    if isinstance(response.done, bool) and b'"created_at"' in head:
+        return ollama_api.as_chat(ollama_api.to_response(head))
     return None
 
 
@@ -120,4 +124,9 @@ def _is_seldon(response: ResponseBody) -> bool:
 
 
 def _predictions(items: list[Any], roles: Roles) -> list[Fields]:
-    return [over(v1.prediction(one, roles), _OK) for one in items]
+    return [from_error(one["error"]) if _failed(one) else over(v1.prediction(one, roles), _OK) for one in items]
+
+
+def _failed(item: Any) -> bool:
+    """An error in the place of a prediction; Gemini's chat completions say theirs as a list of one."""
+    return isinstance(item, dict) and item.keys() == {"error"} and isinstance(item["error"], dict | str)

@@ -34,8 +34,13 @@ CONVENTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
 `score:index:label`, which only the configuration can tell from an answer. Embeddings are read only when configured."""
 REQUEST: Final = ("prompt", "context", "image")
 RESPONSE: Final = tuple(name for name in CONVENTIONAL if name not in REQUEST)
-NAMES: Final = ("key", "id", "model", "model_name", "model_version")
-"""Say which row this is, as TensorFlow Serving's examples do, or whose: a text, but no prompt and no answer."""
+NAMES: Final = (
+    "key", "id", "request_id", "response_id", "responseid", "model", "model_name", "model_version", "modelversion",
+    "object", "type", "created", "created_at", "timestamp",
+    "finish_reason", "stop_reason", "stopreason", "done_reason",
+)  # fmt: skip
+"""Say which row this is, as TensorFlow Serving's examples do, whose, of what kind or from when, or why a model stopped:
+texts, but no prompt and no answer."""
 MANY: Final = (
     "labels",
     "scores",

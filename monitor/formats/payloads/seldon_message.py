@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.payloads import v1
-from monitor.formats.payloads.answers import are_probabilities, candidates
+from monitor.formats.payloads.answers import are_probabilities, candidates, likeliest
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields
@@ -112,8 +112,7 @@ def _answer(names: list[str], item: Any, roles: Roles) -> Fields:
     if not isinstance(item, list) or len(names) != len(item):
         return v1.prediction(item, roles)
     if are_probabilities(item):
-        found = candidates(names, item)
-        return {"output": {"answer": found[0]["answer"], "confidence": found[0]["score"], "candidates": found}}
+        return likeliest(candidates(names, item))
     if any(roles.of_response(name) for name in names):
         return roles.response(dict(zip(names, item, strict=True)))
     return v1.prediction(item, roles)

@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
+from monitor.formats.limits import refuse_nul
 from monitor.formats.payloads.values import bytes_of
 
 MAX_ELEMENTS = 4_000_000
@@ -176,7 +177,18 @@ def elements(raw: bytes) -> list[bytes] | None:
 
 
 def _plain(tensor: Tensor, element: Any) -> Any:
-    """MLServer's content type `base64` says that a text of JSON holds bytes."""
-    if isinstance(element, str) and (tensor.parameters or {}).get("content_type") == "base64":
-        return bytes_of(element, f"tensor {tensor.name[:64]!r}: an element")
+    """MLServer's content types say what a text holds: `base64` bytes, those of its Hugging Face runtime JSON."""
+    match (tensor.parameters or {}).get("content_type"):
+        case "base64" if isinstance(element, str):
+            return bytes_of(element, f"tensor {tensor.name[:64]!r}: an element")
+        case "hg_json" | "hg_jsonlist" if isinstance(element, str | bytes):
+            return _inner(tensor, element.encode() if isinstance(element, str) else element)
     return element
+
+
+def _inner(tensor: Tensor, element: bytes) -> Any:
+    refuse_nul(element)
+    try:
+        return _to_any(element)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise tensor.fault(f"an element is no JSON: {error}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.formats.payloads.answers import are_probabilities, candidates
+from monitor.formats.payloads.answers import candidates, distribution, likeliest
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.payloads.values import text_of
@@ -23,17 +23,34 @@ def instance(value: Any, roles: Roles) -> Fields:
 
 
 def prediction(value: Any, roles: Roles) -> Fields:
-    """One item of a response: an object with names, a text or class, or the probabilities of the classes.
+    """One item of a response: an object with names, a text or class, the probabilities of the classes, or labels with
+    their scores.
 
     Raises:
         InvalidEvent: a number is not finite.
     """
+    if isinstance(value, bytes):
+        value = text_of(value)
+    if are_objects(value) and len(value) == 1:
+        (value,) = value
+    if found := _ranked(value, roles) if are_objects(value) else distribution(value):
+        return likeliest(found)
     if isinstance(value, dict):
         return roles.response(value)
-    if are_probabilities(value):
-        found = candidates(None, value)
-        return {"output": {"answer": found[0]["answer"], "confidence": found[0]["score"], "candidates": found}}
     if isinstance(value, list) and len(value) != 1:
         return {"output": {}}
     answer = text_of(value)
     return {"output": {} if answer is None else {"answer": answer}}
+
+
+def are_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _ranked(objects: list[dict[str, Any]], roles: Roles) -> list[Fields]:
+    """Candidates from labels with their scores, as Hugging Face's pipelines for classification answer. Objects that say
+    more, such as where in a picture they were found, are none: each is an answer by itself."""
+    said = [roles.response(one)["output"] for one in objects if len(one) == 2]
+    if len(said) < len(objects) or not all(one.keys() == {"answer", "confidence"} for one in said):
+        return []
+    return candidates([one["answer"] for one in said], [one["confidence"] for one in said])

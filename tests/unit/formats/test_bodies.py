@@ -92,6 +92,21 @@ def test_the_model_of_a_body_is_neither_prompt_nor_answer() -> None:
     assert answered({"model_name": "m-1", "model_version": "3", "result": "There."})["output"] == {"answer": "There."}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "list", "data": [{"index": 0, "object": "embedding", "embedding": [0.1]}], "model": "e"},
+        {"id": "c14c80c3", "message": {"role": "assistant", "content": [{"text": "a"}]}, "finish_reason": "COMPLETE"},
+        {"output": {"message": {"content": [{"text": "a"}]}}, "stopReason": "end_turn", "usage": {"inputTokens": 1}},
+        {"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "gemini-2.0-flash"},
+        {"type": "list", "created_at": "2023-12-13T22:42:50Z", "items": [{}]},
+    ],
+    ids=["kserve's fixture embedding.json", "cohere", "bedrock", "gemini", "any"],
+)
+def test_what_an_unknown_api_says_about_its_answer_is_no_answer(body: Any) -> None:
+    assert answered(body)["output"] == {}
+
+
 COMPLETION: dict[str, Any] = {
     "id": "cmpl-1",
     "object": "text_completion",

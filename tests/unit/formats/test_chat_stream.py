@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +84,28 @@ def test_refusals_and_tool_calls_come_in_pieces_too() -> None:
     calling = fields(stream(*(delta(tool_calls=one) for one in calls), delta(ended="tool_calls")))
     assert calling["extra"]["tool_calls"] == [{"name": "zoom", "arguments": '{"x":1}'}]
     assert "answer" not in calling["output"]
+
+
+def test_a_tool_call_may_come_without_its_list() -> None:
+    """Text Generation Inference (issue 2794)."""
+    pieces = [{"index": 0, "id": "", "function": {"name": None, "arguments": text}} for text in ('{"x"', ":1}")]
+    said = fields(stream(*(delta(tool_calls=one) for one in pieces), delta(ended="eos_token")))
+    assert said["extra"]["tool_calls"] == [{"name": None, "arguments": '{"x":1}'}]
+    (whole,) = stream({"choices": [{"message": {"tool_calls": pieces[0]}}]}).splitlines()[:1]
+    assert fields(whole + b"\n\ndata: [DONE]")["extra"]["tool_calls"] == [{"name": None, "arguments": '{"x"'}]
+
+
+@pytest.mark.parametrize("logprobs", [-0.25, 0, [-0.25], "none", False])
+def test_log_probabilities_of_another_form_cost_the_confidence_not_the_answer(logprobs: Any) -> None:
+    """Together streams a number."""
+    chunk = {"choices": [{"index": 0, "delta": {"content": " cat"}, "logprobs": logprobs, "finish_reason": "stop"}]}
+    assert fields(stream(chunk)) == {"status": "ok", "output": {"answer": " cat"}}
+
+
+@pytest.mark.parametrize("logprobs", [{"content": -0.25}, {"content": [{"token": 7}]}, {"tokens": "a"}])
+def test_log_probabilities_of_the_apis_form_with_other_content_are_refused(logprobs: Any) -> None:
+    with pytest.raises(msgspec.ValidationError, match="logprobs"):
+        fields(stream({"choices": [{"index": 0, "delta": {"content": " cat"}, "logprobs": logprobs}]}))
 
 
 def test_a_stream_that_was_lost_is_an_error_that_keeps_what_had_come() -> None:

@@ -55,12 +55,20 @@ class Service:
         logging.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
         self._tracer, self._logger = tracing.get_tracer("openai_v2"), logging.get_logger("openai_v2")
 
-    def call(self, *messages: tuple[str, Any], error: str = "", named_by_attribute: bool = False) -> None:
+    def call(
+        self,
+        *messages: tuple[str, Any],
+        error: str = "",
+        named_by_attribute: bool = False,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
         with self._tracer.start_as_current_span("chat gpt-4o-mini", attributes=CALL) as span:
             for name, body in messages:
-                attributes = {"gen_ai.system": "openai"} | ({"event.name": name} if named_by_attribute else {})
+                said = (attributes or {"gen_ai.system": "openai"}) | (
+                    {"event.name": name} if named_by_attribute else {}
+                )
                 event_name = None if named_by_attribute else name
-                self._logger.emit(LogRecord(event_name=event_name, attributes=attributes, body=body))
+                self._logger.emit(LogRecord(event_name=event_name, attributes=said, body=body))
             if error:
                 span.set_attribute("error.type", error)
                 span.set_status(StatusCode.ERROR, "broken")
@@ -149,6 +157,63 @@ def test_of_several_choices_the_first_is_the_answer(service: Service) -> None:
     other = {"index": 1, "finish_reason": "stop", "message": {"role": "assistant", "content": "Another one."}}
     service.call(("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER), ("gen_ai.choice", other))
     assert met(service).output.answer == "This is a test."
+
+
+def google_choice(index: int, text: str, finish_reason: str | None = None) -> tuple[str, Any]:
+    """As OpenTelemetry's instrumentation of google-genai logs it; of a stream each chunk, counted on, the last with a
+    finish reason."""
+    part = {"text": text, "thought": None, "inline_data": None}
+    body = {"index": index, "content": {"parts": [part], "role": "model"}}
+    return "gen_ai.choice", body if finish_reason is None else {**body, "finish_reason": finish_reason}
+
+
+def test_messages_of_google_genai_stand_inside_the_content(service: Service) -> None:
+    question = {
+        "parts": [{"text": "What is it?"}, {"file_data": {"file_uri": "gs://a/b.jpg", "mime_type": "image/jpeg"}}]
+    }
+    service.call(("gen_ai.user.message", {"content": {**question, "role": None}}), google_choice(0, "A cat.", "STOP"))
+    whole = met(service)
+    assert whole.input.image is not None
+    assert (whole.input.prompt, whole.input.image.ref) == ("What is it?", "gs://a/b.jpg")
+    assert whole.output.answer == "A cat."
+
+
+def test_contents_that_google_genai_elided_are_left_out(service: Service) -> None:
+    choice = {"index": 0, "content": "<elided>", "finish_reason": "STOP"}
+    service.call(("gen_ai.user.message", {"content": "<elided>"}), ("gen_ai.choice", choice))
+    whole = met(service)
+    assert (whole.input.prompt, whole.output.answer, whole.status) == (None, None, "ok")
+
+
+def test_the_chunks_of_a_stream_are_one_answer(service: Service) -> None:
+    service.call(("gen_ai.user.message", USER), *map(google_choice, range(3), ("This ", "is ", "a ")))
+    service.call(("gen_ai.user.message", USER), google_choice(0, "This "), google_choice(1, "too.", "SAFETY"))
+    first, second = decode(service.logged().SerializeToString())
+    assert first.fields["output"] == {"answer": "This is a "}
+    assert second.fields["output"]["answer"] == "This too."
+    assert second.fields["output"]["refused"]
+
+
+def test_what_goes_on_with_the_answer_of_an_earlier_record_is_not_taken_for_one(service: Service) -> None:
+    service.call(google_choice(1, "test.", "STOP"))
+    assert decode(service.logged().SerializeToString()) == []
+
+
+def test_a_details_event_may_leave_operation_and_model_to_its_span(service: Service) -> None:
+    """So the instrumentation of google-genai has it, without any messages where content is not captured."""
+    messages = [{"role": "user", "parts": [{"type": "text", "content": "Does this work?"}]}]
+    answers = [{"role": "model", "parts": [{"type": "text", "content": "Yes."}], "finish_reason": "stop"}]
+    name = "gen_ai.client.inference.operation.details"
+    said = {"gen_ai.input.messages": messages, "gen_ai.output.messages": answers}
+    service.call((name, None), attributes={**said, "gen_ai.usage.input_tokens": 5})
+    whole = met(service)
+    assert (whole.model.name, whole.model.version) == ("gpt-4o-mini", "2024-07-18")
+    assert (whole.input.prompt, whole.output.answer) == ("Does this work?", "Yes.")
+    assert decode(service.logged().SerializeToString(), otlp) == []
+    service.spans.clear()
+    service.logs.clear()
+    service.call((name, None), attributes={"gen_ai.response.finish_reasons": ["stop"]})
+    assert met(service).status == "ok"
 
 
 def test_what_a_filter_stopped_is_refused(service: Service) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from monitor.domain.events import Label, Prediction
 from monitor.domain.records import Record
-from monitor.formats import FormatOptions, otlp
-from tests.unit.formats.spans import SPAN, decode, in_json
+from monitor.formats import FormatOptions, openinference, otlp
+from tests.unit.formats.spans import PARTITION, SPAN, TRACE, decode, in_json
 
 COMPLETION = {
     "openinference.span.kind": "LLM",
@@ -87,3 +89,65 @@ def test_names_of_a_model_of_openinference(names: dict[str, str], expected: tupl
     attributes = {"openinference.span.kind": "LLM"} | {f"llm.{name}": value for name, value in names.items()}
     (prediction,) = decode(in_json({"attributes": attributes}))
     assert (prediction.model.name, prediction.model.version) == expected
+
+
+THOUGHT = {"type": "reasoning", "text": "The user asks about the colour."}
+ANSWER = {"type": "text", "text": "Red."}
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        [[THOUGHT, ANSWER]],  # Anthropic, Gemini
+        [[THOUGHT], [ANSWER]],  # OpenAI's Responses API, a message for each item; with a summary of the reasoning
+        [[{"type": "reasoning", "id": "rs_1"}], [ANSWER]],  # without
+        [[], [ANSWER]],  # a search of the web before it
+    ],
+)
+def test_reasoning_of_openinference_is_no_answer(outputs: list[list[dict[str, str]]]) -> None:
+    """llm_spans.md of the specification, "Reasoning content"."""
+    attributes = {"openinference.span.kind": "LLM", "llm.model_name": "o3-mini"}
+    for i, parts in enumerate(outputs):
+        attributes[f"llm.output_messages.{i}.message.role"] = "assistant"
+        for j, part in enumerate(parts):
+            message = f"llm.output_messages.{i}.message.contents.{j}.message_content"
+            attributes |= {f"{message}.{name}": text for name, text in part.items()}
+    (event,) = decode(in_json({"attributes": attributes}))
+    assert event.output.answer == "Red."
+
+
+def exported(**row: Any) -> Any:
+    value = {"start_time": "2025-11-21T10:00:00Z", "end_time": "2025-11-21T10:00:01Z", **row}
+    (event,) = openinference.decoder(FormatOptions())(Record(PARTITION, 0, -1, json.dumps(value).encode()))
+    return event
+
+
+def test_token_counts_of_a_data_frame_are_floats() -> None:
+    """Rows of Phoenix's `get_spans_dataframe`: a null in the column makes floats of its whole numbers."""
+    row = {"context.trace_id": "a", "context.span_id": "b", "span_kind": "LLM", "attributes.llm.model_name": "m"}
+    event = exported(**row, **{"attributes.llm.token_count.prompt": 5.0, "attributes.llm.token_count.completion": None})
+    assert (event.tokens.input, event.tokens.output) == (5, None)
+
+
+SDK_SPAN: dict[str, Any] = {
+    "context": {"trace_id": f"0x{TRACE}", "span_id": f"0x{SPAN}", "trace_state": "[]"},
+    "status": {"status_code": "OK"},
+    "resource": {"attributes": {"service.name": "shop"}, "schema_url": ""},
+}
+"""As the SDK of OpenTelemetry for Python writes spans (`ReadableSpan.to_json`)."""
+
+
+def test_a_span_that_the_sdk_wrote_keeps_its_error_and_has_the_ids_of_otlp() -> None:
+    attributes = {"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o"}
+    status = {"status_code": "ERROR", "description": "RateLimitError: 429"}
+    event = exported(**SDK_SPAN | {"status": status}, attributes=attributes)
+    assert (event.request_id, event.trace_id) == (f"{TRACE}-{SPAN}", TRACE)
+    assert (event.status, event.extra["error_message"]) == ("error", "RateLimitError: 429")
+    assert event.extra["service.name"] == "shop"
+
+
+def test_a_span_that_the_sdk_wrote_may_be_of_the_genai_conventions() -> None:
+    messages = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "hi"}]}])
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.input.messages": messages}
+    event = exported(**SDK_SPAN, attributes=attributes)
+    assert (event.input.prompt, event.model.name, event.latency_ms) == ("hi", "m", 1000.0)

@@ -52,7 +52,7 @@ def names() -> list[str]:
         "retrieval.documents.0", "annotations.0.annotation.name", "annotations.0.annotation.score", "annotations.0",
         "evaluations.0.evaluation.label", "evaluations.0.evaluation", "classifier.classifications.0.classification",
         "classifier.classifications.0.classification.probability", "metadata", "input.value", "output.value",
-        "tag.tags",
+        "tag.tags", "gen_ai.prompt.0.user",
     }  # fmt: skip
     return sorted(found | flattened)
 
@@ -79,7 +79,24 @@ ANY = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["role", "parts", "content", "type", "text", "image", "name", "x"]), inner, max_size=3
+            st.sampled_from(
+                [
+                    "role",
+                    "parts",
+                    "content",
+                    "type",
+                    "text",
+                    "image",
+                    "source",
+                    "inline_data",
+                    "data",
+                    "user",
+                    "name",
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=3,
         )
     ),
     max_leaves=8,

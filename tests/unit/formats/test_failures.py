@@ -1,0 +1,94 @@
+"""Failures as servers and gateways say them, also where HTTP says that all is well."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.domain.events import Prediction
+from monitor.domain.records import Partition, Record
+from monitor.formats import FormatOptions, openai_chat
+from monitor.formats.payloads.response_body import read_response
+from monitor.formats.payloads.roles import Roles
+
+TGI = {"error": "Input validation error: `inputs` must have less than 4096 tokens.", "error_type": "validation"}
+GEMINI = [{"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}}]
+PARTIAL = {"index": 0, "message": {"content": '{"events": ['}, "finish_reason": "error"}
+
+
+def answered(body: Any) -> Any:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    (row,) = read_response(raw, Roles({}), 100_000, "m").rows
+    return row
+
+
+def logged(response: Any, **envelope: Any) -> Prediction:
+    request = {"model": "m", "messages": [{"role": "user", "content": "What?"}]}
+    call = {"id": "r1", "ts": 1763719200, "request": request, "response": response, **envelope}
+    record = Record(Partition("cluster", "t", "id", 0), 0, 1763719205_000, json.dumps(call).encode())
+    (prediction,) = openai_chat.decoder(FormatOptions())(record)
+    assert isinstance(prediction, Prediction)
+    return prediction
+
+
+def test_an_answer_that_ended_in_an_error_is_one_that_keeps_what_had_come() -> None:
+    """OpenRouter, HTTP 200 (maximhq/bifrost, issue 5425)."""
+    assert answered({"object": "chat.completion", "choices": [PARTIAL]}) == {
+        "status": "error",
+        "error_code": "error",
+        "output": {"answer": '{"events": ['},
+        "extra": {"finish_reason": "error"},
+    }
+
+
+@pytest.mark.parametrize("key", ["message", "delta"])
+def test_the_error_of_a_choice_says_what_went_wrong(key: str) -> None:
+    """OpenRouter's reference, "Errors", whole and streamed."""
+    said = {key: {"content": "a mu"}, "finish_reason": "error", "error": {"code": 502, "message": "Provider"}}
+    body = json.dumps({"choices": [{"index": 0, **said}]})
+    row = answered(f"data: {body}\n\n".encode() if key == "delta" else body.encode())
+    assert (row["status"], row["error_code"], row["output"]) == ("error", "502", {"answer": "a mu"})
+    assert row["extra"]["error_message"] == "Provider"
+
+
+@pytest.mark.parametrize("envelope", [{}, {"status_code": 400}])
+def test_an_error_in_a_list_of_one_is_an_error(envelope: dict[str, Any]) -> None:
+    """Gemini's chat completions (google-gemini/gemini-cli, issue 12823)."""
+    prediction = logged(GEMINI, **envelope)
+    assert (prediction.status, prediction.error_code, prediction.output.answer) == ("rejected", "400", None)
+    assert prediction.extra["error_message"] == "bad"
+
+
+def test_an_error_in_the_place_of_a_prediction_is_that_items() -> None:
+    body = {"predictions": [{"error": "no picture"}, "cat", {"error": 0.02}, {"error": "none", "label": "dog"}]}
+    read = read_response(json.dumps(body).encode(), Roles({}), 100_000, "m").rows
+    assert [row["status"] for row in read] == ["error", "ok", "ok", "ok"]
+
+
+@pytest.mark.parametrize("envelope", [{}, {"status_code": 422}])
+def test_the_type_beside_an_error_is_its_code(envelope: dict[str, Any]) -> None:
+    """Text Generation Inference."""
+    prediction = logged(TGI, **envelope)
+    assert (prediction.status, prediction.error_code) == ("rejected", "validation")
+    assert prediction.extra["error_message"] == TGI["error"]
+
+
+def test_so_it_is_inside_a_stream() -> None:
+    error = {"error": "Request failed during generation", "error_type": "generation"}
+    row = answered(
+        b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\ndata: %b\n\n' % json.dumps(error).encode()
+    )
+    assert (row["status"], row["error_code"]) == ("error", "generation")
+
+
+def test_an_error_without_a_code_has_that_of_http() -> None:
+    assert logged({"error": "no such model"}, status_code=404).error_code == "404"
+    assert logged({"error": "no such model"}).error_code == "error"
+    assert logged({"error": {"code": "gone"}}, status_code=404).error_code == "gone"
+    assert logged({"error": "down"}, error={"type": "upstream"}).error_code == "upstream"
+
+
+def test_an_error_of_validation_that_is_not_the_requests_is_an_error() -> None:
+    assert answered({"error": {"type": "ResponseValidationError"}})["status"] == "error"

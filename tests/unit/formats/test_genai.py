@@ -1,0 +1,186 @@
+"""What spans of the GenAI conventions become, as real instrumentations and servers write them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from monitor.domain.events import Prediction
+from monitor.domain.records import Record
+from monitor.errors import InvalidEvent
+from monitor.formats import FormatOptions, otlp_joined
+from tests.unit.formats.spans import PARTITION, decode, in_json
+
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+COMPLETION = {"gen_ai.system": "OpenAI", "gen_ai.request.model": "davinci-002", "llm.request.type": "completion"}
+PNG = "iVBORw0KGgo="
+DATA = f"data:image/png;base64,{PNG}"
+SERVED = {
+    "gen_ai.request.id": "cmpl-4b2f",
+    "gen_ai.usage.prompt_tokens": 4,
+    "gen_ai.usage.completion_tokens": 10,
+    "gen_ai.latency.e2e": 0.15,
+}
+
+
+def read(attributes: dict[str, Any], **options: Any) -> Prediction:
+    (event,) = decode(in_json({"attributes": attributes}), **options)
+    assert isinstance(event, Prediction)
+    return event
+
+
+def asked(content: Any) -> Prediction:
+    return read(CHAT | {"gen_ai.input.messages": json.dumps([{"role": "user", "parts": content}])})
+
+
+def image_of(event: Prediction) -> str | None:
+    return event.input.image and event.input.image.ref
+
+
+@pytest.mark.parametrize("more", [{}, {"gen_ai.prompt.0.role": "user"}])
+def test_the_prompt_of_a_text_completion_stands_under_user(more: dict[str, str]) -> None:
+    """OpenLLMetry: openai completions, bedrock, vertexai; its Cohere for JavaScript writes the role as well."""
+    said = {"gen_ai.prompt.0.user": "Tell me a joke", "gen_ai.completion.0.content": "A joke"}
+    event = read(COMPLETION | said | more)
+    assert (event.input.prompt, event.output.answer) == ("Tell me a joke", "A joke")
+
+
+def test_a_flattened_message_of_an_unknown_shape_costs_itself_alone() -> None:
+    said = {"gen_ai.prompt.0.surprise": "?", "gen_ai.prompt.1": "?", "gen_ai.completion.0.content": "A joke"}
+    event = read(COMPLETION | said | {"gen_ai.usage.prompt_tokens": 6})
+    assert (event.input.prompt, event.output.answer) == (None, "A joke")
+    assert event.tokens is not None
+    assert event.tokens.input == 6
+
+
+@pytest.mark.parametrize(
+    ("part", "image"),
+    [
+        ({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}, DATA),
+        ({"type": "image", "source": {"type": "url", "url": "https://a.example/b.png"}}, "https://a.example/b.png"),
+        ({"image": {"format": "png", "source": {"bytes": PNG}}}, DATA),
+        ({"image": {"format": "png", "source": {"s3Location": {"uri": "s3://a/b.png"}}}}, "s3://a/b.png"),
+        ({"type": "image-url", "url": "https://a.example/b.png"}, "https://a.example/b.png"),
+        ({"type": "binary", "media_type": "image/png", "content": PNG}, DATA),
+        ({"type": "binary", "media_type": "audio/wav", "content": PNG}, None),
+        ({"inline_data": {"mime_type": "image/png", "data": PNG}}, DATA),
+        ({"file_data": {"mime_type": "image/png", "file_uri": "gs://a/b.png"}}, "gs://a/b.png"),
+        ({"file_data": {"mime_type": "video/mp4", "file_uri": "gs://a/b.mp4"}}, None),
+        ({"type": "image_url", "image_url": {"url": PNG}}, DATA),
+    ],
+)
+def test_the_picture_is_found_in_the_shapes_of_every_api(part: dict[str, Any], image: str | None) -> None:
+    """Anthropic's, Bedrock's, Pydantic AI's, Gemini's, and bare base64 as Ollama's documentation has it."""
+    event = asked([{"text": "What is it?"}, part])
+    assert (event.input.prompt, image_of(event)) == ("What is it?", image)
+
+
+def test_messages_in_json_text_may_have_parts_without_a_type() -> None:
+    """OpenLLMetry: the blocks of Bedrock's Converse API."""
+    blocks = [{"text": "What is it?"}, {"image": {"format": "png", "source": {"bytes": PNG}}}]
+    said = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": json.dumps(blocks)}
+    event = read(CHAT | said | {"gen_ai.completion.0.content": '[{"text": "A cat"}]'})
+    assert (event.input.prompt, image_of(event), event.output.answer) == ("What is it?", DATA, "A cat")
+
+
+@pytest.mark.parametrize("answer", ['[{"text": "TOTAL", "box": [0, 0, 9, 9]}]', '[{"label": "cat"}]', '{"text": "a"}'])
+def test_an_answer_that_only_looks_like_parts_stays_text(answer: str) -> None:
+    event = read(CHAT | {"gen_ai.completion.0.content": answer, "gen_ai.completion.0.role": "assistant"})
+    assert event.output.answer == answer
+
+
+@pytest.mark.parametrize("thought", [{"type": "thinking", "content": "hm"}, {"text": "hm", "thought": True}])
+def test_reasoning_is_no_answer(thought: dict[str, Any]) -> None:
+    """Pydantic AI's, Gemini's."""
+    messages = [{"role": "assistant", "parts": [thought, {"type": "text", "content": "Red."}]}]
+    assert read(CHAT | {"gen_ai.output.messages": messages}).output.answer == "Red."
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "content_filtered", "guardrail_intervened", "SAFETY"])
+def test_a_filter_is_told_by_the_finish_reason_of_the_message(reason: str) -> None:
+    """The convention's output messages; the reasons are OpenAI's, Bedrock's (two) and Gemini's."""
+    messages = [{"role": "assistant", "parts": [{"type": "text", "content": ""}], "finish_reason": reason}]
+    output = read(CHAT | {"gen_ai.output.messages": json.dumps(messages)}).output
+    assert output.refused
+    assert output.safety is not None
+    assert (output.safety.flagged, output.safety.categories) == (True, ("content_filter",))
+
+
+def test_what_stands_in_place_of_a_filtered_answer_is_none() -> None:
+    """OpenLLMetry with Azure."""
+    said = {"gen_ai.completion.0.content": "FILTERED", "gen_ai.completion.0.finish_reason": "content_filter"}
+    output = read(CHAT | said).output
+    assert (output.answer, output.refused) == (None, True)
+    assert read(CHAT | said | {"gen_ai.completion.0.finish_reason": "stop"}).output.answer == "FILTERED"
+
+
+def test_a_filtered_second_choice_does_not_refuse_the_first() -> None:
+    messages = [
+        {"role": "assistant", "parts": [{"type": "text", "content": "Red."}], "finish_reason": "stop"},
+        {"role": "assistant", "parts": [], "finish_reason": "content_filter"},
+    ]
+    reasons = {"gen_ai.response.finish_reasons": ["stop", "content_filter"]}
+    output = read(CHAT | {"gen_ai.output.messages": messages} | reasons).output
+    assert (output.answer, output.refused, output.safety) == ("Red.", False, None)
+
+
+def test_the_choice_of_a_span_event_may_be_blocks_beside_their_finish_reason() -> None:
+    """Strands Agents."""
+    said = {
+        "gen_ai.user.message": {"content": '[{"text": "What is it?"}]'},
+        "gen_ai.choice": {"message": '[{"text": "A cat"}]', "finish_reason": "guardrail_intervened"},
+    }
+    events = [
+        {
+            "name": name,
+            "timeUnixNano": "1763719200000000001",
+            "attributes": [{"key": key, "value": {"stringValue": text}} for key, text in texts.items()],
+        }
+        for name, texts in said.items()
+    ]
+    (event,) = decode(in_json({"attributes": CHAT, "events": events}))
+    assert (event.input.prompt, event.output.answer, event.output.refused) == ("What is it?", "A cat", True)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "model"),
+    [
+        (SERVED | {"gen_ai.response.model": "facebook/opt-125m"}, "facebook/opt-125m"),
+        (SERVED, "vllm"),
+        ({"gen_ai.response.model": "m", "gen_ai.usage.input_tokens": 4, "gen_ai.usage.output_tokens": 10}, "m"),
+    ],
+)
+def test_a_server_s_own_span_is_a_call_without_content(attributes: dict[str, Any], model: str) -> None:
+    """vLLM: its older engine names the model, the newer one does not."""
+    value = in_json({"attributes": attributes}, resource={"service.name": "vllm"})
+    (event,) = decode(value)
+    assert (event.model.name, event.latency_ms, event.status) == (model, 500.0, "ok")
+    assert (event.tokens.input, event.tokens.output, event.input.prompt) == (4, 10, None)
+    assert event.extra.get("gen_ai.request.id") == attributes.get("gen_ai.request.id")
+
+
+@pytest.mark.parametrize("name", ["gen_ai.response.model", "gen_ai.request.id", "gen_ai.usage.input_tokens"])
+def test_one_word_of_a_server_makes_no_call(name: str) -> None:
+    assert decode(in_json({"attributes": {name: "1"}}), model="m") == []
+
+
+def test_beside_a_server_s_span_nothing_is_logged() -> None:
+    record = Record(PARTITION, 0, -1, in_json({"attributes": SERVED}))
+    (event,) = otlp_joined.decoder(FormatOptions(model="m"))(record)
+    assert isinstance(event, Prediction)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(5.0, 5), (0.0, 0)])
+def test_whole_numbers_of_tokens_may_be_floats(count: float, expected: int) -> None:
+    tokens = read(CHAT | {"gen_ai.usage.input_tokens": count}).tokens
+    assert tokens is not None
+    assert tokens.input == expected
+
+
+@pytest.mark.parametrize("count", [5.5, 1e300, -1.0])
+def test_other_numbers_of_tokens_are_refused(count: float) -> None:
+    (refused,) = decode(in_json({"attributes": CHAT | {"gen_ai.usage.input_tokens": count}}))
+    assert isinstance(refused, InvalidEvent)
+    assert "tokens.in" in str(refused)
