@@ -51,7 +51,7 @@ class Sketch:
         """Mean of each of the detector's features, [m].
 
         Raises:
-            NotEnoughData: no rows.
+            NotEnoughData: no rows, or sums that were cut or lengthened.
             FingerprintMismatch: made under another fit.
         """
         return self._means(fit, fit.blocks[detector])
@@ -60,7 +60,7 @@ class Sketch:
         """Of single rows, summed over the detector's features, >= 0; None under a fit of before it was kept.
 
         Raises:
-            NotEnoughData: no rows.
+            NotEnoughData: as `means`.
             FingerprintMismatch: made under another fit.
         """
         if detector not in fit.squares:
@@ -75,7 +75,7 @@ class Sketch:
         For a stream of one number per row, such as image-text agreement, this is the stream's mean.
 
         Raises:
-            NotEnoughData: no rows.
+            NotEnoughData: as `means`.
             FingerprintMismatch: made under another fit.
         """
         return self._means(fit, slice(0, fit.location_axes))
@@ -90,7 +90,7 @@ class Sketch:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Sketch:
-        """The sketch that `to_bytes` wrote, here or in an older version.
+        """The sketch that `to_bytes` wrote, here or in an older version. Only its fit tells whether sums are missing.
 
         Raises:
             NotEnoughData: damaged bytes, or a newer version's.
@@ -112,6 +112,8 @@ class Sketch:
             )
         if self.n == 0:
             raise NotEnoughData("an empty sketch has no mean")
+        if self.sums.size != fit.width:
+            raise NotEnoughData(f"a sketch of {self.sums.size} sums is damaged: its fit makes {fit.width}")
         return to_values(self.sums[block]) / self.n
 
 
@@ -133,9 +135,12 @@ def merge(first: Sketch, second: Sketch) -> Sketch:
 
     Raises:
         FingerprintMismatch: they were made under different fits.
+        NotEnoughData: the sums of one were cut or lengthened.
     """
     if first.fit_id != second.fit_id:
         raise FingerprintMismatch("sketches made under different fits cannot be merged; sketch the vectors again")
+    if first.sums.size != second.sums.size:
+        raise NotEnoughData(f"sketches of {first.sums.size} and {second.sums.size} sums: one of them is damaged")
     return Sketch(first.fit_id, first.n + second.n, first.sums + second.sums)
 
 

@@ -17,7 +17,7 @@ from monitor.drift.reference import build
 from monitor.drift.sketch import sketch
 from monitor.errors import NotEnoughData
 from monitor.stats.exact_sums import to_values
-from monitor.stats.inputs import Floats, as_matrix, check_share
+from monitor.stats.inputs import Floats, as_matrix, check_share, check_whole
 from monitor.stats.noncentrality import NoncentralLaw
 from monitor.stats.two_sample import PredictionLaw, cauchy_combination, weighted_law
 
@@ -60,12 +60,13 @@ def compare_arrays(
     given as it is. Detectors' own p-values are always analytic.
 
     Raises:
-        NotEnoughData: NaN, other shapes, dimensions that differ, rows that are all the same, or a level outside (0, 1).
-            Too few rows (50 current, 100 reference) or windows are a verdict, not an error.
+        NotEnoughData: NaN, other shapes, dimensions that differ, rows that are all the same, a level outside (0, 1), or
+            permutations or a seed that are no whole numbers of at least 0. Too few rows (50 current, 100 reference) or
+            windows are a verdict, not an error.
     """
     check_share(level, "level")
-    if permutations < 0:
-        raise NotEnoughData(f"there cannot be {permutations} permutations")
+    check_whole(permutations, "permutations", least=0)
+    check_whole(seed, "as the seed", least=0)
     first, second = as_matrix(reference, "reference"), as_matrix(current, "current")
     if first.shape[1] != second.shape[1]:
         raise NotEnoughData(f"reference has {first.shape[1]} dimensions, current {second.shape[1]}")
@@ -131,7 +132,8 @@ def _detect(
     weight, harmonic = float(block.weights.sum()), m * (total - m) / total
     first, second = block.rows[~later].astype(np.float64), block.rows[later].astype(np.float64)
     shift = second.mean(axis=0) - first.mean(axis=0)
-    # How much the difference varies along itself: either side's rows by themselves, without their distance.
+    # How much the difference varies along itself: either side's rows by themselves, without their distance. Where there
+    # is no difference, or no side varies along it, that is 0, and the law takes the least slope that it can have.
     along = shift / max(float(np.linalg.norm(shift)), _TINY)
     varies = harmonic * sum(float((side @ along).var()) / len(side) for side in (first, second))
 

@@ -45,7 +45,13 @@ class Verdict(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     EQUIVALENT = "equivalent"
+    CHANGED = "changed"
     UNDECIDED = "cannot tell yet"
+
+
+_SAID: Final = {
+    Outcome.EQUIVALENT: Verdict.EQUIVALENT, Outcome.CHANGED: Verdict.CHANGED, Outcome.UNDECIDED: Verdict.UNDECIDED,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +106,9 @@ class CanaryReport:
 
     @property
     def verdict(self) -> Verdict:
-        """Worse if anything is, else undecided if anything is, else better if anything is."""
+        """Worse if anything is, else changed, else undecided, else better if anything is."""
         found = {one.verdict for one in self.measures}
-        order = (Verdict.WORSE, Verdict.UNDECIDED, Verdict.BETTER)
+        order = (Verdict.WORSE, Verdict.CHANGED, Verdict.UNDECIDED, Verdict.BETTER)
         return next((one for one in order if one in found), Verdict.EQUIVALENT)
 
 
@@ -210,8 +216,8 @@ def _judged(
 
 
 def _verdict(outcome: Outcome, if_higher: Verdict) -> Verdict:
-    if outcome in (Outcome.EQUIVALENT, Outcome.UNDECIDED):
-        return Verdict.EQUIVALENT if outcome == Outcome.EQUIVALENT else Verdict.UNDECIDED
+    if outcome in _SAID:
+        return _SAID[outcome]
     better = (outcome == Outcome.HIGHER) == (if_higher == Verdict.BETTER)
     return Verdict.BETTER if better else Verdict.WORSE
 
@@ -219,6 +225,9 @@ def _verdict(outcome: Outcome, if_higher: Verdict) -> Verdict:
 def _reason(found: Comparison, verdict: Verdict, noun: str, margin: float) -> str:
     if verdict == Verdict.EQUIVALENT:
         return f"the difference is below {100 * margin:g} points either way"
+    if found.moved is not None:
+        below, above = 100 * found.moved.lower, 100 * found.moved.upper
+        return f"the difference was below {below:+.2g} points at one time and above {above:+.2g} at another: judge anew"
     if verdict != Verdict.UNDECIDED:
         return "the interval of the difference leaves out 0"
     if found.more is None:

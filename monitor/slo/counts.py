@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,9 +55,9 @@ class CountSeries:
             total: int [rows].
 
         Raises:
-            ValueError: rows outside [start, end), or counts that cannot be.
+            ValueError: rows outside [start, end), arrays of different lengths, or counts that cannot be.
         """
-        at, bads, totals = (np.asarray(one, dtype=np.int64) for one in (minute, bad, total))
+        at, bads, totals = _of_one_length(*map(_whole, (minute, bad, total)))
         if at.size and (at.min() < start or at.max() >= end):
             raise ValueError(f"minutes {at.min()} to {at.max()} do not lie within [{start}, {end})")
         if (bads < 0).any() or (bads > totals).any():
@@ -129,15 +129,15 @@ class LabelSeries:
         """From one row per labelled prediction, in any order; without `coin` and `rate` all were drawn at one rate.
 
         Raises:
-            ValueError: arrays of different lengths.
+            ValueError: arrays of different lengths, NaN or infinity, or a rate that is not above 0.
         """
         times, known = (np.asarray(one, dtype=np.float64) for one in (predicted_at, known_at))
         wrong = np.asarray(bad, dtype=np.bool_)
         coins = np.zeros(times.shape) if coin is None else np.asarray(coin, dtype=np.float64)
         rates = np.ones(times.shape) if rate is None else np.asarray(rate, dtype=np.float64)
-        columns = (times, known, wrong, coins, rates)
-        if times.ndim != 1 or any(one.shape != times.shape for one in columns):
-            raise ValueError(f"arrays of one length are needed, not {', '.join(str(one.shape) for one in columns)}")
+        _of_one_length(times, known, wrong, coins, rates)
+        if not (np.isfinite([times, known, coins, rates]).all() and (rates > 0.0).all()):
+            raise ValueError("labels need times, coins and rates that are numbers, and rates above 0")
         # Rows of the same second keep one order whatever order they came in.
         order = np.lexsort((coins, wrong, known, times))
         return cls(times[order], known[order], wrong[order], coins[order], rates[order], np.sort(known))
@@ -206,6 +206,21 @@ def _common(rate: Floats) -> float:
 
 def _count(bad: NDArray[np.bool_]) -> Counts:
     return Counts(int(np.count_nonzero(bad)), len(bad))
+
+
+def _whole(values: ArrayLike) -> Ints:
+    given = np.asarray(values)
+    with np.errstate(invalid="ignore"):  # NaN, which no whole number equals
+        found = given.astype(np.int64)
+    if not np.array_equal(found, given):
+        raise ValueError("minutes and counts must be whole numbers")
+    return found
+
+
+def _of_one_length(*columns: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    if columns[0].ndim != 1 or any(one.shape != columns[0].shape for one in columns):
+        raise ValueError(f"arrays of one length are needed, not {', '.join(str(one.shape) for one in columns)}")
+    return columns
 
 
 def _prefix_sums(index: Ints, values: Ints, length: int) -> Ints:

@@ -143,9 +143,14 @@ def events_to_detect(limit: float, bad_share: float, alpha: float, power: float 
 
     Returns:
         None when more than ten million events are needed: the tier cannot tell the two apart.
+
+    Raises:
+        ValueError: shares that are not 0 < limit < bad share <= 1, or alpha or power outside (0, 1).
     """
     if not 0 < limit < bad_share <= 1:
         raise ValueError(f"a detection needs 0 < limit < bad share <= 1, not {limit} and {bad_share}")
+    if not (0 < alpha < 1 and 0 < power < 1):
+        raise ValueError(f"a detection needs alpha and power between 0 and 1, not {alpha} and {power}")
     # The normal approximation is within some tens of percent, so the exact search starts well below it.
     spread = ndtri(1 - alpha) * sqrt(limit * (1 - limit)) + ndtri(power) * sqrt(bad_share * (1 - bad_share))
     first = max(MIN_EVENTS, int(0.5 * (spread / (bad_share - limit)) ** 2))

@@ -88,7 +88,7 @@ def cohen_kappa(
     one, two = _categories(first, "first"), _categories(second, "second")
     if one.shape != two.shape:
         raise NotEnoughData(f"both annotators must judge the same units, not {one.size} and {two.size}")
-    if (one.dtype.kind in "US") != (two.dtype.kind in "US"):
+    if (one.dtype.kind == "U") != (two.dtype.kind == "U"):
         raise NotEnoughData("categories must all be numbers, or all texts")
     kinds, coded = np.unique(np.concatenate([one, two]), return_inverse=True)
     n, size = one.size, kinds.size
@@ -298,4 +298,4 @@ def _categories(values: ArrayLike, name: str) -> NDArray[Any]:
         raise NotEnoughData(f"{name} holds NaN or infinity; leave such units out of both")
     if array.dtype.kind not in "biufUS":
         raise NotEnoughData(f"{name} must hold numbers or texts, one per unit")
-    return array
+    return np.char.decode(array, "utf-8", "surrogateescape") if array.dtype.kind == "S" else array

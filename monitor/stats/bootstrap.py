@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_matrix, as_vector, check_share, check_whole
+from monitor.stats.inputs import LEAST_PROBABILITY, Floats, as_matrix, as_vector, check_share, check_whole
 
 DRAWS: Final = 1000
 MOST_GROUPS: Final = 2000
@@ -24,15 +24,16 @@ def resampled_means(values: ArrayLike, weights: ArrayLike, *, draws: int = DRAWS
     chapter 6. The same seed gives the same draws.
 
     Raises:
-        NotEnoughData: no rows, no draws, lengths that differ, NaN, weights that are not above 0, or a seed below 0.
+        NotEnoughData: no rows, no draws, lengths that differ, NaN, weights that are not above 0 or are nothing beside
+            their mean, or a seed below 0.
     """
     table, carried = as_matrix(values, "values"), as_vector(weights, "weights")
     if len(table) != carried.size:
         raise NotEnoughData(f"values of shape {table.shape} and {carried.size} weights cannot be resampled")
     check_whole(draws, "draws", least=1)
     check_whole(seed, "as the seed", least=0)
-    if carried.min() <= 0.0:
-        raise NotEnoughData("resampling needs weights above 0")
+    if carried.min() <= LEAST_PROBABILITY * carried.mean():
+        raise NotEnoughData(f"resampling needs weights above 0, and above {LEAST_PROBABILITY:g} of their mean")
     rng = np.random.default_rng(seed)
     carried /= carried.mean()
     sums = _grouped(np.column_stack([table * carried[:, None], carried]), rng)

@@ -86,7 +86,7 @@ def dominance(
         return Dominance(delta, _of_shares(first == both[1], second == both[1], groups, confidence), p_value)
     (of_first, first_freedom), (of_second, second_freedom) = map(spread_of_mean, (beaten, beats), groups)
     freedom = welch_freedom((of_first, of_second), (first_freedom, second_freedom))
-    quantile = float(stdtrit(freedom, (1.0 + confidence) / 2.0))
+    quantile = -float(stdtrit(freedom, (1.0 - confidence) / 2.0))  # the upper tail would round to 1
     error = 2.0 * float(np.sqrt(of_first + of_second))
     return Dominance(delta, _interval(delta, error, quantile, min(counts)), p_value)
 
@@ -99,10 +99,10 @@ def _of_shares(
     for side, numbers in zip((before, now), groups, strict=True):
         share = float(side.mean())
         variance, freedom = spread_of_mean(side.astype(np.float64), numbers)
-        alone, sized, deviate = share * (1.0 - share), float(numbers.max() + 1), float(ndtri((1.0 + level) / 2.0))
+        alone, sized, deviate = share * (1.0 - share), float(numbers.max() + 1), -float(ndtri((1.0 - level) / 2.0))
         if sized < side.size:
             sized = min(alone / variance, side.size) if min(alone, variance) > 0.0 else sized
-            deviate = float(stdtrit(freedom, (1.0 + level) / 2.0))
+            deviate = -float(stdtrit(freedom, (1.0 - level) / 2.0))
         shares.append(share)
         bounds.append(wilson_of_deviate(share, sized, deviate))
     difference = shares[1] - shares[0]

@@ -29,11 +29,12 @@ def to_units(values: Floats) -> Units:
     Raises:
         NotEnoughData: NaN, texts, complex numbers, or something behind a mask.
     """
-    if np.ma.is_masked(values) or np.asarray(values).dtype.kind not in "fiub":
+    found = np.asarray(values)
+    if np.ma.is_masked(values) or found.dtype.kind not in "fiub":
         raise NotEnoughData("values to be summed must be real numbers, none of them masked")
     try:
-        with np.errstate(invalid="raise"):
-            return np.rint(np.clip(values, -LIMIT, LIMIT) / UNIT).astype(np.int64)
+        with np.errstate(invalid="raise"):  # half precision ends below 65,536 units
+            return np.rint(np.clip(found.astype(np.float64, copy=False), -LIMIT, LIMIT) / UNIT).astype(np.int64)
     except FloatingPointError:
         raise NotEnoughData("values to be summed hold NaN") from None
 

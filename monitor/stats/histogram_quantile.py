@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import inf
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import MOST, as_vector, check_share, is_number
+from monitor.stats.inputs import as_vector, check_share, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +35,21 @@ def quantile(histogram: Sequence[int], bounds: Sequence[float], share: float) ->
         NotEnoughData: counts and bounds that do not belong together, counts below 0, bounds that are not positive and
             increasing, NaN, or a share outside (0, 1].
     """
-    as_vector(histogram, "the counts of a histogram", least=0)
-    as_vector(bounds, "the bounds of a histogram", least=0)
-    if len(histogram) != len(bounds) + 1:
-        raise NotEnoughData(f"{len(bounds)} bounds make {len(bounds) + 1} bins, not {len(histogram)}")
+    # As plain floats: sums of numpy's small integers run over.
+    counts = as_vector(histogram, "the counts of a histogram", least=0).tolist()
+    edges = [0.0, *as_vector(bounds, "the bounds of a histogram", least=0).tolist()]
+    if len(counts) != len(edges):
+        raise NotEnoughData(f"{len(edges) - 1} bounds make {len(edges)} bins, not {len(counts)}")
     if not (is_number(share) and share == 1.0):
         check_share(share, "share")
-    edges = (0.0, *map(float, bounds))
-    rising = edges[-1] < inf and all(lower < upper for lower, upper in pairwise(edges))
-    if not rising or not all(0 <= count <= MOST for count in histogram):
+    if min(counts) < 0.0 or not all(lower < upper for lower, upper in pairwise(edges)):
         raise NotEnoughData("a histogram needs counts of 0 or more, and positive bounds that increase")
-    rank = float(share * sum(histogram))
-    for place, (before, after) in enumerate(pairwise(accumulate(histogram, initial=0))):
+    reached = list(accumulate(counts, initial=0.0))
+    rank = float(share) * reached[-1]
+    for place, (before, after) in enumerate(pairwise(reached)):
         if after >= rank and after > before:
-            if place == len(bounds):
+            if place == len(edges) - 1:
                 return Quantile(None, edges[-1], None)
             lower, upper = edges[place], edges[place + 1]
-            return Quantile(lower + (upper - lower) * float((rank - before) / (after - before)), lower, upper)
+            return Quantile(lower + (upper - lower) * ((rank - before) / (after - before)), lower, upper)
     return None

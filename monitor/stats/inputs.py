@@ -11,6 +11,12 @@ from monitor.errors import NotEnoughData
 
 Floats = NDArray[np.float64]
 
+LEAST_PROBABILITY: Final = 1e-100
+"""The square of a larger weight could not be added up."""
+
+_NO_NUMBERS: Final = (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64)
+"""What numpy would make numbers of where an array holds objects."""
+
 MOST: Final = 1e30
 """Of a value: single precision, in which fits and projections are kept, ends soon after."""
 
@@ -87,8 +93,9 @@ def as_numbers(values: ArrayLike, name: str, *, dimensions: int) -> Floats:
         raise NotEnoughData(f"{name} is masked in places; leave such rows out")
     try:
         found = np.asarray(values)
-        array = np.array(found, dtype=np.float64) if found.dtype.kind in "biufO" else None
-    except (RuntimeError, TypeError, ValueError):  # torch's words for a tensor that it will not hand out vary
+        odd = found.dtype.kind == "O" and any(isinstance(one, _NO_NUMBERS) for one in found.flat)
+        array = np.array(found, dtype=np.float64) if found.dtype.kind in "biufO" and not odd else None
+    except (OverflowError, RuntimeError, TypeError, ValueError):  # torch's for a tensor that is not at hand vary
         array = None
     if array is None:
         raise NotEnoughData(
@@ -111,19 +118,20 @@ def as_with_gaps(values: ArrayLike, name: str, *, dimensions: int) -> Floats:
     return found
 
 
-def as_probabilities(values: ArrayLike | None, name: str, n: int) -> Floats:
+def as_probabilities(values: ArrayLike | None, name: str, n: int, *, least: float = 0.0) -> Floats:
     """Copy the probabilities with which n rows were drawn into float64 [n]; None: they were all drawn, each 1.
 
     Raises:
-        NotEnoughData: not n of them, or one outside (0, 1].
+        NotEnoughData: not n of them, or one outside (0, 1] or below `least`.
     """
     if values is None:
         return np.ones(n)
     drawn: Floats = _as_floats(values, name, dimensions=1, least=0)
     if drawn.size != n:
         raise NotEnoughData(f"{n} rows cannot be paired with {drawn.size} {name}")
-    if n and not (drawn.min() > 0.0 and drawn.max() <= 1.0):
-        raise NotEnoughData(f"{name} must lie in (0, 1]; found {drawn.min():g} to {drawn.max():g}")
+    if n and not (0.0 < drawn.min() >= least and drawn.max() <= 1.0):
+        start = f"[{least:g}" if least else "(0"
+        raise NotEnoughData(f"{name} must lie in {start}, 1]; found {drawn.min():g} to {drawn.max():g}")
     return drawn
 
 

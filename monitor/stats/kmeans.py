@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_matrix
+from monitor.stats.inputs import Floats, as_matrix, check_whole
 
 ITERATIONS = 25
 
@@ -18,10 +17,9 @@ def kmeans(rows: ArrayLike, k: int, rng: np.random.Generator) -> Floats:
     Vassilvitskii (2007), "k-means++: the advantages of careful seeding", SODA. A local optimum, fixed by `rng`.
 
     Raises:
-        NotEnoughData: fewer rows than clusters, k < 1, no columns, NaN.
+        NotEnoughData: fewer rows than clusters, k < 1 or no whole number, no columns, NaN.
     """
-    if k < 1:
-        raise NotEnoughData(f"there cannot be {k} clusters")
+    check_whole(k, "clusters", least=1)
     points = as_matrix(rows, "rows", least=k)
     centres = _seeds(points, k, rng)
     members = nearest(points, centres)
@@ -36,7 +34,8 @@ def kmeans(rows: ArrayLike, k: int, rng: np.random.Generator) -> Floats:
 
 def nearest(rows: Floats, centres: Floats) -> NDArray[np.int64]:
     """Number of the centre that each row is nearest to [n]."""
-    found: NDArray[np.int64] = ((centres**2).sum(axis=1) - 2.0 * rows @ centres.T).argmin(axis=1)
+    near = centres - centres[0]  # far from 0 the squares would be so large that what they differ by is lost
+    found: NDArray[np.int64] = ((near**2).sum(axis=1) - 2.0 * (rows - centres[0]) @ near.T).argmin(axis=1)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -19,17 +19,21 @@ MATURE_SHARE: Final = 0.9
 """Of the labels that a window is to have. Were the missing tenth all wrong, an accuracy of 90% would fall by 9 points;
 were they like the rest, it would not move: what is feared is that hard pictures are labelled last."""
 
+FOLLOWED_SHARE: Final = 0.05
+"""Of the tasks; what fewer were followed to is chance."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DelayCurve:
     """The share of tasks that are still open at an age, if none were ever taken away.
 
-    At `ages` [k], increasing, in any unit of time, that share drops to `open_share` [k]; before the first it is 1. What
-    is left at the end is taken for never answered. `answered` tasks were seen to be answered.
+    At `ages` [k], increasing, in any unit of time, that share drops to `open_share` [k]; before the first it is 1. The
+    share `never` in [0, 1] is never answered. `answered` tasks were seen to be answered.
     """
 
     ages: Floats
     open_share: Floats
+    never: float
     answered: int
 
     def at(self, ages: ArrayLike) -> Floats:
@@ -48,8 +52,7 @@ class DelayCurve:
             NotEnoughData: as `at`.
         """
         still = self.at(ages)
-        never = self.open_share[-1] if self.open_share.size else 1.0
-        return np.where(still > 0.0, 1.0 - never / np.where(still > 0.0, still, 1.0), 0.0)
+        return np.where(still > self.never, 1.0 - self.never / np.where(still > 0.0, still, 1.0), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,12 @@ def delay_curve(ages: ArrayLike, answered: ArrayLike, counts: ArrayLike | None =
     The product-limit estimate: Kaplan and Meier (1958), "Nonparametric Estimation from Incomplete Observations", JASA
     53. An answer at the same age as an end without one comes first, as they say.
 
+    The end of the curve is where nobody has looked further, in a young service long before the last answer. So `never`
+    is where it is heading: the drops in its two halves are taken to go on as a geometric series (Aitken's
+    delta-squared, exact for exponential delays; as extrapolated in Escobar-Bach and Van Keilegom, 2019,
+    "Non-parametric cure rate estimation under insufficient follow-up by using extremes", JRSS B 81). Where the second
+    is no smaller than the first, it is 0. The end is the age to which `FOLLOWED_SHARE` of the tasks was followed.
+
     >>> curve = delay_curve([1, 2, 2, 3, 5], [True, True, False, True, False])
     >>> curve.ages.tolist(), curve.open_share.round(3).tolist()
     ([1.0, 2.0, 3.0], [0.8, 0.6, 0.3])
@@ -103,7 +112,15 @@ def delay_curve(ages: ArrayLike, answered: ArrayLike, counts: ArrayLike | None =
     at_risk = np.cumsum(all_there[::-1])[::-1]
     drops = events > 0.0
     open_share = np.cumprod(1.0 - events[drops] / at_risk[drops]).astype(np.float64)
-    return DelayCurve(distinct[drops], open_share, answered=int((tasks * ended).sum()))
+    curve = DelayCurve(distinct[drops], open_share, never=0.0, answered=int((tasks * ended).sum()))
+    followed = float(distinct[at_risk >= FOLLOWED_SHARE * tasks.sum()].max(initial=0.0))
+    return replace(curve, never=_limit(*curve.at([followed / 2.0, followed])))
+
+
+def _limit(half: float, whole: float) -> float:
+    """Where a curve ends that falls from 1 to `half` to `whole`, if each drop is the same part of the one before."""
+    first, second = 1.0 - half, half - whole
+    return max(0.0, whole - second * second / (first - second)) if first > second else 0.0
 
 
 def maturity(answered: int, open_ages: ArrayLike, curve: DelayCurve, counts: ArrayLike | None = None) -> Maturity:

@@ -46,9 +46,9 @@ class NoncentralLaw:
         The slope is at least `slope`, and at least that of a weighted chi-squared variable with these moments.
 
         Raises:
-            NotEnoughData: a centre, deviation or slope that is not above 0.
+            NotEnoughData: a centre or deviation that is not above 0, or a slope below 0.
         """
-        if not (law.centre > 0.0 and law.deviation > 0.0 and slope > 0.0):
+        if not (law.centre > 0.0 and law.deviation > 0.0 and slope >= 0.0):
             raise NotEnoughData(f"no distance has centre {law.centre!r}, deviation {law.deviation!r}, slope {slope!r}")
         # The centre is u (1 - r^2) and the deviation u r, with u the cube root of the mean.
         ratio = law.deviation / law.centre

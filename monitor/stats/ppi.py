@@ -6,7 +6,7 @@ Shown beside the classical estimate, never in its place; what pages somebody res
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Final
 
 import numpy as np
@@ -22,16 +22,17 @@ MIN_LABELS: Final = 50
 """With 50 labels and more the interval covers 94 to 97% (`benchmarks/prediction_powered.py`); with fewer the gain that
 it is narrowed by is mostly chance."""
 
-_ROUNDING: Final = 1e-9
-
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """The guesses of all rows of the traffic, labelled ones included: how many, their mean and their mean square."""
+    """The guesses of all rows of the traffic, labelled ones included: how many, their mean and their variance.
+
+    A mean square in its place would leave nothing of the variance where the mean is large.
+    """
 
     n: int
     mean: float
-    mean_square: float
+    variance: float
 
     @classmethod
     def of(cls, guesses: ArrayLike, counts: ArrayLike | None = None) -> Guesses:
@@ -45,7 +46,8 @@ class Guesses:
         if rows.size != values.size or rows.min() < 0.0 or rows.sum() < 1.0:
             raise NotEnoughData("guesses need as many counts, none negative and not all 0")
         total = float(rows.sum())
-        return cls(round(total), float(rows @ values) / total, float(rows @ values**2) / total)
+        mean = float(rows @ values) / total
+        return cls(round(total), mean, float(rows @ (values - mean) ** 2) / total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def prediction_powered(
 def prediction_powered_among(
     correct: ArrayLike, guesses: ArrayLike, everything: Guesses, probabilities: ArrayLike | None = None
 ) -> PredictionPowered:
-    """The same where of all rows only the sums of their guesses are known.
+    """The same where of all rows only their number and the mean and variance of their guesses are known.
 
     - Estimate: Hájek's share + power (mean guess of all rows - Hájek's mean guess of the labelled ones).
       Angelopoulos, Bates, Fannjiang, Jordan and Zrnic (2023), "Prediction-powered inference", Science 382. With weights
@@ -120,13 +122,14 @@ def prediction_powered_among(
       labels and an accuracy of 95%.
 
     Raises:
-        NotEnoughData: as `prediction_powered`, fewer rows in all than labelled ones, or sums that no guesses have.
+        NotEnoughData: as `prediction_powered`, fewer rows in all than labelled ones, or a mean or variance that
+            no guesses have.
     """
     right, known = as_outcomes(correct, "correct", least=MIN_LABELS), as_vector(guesses, "guesses", least=MIN_LABELS)
     if right.size != known.size:
         raise NotEnoughData(f"{right.size} outcomes cannot be paired with {known.size} guesses")
-    if not (everything.mean**2 <= everything.mean_square * (1.0 + _ROUNDING) < inf):
-        raise NotEnoughData(f"no guesses have these sums: {everything}")
+    if not (isfinite(everything.mean) and 0.0 <= everything.variance < inf):
+        raise NotEnoughData(f"no guesses are like this: {everything}")
     if everything.n < right.size:
         raise NotEnoughData(f"{everything.n} rows in all cannot hold {right.size} labelled ones")
     classical = weighted_share(right, probabilities)
@@ -147,8 +150,7 @@ def _tuned(right: Floats, known: Floats, weights: Floats, everything: Guesses) -
     deviations = (known - everything.mean) / everything.n
     own = weights * (right - weights @ right)
     guess = deviations - weights * (known - weights @ known)
-    of_all = max(everything.mean_square - everything.mean**2, 0.0) / everything.n
-    of_unlabelled = max(of_all - float(deviations @ deviations), 0.0)
+    of_unlabelled = max(everything.variance / everything.n - float(deviations @ deviations), 0.0)
     variance, covariance = float(own @ own), float(own @ guess)
     of_guess = float(guess @ guess) + of_unlabelled
     if variance == 0.0 or of_guess == 0.0:

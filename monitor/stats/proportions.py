@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from monitor.errors import NotEnoughData
+from monitor.stats.inputs import check_share
 from monitor.stats.intervals import Interval, wilson
 
 LEVEL: Final = 0.95
@@ -51,7 +52,11 @@ class Proportion:
 
     @property
     def interval(self) -> Interval:
-        """95% Wilson interval; 0 to 1 when n is 0, because then nothing is known."""
+        """95% Wilson interval; 0 to 1 when n is 0, because then nothing is known.
+
+        Raises:
+            NotEnoughData: a count outside 0..n.
+        """
         return self.interval_at(LEVEL)
 
     def interval_at(self, confidence: float) -> Interval:
@@ -60,7 +65,8 @@ class Proportion:
         Raises:
             NotEnoughData: confidence outside (0, 1), or a count outside 0..n.
         """
-        return wilson(self.count, self.n, confidence) if self.n else Interval(0.0, 1.0)
+        check_share(confidence, "confidence")
+        return Interval(0.0, 1.0) if self.share is None else wilson(self.count, self.n, confidence)
 
 
 S = TypeVar("S", bound=Share)

@@ -111,9 +111,8 @@ def recommended(found: Sequence[Repair]) -> Repair | None:
 def fit_temperature(confidence: ArrayLike, correct: ArrayLike, *, probability: ArrayLike | None = None) -> float:
     """The T in [1/20, 20] under which expit(logit(confidence) / T) has the least (weighted) log loss.
 
-    Outcomes are drawn in by Platt's targets, (k + 1) / (k + 2) for right and 1 / (m + 2) for wrong answers, so that
-    answers without a mistake do not make T fall without end. Platt (1999), "Probabilistic Outputs for Support Vector
-    Machines"; Guo et al. (2017), section 4.2.
+    Guo et al. (2017), section 4.2. Outcomes count as they are: Platt's targets, (k + 1) / (k + 2) for right answers,
+    would make sound confidences that are nearly 1 look too high. The bounds hold a sample that has no mistake.
 
     Raises:
         NotEnoughData: rows that `calibration` refuses, only right or only wrong answers, or nothing but 1/2.
@@ -130,11 +129,10 @@ def _temperature(rows: Rows) -> float:
     logits = _logits(rows.confidence)
     if not logits.any():
         raise NotEnoughData(f"all {rows.n} confidences are 1/2, which no temperature changes")
-    targets = np.where(rows.correct > 0.0, (right + 1.0) / (right + 2.0), 1.0 / (rows.n - right + 2.0))
 
     def loss(log_temperature: float) -> float:
         scaled = logits * np.exp(-log_temperature)
-        return float(rows.weight @ (np.logaddexp(0.0, scaled) - targets * scaled))
+        return float(rows.weight @ (np.logaddexp(0.0, scaled) - rows.correct * scaled))
 
     found = minimize_scalar(
         loss, bounds=(-np.log(_HOTTEST), np.log(_HOTTEST)), method="bounded", options={"xatol": 1e-6}
@@ -143,17 +141,20 @@ def _temperature(rows: Rows) -> float:
 
 
 def _interval(rows: Rows, temperature: float, level: float) -> Interval:
-    """Of the temperature: normal for 1 / T with the variance that holds also where scaling is not all that is wrong.
+    """Of the temperature: normal for 1 / T, within the bounds of the fit.
 
-    White (1982), "Maximum Likelihood Estimation of Misspecified Models", Econometrica 50. Where 1 / T may be 0, T is
-    not bounded above and `_HOTTEST` stands for it.
+    The variance holds also where scaling is not all that is wrong: White (1982), "Maximum Likelihood Estimation of
+    Misspecified Models", Econometrica 50. Few mistakes, of rows that weigh much, hardly show in it; it is at least the
+    one that the fitted confidences foretell.
     """
     logits = _logits(rows.confidence)
     fitted = expit(logits / temperature)
-    slopes = rows.weight * (fitted - rows.correct) * logits
-    curvature = float(rows.weight @ (fitted * (1.0 - fitted) * logits**2))
-    error = float(ndtri((1.0 + level) / 2.0)) * float(np.sqrt(slopes @ slopes)) / curvature
-    return Interval(1.0 / (1.0 / temperature + error), 1.0 / max(1.0 / temperature - error, 1.0 / _HOTTEST))
+    leverage, spread = rows.weight * logits, fitted * (1.0 - fitted)
+    curvature = float(leverage @ (spread * logits))
+    variance = max(float(leverage**2 @ (fitted - rows.correct) ** 2), float(leverage**2 @ spread))
+    error = float(ndtri((1.0 + level) / 2.0)) * float(np.sqrt(variance)) / curvature if curvature > 0.0 else np.inf
+    highest, lowest = min(1.0 / temperature + error, _HOTTEST), max(1.0 / temperature - error, 1.0 / _HOTTEST)
+    return Interval(1.0 / highest, 1.0 / lowest)
 
 
 def _temperature_scaling(rows: Rows) -> Recalibrate:

@@ -92,7 +92,9 @@ def _as_weights(weights: ArrayLike | None, count: int) -> Floats:
     known = as_vector(weights, "weights")
     if known.size != count or not (known > 0.0).all():
         raise NotEnoughData(f"{count} p-values need as many weights above 0, not {known.size} from {known.min():g}")
-    return known
+    # The largest score times a large weight would be no number; a power of two takes no digit away.
+    scaled: Floats = np.ldexp(known, -np.frexp(known.max())[1])
+    return scaled
 
 
 def separation(distance: float) -> float:

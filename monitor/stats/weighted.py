@@ -9,7 +9,7 @@ from typing import Final
 from numpy.typing import ArrayLike
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import as_outcomes, as_probabilities
+from monitor.stats.inputs import LEAST_PROBABILITY, as_outcomes, as_probabilities, check_share
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
 
@@ -20,8 +20,6 @@ with 5 it covers 95% (`benchmarks/slice_accuracy.py`); between 5 and 20 hardly a
 _ROUNDING: Final = 1e-9
 _LOST: Final = 1e-12
 """Of a sum of weights: a difference as small is what rounding left."""
-_LEAST_PROBABILITY: Final = 1e-100
-"""The square of a larger weight could not be added up."""
 
 
 def _within(value: float, lower: float, upper: float, slack: float) -> float:
@@ -108,6 +106,7 @@ class WeightedShare:
         Raises:
             NotEnoughData: confidence outside (0, 1).
         """
+        check_share(confidence, "confidence")
         return Interval(0.0, 1.0) if self.share is None else wilson_of_share(self.share, self.effective_n, confidence)
 
 
@@ -151,9 +150,7 @@ def weight_sums(outcomes: ArrayLike, probabilities: ArrayLike | None = None) -> 
     if probabilities is None:
         count = int(right.sum())
         return WeightSums(right.size, count, right.size, right.size, count, count)
-    drawn = as_probabilities(probabilities, "probabilities", right.size)
-    if drawn.min(initial=1.0) < _LEAST_PROBABILITY:
-        raise NotEnoughData(f"probabilities must be {_LEAST_PROBABILITY:g} or more; found {drawn.min():g}")
+    drawn = as_probabilities(probabilities, "probabilities", right.size, least=LEAST_PROBABILITY)
     weights = 1.0 / drawn
     squares = weights * weights
     return WeightSums(

@@ -105,7 +105,9 @@ def mean_sign(signs: ArrayLike, probabilities: ArrayLike | None = None, level: f
     above, below = (n * (apart + mean) / 2 + 1) / (n + 2), (n * (apart - mean) / 2 + 1) / (n + 2)
     margin = float(ndtri((1 + level) / 2)) * sqrt((above + below - (above - below) ** 2) / (n + 2))
     centre = above - below
-    return Estimate(mean, Interval(max(centre - margin, -1.0), min(centre + margin, 1.0)), d.size)
+    # Below a level of 84% the added answers may draw the whole interval off a mean near the end.
+    lower, upper = min(centre - margin, mean), max(centre + margin, mean)
+    return Estimate(mean, Interval(max(lower, -1.0), min(upper, 1.0)), d.size)
 
 
 def jackknife(

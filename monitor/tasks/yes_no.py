@@ -29,6 +29,8 @@ _AFFIRMING: Final = frozenset(
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _LEAD: Final = re.compile(r"\A[\W_]*(?:the\s+)?(?:correct\s+|final\s+)?answer\b[\W_]*(?:is\b)?", re.IGNORECASE)
 """What may stand before the word that decides: "Answer:", "The answer is"."""
+_OPEN: Final = re.compile(r"[\W_]*(?:n\.a\b|[^\W_]+(?:[ *_]*/|\W+or\W+(?:yes|no)\b))", re.IGNORECASE)
+"""A yes or no that decides nothing: "N/A", "yes/no", "yes or no"."""
 _SENTENCE_END: Final = re.compile(r"[.!?;\n]")
 _READ: Final = 500
 """Characters of an answer that are read: yes or no stands at its beginning."""
@@ -57,9 +59,9 @@ class YesNo(Task):
 def polarity(text: str) -> bool | None:
     """True for yes, False for no, None for neither.
 
-    A leading yes or no decides, also after "the answer is". Else the first sentence does: doubt is neither, a negation
-    is no, and "there is" and its like are yes. POPE takes every answer without a negation for yes, an empty one
-    included.
+    A leading yes or no decides, also after "the answer is", unless it leaves open which ("N/A", "yes/no", "yes or no"):
+    that is neither. Else the first sentence decides: doubt is neither, a negation is no, and "there is" and its like
+    are yes. POPE takes every answer without a negation for yes, an empty one included.
 
     >>> polarity("Yes, it's not far."), polarity("There isn't a dog."), polarity("I can't tell."), polarity("blue")
     (True, False, None, None)
@@ -69,7 +71,7 @@ def polarity(text: str) -> bool | None:
     if not words:
         return None
     if words[0] in _YES | _NO:
-        return words[0] in _YES
+        return None if _OPEN.match(head) else words[0] in _YES
     if not _UNSURE.isdisjoint(words):
         return None
     if not _NEGATIONS.isdisjoint(words) or any(word.endswith("n't") for word in words):

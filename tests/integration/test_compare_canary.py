@@ -193,6 +193,26 @@ def test_an_underconfident_canary_is_no_better(engine: Engine, compare: Callable
     assert gap.verdict == Verdict.WORSE
 
 
+def test_a_canary_that_was_mended_is_changed_and_no_longer_what_it_was(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(engine, ("rollout", "v2", timedelta()))
+    label(engine, "stable", 500, 0.8)
+    label(engine, "canary", 500, 0.4, seed=1)
+    label(engine, "stable", 500, 0.8, after=6 * HOUR, seed=2)
+    label(engine, "canary", 500, 1.0, after=6 * HOUR, seed=3)
+    broken, mended = report(engine), report(engine, START + 12 * HOUR)
+    assert (broken.measures[0].verdict, broken.verdict) == (Verdict.WORSE, Verdict.WORSE)
+    accuracy = mended.measures[0]
+    assert (accuracy.verdict, mended.verdict) == (Verdict.CHANGED, Verdict.CHANGED)
+    assert "points at one time and above" in accuracy.reason
+    assert all(low < high for low, high in zip(accuracy.lower, accuracy.upper, strict=True))
+    code, words = run(database_url, monkeypatch, "--as-of", (START + 12 * HOUR).isoformat())
+    assert code == 0
+    assert words.startswith("m v2: changed")
+    assert "(-1.0000 to +1.0000)" in words
+
+
 # ---- what counts --------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_shares
+from monitor.stats.inputs import LEAST_PROBABILITY, Floats, as_outcomes, as_probabilities, as_shares
 
 MIN_ROWS: Final = 10
 """Below ten answers even a perfectly calibrated model shows an ECE of 0.2 and more by chance."""
@@ -53,13 +53,13 @@ def as_rows(
 
     Raises:
         NotEnoughData: fewer than `least` rows, lengths that differ, NaN, a confidence outside [0, 1], an outcome that
-            is neither true nor false, or a probability outside (0, 1].
+            is neither true nor false, or a probability outside (0, 1] or below `LEAST_PROBABILITY`.
     """
     shares = as_shares(confidence, "confidence", least=least)
     outcomes = as_outcomes(correct, "correct", least=least)
     if shares.size != outcomes.size:
         raise NotEnoughData(f"{shares.size} confidences cannot be paired with {outcomes.size} outcomes")
-    drawn = as_probabilities(probability, "probabilities", shares.size)
+    drawn = as_probabilities(probability, "probabilities", shares.size, least=LEAST_PROBABILITY)
     order = np.lexsort((drawn, outcomes, shares))
     weights = drawn.min() / drawn[order]  # at most 1 however small a probability is
     return Rows(shares[order], outcomes[order], drawn[order], weights / weights.mean())

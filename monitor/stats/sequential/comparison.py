@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     LOWER = "lower"
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,7 @@ class Comparison:
 
     `lower` and `upper` [blocks] are its ends as they were after each block. `more` rows of the second stream may be
     expected to decide, if rows go on as observed: 0 when decided, None when none of a foreseeable number would.
+    `moved` over: where the difference changed, it was below this at one time and above it at another; else None.
     """
 
     estimate: float
@@ -44,16 +46,21 @@ class Comparison:
     more: int | None
     lower: Floats
     upper: Floats
+    moved: Interval | None
 
 
 def compare(evidence: Evidence, *, alpha: float, margin: float) -> Comparison:
     """Judge the difference at the latest block.
 
     Outcomes: equivalent when the interval lies within (-margin, margin), also where it leaves out 0; else higher or
-    lower when it leaves out 0; else undecided. The interval is the confidence sequence of Robbins (1970), Howard et al.
-    (2021), "Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49(2): all
-    differences against which neither one-sided e-process has ever reached 2 / alpha. So however often one looks, and
-    whenever one stops, it leaves out the truth with probability at most alpha.
+    lower when it leaves out 0; else undecided; but changed once no difference is left. The interval is the confidence
+    sequence of Robbins (1970), Howard et al. (2021), "Time-uniform, nonparametric, nonasymptotic confidence sequences",
+    Annals of Statistics 49(2): all differences against which neither one-sided e-process has ever reached 2 / alpha. So
+    however often one looks, and whenever one stops, it leaves out the truth with probability at most alpha.
+
+    That none is left refutes that all blocks share one difference, and says nothing of the present one: from there on
+    the interval is [-reach, reach]. The e-processes hold also where the difference moves: to reject "at most d" proves
+    that it was above d at one time, not that it still is. So an earlier outcome was true of its time, no longer.
 
     Raises:
         NotEnoughData: alpha outside (0, 1), or a margin outside (0, reach).
@@ -67,10 +74,16 @@ def compare(evidence: Evidence, *, alpha: float, margin: float) -> Comparison:
     fine = [np.linspace(*_cell(grid, end), _FINE) for end in (lower[-1], upper[-1])]
     grid = np.unique(np.concatenate([grid, *fine]))
     lower, upper = _bounds(evidence, grid, threshold)
+    none_left = lower >= upper  # ends are rejected themselves
+    if none_left[-1]:
+        moved = Interval(float(upper[-1]), float(lower[-1]))
+        lower, upper = np.where(none_left, -evidence.reach, lower), np.where(none_left, evidence.reach, upper)
+        everything = Interval(-evidence.reach, evidence.reach)
+        return Comparison(evidence.estimate, everything, Outcome.CHANGED, None, lower, upper, moved)
     interval = Interval(float(lower[-1]), float(upper[-1]))
     outcome = _outcome(interval, margin)
     more = 0 if outcome != Outcome.UNDECIDED else _more(evidence, margin, threshold)
-    return Comparison(evidence.estimate, interval, outcome, more, lower, upper)
+    return Comparison(evidence.estimate, interval, outcome, more, lower, upper, moved=None)
 
 
 def _outcome(interval: Interval, margin: float) -> Outcome:

@@ -42,7 +42,7 @@ class Caption:
         Raises:
             NotEnoughData: no reference has a word in it, or what should be a text, or a list of them, is none.
         """
-        references = [references] if isinstance(references, str) else list(references)
+        references = [references] if isinstance(references, str) or not np.iterable(references) else list(references)
         if not all(isinstance(one, str) for one in (candidate, *references)):
             raise NotEnoughData("a caption and its references must be texts")
         cut = tuple(found for one in references if (found := Text.of(one)).words)

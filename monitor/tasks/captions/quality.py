@@ -8,6 +8,7 @@ from math import isfinite, nan
 from typing import Final
 
 from monitor.errors import NotEnoughData
+from monitor.stats.inputs import is_number
 
 FULL_MARKS: Final[Mapping[str, float]] = {
     "human_rating": 100.0, "cider_d": 1.0, "bleu_4": 1.0, "rouge_l": 1.0, "clip_score": 1.0,
@@ -51,10 +52,11 @@ class CaptionWeights:
         70.0
 
         Raises:
-            NotEnoughData: a metric that counts is missing, or NaN.
+            NotEnoughData: a metric that counts is missing, NaN or no number.
         """
-        if missing := [name for name in self.used if not isfinite(metrics.get(name, nan))]:
+        known = {name: metrics.get(name, nan) for name in self.used}
+        if missing := [name for name, one in known.items() if not (is_number(one) and isfinite(one))]:
             raise NotEnoughData(f"caption quality needs {', '.join(missing)} as well")
-        marks = {name: min(max(metrics[name] / FULL_MARKS[name], 0.0), 1.0) for name in self.used}
+        marks = {name: min(max(one / FULL_MARKS[name], 0.0), 1.0) for name, one in known.items()}
         total = sum(self.all[name] for name in self.used)
         return 100.0 * sum(self.all[name] * marks[name] for name in self.used) / total

@@ -4,6 +4,7 @@ import pytest
 
 from monitor.domain.results import DriftVerdict
 from monitor.drift.persistence import persists
+from monitor.errors import NotEnoughData
 
 DRIFT, CALM, EMPTY = DriftVerdict.DRIFT, DriftVerdict.NO_DRIFT, DriftVerdict.NOT_ENOUGH_DATA
 
@@ -28,3 +29,9 @@ def test_two_of_the_last_three_looks_must_drift(verdicts: list[DriftVerdict], ex
 def test_the_numbers_can_be_chosen() -> None:
     assert persists([DRIFT] + [CALM] * 4, needed=1, looks=5)
     assert not persists([DRIFT] * 4, needed=5, looks=5)
+
+
+@pytest.mark.parametrize("looks", [0, -1, 2.5])
+def test_there_is_at_least_one_look(looks: float) -> None:
+    with pytest.raises(NotEnoughData, match="looks"):
+        persists([DRIFT, DRIFT, CALM], looks=looks)  # type: ignore[arg-type]

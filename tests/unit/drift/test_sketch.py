@@ -133,6 +133,18 @@ def test_damaged_bytes_are_refused(damage) -> None:  # type: ignore[no-untyped-d
         Sketch.from_bytes(damage(sketch(np.zeros((3, DIMENSION)), frozen()).to_bytes()))
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda data, width: data[:-width], lambda data, width: data + data[-width:]], ids=["cut", "lengthened"]
+)
+def test_whole_sums_that_were_cut_off_or_added_are_refused_where_a_sketch_is_read(damage) -> None:  # type: ignore[no-untyped-def]
+    made = sketch(np.ones((3, DIMENSION)), frozen())
+    data = made.to_bytes()
+    damaged = Sketch.from_bytes(damage(data, data[25]))
+    for read in (damaged.location, lambda fit: damaged.means(fit, "mean_shift"), lambda _: merge(made, damaged)):
+        with pytest.raises(NotEnoughData, match="damaged"):
+            read(frozen())
+
+
 def test_how_much_rows_vary_is_the_sum_of_their_features_variances(traffic) -> None:  # type: ignore[no-untyped-def]
     world = traffic(64)
     fit, rows = learn(world.rows(400), "e"), world.rows(300)

@@ -50,6 +50,30 @@ def test_a_change_is_found_and_an_unchanged_sample_is_not(traffic, agreement, di
     assert changed.effect > 0.6
 
 
+@pytest.mark.parametrize("dimension", [1, 2, 6])
+def test_rows_without_any_shift_are_unchanged(dimension: int) -> None:
+    rows = np.random.default_rng(1).normal(size=(200, dimension))
+    for first, second in ((rows, rows), (rows > 0.0, np.tile(rows > 0.0, (3, 1)))):
+        found = compare_arrays(first, second)
+        assert (found.verdict, found.distance) == (DriftVerdict.NO_DRIFT, 0.0)
+        assert found.p_value > 0.9
+        assert found.distance_interval[0] == 0.0 < found.distance_interval[1] < 0.7
+
+
+def test_shares_that_are_equal_by_chance_are_unchanged() -> None:
+    rng, fired = np.random.default_rng(9), 0
+    for _ in range(40):
+        kinds = [np.eye(3)[rng.permutation(np.repeat([0, 1, 2], (n // 2, n // 4, n // 4)))] for n in (200, 80)]
+        fired += compare_arrays(*kinds, permutations=0).verdict is DriftVerdict.DRIFT
+    assert fired == 0
+
+
+def test_a_constant_that_becomes_another_has_drifted() -> None:
+    found = compare_arrays(np.zeros((200, 2)), np.tile([0.0, 1.0], (100, 1)))
+    assert (found.verdict, found.p_value) == (DriftVerdict.DRIFT, 1 / 500)
+    assert found.effect_interval[0] > 0.9
+
+
 def test_the_distance_is_in_standard_deviations_of_single_rows() -> None:
     rng = np.random.default_rng(4)
     for shift in (0.5, 1.0, 2.0):
@@ -104,9 +128,11 @@ def test_the_same_seed_gives_the_same_answer_and_inputs_are_left_alone() -> None
         (np.eye(200), np.eye(200)[0], {}, "dimension"),
         (np.eye(200), np.eye(200), {"level": 1.0}, "level"),
         (np.eye(200), np.eye(200), {"permutations": -1}, "permutations"),
+        (np.eye(200), np.eye(200), {"permutations": 2.5}, "permutations"),
+        (np.eye(200), np.eye(200), {"seed": -1}, "seed"),
         (np.eye(200), np.eye(200), {"windows": np.zeros(3, dtype=int)}, "window numbers"),
     ],
-    ids=["constant", "dimensions", "infinite", "one row", "level", "permutations", "windows"],
+    ids=["constant", "dimensions", "infinite", "one row", "level", "permutations", "half of one", "seed", "windows"],
 )
 def test_unusable_arrays_are_refused(first, second, options, words) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(NotEnoughData, match=words):

@@ -51,6 +51,21 @@ def test_rows_that_cannot_be_are_refused(minute: int, bad: int, total: int, matc
         CountSeries.of_minutes(10, 20, [minute], [bad], [total])
 
 
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        (([1, 2, 3], [1], [3, 4, 5]), "one length"),
+        ((1, 2, 3), "one length"),
+        (([1], [0.9], [0.95]), "whole"),
+        (([1], [0], [float("nan")]), "whole"),
+        (([1.5], [0], [1]), "whole"),
+    ],
+)
+def test_counts_are_whole_numbers_in_columns_of_one_length(columns: tuple[object, ...], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        CountSeries.of_minutes(0, 10, *columns)  # type: ignore[arg-type]
+
+
 @given(minutes, st.integers(1, 7), st.fractions(0, 1, max_denominator=10**15))
 def test_time_slices_are_whole_aligned_and_judged_exactly(
     counts: list[tuple[int, int]], length: int, target: Fraction
@@ -103,6 +118,14 @@ def test_the_history_of_labels_starts_with_the_first_known_prediction_even_befor
 def test_labels_need_arrays_of_one_length() -> None:
     with pytest.raises(ValueError, match="one length"):
         LabelSeries.of_labels([1, 2], [1, 2], [True])
+
+
+@pytest.mark.parametrize(("place", "value"), [(4, 0.0), (4, -0.1), (4, np.nan), (3, np.nan), (0, np.nan), (1, np.inf)])
+def test_labels_without_a_time_a_coin_or_a_rate_above_zero_are_refused(place: int, value: float) -> None:
+    columns = [[60.0, 120.0], [180.0, 240.0], [True, False], [0.1, 0.2], [0.5, 1.0]]
+    columns[place] = [value, *columns[place][1:]]
+    with pytest.raises(ValueError, match="rates above 0"):
+        LabelSeries.of_labels(*columns)
 
 
 def test_times_of_a_high_sampling_rate_weigh_no_more_than_others() -> None:

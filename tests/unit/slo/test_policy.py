@@ -129,6 +129,12 @@ def test_what_cannot_be_told_apart_needs_no_number() -> None:
         events_to_detect(0.3, 0.2, 0.01)
 
 
+@pytest.mark.parametrize(("alpha", "power"), [(0.0, 0.8), (1.0, 0.8), (0.01, 0.0), (0.01, 1.0), (0.01, float("nan"))])
+def test_a_detection_is_promised_with_chances_alone(alpha: float, power: float) -> None:
+    with pytest.raises(ValueError, match="alpha and power"):
+        events_to_detect(0.1, 0.2, alpha, power)
+
+
 @given(st.fractions(Fraction(1, 1000), Fraction(9, 10)), st.sampled_from(list(Severity)))
 def test_enough_events_to_clear_are_those_with_which_a_clean_record_shows_it(
     limit: Fraction, severity: Severity

@@ -230,6 +230,15 @@ def test_numbers_are_not_compared_with_texts() -> None:
         cohen_kappa([1, 2, 1], ["1", "2", "2"])
 
 
+def test_bytes_are_the_texts_that_they_encode() -> None:
+    texts = ["é", "b", "é", "b"]
+    coded = [one.encode() for one in texts]
+    assert cohen_kappa(coded, ["é", "b", "b", "b"]) == cohen_kappa(texts, ["é", "b", "b", "b"])
+    assert cohen_kappa([b"\xff", b"b"], ["\u00ff", "b"]).coefficient < 1.0
+    with pytest.raises(NotEnoughData, match="must all be numbers"):
+        cohen_kappa(coded, [1, 2, 1, 2])
+
+
 def test_an_unknown_level_weighting_or_no_replicate_is_refused() -> None:
     pairs = [[1, 2], [1, 1], [2, 2]]
     with pytest.raises(NotEnoughData, match="level"):

@@ -12,16 +12,18 @@ from monitor.errors import NotEnoughData
 from monitor.explain import Rows, explain
 from monitor.stats.agreement import krippendorff_alpha
 from monitor.stats.bootstrap import percentiles, resampled_means
-from monitor.stats.calibration import calibration, reliability_table
+from monitor.stats.calibration import calibration, corp_decomposition, reliability_table
 from monitor.stats.classifier_test import domain_scores
 from monitor.stats.dominance import dominance
 from monitor.stats.exact_sums import to_units
 from monitor.stats.histogram_quantile import quantile
 from monitor.stats.intervals import clopper_pearson_of_shares, wilson
+from monitor.stats.kmeans import kmeans
 from monitor.stats.maturity import delay_curve, maturity
 from monitor.stats.proportions import Proportion
 from monitor.stats.scaling import repairs
 from monitor.stats.sequential import TwoProportions
+from monitor.stats.weighted import weighted_share
 from monitor.tasks.vqa import soft_accuracy
 
 RNG = np.random.default_rng(0)
@@ -67,6 +69,13 @@ CALLS: dict[str, Call] = {
     "several successes": lambda: wilson(np.array([1, 2]), 3),  # type: ignore[arg-type]
     "a part of an outcome": lambda: TwoProportions([10], [5.5], [10], [5]),
     "a part of a row": lambda: TwoProportions([10.5], [5], [10], [5]),
+    "probabilities that weigh all": lambda: corp_decomposition(SHARES, RIGHT, probability=[1e-320] + [1.0] * 199),
+    "part of a cluster": lambda: kmeans(ROWS, 2.5, RNG),  # type: ignore[arg-type]
+    "clusters of no number": lambda: kmeans(ROWS, float("nan"), RNG),  # type: ignore[arg-type]
+    "clusters of a text": lambda: kmeans(ROWS, "2", RNG),  # type: ignore[arg-type]
+    "five of none": lambda: Proportion(5, 0).interval,
+    "none of none, with a confidence of 2": lambda: Proportion(0, 0).interval_at(2.0),
+    "no rows, with a confidence of 2": lambda: weighted_share([]).interval_at(2.0),
     "no annotators": lambda: soft_accuracy("a", []),
 }
 

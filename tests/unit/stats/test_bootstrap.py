@@ -30,3 +30,9 @@ def test_what_cannot_be_resampled_is_refused(value: float, weight: float, draws:
 def test_one_row_has_no_interval() -> None:
     with pytest.raises(NotEnoughData):
         percentiles(np.ones((5, 1)), 1, 0.95)
+
+
+def test_weights_that_are_nothing_beside_another_are_refused() -> None:
+    with pytest.raises(NotEnoughData, match="above 1e-100 of their mean"):
+        resampled_means(np.ones((5, 1)), [1e-300] * 4 + [1e30])
+    assert (resampled_means(np.ones((5, 1)), [1e-300] * 5, draws=3) == 1.0).all()

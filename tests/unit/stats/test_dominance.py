@@ -11,6 +11,7 @@ from scipy.stats import mannwhitneyu, norm
 
 from monitor.errors import NotEnoughData
 from monitor.stats.dominance import dominance
+from monitor.stats.intervals import Interval
 
 whole = arrays(np.int64, st.integers(2, 40), elements=st.integers(-5, 5))
 
@@ -133,3 +134,13 @@ def test_without_groups_near_duplicates_make_the_interval_too_short() -> None:
 def test_bad_input_is_refused(reference: object, current: object, groups: object) -> None:
     with pytest.raises(NotEnoughData):
         dominance(reference, current, current_groups=groups)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 1, 2, 2]])
+@pytest.mark.parametrize("current", [[0, 1, 1, 1, 0, 1], [1, 3, 2, 7, 5, 6]], ids=["shares", "values"])
+def test_a_confidence_next_to_one_has_a_wide_interval(current: list[int], groups: list[int] | None) -> None:
+    def at(confidence: float) -> Interval:
+        return dominance([0, 1, 0, 0, 0, 1], current, current_groups=groups, confidence=confidence).interval
+
+    wide, narrow = at(float(np.nextafter(1.0, 0.0))), at(0.99)
+    assert -1.0 <= wide.lower < narrow.lower < narrow.upper < wide.upper < 1.0

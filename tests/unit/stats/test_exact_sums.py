@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -26,3 +27,9 @@ def test_extreme_values_are_cut_so_that_millions_of_them_still_fit() -> None:
     units = to_units(np.array([1e30, -1e30]))
     assert units.tolist() == [int(LIMIT / UNIT), -int(LIMIT / UNIT)]
     assert int(units[0]) * 8_000_000 < 2**63
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int8])
+def test_small_types_are_the_numbers_that_they_hold(kind: type) -> None:
+    numbers = np.array([0.1, 100.5, -3.0]).astype(kind)
+    assert to_units(numbers).tolist() == to_units(numbers.astype(np.float64)).tolist()

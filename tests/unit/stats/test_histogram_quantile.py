@@ -50,3 +50,16 @@ def test_arrays_give_plain_floats() -> None:
     assert found == Quantile(1.25, 1.0, 2.0)
     assert found is not None
     assert {type(found.estimate), type(found.lower), type(found.upper)} == {float}
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint32, np.int64, np.float16, np.float32, object])
+def test_counts_of_any_type_are_added_as_the_numbers_they_are(kind: type) -> None:
+    assert quantile(np.array([200, 100, 0]).astype(kind), [1.0, 2.0], 0.5) == Quantile(0.75, 0.0, 1.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.int64])
+def test_the_sum_of_counts_may_be_larger_than_their_type_holds(kind: type) -> None:
+    counts = np.full(4, np.iinfo(kind).max, dtype=kind)
+    found = quantile(counts, [1.0, 2.0, 4.0], 0.75)  # type: ignore[arg-type]
+    assert found == Quantile(4.0, 2.0, 4.0)
+    assert quantile(counts, [1.0, 2.0, 4.0], np.float16(0.75)) == found  # type: ignore[arg-type]

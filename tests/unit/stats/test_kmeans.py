@@ -45,3 +45,11 @@ def test_few_distinct_rows_give_as_many_centres() -> None:
 def test_bad_input_is_refused(rows: np.ndarray, k: int) -> None:
     with pytest.raises(NotEnoughData):
         kmeans(rows, k, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("far", [0.0, 1e9])
+def test_clusters_far_from_zero_are_told_apart(far: float) -> None:
+    rows = np.random.default_rng(3).normal(size=(100, 2)) + np.repeat([[0.0], [8.0]], 50, axis=0) + far
+    centres = kmeans(rows, 2, np.random.default_rng(0))
+    assert np.sort(centres[:, 0] - far).round() == pytest.approx([0.0, 8.0])
+    assert np.bincount(nearest(rows, centres)).tolist() == [50, 50]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from monitor.errors import NotEnoughData
-from monitor.stats.maturity import MATURE_SHARE, MIN_ANSWERED, delay_curve, maturity
+from monitor.stats.maturity import MATURE_SHARE, MIN_ANSWERED, Maturity, delay_curve, maturity
 
 
 def test_the_curve_is_scipys_product_limit_estimate() -> None:
@@ -47,6 +49,43 @@ def test_tasks_that_are_open_for_longer_than_any_answer_took_are_never_answered(
     curve = delay_curve([1.0] * 50 + [100.0] * 10, [True] * 50 + [False] * 10)
     found = maturity(50, [100.0] * 10, curve)
     assert (found.to_come, found.share, found.mature, found.drawn) == (0.0, 1.0, True, 60)
+
+
+Delays = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def first_tenth(delays: Delays, age: float, never: float, rng: np.random.Generator, n: int) -> tuple[Maturity, float]:
+    """Of a service `age` days old, the first tenth of its time: its maturity, and the share of labels truly in."""
+    asked = rng.uniform(0, age, n)
+    delay = np.where(rng.random(n) < never, np.inf, delays(rng, n))
+    seen = np.minimum(delay, age - asked)
+    answered = delay <= age - asked
+    early = asked < age / 10
+    found = maturity(int(answered[early].sum()), seen[early & ~answered], delay_curve(seen, answered))
+    return found, float(answered[early].sum() / np.isfinite(delay[early]).sum())
+
+
+@pytest.mark.parametrize("never", [0.0, 0.2])
+@pytest.mark.parametrize("mean", [0.2, 1.0, 3.0])
+@pytest.mark.parametrize("age", [1, 2, 4, 8, 28])
+def test_a_young_service_knows_that_most_labels_are_still_to_come(age: int, mean: float, never: float) -> None:
+    """What nobody has been followed long enough to see is not taken for never answered."""
+    rng = np.random.default_rng([3, age])
+    found, true = first_tenth(lambda rng, n: rng.exponential(mean, n), age, never, rng, 20_000)
+    assert found.share == pytest.approx(true, abs=0.1)
+    assert found.mature == (true >= MATURE_SHARE) or abs(true - MATURE_SHARE) < 0.05
+
+
+@pytest.mark.parametrize(
+    "delays",
+    [lambda rng, n: rng.uniform(0, 6, n), lambda _, n: np.full(n, 3.0), lambda rng, n: rng.weibull(0.6, n)],
+    ids=["even", "fixed", "long tail"],
+)
+@pytest.mark.parametrize("n", [60, 3000])
+def test_an_old_service_does_not_wait_for_what_never_comes(delays: Delays, n: int) -> None:
+    rng = np.random.default_rng(4)
+    mature = [first_tenth(delays, 28, 0.2, rng, n)[0].mature for _ in range(20)]
+    assert sum(mature) >= 19
 
 
 def test_before_the_usual_delay_is_known_every_open_task_is_to_come() -> None:

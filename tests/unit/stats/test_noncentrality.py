@@ -69,6 +69,7 @@ def test_the_mean_and_the_variance_are_those_that_the_cube_root_has() -> None:
     assert law.usual == pytest.approx(weights.mean())
     assert law.variance == pytest.approx(2.0 * np.square(weights).sum() / weights.size**2)
     assert law.slope == pytest.approx(np.square(weights).sum() / weights.sum() / weights.size)
+    assert law == NoncentralLaw.beyond(PredictionLaw(*weighted_law(weights), freedom=inf, error=0.0), 0.0)
 
 
 def test_limits_rise_with_the_distance_and_part_with_confidence() -> None:
@@ -122,7 +123,9 @@ def test_a_chance_that_cannot_be_is_refused(lower: float, upper: float) -> None:
         chi_squared(3.0).interval(2.0, lower, upper)
 
 
-@pytest.mark.parametrize(("centre", "deviation", "slope"), [(0.0, 0.1, 0.1), (1.0, 0.0, 0.1), (1.0, 0.1, nan)])
+@pytest.mark.parametrize(
+    ("centre", "deviation", "slope"), [(0.0, 0.1, 0.1), (1.0, 0.0, 0.1), (1.0, 0.1, nan), (1.0, 0.1, -0.1)]
+)
 def test_a_law_that_cannot_be_is_refused(centre: float, deviation: float, slope: float) -> None:
     with pytest.raises(NotEnoughData, match="no distance has"):
         NoncentralLaw.beyond(PredictionLaw(centre, deviation, inf, 0.0), slope)

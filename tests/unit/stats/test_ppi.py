@@ -89,6 +89,18 @@ def test_it_stays_within_bounds_and_does_not_mind_the_guesses_scale(seed: int, n
     assert scaled.effective_n == pytest.approx(found.effective_n, rel=1e-6)
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e8])
+def test_a_constant_added_to_all_guesses_changes_nothing(offset: float) -> None:
+    right, guesses, others = labelled(200, 5000, seed=7)
+    found = prediction_powered(right, guesses, others)
+    moved = prediction_powered(right, guesses + offset, others + offset)
+    assert moved.share == pytest.approx(found.share, abs=1e-6)
+    assert moved.power == pytest.approx(found.power, rel=1e-5)
+    assert moved.effective_n == pytest.approx(found.effective_n, rel=1e-5)
+    values, counts = np.unique(np.concatenate([guesses, others]).round(1), return_counts=True)
+    assert Guesses.of(values + offset, counts).variance == pytest.approx(Guesses.of(values, counts).variance, rel=1e-5)
+
+
 def test_without_a_mistake_among_the_labels_nothing_is_claimed_of_the_guesses() -> None:
     right, guesses, others = np.ones(80, bool), *labelled(80, 800, seed=6)[1:]
     found = prediction_powered(right, guesses, others)
@@ -138,7 +150,7 @@ def test_all_rows_cannot_be_fewer_than_the_labelled_ones() -> None:
         Guesses.of([0.5, 0.6], [0, 0])
 
 
-@pytest.mark.parametrize("sums", [(1000, float("nan"), 0.1), (1000, 0.5, float("inf")), (1000, 0.5, 0.1)])
+@pytest.mark.parametrize("sums", [(1000, float("nan"), 0.1), (1000, 0.5, float("inf")), (1000, 0.5, -0.1)])
 def test_sums_that_no_guesses_have_are_refused(sums: tuple[int, float, float]) -> None:
     with pytest.raises(NotEnoughData, match="no guesses"):
         prediction_powered_among([1, 0] * 25, [0.4, 0.6] * 25, Guesses(*sums))

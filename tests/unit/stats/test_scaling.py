@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from monitor.errors import NotEnoughData
-from monitor.stats.scaling import MIN_ISOTONIC, fit_temperature, recommended, repairs
+from monitor.stats.calibration.rows import as_rows
+from monitor.stats.scaling import MIN_ISOTONIC, _interval, _temperature, fit_temperature, recommended, repairs
 
 Answers = tuple[np.ndarray, np.ndarray]
 
@@ -36,16 +36,34 @@ def test_the_temperature_equals_a_logistic_regression_without_intercept() -> Non
     )
 
 
-def test_platts_targets_keep_the_temperature_of_a_small_sample_finite() -> None:
-    confidence, correct = [0.9] * 9 + [0.2], [True] * 9 + [False]
-    z = logit(np.array(confidence))
-    targets = np.array([10 / 11] * 9 + [1 / 3])
+@pytest.mark.parametrize("sure", [0.9, 0.999999])
+def test_bounds_hold_the_temperature_where_no_answer_contradicts(sure: float) -> None:
+    """Every right answer above 1/2, every wrong one below: the colder, the better, and that is no knowledge of T."""
+    confidence, correct = [sure] * 90 + [1 - sure] * 30, [True] * 90 + [False] * 30
+    assert 0.0499 < fit_temperature(confidence, correct) < 0.5
+    found = repairs(confidence, correct)[0].temperature_interval
+    assert found is not None
+    assert (found.lower, found.upper) == pytest.approx((0.05, 20.0))
 
-    def loss(t: float) -> float:
-        return float((np.logaddexp(0, z / t) - targets * z / t).sum())
 
-    expected = minimize_scalar(loss, bounds=(0.05, 20), method="bounded").x
-    assert fit_temperature(confidence, correct) == pytest.approx(expected, rel=1e-3)
+@pytest.mark.parametrize("temperature", [1.0, 1.8])
+@pytest.mark.parametrize(("weighted", "n"), [(False, 100), (False, 400), (True, 100), (True, 400)])
+def test_a_sharp_models_temperature_is_found_and_covered(temperature: float, n: int, *, weighted: bool) -> None:
+    """Right 97 times in 100, most answers nearly sure; weighted: those are drawn a sixth as often as unsure ones."""
+    rng = np.random.default_rng([11, n, weighted])
+    fitted, held = [], []
+    for _ in range(300):
+        true = rng.normal(5, 2.5, 8 * n)
+        probability = np.where(np.abs(true) < 2, 0.8, 0.13) if weighted else np.ones(8 * n)
+        drawn = np.flatnonzero(rng.random(8 * n) < probability)[:n]
+        correct = rng.random(n) < expit(true[drawn])
+        if correct.all():
+            continue
+        rows = as_rows(expit(true[drawn] * temperature), correct, probability[drawn])
+        fitted.append(_temperature(rows))
+        held.append(temperature in _interval(rows, fitted[-1], 0.95))
+    assert np.median(fitted) == pytest.approx(temperature, rel=0.07)
+    assert np.mean(held) > 0.92
 
 
 def test_a_repair_is_recommended_where_one_is_needed() -> None:

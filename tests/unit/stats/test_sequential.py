@@ -237,6 +237,50 @@ def test_a_gap_that_opens_is_found() -> None:
     assert 0.2 in found.interval
 
 
+# ---- differences that change ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), [(-0.3, 0.15), (0.15, -0.3), (0.0, -0.5)])
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_difference_that_changed_is_called_neither_equivalent_nor_anything_of_one_direction(
+    before: float, after: float, *, bounded: bool
+) -> None:
+    """A hot fix: of 3,000 rows of each stream the first 1,000 differ by `before`, the others by `after`."""
+    rng = np.random.default_rng(12)
+    of_second = np.tile([False, True], 3000)
+    second = np.where(np.arange(6000) < 2000, before, after)
+    outcome = rng.random(6000) < 0.8 + second * of_second
+    evidence = BoundedMeans(outcome, of_second) if bounded else proportions(of_second, outcome)
+    found = compare(evidence, alpha=0.05, margin=0.02)
+    assert (found.outcome, found.more) == (Outcome.CHANGED, None)
+    assert (found.interval.lower, found.interval.upper) == (-evidence.reach, evidence.reach)
+    assert (found.lower[-1], found.upper[-1]) == (-evidence.reach, evidence.reach)
+    assert (found.lower < found.upper).all()
+    assert found.moved is not None
+    assert min(before, after) < found.moved.lower <= found.moved.upper < max(before, after)
+
+
+def test_what_was_found_before_a_change_was_true_then() -> None:
+    rng = np.random.default_rng(13)
+    of_second = np.tile([False, True], 8000)
+    outcome = rng.random(16_000) < np.where(np.arange(16_000) < 4000, 0.7, 0.98) * of_second + 0.85 * ~of_second
+    early = judged(of_second[:4000], outcome[:4000])
+    assert (early.outcome, early.moved) == (Outcome.LOWER, None)
+    assert judged(of_second, outcome).outcome == Outcome.CHANGED
+
+
+def test_a_constant_difference_is_rarely_said_to_have_changed() -> None:
+    """Also where both rates swing by 30 points together."""
+    rng = np.random.default_rng(14)
+    swing = 0.15 * np.sin(np.arange(1000) / 100)
+    changed = 0
+    for _ in range(20):
+        of_second = rng.random(1000) < 0.5
+        outcome = rng.random(1000) < 0.7 + swing - 0.1 * of_second
+        changed += judged(of_second, outcome).outcome == Outcome.CHANGED
+    assert changed <= 3  # alpha = 0.05 of 20, and two standard errors
+
+
 # ---- input --------------------------------------------------------------------------------------------------------
 
 

@@ -78,6 +78,13 @@ def test_a_weight_of_two_is_the_same_p_value_twice() -> None:
     assert cauchy_combination([0.01, 0.3], [2.0, 1.0]) == pytest.approx(cauchy_combination([0.01, 0.01, 0.3]))
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e9, 1e29])
+def test_the_unit_of_the_weights_does_not_matter(unit: float) -> None:
+    for p in ([0.0, 0.5], [0.2, 0.03]):
+        ratio = cauchy_combination(p, [3 * unit, unit]) / cauchy_combination(p, [3.0, 1.0])
+        assert ratio == pytest.approx(1.0, rel=1e-12)
+
+
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, float("nan")], [1.0, -1.0]])
 def test_weights_that_are_none_are_refused(weights: list[float]) -> None:
     with pytest.raises(NotEnoughData, match="weights"):

@@ -133,3 +133,9 @@ def test_a_caption_without_words_scores_nothing_and_one_without_references_is_re
         captions([])
     with pytest.raises(NotEnoughData, match="at least 2"):
         rouge_l(scored[:1])
+
+
+@pytest.mark.parametrize("references", [5, None, [5], ["a", None]])
+def test_references_that_are_no_texts_are_refused(references: object) -> None:
+    with pytest.raises(NotEnoughData, match="must be texts"):
+        Caption.of("a", references)  # type: ignore[arg-type]

@@ -58,6 +58,9 @@ def test_points_are_capped_and_weights_are_proportions() -> None:
         CaptionWeights(rouge_l=1).points(metrics)
     with pytest.raises(NotEnoughData, match="cider_d"):
         CaptionWeights().points({"human_rating": 50.0, "cider_d": float("nan")})
+    for odd in (None, "0.5"):
+        with pytest.raises(NotEnoughData, match="cider_d"):
+            CaptionWeights().points({"human_rating": 50.0, "cider_d": odd})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("weights", [(0.0, 0.0), (-1.0, 2.0), (float("inf"), 1.0), (float("nan"), 1.0)])

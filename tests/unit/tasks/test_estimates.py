@@ -204,3 +204,11 @@ def test_levels_that_cannot_be_are_refused(level: float) -> None:
 def test_other_signs_are_refused() -> None:
     with pytest.raises(NotEnoughData, match="-1, 0 or 1"):
         mean_sign([0.5])
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("level", [0.01, 0.5, 0.84, 0.95])
+def test_the_interval_of_a_difference_holds_it_at_any_level(sign: int, level: float) -> None:
+    for signs in ([sign] * 50, [sign] * 49 + [0]):
+        found = mean_sign(signs, level=level)
+        assert found.value in found.interval

@@ -39,6 +39,9 @@ def figures(rows: list[Judged]) -> dict[str, Metric]:
         "Y",
         "Answer: yes",
         "**The answer is yes**",
+        "Yes, an a/c unit",
+        "Yes</s>",
+        "Yes, and no one is there",
     ],
 )
 def test_ways_to_say_yes(text: str) -> None:
@@ -56,6 +59,8 @@ def test_ways_to_say_yes(text: str) -> None:
         "It is not. Yes?",
         "n",
         "The correct answer is: No",
+        "No, it is either/or",
+        "No or few people: no.",
     ],
 )
 def test_ways_to_say_no(text: str) -> None:
@@ -77,6 +82,18 @@ def test_ways_to_say_no(text: str) -> None:
         "да",
         "The answer is",
         "Answer: maybe",
+        "N/A",
+        "n/a",
+        "N/A.",
+        "n.a.",
+        '"N/A"',
+        "Answer: N/A",
+        "yes/no",
+        "(Yes / No)",
+        "**No**/Yes",
+        "Y/N",
+        "Yes or no",
+        "No, or yes?",
     ],
 )
 def test_what_is_neither(text: str) -> None:
