@@ -1,1 +1,1 @@
-"""The ingest process: Kafka records into PostgreSQL, exactly once."""
+"""The ingest and embed processes: Kafka records into PostgreSQL, exactly once."""

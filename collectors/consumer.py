@@ -199,6 +199,7 @@ class Consumer(Generic[T]):
         self._ends_noted = time.monotonic()
         ends = self._source.ends()
         self._noting = self._worker.submit(lambda: self._note(ends))
+        LAG.clear()  # of partitions that were taken away
         for partition, lag in self._source.lags().items():
             LAG.labels(partition.topic, partition.number).set(lag)
 

@@ -35,6 +35,19 @@ class LogCounts:
     last_fault: str | None = None
     """What was last wrong on the way to the broker."""
 
+    def __add__(self, other: LogCounts) -> LogCounts:
+        """Of two queues; what either has to say last."""
+        return LogCounts(
+            self.calls + other.calls,
+            self.sent + other.sent,
+            self.waiting + other.waiting,
+            self.dropped + other.dropped,
+            self.invalid + other.invalid,
+            self.lost + other.lost,
+            _both(self.last_invalid, other.last_invalid),
+            _both(self.last_fault, other.last_fault),
+        )
+
 
 class Entry(NamedTuple):
     """One call."""
@@ -172,3 +185,7 @@ class LogQueue:
     def _count_invalid(self, error: Exception) -> None:
         self._counts.invalid += 1
         self._counts.last_invalid = f"{type(error).__name__}: {error}"
+
+
+def _both(*words: str | None) -> str | None:
+    return "; ".join(dict.fromkeys(filter(None, words))) or None

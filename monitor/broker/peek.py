@@ -8,7 +8,7 @@ from contextlib import closing
 
 from kafka import KafkaConsumer, TopicPartition
 
-from monitor.broker.client import ClientConfig, translated
+from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.reading import read_our_way
 from monitor.broker.source import record_of
 from monitor.broker.topics import topic_ends
@@ -27,7 +27,7 @@ def peek(config: ClientConfig, topic: str, limit: int) -> Iterator[Record]:
         BrokerError: no answer, or no such topic; the message names those that there are.
     """
     with translated("reading", config.bootstrap_servers):
-        consumer = read_our_way(KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options()))
+        consumer = read_our_way(make_client(KafkaConsumer, group_id=None, enable_auto_commit=False, **config.options()))
         with closing(consumer):
             _demand(topic, consumer.topics(), config.bootstrap_servers)
             ends = {one: end for one, end in topic_ends(config, [topic]).items() if end > 0}

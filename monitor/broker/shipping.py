@@ -12,12 +12,14 @@ from kafka import KafkaProducer
 from kafka.errors import (
     InvalidRecordError,
     InvalidTopicError,
+    KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
 
 from monitor.broker.client import ClientConfig
+from monitor.broker.log_queue import Entry
 
 HOPELESS = (
     InvalidRecordError, InvalidTopicError, MessageSizeTooLargeError, RecordListTooLargeError, ValueError, TypeError
@@ -33,12 +35,11 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 2.0
 
 
 class Shipment(NamedTuple):
-    """A record, and the size of what it was made of."""
+    """A record, and what it was made of."""
 
-    topic: str
     key: bytes
     value: bytes
-    size: int
+    entry: Entry
 
 
 Acknowledged = Callable[[Sequence[Shipment]], None]
@@ -62,16 +63,18 @@ class Shipping:
         self._note = note
         self._stopped = Event()
         self._producer: KafkaProducer | None = None
+        self._pause = FIRST_PAUSE_S
 
-    def ship(self, shipments: Sequence[Shipment]) -> None:
-        """Send until each is settled, or the shipping is stopped."""
-        waiting, pause = list(shipments), FIRST_PAUSE_S
-        while waiting and not self._stopped.is_set():
-            waiting = self._round(waiting)
-            if waiting:
-                self.close()  # what the client knows of brokers and topics may be no longer so
-                self._stopped.wait(pause * random.uniform(0.5, 1))  # noqa: S311 (spreads attempts, keeps no secret)
-                pause = min(2 * pause, LAST_PAUSE_S)
+    def ship(self, shipments: list[Shipment]) -> list[Shipment]:
+        """Send each once; returns, after a pause, those that are neither acknowledged nor refused for good."""
+        again = self._round(shipments) if shipments else []
+        if again:
+            self.close()  # what the client knows of brokers and topics may be no longer so
+            self._stopped.wait(self._pause * random.uniform(0.5, 1))  # noqa: S311 (spreads attempts, keeps no secret)
+            self._pause = min(2 * self._pause, LAST_PAUSE_S)
+        else:
+            self._pause = FIRST_PAUSE_S
+        return again
 
     def stop(self) -> None:
         """Let `ship` return soon, done or not."""
@@ -89,7 +92,6 @@ class Shipping:
         _abandoned.append(self._producer)  # its destructor would close it
 
     def _round(self, shipments: list[Shipment]) -> list[Shipment]:
-        """Send each once; returns those that are neither acknowledged nor refused for good."""
         sent: list[tuple[Shipment, Any]] = []
         with self._noting():
             producer = self._producer = self._producer or self._make_producer()
@@ -138,11 +140,20 @@ class Shipping:
 
 
 def _send(producer: KafkaProducer, one: Shipment) -> Any:
-    """A promise, or why there is none."""
+    """A promise, or why there is none.
+
+    Raises:
+        KafkaError: what follows would fail as well, as where the topic is missing or not ours to write.
+    """
     try:
-        return producer.send(one.topic, one.value, key=one.key)
-    except HOPELESS as error:
+        promise = producer.send(one.entry.topic, one.value, key=one.key)
+    except Exception as error:
+        if isinstance(error, KafkaError) and not isinstance(error, HOPELESS):
+            raise
         return error
+    if promise.failed() and not isinstance(promise.exception, HOPELESS):
+        raise promise.exception  # so early it can only be what the client knows of the topic
+    return promise
 
 
 _abandoned: list[KafkaProducer | None] = []

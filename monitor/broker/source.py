@@ -17,7 +17,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.errors import KafkaError
 
 from monitor.broker import membership
-from monitor.broker.client import ClientConfig, translated
+from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.handshake import admitted, demand_access
 from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.topics import Topics
@@ -223,7 +223,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         return logs
 
     def _make_consumer(self) -> KafkaConsumer:
-        consumer = KafkaConsumer(
+        consumer = make_client(
+            KafkaConsumer,
             enable_auto_commit=False,
             allow_auto_create_topics=False,
             auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`

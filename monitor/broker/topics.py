@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 
-from monitor.broker.client import ClientConfig, translated
+from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.handshake import admitted
 from monitor.domain.records import Partition
 
@@ -26,8 +26,12 @@ class Topics:
     def __init__(self, config: ClientConfig) -> None:
         self._servers = config.bootstrap_servers
         with admitted(config):
-            self._admin = KafkaAdminClient(request_timeout_ms=REQUEST_TIMEOUT_MS, **config.options())
-            self._cluster_id = str(self._admin.describe_cluster().get("cluster_id") or "none")
+            self._admin = make_client(KafkaAdminClient, request_timeout_ms=REQUEST_TIMEOUT_MS, **config.options())
+            try:
+                self._cluster_id = str(self._admin.describe_cluster().get("cluster_id") or "none")
+            except Exception:
+                self.close()
+                raise
 
     def partitions(self, topics: Iterable[str]) -> dict[str, list[Partition]]:
         """The partitions of each topic that exists, in number order.
@@ -89,7 +93,7 @@ def topic_ends(config: ClientConfig, topics: Iterable[str]) -> dict[Partition, i
     finally:
         admin.close()
     with translated("reading log ends", config.bootstrap_servers):
-        consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **config.options())
+        consumer = make_client(KafkaConsumer, group_id=None, enable_auto_commit=False, **config.options())
         try:
             ends = _ends(consumer, [TopicPartition(one.topic, one.number) for one in partitions])
         finally:

@@ -14,7 +14,7 @@ SIDES_LET_GO = Counter(
 BATCH_SECONDS = Histogram(
     "snellen_batch_seconds", "Time to store one batch", buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 )
-LAG = Gauge("snellen_lag_records", "Log end minus stored offset", ["topic", "partition"])
+LAG = Gauge("snellen_lag_records", "Log end minus the offset to read next", ["topic", "partition"])
 LABEL_BACKLOG = Gauge("snellen_label_backlog_tasks", "Drawn answers that wait for an annotator", ["stratum"])
 LABEL_BACKLOG_AGE = Gauge("snellen_label_backlog_oldest_seconds", "Age of the oldest of them", ["stratum"])
 LABEL_DISPUTES = Gauge("snellen_label_disputes", "Label tasks whose annotators contradict each other")

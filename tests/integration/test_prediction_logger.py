@@ -20,9 +20,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError, NotLeaderForPartitionError, TopicAuthorizationFailedError
+from kafka.future import Future
 
-from monitor.broker import ClientConfig, LogCounts, PredictionLogger, ensure_topics
+from monitor.broker import ClientConfig, LogCounts, PredictionLogger, ensure_topics, lane, shipping
 from monitor.domain.events import Label, Prediction
 from monitor.embedded.broker import Broker
 from monitor.errors import SettingsError
@@ -220,6 +222,71 @@ def test_a_record_that_the_broker_will_never_take_holds_up_no_other(broker: str,
     assert "MessageSizeTooLarge" in str(counts.last_fault)
 
 
+def missing(topic: str, wait_ms: int) -> None:
+    time.sleep(wait_ms / 1000)
+    raise KafkaTimeoutError(f"{topic} is missing")
+
+
+def denied(topic: str, wait_ms: int) -> None:
+    raise TopicAuthorizationFailedError({topic})
+
+
+@pytest.mark.parametrize("fault", [missing, denied])
+def test_a_topic_that_takes_nothing_holds_up_no_other(
+    broker: str, topics: str, make: Make, monkeypatch: pytest.MonkeyPatch, fault: Callable[[str, int], None]
+) -> None:
+    """The embedded broker knows no rights and makes every topic, so the client is told of it for the broker."""
+    absent, at_fault = f"{topics}.absent", [True]
+    real = KafkaProducer._wait_on_metadata
+
+    def wait_on_metadata(producer: KafkaProducer, topic: str, wait_ms: int) -> Any:
+        return fault(topic, wait_ms) if topic == absent and at_fault else real(producer, topic, wait_ms)
+
+    monkeypatch.setattr(KafkaProducer, "_wait_on_metadata", wait_on_metadata)
+    monkeypatch.setattr(shipping, "FIND_MS", 2000)
+    log = make(broker, labels_topic=absent, max_events=600)
+    assert [log.label(f"{n}", verdict="correct") for n in range(650)] == [True] * 600 + [False] * 50
+    wait_for(lambda: absent in str(log.counts.last_fault))
+    for part in range(3):
+        assert all(log.prediction(f"{part} {n}") for n in range(600))
+        wait_for(lambda sent=600 * (part + 1): log.counts.sent == sent)  # type: ignore[misc]
+    assert (log.counts.waiting, log.counts.dropped) == (600, 50)
+    ensure_topics(ClientConfig(broker), [absent], 2)
+    at_fault.clear()
+    assert log.flush(30)
+    assert ids(read(broker, absent, 600)) == sorted(f"{n}" for n in range(600))
+
+
+def no_leader(promise: Future) -> Any:
+    threading.Timer(0.1, promise.failure, [NotLeaderForPartitionError()]).start()
+    return promise
+
+
+def trip(promise: Future) -> Any:
+    raise AssertionError("a fault of the client")
+
+
+@pytest.mark.parametrize("fault", [no_leader, trip])
+def test_a_record_that_fails_for_now_holds_up_no_other_of_its_topic(
+    broker: str, topics: str, make: Make, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Future], Any]
+) -> None:
+    at_fault, real = [True], KafkaProducer.send
+
+    def send(producer: KafkaProducer, topic: str, value: bytes, key: bytes) -> Any:
+        return fault(Future()) if key == b"stuck" and at_fault else real(producer, topic, value, key=key)
+
+    monkeypatch.setattr(KafkaProducer, "send", send)
+    log = make(broker)
+    for earlier in range(3):
+        assert log.prediction("stuck")
+        assert log.prediction(f"{earlier}")
+        wait_for(lambda sent=earlier + 1: log.counts.sent == sent)  # type: ignore[misc]
+    assert log.counts.waiting == 3
+    at_fault.clear()
+    assert log.flush(20)
+    assert set(ids(read(broker, topics, 6))) == {"stuck", "0", "1", "2"}
+
+
 def test_a_wrong_setting_is_told_at_once() -> None:
     with pytest.raises(SettingsError, match="above 0"):
         PredictionLogger(NOBODY, max_events=0)
@@ -334,6 +401,34 @@ def started(home: Path, topic: str) -> Iterator[str]:
         server.process.stop(0)
 
 
+def test_what_is_dropped_while_the_broker_is_away_is_told_meanwhile(
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "FIND_MS", 100)
+    monkeypatch.setattr(lane, "FIRST_REPORT_S", 0.1)
+    monkeypatch.setattr(lane, "REPORT_S", 0.1)
+    log = make(NOBODY, max_events=10, topic="of.predictions", labels_topic="of.labels")
+    with caplog.at_level(logging.WARNING, logger="monitor.broker.logger"):
+        for n in range(30):
+            log.prediction(f"{n}")
+        for n in range(15):
+            log.label(f"{n}", verdict="correct")
+        for topic, dropped in (("of.predictions", 20), ("of.labels", 5)):
+            told = re.compile(f"to {topic}: ([0-9]+) dropped, 0 invalid, 0 lost")
+            wait_for(lambda told=told, all_of=dropped: sum(map(int, told.findall(caplog.text))) == all_of)  # type: ignore[misc]
+    assert log.counts.waiting == 20
+
+
+def test_closing_without_a_broker_ends_in_time_with_labels_too(make: Make) -> None:
+    log = make(NOBODY)
+    log.prediction("a")
+    log.label("a", verdict="correct")
+    began = time.monotonic()
+    counts = log.close(0.5)
+    assert time.monotonic() - began < 3
+    assert (counts.lost, total(counts)) == (2, 2)
+
+
 def test_closing_without_a_broker_ends_in_time(make: Make) -> None:
     log = make(NOBODY)
     for n in range(100):
@@ -419,6 +514,23 @@ def test_workers_that_are_forked_log_their_own_and_only_their_own(broker: str, t
     ]
     expected += [f"parent before {n}" for n in range(20)] if when == "used" else []
     assert Counter(ids(read(broker, topics, len(expected)))) == Counter(expected)
+
+
+def test_labels_are_forked_and_sent_at_the_end_of_a_process_as_predictions_are(broker: str, topics: str) -> None:
+    script = """
+import os, sys
+from monitor.broker import PredictionLogger
+log = PredictionLogger(sys.argv[1], labels_topic=sys.argv[2], model="m", task="vqa")
+log.label("before", verdict="correct")
+if (pid := os.fork()) == 0:
+    log.label("child", verdict="correct")
+    assert log.close(20).sent == 1
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+log.label("after", verdict="correct")
+"""
+    run(script, broker, f"{topics}.labels")
+    assert ids(read(broker, f"{topics}.labels", 3)) == ["after", "before", "child"]
 
 
 def test_what_waits_is_sent_when_the_process_ends(broker: str, topics: str) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.broker.log_queue import BATCH, OVERHEAD, Entry, LogQueue
+from monitor.broker.log_queue import BATCH, OVERHEAD, Entry, LogCounts, LogQueue
 
 SMALL = OVERHEAD + 10
 
@@ -64,6 +64,14 @@ def test_what_is_settled_after_the_end_changes_nothing() -> None:
     queue.lost(SMALL, OSError())
     assert (queue.counts.lost, queue.counts.sent, queue.counts.waiting) == (1, 0, 0)
     assert not queue.offer(entry())
+
+
+def test_counts_of_two_queues_are_added_and_both_are_quoted() -> None:
+    one, other = LogCounts(1, 2, 3, 4, 5, 6), LogCounts(10, 20, 30, 40, 50, 60)
+    assert one + other == LogCounts(11, 22, 33, 44, 55, 66)
+    one, other = LogCounts(last_fault="away"), LogCounts(last_fault="away", last_invalid="NaN")
+    assert one + other == LogCounts(last_fault="away", last_invalid="NaN")
+    assert (one + LogCounts(last_fault="denied")).last_fault == "away; denied"
 
 
 @given(st.lists(st.sampled_from(["offer", "refuse", "take", "sent", "invalid", "lost", "abandon"]), max_size=60))

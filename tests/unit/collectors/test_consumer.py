@@ -16,6 +16,7 @@ from collectors.worker import Worker
 from monitor.broker.source import EMPTY
 from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import BrokerError, BrokerRefused, Fenced, StoreError, StoreUnavailable
+from monitor.telemetry import LAG
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PARTITION = Partition("c", "t", "i", 0)
@@ -30,6 +31,7 @@ class FakeSource:
         self.reachable = True
         self.left = batches
         self.offset = 0
+        self.behind_by: dict[Partition, int] = {}
 
     def poll(self, *_: int) -> Batch:
         self.calls.append("poll")
@@ -59,7 +61,7 @@ class FakeSource:
         return {}
 
     def lags(self) -> Mapping[Partition, int]:
-        return {}
+        return self.behind_by
 
     def behind(self) -> Mapping[Partition, int]:
         return {}
@@ -165,6 +167,20 @@ def test_a_broker_that_goes_away_while_postgresql_is_away_loses_nothing() -> Non
     with pytest.raises(BrokerError):
         steps(loop(source, FakeHandler(StoreUnavailable("away"))), 2)
     assert source.calls == ["poll", "poll", "keep_alive", "reposition"]
+
+
+def test_the_lag_of_a_partition_that_was_taken_away_is_told_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collectors.consumer.NOTE_ENDS_S", 0.0)
+    source = FakeSource(batches=0)
+    consumer = loop(source, FakeHandler())
+    seen = []
+    for one in ({0: 7, 1: 9}, {1: 4}):
+        source.behind_by = {Partition("c", "t", "i", number): lag for number, lag in one.items()}
+        if consumer._noting is not None:
+            consumer._noting.result(10)
+        steps(consumer, 1)
+        seen.append({sample.labels["partition"]: sample.value for sample in next(iter(LAG.collect())).samples})
+    assert seen == [{"0": 7.0, "1": 9.0}, {"1": 4.0}]
 
 
 def test_a_stop_waits_for_what_is_being_stored_and_writes_nothing_more() -> None:
