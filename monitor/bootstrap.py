@@ -402,11 +402,16 @@ def expiry_options(settings: Settings) -> ExpiryOptions:
 
 def make_delivery(settings: Settings, store: Store | Evaluation) -> Delivery:
     """Raises SettingsError when a channel's address is wrong."""
-    channels: dict[str, Channel] = {"log": Log()}
+    return Delivery(store.engine, channels(settings), settings.alerts.link_base)
+
+
+def channels(settings: Settings) -> dict[str, Channel]:
+    """Those that are configured. Raises SettingsError when an address is wrong."""
+    made: dict[str, Channel] = {"log": Log()}
     hook = settings.alerts.webhook
     if hook.url:
-        channels["webhook"] = Webhook(hook.url, hook.secret.get_secret_value() if hook.secret else None)
-    return Delivery(store.engine, channels, settings.alerts.link_base)
+        made["webhook"] = Webhook(hook.url, hook.secret.get_secret_value() if hook.secret else None)
+    return made
 
 
 def limits(settings: Settings) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from monitor import bootstrap
 from monitor.broker import ensure_topics
@@ -17,14 +18,20 @@ from monitor.store.engine import ROOT, migrate
 LOOPBACK = "127.0.0.1"
 
 
+_READ: tuple[Callable[[Settings], object], ...] = (
+    bootstrap.decoders, bootstrap.make_image_opener, bootstrap.text_bank, bootstrap.read_objectives, bootstrap.channels
+)  # fmt: skip
+
+
 def check(settings: Settings) -> None:
     """Find now what the processes would end with, one after the other and in their logs.
 
     Raises:
-        SettingsError: with every fault of topics, mapping files and SLO documents.
+        SettingsError: with every fault of topics, mapping files, places of pictures, text bank, SLO documents and
+            channels.
     """
     faults: list[str] = []
-    for read in (bootstrap.decoders, bootstrap.read_objectives):
+    for read in _READ:
         try:
             read(settings)
         except SettingsError as error:

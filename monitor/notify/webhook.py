@@ -12,16 +12,15 @@ import hashlib
 import hmac
 import json
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import ssl
+from contextlib import closing, suppress
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from threading import Timer
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import SplitResult, quote, urlsplit
 
 from monitor import __version__
 from monitor.errors import NotificationError, SettingsError
+from monitor.notify.connection import connected
 from monitor.notify.message import AlertMessage
 
 TIMEOUT_SECONDS = 10.0
@@ -29,7 +28,7 @@ MAX_ANSWER_BYTES = 1024
 """Read of a refusal, for people; the rest of an answer, and the body of a success, stay unread."""
 
 _AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-_CONNECTIONS = {"http": HTTPConnection, "https": HTTPSConnection}
+_PORTS = {"http": 80, "https": 443}
 _PLAIN = re.compile(r"[!-~]+")  # visible ASCII
 
 
@@ -70,6 +69,7 @@ class Webhook:
 
     def _headers(self, message: AlertMessage, body: bytes) -> dict[str, str]:
         headers = {
+            "Host": self._url.netloc,
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": f"snellen/{__version__}",
             "Idempotency-Key": quote(message.dedup_key, safe="/:~-._"),
@@ -81,34 +81,16 @@ class Webhook:
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         """Status, and the beginning of the body of a refusal."""
-        connection = _CONNECTIONS[self._url.scheme](self._url.hostname or "", self._url.port, timeout=self._timeout)
+        host, port = self._url.hostname or "", self._url.port or _PORTS[self._url.scheme]
+        tls = ssl.create_default_context() if self._url.scheme == "https" else None
         path = self._url._replace(scheme="", netloc="", fragment="").geturl() or "/"
-        try:
-            with _deadline(connection, self._timeout):
-                connection.request("POST", path, body, headers)
-                response = connection.getresponse()
-                return response.status, "" if response.status < HTTPStatus.MULTIPLE_CHOICES else _excerpt(response)
-        finally:
-            connection.close()
-
-
-@contextmanager
-def _deadline(connection: HTTPConnection, seconds: float) -> Iterator[None]:
-    """Cut the connection after `seconds`: its own timeout starts anew with every byte that trickles in."""
-
-    def cut() -> None:
-        link = connection.sock  # read once: it is None as soon as the connection is closed
-        if link is not None:
-            with suppress(OSError):  # it has just been closed
-                link.shutdown(socket.SHUT_RDWR)
-
-    timer = Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+        with (
+            closing(HTTPConnection(host, port)) as connection,
+            connected(host, port, tls, self._timeout) as connection.sock,
+        ):
+            connection.request("POST", path, body, headers)
+            response = connection.getresponse()
+            return response.status, "" if response.status < HTTPStatus.MULTIPLE_CHOICES else _excerpt(response)
 
 
 def _excerpt(response: HTTPResponse) -> str:
@@ -124,7 +106,7 @@ def _parse(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise SettingsError(f"{hint}: {error}") from None
-    if not _PLAIN.fullmatch(url) or parts.scheme not in _CONNECTIONS or not parts.hostname or port == 0:
+    if not _PLAIN.fullmatch(url) or parts.scheme not in _PORTS or not parts.hostname or port == 0:
         raise SettingsError(f"{hint}, such as https://hooks.example.com/snellen")
     if parts.username is not None or parts.password is not None:
         raise SettingsError(f"{hint} without user and password; have the receiver check the signature instead")

@@ -22,7 +22,7 @@ BATCH = 10
 """So few that waiting in vain for every answer takes less than the lease."""
 FIRST_RETRY, LAST_RETRY = timedelta(seconds=10), timedelta(minutes=15)
 GIVE_UP_AFTER = 20
-"""Attempts: about four hours."""
+"""Attempts: three hours and twenty minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,10 @@ class Delivery:
 
 
 def deliver(delivery: Delivery, now: datetime) -> int:
-    """Send one batch of due messages; returns how many were claimed, so that a caller can go on while there are any.
+    """Send one batch of due messages; returns how many were claimed.
+
+    What remains is for the next turn, seconds later: as long as a receiver hangs there always are some, and who is told
+    to stop would not.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; a message may have been sent unmarked, and is sent again.

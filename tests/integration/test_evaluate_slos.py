@@ -16,11 +16,12 @@ from monitor.domain.window import MINUTE, Window
 from monitor.errors import NotificationError
 from monitor.notify import CHANNELS, AlertMessage
 from monitor.notify.webhook import TIMEOUT_SECONDS
-from monitor.services.deliver import BATCH, LEASE, Delivery, deliver
+from monitor.services.deliver import BATCH, GIVE_UP_AFTER, LEASE, Delivery, deliver
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.sli import SLIS
 from monitor.slo.objective import Objective, Selector
 from monitor.slo.openslo import parse_objectives
+from monitor.store.engine import ROOT
 from monitor.store.silences import add_silence, end_silence
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
@@ -192,6 +193,20 @@ def test_a_passing_fault_is_tried_again_later_and_a_lasting_one_is_not(
     assert rows("SELECT failed_at IS NOT NULL, attempts, last_error FROM notifications") == [
         (True, 2, "no such address")
     ]
+
+
+def test_a_fault_that_lasts_is_given_up_when_the_docs_say(engine: Engine, opened: datetime, rows: Rows) -> None:
+    delivery = Delivery(engine, {"log": Unreliable(*[NotificationError("down")] * GIVE_UP_AFTER)}, None)
+    now = opened
+    for attempt in range(1, GIVE_UP_AFTER + 1):
+        assert rows("SELECT failed_at FROM notifications") == [None]
+        assert deliver(delivery, now) == 1
+        assert rows("SELECT attempts FROM notifications") == [attempt]
+        last, [now] = now, rows("SELECT due_at FROM notifications")
+    assert rows("SELECT failed_at FROM notifications") == [last]
+    assert timedelta(hours=3, minutes=20) < last - opened < timedelta(hours=3, minutes=25)
+    said = " ".join((ROOT / "docs" / "channels.md").read_text().split())
+    assert f"After {GIVE_UP_AFTER} attempts, in three hours and twenty minutes" in said
 
 
 def test_a_sender_that_died_leaves_its_message_to_the_next_one(engine: Engine, opened: datetime) -> None:

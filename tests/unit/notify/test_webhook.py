@@ -6,20 +6,21 @@ import hashlib
 import hmac
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from monitor.errors import NotificationError, SettingsError
 from monitor.notify import AlertMessage, Webhook
-from monitor.notify.webhook import _deadline
+from tests.certificates import Authority, server_side
 
 MESSAGE = AlertMessage(
     alert_id=7,
@@ -52,7 +53,7 @@ class Receiver:
 
 
 @contextmanager
-def receiver(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[Receiver]:
+def receiver(answer: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """A server that notes every POST and then answers as told."""
     noted = Receiver("")
 
@@ -66,7 +67,9 @@ def receiver(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[Recei
             """Keep the test's output clean."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    noted.address = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    noted.address = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -87,6 +90,22 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[BaseH
         handler.wfile.write(body)
 
     return answer
+
+
+def test_https_reaches_a_host_whose_certificate_is_its_own_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path, "authority")
+    with receiver(answering(204), server_side(authority, "localhost")) as server:
+        address = server.address.replace("127.0.0.1", "localhost")
+        with pytest.raises(NotificationError, match="certificate verify failed"):
+            Webhook(address).notify(MESSAGE)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        Webhook(address).notify(MESSAGE)
+        with pytest.raises(NotificationError, match=r"certificate is not valid for '127\.0\.0\.1'"):
+            Webhook(server.address).notify(MESSAGE)
+    [seen] = server.seen
+    assert seen.headers["Host"] == address.removeprefix("https://")
 
 
 def test_it_posts_the_message_as_json_with_its_key() -> None:
@@ -167,29 +186,6 @@ def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
     assert not caught.value.permanent
 
 
-def test_a_connection_that_is_closed_as_its_time_runs_out_is_left_alone() -> None:
-    """An exception of the timer's thread fails the test, see pytest's threadexception."""
-    asked = threading.Event()
-
-    class Closing(HTTPConnection):
-        """Open when it is looked at, and closed when it is looked at again."""
-
-        @property
-        def sock(self) -> socket.socket | None:
-            first = not asked.is_set()
-            asked.set()
-            return left if first else None
-
-        @sock.setter
-        def sock(self, _: socket.socket | None) -> None: ...
-
-    left, right = socket.socketpair()
-    right.settimeout(10)
-    with left, right, _deadline(Closing("127.0.0.1"), 0.01):
-        assert right.recv(1) == b""
-    assert asked.is_set()
-
-
 def test_a_server_that_trickles_is_left_after_the_timeout_too() -> None:
     stop = threading.Event()
 
@@ -203,6 +199,28 @@ def test_a_server_that_trickles_is_left_after_the_timeout_too() -> None:
     with receiver(trickle) as server:
         began = time.monotonic()
         with pytest.raises(NotificationError, match="did not answer"):
+            Webhook(server.address, timeout=0.4).notify(MESSAGE)
+        took = time.monotonic() - began
+        stop.set()
+    assert took < 3
+
+
+def test_a_refusal_that_trickles_is_left_after_the_timeout_too() -> None:
+    """Of a server that closes behind its answer, as HTTP/1.0 does: http.client lets go of the connection at once."""
+    stop = threading.Event()
+
+    def trickle(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(400)
+        handler.end_headers()
+        while not stop.wait(0.05):
+            try:
+                handler.wfile.write(b"x")
+            except OSError:
+                return
+
+    with receiver(trickle) as server:
+        began = time.monotonic()
+        with pytest.raises(NotificationError, match="answered 400"):
             Webhook(server.address, timeout=0.4).notify(MESSAGE)
         took = time.monotonic() - began
         stop.set()
