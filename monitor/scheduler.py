@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import text
 
 from monitor import bootstrap
-from monitor.domain.window import MINUTE, floor
+from monitor.domain.window import HOUR, MINUTE, floor
 from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.discover_slices import DiscoverOptions, discover_daily
-from monitor.services.evaluation import Evaluation, evaluate_ticks
+from monitor.services.evaluation import Evaluation, evaluate_hour, evaluate_minutes
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.explain import ExplainOptions, explain_alarms
 from monitor.services.measure_backlog import measure_backlog
@@ -31,6 +32,18 @@ from monitor.store.label_tasks import Terms
 from monitor.telemetry import TICKS, serve_metrics
 
 log = logging.getLogger(__name__)
+
+_NOW = text("SELECT now()")
+CLOCK_S = 5.0
+"""So often is looked whether the clock was set back."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What jobs remember from turn to turn."""
+
+    hour: datetime | None = None
+    """The last full hour that was compared with the references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +60,34 @@ class Context:
     label_terms: Terms
     explain: ExplainOptions
     discover: DiscoverOptions
+    progress: Progress = field(default_factory=Progress)
 
 
-def evaluate_now(context: Context) -> None:
-    """The newest whole minute by the database's clock. Ticks missed while down are not made up for: charts show the
-    gap, and `snellen evaluate --since` fills it without telling anybody."""
+def evaluate_last_minute(context: Context) -> None:
+    """SLOs at the newest whole minute. Ticks missed while down are not made up for: charts show the gap, and
+    `snellen evaluate --since` fills it without telling anybody."""
+    now = _now(context)
+    if now is not None:
+        evaluate_minutes(context.evaluation, [floor(now, MINUTE)], backfilled=False)
+
+
+def evaluate_last_hour(context: Context) -> None:
+    """Drift at the newest full hour, tried again until it was compared: a fault within the hour costs no look, nor does
+    a start in its midst. Apart from the SLOs, which must not wait for it."""
+    now = _now(context)
+    if now is not None and floor(now, HOUR) != context.progress.hour:
+        evaluate_hour(context.evaluation, floor(now, HOUR))
+        context.progress.hour = floor(now, HOUR)
+
+
+def _now(context: Context) -> datetime | None:
+    """By the database's clock; None while a backfill runs, which must not be disturbed."""
     with transaction(context.evaluation.engine) as connection:
         if locks.is_held(connection, locks.BACKFILL):
             log.info("a backfill is running, this tick is left out")
-            return
-        now: datetime = connection.execute(text("SELECT now()")).scalar_one()
-    evaluate_ticks(context.evaluation, [floor(now, MINUTE)], backfilled=False)
+            return None
+        now: datetime = connection.execute(_NOW).scalar_one()
+    return now
 
 
 def deliver_due(context: Context) -> None:
@@ -103,7 +133,8 @@ def discover(context: Context) -> None:
 
 
 JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
-    "evaluate": (60, evaluate_now),
+    "evaluate": (60, evaluate_last_minute),
+    "drift": (60, evaluate_last_hour),
     "deliver": (5, deliver_due),
     "halves": (30, expire_waiting_halves),
     "partitions": (3600, partitions_ahead),
@@ -134,6 +165,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         bootstrap.explain_options(settings),
         bootstrap.discover_options(settings),
     )
+    for channel in unset_channels(context):
+        log.warning("alerts are to be told to %s, which the settings do not name: those messages will fail", channel)
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(
         timezone="UTC",
@@ -150,8 +183,23 @@ def run(settings: Settings, stop: threading.Event) -> None:
         )
     scheduler.start()
     log.info("scheduler runs", extra={"jobs": list(JOBS), "slos": [one.name for one in evaluation.objectives]})
-    stop.wait()
+    while not stop.wait(CLOCK_S):
+        wake_jobs(scheduler, bootstrap.now())
     scheduler.shutdown(wait=True)
+
+
+def unset_channels(context: Context) -> list[str]:
+    """Channels that SLO documents name and the settings do not."""
+    named = {name for slo in context.evaluation.objectives for alerting in slo.alerting for name in alerting.channels}
+    return sorted(named - context.delivery.channels.keys())
+
+
+def wake_jobs(scheduler: BaseScheduler, now: datetime) -> None:
+    """Let jobs run that are due later than their interval allows: the clock was set back, and they would wait for as
+    long."""
+    for job in scheduler.get_jobs():
+        if job.next_run_time > now + job.trigger.interval + timedelta(seconds=CLOCK_S):
+            job.modify(next_run_time=now)
 
 
 def _guarded(name: str, job: Callable[[Context], None], context: Context) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from monitor.privacy import Subjects
 from monitor.services.sketches import SketchService
-from monitor.store import audit, erasure, field_sketches, predictions, references, tombstones
+from monitor.store import audit, erasure, field_sketches, locks, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
 from monitor.store.erasure import Key, Person
 
@@ -105,6 +105,7 @@ class EraseService:
             rows["embedding_sketches"] += field_sketches.forget_sketches(connection, *zip(*some, strict=True))
         for table in ("embeddings", "predictions"):
             rows[table] = erasure.delete_by_key(connection, table, keys)
+        locks.wait_for(connection, locks.ERASURE)
         for table in ("label_tasks", "verdicts", "explanation_examples", "discovery_examples"):
             rows[table] = erasure.delete_by_id(connection, table, request_ids)
         gone = erasure.delete_labels(connection, request_ids, labels)

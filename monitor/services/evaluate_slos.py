@@ -14,6 +14,7 @@ from monitor.sli.coverage import Coverage
 from monitor.sli.drift import Drift
 from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.sli.label_backlog import LabelBacklog
+from monitor.sli.latency import Latency
 from monitor.slo.alerting import next_states
 from monitor.slo.burn_rate import EXHAUSTION_WINDOWS, evaluate
 from monitor.slo.counts import CountSeries, LabelSeries
@@ -68,7 +69,9 @@ def read_series(connection: Connection, objective: Objective, ticks: Sequence[da
     elif isinstance(sli, Drift):
         events = sli.count(indicators.drift_looks(connection, measure.selector, Window(start, window.end)))
     else:
-        events = sli.count(indicators.minute_counts(connection, measure.selector, window), measure.threshold)
+        timed = isinstance(sli, Latency)
+        counts = indicators.minute_counts(connection, measure.selector, window, latency=timed)
+        events = sli.count(counts, measure.threshold)
     series = CountSeries.of_minutes(_minute(start), _minute(window.end), events.minute, events.bad, events.total)
     slices = objective.time_slice
     return series.time_slices(slices.minutes, slices.target) if slices else series

@@ -26,16 +26,35 @@ class Evaluation:
 
 
 def evaluate_ticks(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
-    """Evaluate whole minutes in order: SLOs at each; drift, and the day before once, at each full hour among them.
+    """Evaluate whole minutes in order: SLOs at each, and before them what `evaluate_hour` does at full hours.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; a repetition goes on where this one ended.
     """
-    score_labels(evaluation.engine)
     for tick in ticks:
         if tick == floor(tick, HOUR):
-            evaluate_drift(evaluation.engine, evaluation.drift, tick)
-            estimate_last_day(evaluation.engine, tick)
+            evaluate_hour(evaluation, tick)
+    evaluate_minutes(evaluation, ticks, backfilled=backfilled)
+
+
+def evaluate_hour(evaluation: Evaluation, tick: datetime) -> None:
+    """Compare with the references what came before a full hour, and estimate the accuracy of the day before, once.
+
+    Raises:
+        StoreError: as `evaluate_ticks`.
+    """
+    score_labels(evaluation.engine)
+    evaluate_drift(evaluation.engine, evaluation.drift, tick)
+    estimate_last_day(evaluation.engine, tick)
+
+
+def evaluate_minutes(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
+    """Evaluate the SLOs at whole minutes, in order.
+
+    Raises:
+        StoreError: as `evaluate_ticks`.
+    """
+    score_labels(evaluation.engine)
     evaluate_slos(evaluation.engine, evaluation.objectives, ticks, backfilled=backfilled)
 
 

@@ -58,7 +58,8 @@ def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] 
 
 
 def _score(connection: Connection, request_ids: Sequence[str]) -> int:
-    """Score the labels of these whose prediction is known."""
+    """Score the labels of these whose prediction is known, none of which is erased meanwhile."""
+    locks.share(connection, locks.ERASURE)
     predictions = waiting_predictions(connection, request_ids)
     labels = defaultdict(list)
     for label in take_labels(connection, predictions):

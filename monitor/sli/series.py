@@ -26,7 +26,8 @@ class MinuteCounts:
     timeout: Ints
     rejected: Ints
     latency_histogram: Ints
-    """[rows, LATENCY_BINS], ok answers by `LATENCY_BOUNDS_MS`; ok answers without a latency are in no bin."""
+    """[rows, LATENCY_BINS], ok answers by `LATENCY_BOUNDS_MS`; ok answers without a latency are in no bin. [rows, 0]
+    where nobody asked for them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

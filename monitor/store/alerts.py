@@ -14,7 +14,7 @@ from monitor.slo.evaluation import Evaluation
 from monitor.slo.incident import AlertState, Transition
 from monitor.slo.policy import Severity
 from monitor.store.copy import raw, stage
-from monitor.store.labels import Json
+from monitor.store.json_parameters import Json
 
 _EVALUATION_COLUMNS = (
     ("slo", "text"), ("tick", "timestamptz"), ("state", "text"), ("bad", "int8"), ("total", "int8"),

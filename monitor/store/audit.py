@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from monitor.store.labels import Json
+from monitor.store.json_parameters import Json
 
 
 @dataclass(frozen=True, slots=True)

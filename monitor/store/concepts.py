@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from monitor.store.copy import raw
+from monitor.store.embeddings import of_halfvec
 
 Matrix = NDArray[np.float32]
 
@@ -35,4 +36,4 @@ def phrase_vectors(connection: Connection, embedder_id: int, phrases: Iterable[s
             (embedder_id, list(phrases)),
         )
     )
-    return {phrase: np.frombuffer(vector, ">f2", offset=4).astype(np.float32) for phrase, vector in rows}
+    return {phrase: of_halfvec(vector) for phrase, vector in rows}

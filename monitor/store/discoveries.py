@@ -15,7 +15,8 @@ from monitor.domain.window import Window
 from monitor.stats.intervals import Interval
 from monitor.stats.weighted import WeightedShare
 from monitor.store.explanations import Key
-from monitor.store.labels import Json
+from monitor.store.json_parameters import Json
+from monitor.store.tombstones import erased_by_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def insert_discovery(
     connection: Connection, model: str, window: Window, found: Discoveries, examples: Sequence[Sequence[Key]],
     now: datetime,
 ) -> int:  # fmt: skip
-    """Store a search with some wrong answers of each slice that was found; returns its number."""
+    """Store a search with some wrong answers of each slice that was found, but for those erased meanwhile; returns its
+    number."""
     detail = {
         "accuracy": msgspec.to_builtins(found.accuracy),
         "found": msgspec.to_builtins([StoredSlice.of(one) for one in found.found]),
@@ -108,10 +110,12 @@ def insert_discovery(
              "detail": Json(detail), "now": now},
         ).scalar_one()
     )  # fmt: skip
+    gone = erased_by_now(connection, [request_id for keys in examples for _, request_id in keys])
     rows: list[dict[str, Any]] = [
         {"id": number, "slice": index, "place": place, "ts": ts, "request": request_id}
         for index, keys in enumerate(examples)
         for place, (ts, request_id) in enumerate(keys)
+        if request_id not in gone
     ]
     if rows:
         connection.execute(

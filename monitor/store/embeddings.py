@@ -12,12 +12,12 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from psycopg.types.json import Jsonb
 from sqlalchemy import Connection
 
 from monitor.domain.events import Prediction
 from monitor.errors import FingerprintMismatch
 from monitor.store.copy import copy_blocks, raw, stage
+from monitor.store.json_parameters import Json
 from monitor.store.packing import Block, pack
 from monitor.store.tombstones import erased
 
@@ -81,7 +81,7 @@ def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail
     if found is None:  # an upsert would use up a number of the 32,767 at every call
         raw(connection).execute(
             "INSERT INTO embedders (fingerprint, dimension, detail) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            (fingerprint, dimension, None if detail is None else Jsonb(dict(detail))),
+            (fingerprint, dimension, None if detail is None else Json(dict(detail))),
         )
         found = _find_embedder(connection, fingerprint)
         assert found is not None  # noqa: S101 (inserted by us, or by the one who made ours conflict)
@@ -152,6 +152,11 @@ def _halfvec(vector: Vector | Halves) -> bytes:
     """pgvector's binary form: dimension and a reserved number of 16 bits each, then the halves, all big-endian."""
     stored = vector if vector.dtype == STORED else vector.astype(STORED)
     return _header(len(vector)) + stored.tobytes()
+
+
+def of_halfvec(content: bytes) -> Vector:
+    """The vector that pgvector's binary form holds, to calculate with."""
+    return np.frombuffer(content, STORED, offset=_HEADER.size).astype(np.float32)
 
 
 @cache

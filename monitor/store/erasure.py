@@ -9,14 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from monitor.domain.slices import Slice
 from monitor.drift.sketch import Sketch
 from monitor.store.copy import raw
-from monitor.store.embeddings import EmbeddedPrediction
+from monitor.store.embeddings import EmbeddedPrediction, of_halfvec
 
 Key = tuple[str, datetime]
 """Request id and event time."""
@@ -89,7 +87,7 @@ def embedded(connection: Connection, keys: Sequence[Key]) -> list[EmbeddedPredic
     )
     found: dict[tuple[datetime, str, int], EmbeddedPrediction] = {}
     for ts, request_id, model, version, variant, task, slices, number, fingerprint, kind, vector in rows:
-        vectors: dict[str, NDArray[np.float32]] = {kind: np.frombuffer(vector, ">f2", offset=4).astype(np.float32)}
+        vectors = {kind: of_halfvec(vector)}
         key = (ts, request_id, number)
         if key in found:
             vectors |= found[key].vectors

@@ -19,7 +19,9 @@ from monitor.drift.persistence import LOOKS
 from monitor.explain import Carrier, Cause, Explanation
 from monitor.stats.intervals import Interval
 from monitor.store.copy import raw
-from monitor.store.labels import Json
+from monitor.store.embeddings import of_halfvec
+from monitor.store.json_parameters import Json
+from monitor.store.tombstones import erased_by_now
 
 Key = tuple[datetime, str]
 """Event time and request id."""
@@ -89,7 +91,7 @@ def vectors_of(connection: Connection, keys: Sequence[Key]) -> list[Vectors]:
     )
     found: list[Vectors] = [{} for _ in keys]
     for place, embedder_id, kind, vector in rows:
-        found[place - 1][embedder_id, kind] = np.frombuffer(vector, ">f2", offset=4).astype(np.float32)
+        found[place - 1][embedder_id, kind] = of_halfvec(vector)
     return found
 
 
@@ -133,7 +135,7 @@ def explained_since(connection: Connection, model: str, part: Slice, end: dateti
 def insert_explanation(
     connection: Connection, compared: Compared, found: Explanation, examples: Sequence[Key], now: datetime
 ) -> int:
-    """Store an explanation with the requests that show it; returns its number."""
+    """Store an explanation with the requests that show it, but for those erased meanwhile; returns its number."""
     number = int(
         connection.execute(
             text(
@@ -150,9 +152,11 @@ def insert_explanation(
             },
         ).scalar_one()
     )  # fmt: skip
+    gone = erased_by_now(connection, [request_id for _, request_id in examples])
     rows: list[dict[str, Any]] = [
         {"id": number, "place": place, "ts": ts, "request": request_id}
         for place, (ts, request_id) in enumerate(examples)
+        if request_id not in gone
     ]
     if rows:
         connection.execute(

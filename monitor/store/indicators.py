@@ -23,13 +23,18 @@ _CHOSEN = """
       AND (CAST(:model AS text) IS NULL OR model = :model) AND (CAST(:version AS text) IS NULL OR version = :version)
       AND (CAST(:variant AS text) IS NULL OR variant = :variant) AND (CAST(:task AS text) IS NULL OR task = :task)
 """
-_MINUTES = text(f"""
-    SELECT CAST(extract(epoch FROM minute) / 60 AS bigint), ok, error, timeout, rejected, latency
+_MINUTE = "CAST(extract(epoch FROM minute) / 60 AS bigint)"
+_ROLLUPS = f"""
     FROM rollups_minute
     WHERE minute >= :start AND minute < :end AND dimension = :dimension AND value = :value {_CHOSEN}
+"""
+_MINUTES = text(f"""
+    SELECT {_MINUTE}, sum(ok), sum(error), sum(timeout), sum(rejected), CAST('{{}}' AS bigint[]) {_ROLLUPS}
+    GROUP BY minute
 """)
+_LATENCIES = text(f"SELECT {_MINUTE}, ok, error, timeout, rejected, latency {_ROLLUPS}")
 _PAIRS = text(f"""
-    SELECT CAST(extract(epoch FROM minute) / 60 AS bigint), joined, lost FROM pair_counts
+    SELECT {_MINUTE}, joined, lost FROM pair_counts
     WHERE minute >= :start AND minute < :end {_CHOSEN}
 """)
 _LABELS = text(f"""
@@ -65,13 +70,14 @@ def first_minute(connection: Connection, now: datetime) -> datetime | None:
     return found
 
 
-def minute_counts(connection: Connection, selector: Selector, window: Window) -> MinuteCounts:
-    """The rollups of the selected traffic."""
-    found = connection.execute(_MINUTES, _parameters(selector, window)).all()
+def minute_counts(connection: Connection, selector: Selector, window: Window, *, latency: bool) -> MinuteCounts:
+    """The rollups of the selected traffic; bins of `latency` take ten times as long as the rest."""
+    query, bins = (_LATENCIES, LATENCY_BINS) if latency else (_MINUTES, 0)
+    found = connection.execute(query, _parameters(selector, window)).all()
     counts = np.array([row[:5] for row in found], dtype=np.int64).reshape(len(found), 5)
-    latency = np.array([row[5] for row in found], dtype=np.int64).reshape(len(found), LATENCY_BINS)
+    histogram = np.array([row[5] for row in found], dtype=np.int64).reshape(len(found), bins)
     minute, ok, error, timeout, rejected = counts.T
-    return MinuteCounts(minute, ok, error, timeout, rejected, latency)
+    return MinuteCounts(minute, ok, error, timeout, rejected, histogram)
 
 
 def pair_counts(connection: Connection, selector: Selector, window: Window) -> PairCounts:

@@ -1,4 +1,4 @@
-"""Thousands of values as one parameter of a statement: as an array psycopg would put them together in Python."""
+"""Parameters of statements that go over as JSON: a document for a column, or thousands of values at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
+from psycopg.types.json import Jsonb
 
+Json = Jsonb
+"""A document for a column of jsonb."""
 TEXTS: Final = "ARRAY(SELECT json_array_elements_text(%s::json))"
 """SQL: the text[] that `as_json` made of texts. Its length is unknown to the planner, which so takes it for short."""
 DIGESTS: Final = "ARRAY(SELECT decode(value, 'hex') FROM json_array_elements_text(%s::json))"
@@ -14,5 +17,5 @@ DIGESTS: Final = "ARRAY(SELECT decode(value, 'hex') FROM json_array_elements_tex
 
 
 def as_json(values: Collection[Any]) -> str:
-    """The parameter; NUL must not be in any text."""
+    """Many values as one parameter, without NUL in any text. An array of them psycopg would put together in Python."""
     return msgspec.json.encode(values).decode()

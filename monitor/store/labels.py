@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import psycopg.types.json
 from sqlalchemy import Connection, text
 
 from monitor.domain.events import Deployment, Label, Prediction
 from monitor.sampling import Draw
 from monitor.store.copy import raw, stage
+from monitor.store.json_parameters import Json
 from monitor.store.packing import jsonb
 from monitor.store.tombstones import erased, erased_labels
 
@@ -25,7 +25,6 @@ _TASK_COLUMNS = (
     ("in_base", "bool"), ("plan", "int4"), ("annotators", "int2"), ("model", "text"), ("version", "text"),
     ("variant", "text"), ("task", "text"), ("slices", "bytea"), ("confidence", "float4"),
 )  # fmt: skip
-Json = psycopg.types.json.Jsonb
 
 
 @dataclass(frozen=True, slots=True)

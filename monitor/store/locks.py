@@ -15,6 +15,7 @@ EXPLANATION = 0x455850  # "EXP"
 DISCOVERY = 0x444953  # "DIS"
 SCORING = 0x4C424C  # "LBL"
 CALLS = 0x43414C  # "CAL"
+ERASURE = 0x455241  # "ERA": shared by who writes down again what was read of requests
 
 
 @contextmanager
@@ -59,6 +60,11 @@ def is_held(connection: Connection, key: int) -> bool:
 def wait_for(connection: Connection, key: int) -> None:
     """Hold a lock until the transaction ends, waiting for it if need be."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def share(connection: Connection, key: int) -> None:
+    """Hold a lock together with others who share it until the transaction ends, waiting for who has it alone."""
+    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": key})
 
 
 def wait_for_all(connection: Connection, kind: int, numbers: Collection[int]) -> None:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.window import HOUR, Window
 from monitor.store.copy import raw
+from monitor.store.embeddings import of_halfvec
+from monitor.store.rollups import SINCE_MODEL
 from monitor.streams import Observed, image_quality
 
 MOST_ROWS: Final = 1000
@@ -21,6 +23,10 @@ MOST_ROWS: Final = 1000
 MOST_CHARACTERS: Final = 16_384
 """Of a prompt or answer that are read."""
 
+_FIRST = text(
+    f"SELECT ts FROM predictions WHERE model = :model AND replay IS NULL AND ts >= {SINCE_MODEL} AND ts < :until "
+    "ORDER BY ts LIMIT 1"
+)
 _SLOTS: Final = 60
 _SPARE: Final = 4
 """Slots hold about so many times the rows that are wanted; the hash then chooses among them."""
@@ -52,10 +58,7 @@ class Measures:
 
 def first_prediction(connection: Connection, model: str, until: datetime) -> datetime | None:
     """When the first prediction of the model came that no replay sent."""
-    row = connection.execute(
-        text("SELECT ts FROM predictions WHERE model = :model AND replay IS NULL AND ts < :until ORDER BY ts LIMIT 1"),
-        {"model": model, "until": until},
-    ).one_or_none()
+    row = connection.execute(_FIRST, {"model": model, "until": until}).one_or_none()
     return None if row is None else row.ts
 
 
@@ -125,7 +128,7 @@ def measures(connection: Connection, rows: Sequence[ObservedPrediction]) -> list
     return [
         Measures(
             status, latency, cost, tokens_in, tokens_out,
-            None if vector is None else np.frombuffer(vector, ">f2", offset=4).astype(np.float32),
+            None if vector is None else of_halfvec(vector),
         )
         for status, latency, cost, tokens_in, tokens_out, vector in found
     ]  # fmt: skip

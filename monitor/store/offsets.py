@@ -37,7 +37,7 @@ _READ = text("""
     WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
 """)
 _OTHER_LOG = text("""
-    SELECT topic_id, next_offset FROM stream_offsets
+    SELECT next_offset, greatest(next_offset, end_offset) AS reached FROM stream_offsets
     WHERE consumer_group = :group AND topic = :topic AND partition = :partition
       AND (topic_id, cluster_id) <> (:topic_id, :cluster)
     ORDER BY updated_at DESC LIMIT 1
@@ -94,7 +94,7 @@ def starting_offset(
     stored = connection.execute(_READ, key).scalar()
     if stored is None:
         previous = connection.execute(_OTHER_LOG, {**key, "topic": partition.topic}).one_or_none()
-        if previous is not None:
+        if previous is not None and previous.reached > 0:  # else it held nothing
             _record_gap(connection, group, partition, previous.next_offset, beginning, "topic was made anew")
         connection.execute(_REGISTER, {**key, "topic": partition.topic, "next": beginning, "now": now})
         return int(connection.execute(_READ, key).scalar_one())

@@ -1,4 +1,4 @@
-"""Day partitions: made ahead by the scheduler, on demand by ingest; `monitor.store.retired` takes them down."""
+"""Day partitions: made ahead by the scheduler, on demand by ingest; `monitor.store.retired_days` takes them down."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from monitor.drift.dispersion import Dispersion
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch, merge
 from monitor.store.copy import raw, stage
-from monitor.store.embeddings import EmbeddedPrediction
-from monitor.store.labels import Json
+from monitor.store.embeddings import EmbeddedPrediction, of_halfvec
+from monitor.store.json_parameters import Json
+from monitor.store.rollups import SINCE_MODEL
 
 _SKETCH_COLUMNS = (
     ("reference_id", "int4"), ("dimension", "text"), ("value", "text"), ("hour", "timestamptz"),
@@ -237,8 +238,8 @@ def first_vector(connection: Connection, source: Source, until: datetime) -> dat
     row = connection.execute(
         text(
             "SELECT e.ts FROM embeddings e JOIN predictions p USING (ts, request_id) "
-            "WHERE e.embedder_id = :embedder AND p.model = :model AND e.ts < :until AND p.replay IS NULL "
-            "ORDER BY e.ts LIMIT 1"
+            "WHERE e.embedder_id = :embedder AND p.model = :model AND p.replay IS NULL "
+            f"AND e.ts >= {SINCE_MODEL} AND e.ts < :until ORDER BY e.ts LIMIT 1"
         ),
         {"embedder": source.embedder_id, "model": source.model, "until": until},
     ).one_or_none()
@@ -324,6 +325,6 @@ def _by_prediction(rows: Iterable[Any], source: Source) -> Iterator[EmbeddedPred
                 ts, request_id, source.model, version, variant, task, slices, source.embedder_id,
                 source.fingerprint, vectors,
             )  # fmt: skip
-        vectors[kind] = np.frombuffer(vector, dtype=">f2", offset=4).astype(np.float32)
+        vectors[kind] = of_halfvec(vector)
     if current is not None:
         yield current

@@ -35,6 +35,11 @@ _MERGE = f"""
       latency = {_ADD_ARRAYS.format("latency")}, confidence = {_ADD_ARRAYS.format("confidence")}
 """
 
+SINCE_MODEL = """(
+    SELECT coalesce(min(minute), '-infinity') FROM rollups_minute WHERE model = :model AND dimension = ''
+)"""
+"""When anything of a model came first: its rows are looked for in no older partition."""
+
 _ALL = ("", "")
 """Dimension and value of all traffic."""
 _ENDS = np.cumsum((len(_COUNTS), LATENCY_BINS))

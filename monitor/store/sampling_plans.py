@@ -13,7 +13,7 @@ from monitor.domain.histograms import CONFIDENCE_BINS
 from monitor.domain.slices import Slice
 from monitor.domain.window import Window
 from monitor.sampling import LabelPlan
-from monitor.store.labels import Json
+from monitor.store.json_parameters import Json
 
 _READ = text("SELECT version, effective_from, base_rate, boost, factors FROM sampling_plans ORDER BY effective_from")
 _INSERT = text("""

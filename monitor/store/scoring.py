@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from monitor.store.copy import raw, stage
-from monitor.store.json_parameters import TEXTS, as_json
-from monitor.store.labels import Json
+from monitor.store.json_parameters import TEXTS, Json, as_json
 
 _COLUMNS = (
     ("request_id", "text"), ("ts", "timestamptz"), ("labelled_at", "timestamptz"), ("model", "text"),

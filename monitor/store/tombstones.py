@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from sqlalchemy import Connection
 
+from monitor.store import locks
 from monitor.store.copy import raw
 from monitor.store.json_parameters import DIGESTS, as_json
 
@@ -23,6 +24,12 @@ def erased(connection: Connection, request_ids: Collection[str]) -> set[str]:
     """Those of the ids that were erased: nothing about them may be stored again."""
     digests = {tombstone(one): one for one in request_ids}
     return {digests[one] for one in _known(connection, digests)}
+
+
+def erased_by_now(connection: Connection, request_ids: Collection[str]) -> set[str]:
+    """The same, and nobody erases another until the transaction ends: before what was read earlier is written down."""
+    locks.share(connection, locks.ERASURE)
+    return erased(connection, request_ids)
 
 
 def erased_labels(connection: Connection, content_hashes: Collection[bytes]) -> set[bytes]:

@@ -19,6 +19,7 @@ from monitor.domain.records import Batch
 from monitor.errors import Fenced
 from monitor.services.ingest import IngestService
 from monitor.services.positions import Positions
+from monitor.store import offsets
 from tests.integration.conftest import NOW, PARTITION, TOPIC
 
 pytestmark = pytest.mark.integration
@@ -63,6 +64,18 @@ def test_a_log_that_was_cut_is_read_from_its_beginning_and_what_is_known_counts_
     assert ingest.write(moved, NOW) == {(TOPIC, "duplicate"): 5, (TOPIC, "accepted"): 2}
     assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [12]
     assert rows("SELECT next_offset FROM stream_offsets") == [7]
+
+
+@pytest.mark.parametrize(("unread", "gaps"), [(0, []), (7, [("topic was made anew", 0, 0)])])
+def test_a_topic_that_is_made_anew_lost_what_it_held(
+    engine: Engine, positions: Positions, rows: Rows, unread: int, gaps: list[Any]
+) -> None:
+    """Of which nothing had been read; and an empty one lost nothing."""
+    positions.start(PARTITION, 0, beyond_end=False)
+    with engine.begin() as connection:
+        offsets.note_ends(connection, "g", [(PARTITION, unread)], NOW)
+    positions.start(PARTITION._replace(topic_id="44444444-4444-4444-4444-444444444444"), 0, beyond_end=False)
+    assert rows(GAPS) == gaps
 
 
 @pytest.fixture
