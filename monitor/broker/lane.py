@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (the client's first connection would import it: a fork meanwhile locks it for ever)
 import logging
 import time
 from collections.abc import Sequence
@@ -83,24 +84,24 @@ class Lane(LogQueue):
 
     def _run(self) -> None:
         next_report = time.monotonic() + FIRST_REPORT_S
+        batch: list[Entry] = []
         waiting: list[Entry] = []
         while not self.over:
-            waiting = self._turn(waiting)
+            if len(batch) < BATCH and not waiting:
+                self.wake.wait(LINGER_S)
+                self.wake.clear()
+            batch = self.take()
+            waiting = self._send(waiting, batch)
             if time.monotonic() >= next_report:
                 self.report()
                 next_report = time.monotonic() + REPORT_S
         self._shipping.close()
 
-    def _turn(self, waiting: list[Entry]) -> list[Entry]:
-        """Send what came, and again what was not acknowledged, some of either; returns what is to be sent again.
+    def _send(self, waiting: list[Entry], batch: list[Entry]) -> list[Entry]:
+        """Send what came, and again some of what was not acknowledged; returns what is to be sent again.
 
         That waits as it came: records take more memory than `max_bytes` counts.
         """
-        batch = self.take()
-        if not batch and not waiting:
-            self.wake.wait(LINGER_S)
-            self.wake.clear()
-            return waiting
         again = self._shipping.ship(self._encoded(waiting[:BATCH] + batch))
         return waiting[BATCH:] + [one.entry for one in again]
 

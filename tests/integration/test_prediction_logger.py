@@ -516,6 +516,19 @@ def test_workers_that_are_forked_log_their_own_and_only_their_own(broker: str, t
     assert Counter(ids(read(broker, topics, len(expected)))) == Counter(expected)
 
 
+def test_its_threads_import_nothing(broker: str, topics: str) -> None:
+    """A process that is forked meanwhile would inherit the lock of the module, which nobody gives back."""
+    script = """
+import sys
+from monitor.broker import PredictionLogger
+log, before = PredictionLogger(sys.argv[1], topic=sys.argv[2], model="m", task="vqa"), set(sys.modules)
+log.prediction("a")
+assert log.close(20).sent == 1
+print(sorted(set(sys.modules) - before))
+"""
+    assert run(script, broker, topics).strip() == "[]"
+
+
 def test_labels_are_forked_and_sent_at_the_end_of_a_process_as_predictions_are(broker: str, topics: str) -> None:
     script = """
 import os, sys
