@@ -11,6 +11,7 @@ import typer
 
 from monitor.cli.models import require_served
 from monitor.cli.terminal import harmless
+from monitor.cli.windows import aware
 
 if TYPE_CHECKING:
     from monitor.services.compare_canary import CanaryReport, Judged
@@ -35,9 +36,8 @@ def canary(
     from monitor.store.engine import require_migrated, transaction
     from monitor.store.queries.canary import canary_rollouts
 
-    if as_of is not None and as_of.tzinfo is None:
-        raise typer.BadParameter(f"{as_of.isoformat()} has no time zone; write e.g. {as_of.isoformat()}Z")
-    config, moment = settings.load(), as_of or bootstrap.now()
+    moment = aware(as_of) if as_of else bootstrap.now()
+    config = settings.load()
     engine = bootstrap.open_store(config, application="snellen-canary").engine
     try:
         require_migrated(engine)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.bounds import LAST_ID, MOST_ROWS
 from monitor.cli.terminal import cut, escaped, folded
+from monitor.cli.windows import aware
 from monitor.domain.events import Rejection
 
 if TYPE_CHECKING:
@@ -35,14 +37,14 @@ def list_(
     topic: Topic = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="At most so many, the newest.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List refused records, newest first."""
     from monitor.services.dead_letters import find
     from monitor.store.dead_letters import Choice
 
-    choice = Choice(reason=reason, topic=topic, since=_aware(since), until=_aware(until))
+    choice = Choice(reason=reason, topic=topic, since=since and aware(since), until=until and aware(until))
     with _database() as engine:
         found = find(engine, choice, limit, preview=0)
     for letter in found:
@@ -54,16 +56,14 @@ def list_(
 
 
 @app.command()
-def show(number: Annotated[int, typer.Argument(metavar="ID", help="As `snellen dlq list` shows it.")]) -> None:
+def show(
+    number: Annotated[int, typer.Argument(metavar="ID", max=LAST_ID, help="As `snellen dlq list` shows it.")],
+) -> None:
     """Show one refused record: where it stood, why it was refused, what to do, and its bytes."""
-    from monitor.services.dead_letters import ADVICE, find
-    from monitor.store.dead_letters import Choice
+    from monitor.services.dead_letters import ADVICE
 
     with _database() as engine:
-        found = find(engine, Choice(ids=[number]), limit=1)
-    if not found:
-        raise typer.BadParameter(f"there is no dead letter {number}; `snellen dlq list` shows those that there are")
-    [letter] = found
+        [letter] = _letters(engine, [number])
     for name, value in [*_facts(letter), ("to do", ADVICE[letter.reason])]:
         typer.echo(folded(value, f"{name:<11} "))
     typer.echo("")
@@ -72,7 +72,9 @@ def show(number: Annotated[int, typer.Argument(metavar="ID", help="As `snellen d
 
 @app.command()
 def replay(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="ID", help="Of the records to send.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="ID", max=LAST_ID, help="Of the records to send.")
+    ] = None,
     reason: Reason = None,
     topic: Topic = None,
     since: Since = None,
@@ -85,10 +87,12 @@ def replay(
     from monitor.services import dead_letters
     from monitor.store.dead_letters import Choice
 
-    choice = Choice(numbers or None, reason, topic, _aware(since), _aware(until))
+    choice = Choice(numbers or None, reason, topic, since and aware(since), until and aware(until))
     if choice == Choice():
         raise typer.BadParameter("say which: by ID, --reason, --topic, --since or --until")
     with _database() as engine:
+        if numbers:
+            _letters(engine, numbers)
         if dry_run:
             chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
             typer.echo(f"would send {len(chosen)}{_named(chosen)}{_passed_over(passed_over)}")
@@ -111,8 +115,7 @@ def purge(
     """Delete refused records for good."""
     from monitor.services import dead_letters
 
-    moment = _aware(before)
-    assert moment is not None  # noqa: S101 (the option is required)
+    moment = aware(before)
     with _database() as engine:
         typer.echo(f"deleted {dead_letters.purge(engine, moment)}")
 
@@ -149,6 +152,18 @@ def _database() -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _letters(engine: Engine, numbers: list[int]) -> list[Letter]:
+    """Those of the ids. Raises typer.BadParameter when one is of none: a slip of the keyboard, not an empty choice."""
+    from monitor.services.dead_letters import find
+    from monitor.store.dead_letters import Choice
+
+    found = find(engine, Choice(ids=numbers), limit=len(numbers))
+    if missing := set(numbers) - {one.id for one in found}:
+        first = min(missing)
+        raise typer.BadParameter(f"there is no dead letter {first}; `snellen dlq list` shows those that there are")
+    return found
 
 
 def _as_text(raw: bytes, *, cut: bool) -> str | None:
@@ -216,9 +231,3 @@ def _named(numbers: list[int]) -> str:
 
 def _passed_over(count: int) -> str:
     return f", passed over {count} (resolved, empty, half a call, or sent before: --again)" if count else ""
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        raise typer.BadParameter(f"{moment.isoformat()} has no time zone; write e.g. {moment.isoformat()}Z")
-    return moment

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.bounds import MOST_ROWS
 from monitor.cli.terminal import harmless
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def check(
     model: Annotated[str | None, typer.Option(help="Model of records that name none.")] = None,
     slices: Annotated[list[str] | None, typer.Option("--slice", help="DIMENSION=NAME; may be given again.")] = None,
     fields: Annotated[list[str] | None, typer.Option("--field", help="FIELD=NAME; may be given again.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Records to look at; the newest of a topic.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="Records to look at; the newest of a topic.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     hide_values: Annotated[
         bool, typer.Option("--hide-values", help="Show type and size of what was found, not the text.")

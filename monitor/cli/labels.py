@@ -6,10 +6,12 @@ import json
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.bounds import MOST_DAYS, MOST_ROWS
+from monitor.cli.models import require_known
 from monitor.cli.terminal import escaped, harmless
 
 if TYPE_CHECKING:
@@ -33,12 +35,12 @@ SHOWN = 20
 
 @app.command("export")
 def export_(
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    out: Annotated[Path, typer.Option(help="File to write; one that is there already is left as it is.")],
     format: Format = None,
     stratum: Annotated[
         str | None, typer.Option(help="Only of this stratum, as `snellen labels status` names it.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST_ROWS, help="At most so many, the oldest.")] = None,
     disputed: Annotated[
         bool, typer.Option("--disputed", help="Those to adjudicate, instead of those to be answered.")
     ] = False,
@@ -54,11 +56,16 @@ def export_(
     """Write the tasks that wait for annotators, and that nobody holds, to a file, without the model's answer."""
     from monitor import bootstrap, settings
     from monitor.services.export_labels import Export, export_tasks
+    from monitor.store.engine import transaction
+    from monitor.store.queries.label_tasks import strata
 
     file, config = _file(format, out), settings.load()
     wanted = Export(stratum, disputed, limit, with_answer, holder, timedelta(days=days))
-    with _database(config) as engine, out.open("wb") as stream:
-        count = export_tasks(engine, file, stream, wanted, bootstrap.label_terms(config), bootstrap.now())
+    with _database(config) as engine:
+        with transaction(engine) as connection:
+            require_known("--stratum", stratum, strata(connection), "no task is of it")
+        with _new_file(out) as stream:
+            count = export_tasks(engine, file, stream, wanted, bootstrap.label_terms(config), bootstrap.now())
     held = f", held for {holder} for {days:g} days" if holder else ""
     typer.echo(harmless(f"{count} tasks written to {out}{held}"))
 
@@ -104,7 +111,9 @@ def import_(
 
 @app.command()
 def status(
-    days: Annotated[int, typer.Option(min=1, help="Agreement over the predictions of so many days.")] = 28,
+    days: Annotated[
+        int, typer.Option(min=1, max=MOST_DAYS, help="Agreement over the predictions of so many days.")
+    ] = 28,
 ) -> None:
     """Show what waits for annotators, which sampling plan holds, and how far annotators agree."""
     from monitor import bootstrap, settings
@@ -143,6 +152,26 @@ def _database(config: Settings) -> Iterator[Engine]:
         engine.dispose()
 
 
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that was not there before, nor is afterwards when it could not be written.
+
+    Raises:
+        typer.BadParameter: there is one, or it cannot be made or written.
+    """
+    try:
+        with path.open("xb") as stream:
+            try:
+                yield stream
+            except BaseException:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise typer.BadParameter(f"{path} is there already, maybe filled in: name another file") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from None
+
+
 def _file(name: str | None, path: Path) -> LabelFile:
     from monitor.labelling import LABEL_FILES
 
@@ -156,7 +185,7 @@ def _file(name: str | None, path: Path) -> LabelFile:
 def _report(done: Imported) -> None:
     typer.echo(f"{done.new} new, {done.known} known before, {done.blank} not filled in, {len(done.faults)} wrong")
     if done.unknown:
-        typer.echo(f"{done.unknown} speak of predictions that are not known (yet): they wait for them")
+        typer.echo(f"{done.unknown} of predictions that are not known (yet): kept until those come")
     for one in done.faults[:SHOWN]:
         typer.echo(harmless(f"  {one.place}: {one.fault}"), err=True)
     if len(done.faults) > SHOWN:

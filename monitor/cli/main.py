@@ -20,6 +20,7 @@ import typer
 from monitor import __version__
 from monitor.cli import canary, dlq, explain, ingest, labels, metrics, privacy, reference, report, review, silence
 from monitor.cli.terminal import LogLines, folded, harmless
+from monitor.cli.windows import aware
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
@@ -169,9 +170,14 @@ def evaluate(
     from monitor.services.discover_slices import discover_daily
     from monitor.services.explain import explain_past
 
+    end = aware(as_of)
+    start = aware(since) if since else end
+    if start > end:
+        raise typer.BadParameter("lies after --as-of", param_hint="--since")
+    if end > bootstrap.now():
+        raise typer.BadParameter("has not come yet: live evaluation would pass over it, untold", param_hint="--as-of")
     config = settings.load()
-    end = _aware(as_of)
-    evaluation, start = bootstrap.make_evaluation(config), _aware(since) if since else end
+    evaluation = bootstrap.make_evaluation(config)
     ticks = backfill(evaluation, start, end)
     explain_past(evaluation.engine, bootstrap.explain_options(config), start, end)
     discover_daily(evaluation.engine, bootstrap.discover_options(config), end)
@@ -251,12 +257,6 @@ def _home(home: Path | None) -> Path:
     from monitor import settings
 
     return home or settings.load().home
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"{moment.isoformat()} has no time zone; write e.g. {moment.isoformat()}Z")
-    return moment
 
 
 def _print_component(component: ComponentStatus) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor.cli.models import require_served
+from monitor.cli.models import require_known, require_replayed, require_served
 from monitor.cli.terminal import escaped
+from monitor.cli.windows import aware
 
 if TYPE_CHECKING:
     from monitor.domain.window import Window
@@ -39,6 +40,7 @@ def metrics(
     from monitor.services.measure_tasks import measure_tasks
     from monitor.store.engine import require_migrated, transaction
     from monitor.store.queries.selection import LIVE, Selection
+    from monitor.store.queries.slices import slice_dimensions
 
     config = settings.load()
     window, dimension = _window(since, until), _dimension(by) if by else None
@@ -47,8 +49,12 @@ def metrics(
     try:
         require_migrated(engine)
         with transaction(engine) as connection:
-            require_served(connection, model)
+            require_served(connection, model, version)
+            require_replayed(connection, replay)
             found = measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config))
+            if found.used and all(one.value is None for one in found.figures):
+                known = [one.name for one in slice_dimensions(connection, window, selection)]
+                require_known("--by", by, known, "no drawn answer of this window has it")
     finally:
         engine.dispose()
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else "\n".join(_lines(found)))
@@ -60,11 +66,11 @@ def _window(since: datetime | None, until: datetime | None) -> Window:
     from monitor import bootstrap
     from monitor.domain.window import Window
 
-    end = until or bootstrap.now()
+    end = aware(until) if until else bootstrap.now()
     try:
-        return Window(since or end - WEEK, end)
+        return Window(aware(since) if since else end - WEEK, end)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}; write e.g. 2026-11-21T00:00:00Z") from None
+        raise typer.BadParameter(str(error)) from None
 
 
 def _dimension(name: str) -> Dimension:

@@ -1,4 +1,4 @@
-"""A model that nobody knows is a slip of the keyboard, not an empty result."""
+"""A name that nobody knows is a slip of the keyboard, not an empty result."""
 
 from __future__ import annotations
 
@@ -8,24 +8,44 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection
 
 
-def require_served(connection: Connection, model: str | None) -> None:
-    """Do nothing where it is None, or a prediction of it was ever counted.
+def require_served(connection: Connection, model: str | None, version: str | None = None) -> None:
+    """Do nothing where they are None, or a prediction of them was ever counted.
 
     Raises:
-        BadParameter: naming the model that was probably meant, or those that there are.
+        BadParameter: naming the one that was probably meant, or those that there are.
     """
     from monitor.store.queries.catalogue import served_models
 
-    if model is None:
+    served = served_models(connection)
+    require_known("--model", model, [one.model for one in served], "no prediction of it has arrived")
+    of_model = [one.version for one in served if model in (None, one.model)]
+    require_known("--version", version, of_model, "no prediction of it has arrived")
+
+
+def require_replayed(connection: Connection, replay: str | None) -> None:
+    """Do nothing where it is None, or a replay was ever begun under this id.
+
+    Raises:
+        BadParameter: naming the one that was probably meant, or those that there are.
+    """
+    from monitor.store.queries.catalogue import replays
+
+    require_known("--replay", replay, replays(connection), "no replay has this id")
+
+
+def require_known(option: str, name: str | None, known: Collection[str], fault: str) -> None:
+    """Do nothing where it is None, or among those that are known.
+
+    Raises:
+        BadParameter: with the fault, naming the one that was probably meant, or those that there are.
+    """
+    if name is None or name in known:
         return
-    known = list(dict.fromkeys(one.model for one in served_models(connection)))
-    if model in known:
-        return
-    if not known:
-        raise typer.BadParameter(f"--model {model!r}: no prediction of any model has arrived yet")
-    meant = get_close_matches(model, known, 1)
-    there_are = f"did you mean {meant[0]!r}?" if meant else f"there are {', '.join(map(repr, sorted(known)[:20]))}"
-    raise typer.BadParameter(f"--model {model!r}: no prediction of it has arrived; {there_are}")
+    meant = get_close_matches(name, known, 1)
+    others = f"there are {', '.join(map(repr, sorted(set(known))[:20]))}" if known else "nor is there any other"
+    raise typer.BadParameter(f"{option} {name!r}: {fault}; {f'did you mean {meant[0]!r}?' if meant else others}")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.bounds import LAST_ID
 from monitor.cli.models import require_served
 from monitor.cli.terminal import aligned, harmless
+from monitor.cli.windows import window_between
 
 if TYPE_CHECKING:
     from monitor.store.queries.drift import Reference
@@ -39,18 +41,16 @@ def create(
     Exit status 1 when no stream could be fitted.
     """
     from monitor import bootstrap, settings
-    from monitor.domain.window import Window
     from monitor.services.bless import Actor, bless
     from monitor.store.engine import transaction
 
-    if since.tzinfo is None or until.tzinfo is None or until <= since:
-        raise typer.BadParameter("--from and --to need a zone, such as 2026-11-21T10:00Z, and --to must come later")
+    window = window_between(since, until)
     config = settings.load()
     engine = bootstrap.open_store(config, application="snellen-reference").engine
     with transaction(engine) as connection:
         require_served(connection, model)
     actor = Actor(by or getpass.getuser(), bootstrap.now())
-    made = bless(engine, bootstrap.reference_options(config), model, Window(since, until), stream or (), actor)
+    made = bless(engine, bootstrap.reference_options(config), model, window, stream or (), actor)
     for one in made:
         said = f"reference {one.reference.id}" if one.reference else f"none: {one.reason}"
         typer.echo(harmless(f"{one.stream:<16} {said}"))
@@ -92,7 +92,9 @@ def _cells(one: Reference) -> tuple[str, ...]:
 
 @app.command()
 def activate(
-    reference: Annotated[int, typer.Argument(help="Number of the reference; see `snellen reference list --all`.")],
+    reference: Annotated[
+        int, typer.Argument(max=LAST_ID, help="Number of the reference; see `snellen reference list --all`.")
+    ],
     by: By = None,
 ) -> None:
     """Compare with an earlier reference again, and sketch under it what is retained."""

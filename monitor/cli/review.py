@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from monitor.cli.metrics import table as of_task
-from monitor.cli.models import require_served
+from monitor.cli.models import require_replayed, require_served
 from monitor.cli.terminal import cut, escaped
+from monitor.cli.windows import aware
 
 if TYPE_CHECKING:
     from monitor.domain.window import Window
@@ -50,7 +51,7 @@ def review(
     from monitor.store.engine import require_migrated, transaction
     from monitor.store.queries.selection import LIVE, Selection
 
-    moment = _aware(as_of) if as_of else bootstrap.now()
+    moment = aware(as_of) if as_of else bootstrap.now()
     window = _week(week, moment)
     selection = Selection(model=model, version=version, source=LIVE if replay is None else replay)
     config = settings.load()
@@ -58,7 +59,8 @@ def review(
     try:
         require_migrated(engine)
         with transaction(engine) as connection:
-            require_served(connection, model)
+            require_served(connection, model, version)
+            require_replayed(connection, replay)
             found = full_review(connection, window, moment, selection)
             shown = csv is None and as_of is None  # task metrics are of all that is known now
             tasks = measure_tasks(connection, window, selection, tasks=bootstrap.tasks(config)) if shown else None
@@ -78,15 +80,11 @@ def _week(name: str | None, now: datetime) -> Window:
     from monitor.services.review import last_full_week, week_of
 
     try:
-        return last_full_week(now) if name is None else week_of(name)
+        window = last_full_week(now) if name is None else week_of(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"{moment.isoformat()} has no time zone; write e.g. {moment.isoformat()}Z")
-    return moment
+    aware(window.start)  # the week before is looked at too
+    return window
 
 
 def _write(file: Path, content: bytes) -> None:
@@ -98,9 +96,11 @@ def _write(file: Path, content: bytes) -> None:
 
 
 def _lines(found: Review) -> Iterator[str]:
-    year, number, _ = found.window.start.isocalendar()
-    days = f"{found.window.start:%Y-%m-%d} to {found.window.end:%Y-%m-%d} UTC"
-    yield f"Week {year}-W{number:02}, {days}, as of {found.as_of.isoformat()}"
+    start, end = found.window.start, found.window.end
+    year, number, _ = start.isocalendar()
+    days = f"{start:%Y-%m-%d} to {end:%Y-%m-%d} UTC"
+    state = "" if end <= found.as_of else ": not over yet" if start <= found.as_of else ": still to come"
+    yield f"Week {year}-W{number:02}, {days}, as of {found.as_of.isoformat()}{state}"
     whole, maturity = found.whole, found.maturity
     if not whole.accuracy.n:
         yield "Nothing of it is labelled: accuracy is unknown, not good."
@@ -171,7 +171,7 @@ def _change(row: JudgedSlice[Values]) -> str:
 def _difference(difference: float | None, interval: Interval | None) -> str:
     if difference is None or interval is None:
         return "–"
-    return f"{100 * difference:+.1f} ({100 * interval.lower:+.1f} to {100 * interval.upper:+.1f})"
+    return f"{100 * difference:+.1f} pt ({100 * interval.lower:+.1f} to {100 * interval.upper:+.1f} pt)"
 
 
 def _interval(interval: Interval) -> str:

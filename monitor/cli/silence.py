@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.bounds import LAST_ID, MOST_DAYS
 from monitor.cli.terminal import harmless
+from monitor.cli.windows import window_between
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -35,20 +37,17 @@ def add(
     What still burns when the silence ends is told at once.
     """
     from monitor import bootstrap, settings
-    from monitor.domain.window import Window
     from monitor.slo.silence import named
     from monitor.store.engine import transaction
     from monitor.store.silences import add_silence
 
     now = bootstrap.now()
-    start = since or now
-    if start.tzinfo is None or until.tzinfo is None or until <= start:
-        raise typer.BadParameter("--from and --to need a zone, such as 2026-11-21T10:00Z, and --to must come later")
+    window = window_between(since or now, until)
     config = settings.load()
     engine = _engine()
     try:
         with transaction(engine) as connection:
-            number = add_silence(connection, slos, Window(start, until), by or getpass.getuser(), reason, now)
+            number = add_silence(connection, slos, window, by or getpass.getuser(), reason, now)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     finally:
@@ -60,7 +59,10 @@ def add(
 
 @app.command("list")
 def show(
-    days: Annotated[int, typer.Option(help="Those of so many days back too; default: what holds or is to come.")] = 0,
+    days: Annotated[
+        int,
+        typer.Option(min=0, max=MOST_DAYS, help="Those of so many days back too; default: what holds or is to come."),
+    ] = 0,
 ) -> None:
     """Show the silences: number, window in UTC, SLOs, who and why."""
     from monitor import bootstrap
@@ -86,7 +88,8 @@ def show(
 
 @app.command()
 def end(
-    number: Annotated[int, typer.Argument(metavar="ID", help="As `snellen silence list` shows it.")], by: By = None
+    number: Annotated[int, typer.Argument(metavar="ID", max=LAST_ID, help="As `snellen silence list` shows it.")],
+    by: By = None,
 ) -> None:
     """End a silence now: what still burns is told at the next tick. Exit status 1 when there is none, or it is over."""
     from monitor import bootstrap

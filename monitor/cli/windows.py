@@ -1,4 +1,4 @@
-"""Windows as they are written on the command line."""
+"""Times and windows as they are written on the command line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,32 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from monitor.cli.bounds import YEARS
+
 if TYPE_CHECKING:
     from monitor.domain.window import Window
+
+
+def aware(moment: datetime) -> datetime:
+    """The same moment. Raises typer.BadParameter when it names no time zone, or lies outside of `YEARS`."""
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{moment.isoformat()} has no time zone; write e.g. {moment.isoformat()}Z")
+    if moment.year not in YEARS:
+        raise typer.BadParameter(f"{moment.isoformat()} is not of the years {YEARS[0]} to {YEARS[-1]}")
+    return moment
+
+
+def window_between(since: datetime, until: datetime) -> Window:
+    """The window from --from to --to.
+
+    Raises:
+        typer.BadParameter: one is not as `aware` has it, or --to is not the later one.
+    """
+    from monitor.domain.window import Window
+
+    if aware(until) <= aware(since):
+        raise typer.BadParameter(f"--to must come later than --from, {since.isoformat()}")
+    return Window(since, until)
 
 
 def window_of(words: str, option: str) -> Window:
@@ -20,7 +44,7 @@ def window_of(words: str, option: str) -> Window:
     from monitor.domain.window import Window
 
     try:
-        start, end = (datetime.fromisoformat(one) for one in words.split("/"))
+        start, end = (aware(datetime.fromisoformat(one)) for one in words.split("/"))
         return Window(start, end)
-    except ValueError as error:
+    except (ValueError, typer.BadParameter) as error:
         raise typer.BadParameter(f"{option} {words!r}: write 2026-11-20T00:00Z/2026-11-21T00:00Z; {error}") from None

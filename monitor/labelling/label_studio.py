@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from monitor.domain.label_tasks import TaskItem
-from monitor.labelling.rows import Row, fields_of, kept, row_of
+from monitor.labelling.rows import FIELDS, Row, fields_of, kept, row_of
 
 CONTROLS: Final = ("verdict", "answers", "rating", "comment")
 """`name` of the controls: Choices, TextArea, Rating or Number, TextArea."""
@@ -21,13 +21,13 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 class LabelStudio:
-    """One JSON array of tasks."""
+    """One JSON array of tasks, each with every field: Label Studio refuses a file that lacks one it is to show."""
 
     def write(self, tasks: Iterable[TaskItem], out: IO[bytes]) -> None:
         between = b"\n"
         out.write(b"[")
         for task in tasks:
-            out.write(between + msgspec.json.encode({"data": fields_of(task)}))
+            out.write(between + msgspec.json.encode({"data": dict.fromkeys(FIELDS, "") | fields_of(task)}))
             between = b",\n"
         out.write(b"\n]\n")
 

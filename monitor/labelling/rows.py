@@ -21,7 +21,9 @@ MAX_ANSWERS: Final = 100
 MAX_ROW: Final = 1024 * 1024
 """Bytes of one row."""
 MAX_KEPT: Final = 2000
-FIELDS: Final = ("request_id", "predicted_at", "task", "image", "prompt", "context", "model_answer")
+FIELDS: Final = (
+    "request_id", "predicted_at", "task", "image", "prompt", "context", "slices", "model_answer", "said_before",
+)  # fmt: skip
 """What is exported of a task. The confidence is not: who sees it judges otherwise."""
 SAID: Final = ("annotator", "verdict", "answers", "rating", "comment", "labelled_at")
 """What annotators fill in."""
@@ -69,6 +71,8 @@ def fields_of(task: TaskItem) -> dict[str, str | None]:
     found = {
         "request_id": task.key.request_id, "predicted_at": task.key.ts.isoformat(), "task": task.task,
         "image": task.image_ref, "prompt": task.prompt, "context": task.context, "model_answer": task.answer,
+        "slices": ", ".join(f"{name} = {value}" for name, value in sorted(task.slices.items())) or None,
+        "said_before": " | ".join(word.said for word in task.words) or None,
     }  # fmt: skip
     return {name: value for name, value in found.items() if value is not None}
 
@@ -97,7 +101,8 @@ def checked(place: str, fields: Mapping[str, Any]) -> Row:
     try:
         label = msgspec.convert(fields, Label)
     except msgspec.ValidationError as error:
-        return Row(place, fault=str(error))
+        allowed = "; write correct, incorrect or unsure" if "`$.verdict`" in str(error) else ""
+        return Row(place, fault=f"{error}{allowed}")
     fault = _fault(label)
     return Row(place, fault=fault) if fault else Row(place, label)
 

@@ -27,7 +27,7 @@ class Export:
     """Those whose annotators contradict each other, instead of those that nobody has answered."""
     limit: int | None = None
     with_answer: bool = False
-    """Show the model's answer. Whoever sees it tends to agree with it."""
+    """Show the model's answer, and of disputed tasks what was said of it. Whoever sees it tends to agree with it."""
     holder: str | None = None
     """Whom the file is for; None: nobody is kept from taking the tasks meanwhile."""
     held_for: timedelta = timedelta(days=7)
@@ -41,6 +41,7 @@ def export_tasks(engine: Engine, file: LabelFile, out: IO[bytes], export: Export
     comes back or the time is up. The same holder gets its own again, so that a lost file is made anew.
 
     Raises:
+        OSError: the file cannot be written; nothing was claimed.
         StoreError: PostgreSQL does not answer; nothing was claimed.
     """
     holder = f"{FILES}{export.holder}" if export.holder else ""
@@ -48,6 +49,7 @@ def export_tasks(engine: Engine, file: LabelFile, out: IO[bytes], export: Export
         found = queue(connection, terms, now, stratum=export.stratum, disputed=export.disputed, holder=holder)
         tasks = _Shown(islice(found, export.limit), with_answer=export.with_answer)
         file.write(tasks, out)
+        out.flush()
         if holder:
             hold(connection, tasks.keys, holder, now + export.held_for)
     return len(tasks.keys)
@@ -64,4 +66,4 @@ class _Shown:
     def __iter__(self) -> Iterator[TaskItem]:
         for task in self.tasks:
             self.keys.append(task.key)
-            yield task if self.with_answer else replace(task, answer=None)
+            yield task if self.with_answer else replace(task, answer=None, words=())

@@ -65,10 +65,10 @@ def week_of(name: str) -> Window:
     year, _, number = name.partition("-W")
     try:
         monday = date.fromisocalendar(int(year), int(number), 1)
-    except ValueError:
+        start = datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
+        return Window(start, start + WEEK)
+    except (ValueError, OverflowError):
         raise ValueError(f"{name!r} is no ISO week; write e.g. 2026-W46") from None
-    start = datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
-    return Window(start, start + WEEK)
 
 
 def last_full_week(now: datetime) -> Window:

@@ -46,7 +46,13 @@ def aided_accuracy(
     connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING,
     dimension: Dimension | None = None,
 ) -> dict[str, Aided]:  # fmt: skip
-    """By value of the dimension; '' without one. Values of which minute counts know nothing are left out."""
+    """By value of the dimension; '' without one. Values of which minute counts know nothing are left out.
+
+    Answers and labels count until `as_of`.
+    """
+    if as_of <= window.start:
+        return {}
+    window = Window(window.start, min(window.end, as_of))
     everything = all_confidences(connection, window, selection, dimension)
     if not everything:
         return {}

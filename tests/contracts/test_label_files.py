@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain.events import Annotator, Label
-from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
+from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState, Word
 from monitor.labelling import LABEL_FILES, Row
 from monitor.labelling.label_studio import STARS
-from monitor.labelling.rows import MAX_TEXT, UNDATED
+from monitor.labelling.rows import FIELDS, MAX_TEXT, UNDATED
 
 EVERY = pytest.mark.parametrize("name", LABEL_FILES)
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -133,6 +133,25 @@ def test_neither_confidence_nor_probability_leaves_and_a_hidden_answer_does_not_
     assert b"a mug" not in hidden
     assert b"0.93" not in shown
     assert b"0.2" not in shown
+
+
+@EVERY
+def test_a_task_without_a_prompt_has_its_slices_and_of_a_disputed_one_what_was_said(name: str) -> None:
+    task = replace(
+        TASK, task="classification", prompt=None, slices={"question": "colour", "device": "cam-1"},
+        words=(Word("ann", "incorrect; red"), Word("bo", "correct")),
+    )  # fmt: skip
+    written = exported(name, [task])
+    assert b"device = cam-1, question = colour" in written
+    assert b"incorrect; red | correct" in written
+    assert [(row.label, row.fault) for row in read(name, written, "ann")] == [(None, "")]
+
+
+def test_each_task_for_label_studio_has_every_field() -> None:
+    """A file that lacks what its labelling shows is refused there."""
+    (task,) = json.loads(exported("label-studio", [replace(TASK, prompt=None, answer=None, slices={})]))
+    assert task["data"].keys() == set(FIELDS)
+    assert (task["data"]["prompt"], task["data"]["model_answer"], task["data"]["slices"]) == ("", "", "")
 
 
 @EVERY

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from monitor.cli.main import app
@@ -64,9 +66,71 @@ def test_tasks_are_exported_oldest_first_and_blind_unless_asked_for(
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert [row["request_id"] for row in rows] == ["r2", "r1"]
     assert "model_answer" not in rows[0]
-    snellen("export", "--out", file, "--with-answer", "--stratum", "device=cam-1")
-    assert [json.loads(line)["model_answer"] for line in file.read_text().splitlines()] == ["a mug"] * 3
-    assert snellen("export", "--out", file, "--stratum", "nowhere").output.startswith("0 tasks")
+    assert rows[0]["slices"] == "device = cam-1"
+    shown = tmp_path / "shown.jsonl"
+    snellen("export", "--out", shown, "--with-answer", "--stratum", "device=cam-1")
+    assert [json.loads(line)["model_answer"] for line in shown.read_text().splitlines()] == ["a mug"] * 3
+
+
+def test_a_stratum_that_nobody_knows_is_refused_and_one_in_which_nothing_waits_is_not(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path
+) -> None:
+    for meant, hint in (("device=cam-2", "did you mean 'device=cam-1'?"), ("nowhere", "there are 'device=cam-1'")):
+        refused = snellen("export", "--out", tmp_path / "tasks.csv", "--stratum", meant)
+        assert (refused.exit_code, list(tmp_path.glob("tasks*"))) == (2, [])
+        assert f"--stratum '{meant}': no task is of it; {hint}" in plainly(refused.output)
+    options = ("--stratum", "device=cam-1", "--disputed")
+    assert snellen("export", "--out", tmp_path / "tasks.csv", *options).output.startswith("0 tasks")
+
+
+def test_a_file_that_is_there_is_kept_and_one_that_cannot_be_written_claims_nothing(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, rows: Rows
+) -> None:
+    file = tmp_path / "tasks.csv"
+    file.write_text("filled in\n")
+    refused = snellen("export", "--out", file, "--for", "one")
+    assert refused.exit_code == 2
+    assert "tasks.csv is there already" in plainly(refused.output)
+    assert file.read_text() == "filled in\n"
+    refused = snellen("export", "--out", tmp_path / "nowhere" / "tasks.csv", "--for", "one")
+    assert refused.exit_code == 2
+    assert "No such file or directory" in plainly(refused.output)
+    assert rows("SELECT claimed_by FROM label_tasks WHERE claimed_by IS NOT NULL") == []
+
+
+def test_a_file_that_broke_off_does_not_stay_nor_do_its_claims(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(tasks: Iterable[object], out: IO[bytes]) -> None:
+        out.write(b"request_id\n")
+        next(iter(tasks))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(LABEL_FILES["csv"], "write", full, raising=True)
+    refused = snellen("export", "--out", tmp_path / "tasks.csv", "--for", "one")
+    assert refused.exit_code == 2
+    assert "No space left on device" in plainly(refused.output)
+    assert not (tmp_path / "tasks.csv").exists()
+    assert rows("SELECT claimed_by FROM label_tasks WHERE claimed_by IS NOT NULL") == []
+
+
+def test_what_was_said_of_a_disputed_answer_goes_with_the_answer_and_without_names(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE label_tasks SET annotators = 2"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "request_id,annotator,verdict,answers\nr0,ann@example.com,correct,\nr0,bo,incorrect,a cup\nr1,bo,correct,\n"
+    )
+    assert snellen("import", labels).exit_code == 0
+    for name, options, said in (
+        ("blind", (), None), ("open", ("--with-answer",), "correct | incorrect; a cup"),
+    ):  # fmt: skip
+        file = tmp_path / f"{name}.jsonl"
+        snellen("export", "--out", file, "--disputed", *options)
+        (row,) = (json.loads(line) for line in file.read_text().splitlines())
+        assert (row["request_id"], row.get("said_before")) == ("r0", said)
 
 
 def test_labels_come_in_once_however_often_the_file_does(
@@ -77,7 +141,7 @@ def test_labels_come_in_once_however_often_the_file_does(
     first, again = snellen("import", file, "--format", "csv"), snellen("import", file, "--format", "csv")
     assert first.exit_code == again.exit_code == 0
     assert "2 new, 0 known before, 1 not filled in" in first.output
-    assert "1 speak of predictions that are not known (yet)" in first.output
+    assert "1 of predictions that are not known (yet)" in first.output
     assert "0 new, 2 known before" in again.output
     assert rows("SELECT request_id, verdict FROM labels ORDER BY 1") == [("nowhere", "incorrect"), ("r0", "correct")]
     assert rows("SELECT request_id, correct, in_base FROM verdicts") == [("r0", True, True)]
@@ -94,7 +158,7 @@ def test_rows_that_are_wrong_are_told_and_the_others_are_taken(
     )
     done = snellen("import", file, "--annotator", "ann", "--faults", faults)
     assert done.exit_code == 1
-    assert "line 2: " in done.output
+    assert "line 2: Invalid enum value 'so so' - at `$.verdict`; write correct, incorrect or unsure" in done.output
     assert "line 4: labelled at 2999" in done.output
     assert "1 new" in done.output
     kept = [json.loads(line) for line in faults.read_text().splitlines()]
@@ -120,6 +184,11 @@ def test_rejected_rows_are_kept_beside_the_file_until_it_is_mended(
     assert not rejects.exists()
 
 
+def plainly(output: str) -> str:
+    """What is said, without its frame."""
+    return " ".join(output.replace("│", " ").split())
+
+
 def exported(file: Path) -> list[str]:
     return [json.loads(line)["request_id"] for line in file.read_text().splitlines()]
 
@@ -134,8 +203,9 @@ def test_two_vendors_get_no_task_twice(
     snellen("export", "--out", anybody)
     assert (exported(one), exported(other), exported(anybody)) == (["r2", "r1"], ["r0"], [])
     assert "3 claimed" in snellen("status").output
-    snellen("export", "--out", anybody, "--for", "one")
-    assert exported(anybody) == ["r2", "r1"], "a lost file can be made anew"
+    one.unlink()
+    snellen("export", "--out", one, "--for", "one")
+    assert exported(one) == ["r2", "r1"], "a lost file can be made anew"
     assert rows("SELECT claimed_by FROM label_tasks ORDER BY request_id") == ["file: other", "file: one", "file: one"]
 
 
@@ -163,8 +233,8 @@ def test_a_label_that_comes_back_ends_the_claim_of_its_file(
 
 
 def test_what_annotators_write_is_redacted(engine: Engine, rows: Rows) -> None:
-    text = b'{"request_id": "r", "verdict": "correct", "annotator": "ann", "comment": "ask jo@example.com"}'
-    with_mail = LABEL_FILES["jsonl"].read(io.BytesIO(text), None)
+    line = b'{"request_id": "r", "verdict": "correct", "annotator": "ann", "comment": "ask jo@example.com"}'
+    with_mail = LABEL_FILES["jsonl"].read(io.BytesIO(line), None)
     import_labels(engine, PRIVACY, with_mail, SOON, datetime.now(UTC))
     assert "@" not in rows("SELECT comment FROM labels")[0]
 

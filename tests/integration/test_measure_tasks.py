@@ -220,8 +220,17 @@ def test_the_command_prints_figures_and_says_when_there_are_none(
     done = CliRunner().invoke(app, ["metrics", "--model", "nobody", *span])
     assert done.exit_code == 2
     assert "no prediction of it has arrived; there are 'm'" in " ".join(done.output.replace("│", " ").split())
-    done = CliRunner().invoke(app, ["metrics", "--model", "m", "--version", "nobody", *span])
+    done = CliRunner().invoke(app, ["metrics", "--model", "m", "--until", "2026-11-20T11:00:00Z"])
     assert (done.exit_code, done.output) == (3, "no answer of this window was drawn for labelling\n")
+    for option, name, fault in (
+        ("--version", "nobody", "no prediction of it has arrived; there are 'v1'"),
+        ("--replay", "nope", "no replay has this id; nor is there any other"),
+        ("--by", "devise", "no drawn answer of this window has it; did you mean 'device'?"),
+    ):
+        done = CliRunner().invoke(app, ["metrics", option, name, *span])
+        assert done.exit_code == 2
+        assert f"{option} '{name}': {fault}" in " ".join(done.output.replace("│", " ").split())
+    assert CliRunner().invoke(app, ["metrics", "--by", "replay", *span]).exit_code == 0, "live traffic has none"
     done = CliRunner().invoke(app, ["metrics", "--since", "2026-11-20T11:00:00"])
     assert done.exit_code == 2
-    assert "aware" in done.output
+    assert "no time zone" in done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -213,6 +214,16 @@ def test_confidences_help_labels_and_stand_in_for_them(engine: Engine) -> None:
     assert by_device["cam-0"].powered.classical.n == 140
 
 
+def test_of_answers_only_those_until_the_moment_asked_for_count(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        confident(connection, np.random.default_rng(5))
+        early = aided_accuracy(connection, WEEK, WEEK.start + 4 * DAY)[""]
+        before = aided_accuracy(connection, WEEK, WEEK.start)
+    assert early.estimated is not None
+    assert early.estimated.n == 4 * 2000
+    assert before == {}
+
+
 def test_estimates_are_made_once_before_labels_and_judged_by_them(engine: Engine) -> None:
     with transaction(engine) as connection:
         confident(connection, np.random.default_rng(6))
@@ -257,7 +268,7 @@ def test_weeks_have_their_iso_names() -> None:
     assert week_of("2026-W01").length == timedelta(days=7)
 
 
-@pytest.mark.parametrize("name", ["2026-46", "2026-W60", "W46", "", "2026-W"])
+@pytest.mark.parametrize("name", ["2026-46", "2026-W60", "W46", "", "2026-W", "9999-W52", f"{2**64}-W01"])
 def test_what_is_no_week_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no ISO week"):
         week_of(name)
@@ -284,6 +295,8 @@ def test_the_command_prints_the_week_and_writes_the_same_file_again(
     assert printed.exit_code == 0, printed.output
     assert [one.exit_code for one in written] == [0, 0]
     assert "Week 2026-W46, 2026-11-09 to 2026-11-16 UTC" in printed.output
+    assert ": not over yet" not in printed.output
+    assert re.search(r"against the rest -\d+\.\d pt \(-\d+\.\d to [+-]\d+\.\d pt\)", printed.output)
     assert "by device, surely worst first:\n  cam-0" in printed.output
     assert "by device and region, surely worst first:\n  cam-0 & r0" in printed.output
     assert files[0].read_bytes() == files[1].read_bytes() == snellen(*as_of, "--csv", "-").stdout_bytes
@@ -327,6 +340,33 @@ def test_a_week_without_labels_says_so(engine: Engine, snellen: Callable[..., Re
     found = snellen("--week", "2026-W02")
     assert found.exit_code == 3
     assert "accuracy is unknown, not good" in found.output
+
+
+@pytest.mark.parametrize(
+    ("as_of", "state"),
+    [
+        ("2026-11-08T23:59:59Z", ": still to come"), ("2026-11-09T00:00:00Z", ": not over yet"),
+        ("2026-11-15T23:59:59Z", ": not over yet"), ("2026-11-16T00:00:00Z", ""),
+    ],
+)  # fmt: skip
+def test_a_week_that_is_not_over_is_called_so(snellen: Callable[..., Result], as_of: str, state: str) -> None:
+    first = snellen("--week", "2026-W46", "--as-of", as_of).output.splitlines()[0]
+    assert first.endswith(f"as of {as_of.replace('Z', '+00:00')}{state}")
+
+
+@pytest.mark.parametrize(
+    ("option", "fault"),
+    [
+        ("--version", "no prediction of it has arrived; nor is there"),
+        ("--replay", "no replay has this id; nor is there"),
+    ],
+)
+def test_a_version_and_a_replay_that_nobody_knows_are_refused(
+    snellen: Callable[..., Result], option: str, fault: str
+) -> None:
+    refused = snellen(option, "nope")
+    assert refused.exit_code == 2
+    assert f"{option} 'nope': {fault}" in " ".join(refused.output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("words", [("--week", "46"), ("--as-of", "2026-11-17T00:00:00")])

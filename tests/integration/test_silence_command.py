@@ -56,7 +56,7 @@ def test_planned_work_is_added_listed_and_ended(snellen: Snellen, monkeypatch: p
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (("--to", "2026-11-21T14:00:00"), "need a zone"),
+        (("--to", "2026-11-21T14:00:00"), "no time zone; write e.g. 2026-11-21T14:00:00Z"),
         (("--to", "2026-11-21T11:00:00Z"), "must come later"),
         (("--from", "2026-11-20T10:00:00Z", "--to", "2026-11-21T11:00:00Z"), "over already"),
         (("--to", "2027-11-21T11:00:00Z"), "at most 31 days"),

@@ -271,7 +271,11 @@ def test_replay_wants_a_choice_and_a_dry_run_sends_nothing(
     number = one_letter(engine).id
     assert snellen("replay")[0] != 0
     assert snellen("replay", "--reason", "unreadable", "--dry-run") == (0, f"would send 1 ({number})\n")
-    assert snellen("replay", str(number + 1)) == (0, "no dead letter is of this choice\n")
+    assert snellen("replay", "--reason", "invalid") == (0, "no dead letter is of this choice\n")
+    for unknown in (str(number + 1), str(2**63 - 1)):
+        for words in (("show",), ("replay", str(number)), ("replay", "--dry-run")):
+            code, told = snellen(*words, unknown)
+            assert (code, f"there is no dead letter {unknown}" in told) == (2, True)
     assert one_letter(engine).state == State.OPEN
     assert snellen("purge", "--before", "2001-01-01T00:00:00Z") == (0, "deleted 0\n")
     code, told = snellen("purge", "--before", "2001-01-01T00:00:00")
