@@ -94,15 +94,16 @@ def incident_state(one: Incident) -> str:
     return f"{state}, backfilled" if one.backfilled else state
 
 
-def incident_table(found: Sequence[Incident]) -> None:
-    """Incidents with a link to each one's On-call page."""
+def incident_table(found: Sequence[Incident], view: View) -> None:
+    """Incidents as they stood at the end of the view, with a link to each one's On-call page."""
+    shown = found if view.live else [data.alerts.as_of(one, view.window.end) for one in found]
     rows = [
         {
             "open": f"/on_call?alert={one.id}", "severity": one.severity, "SLO": one.slo, "state": incident_state(one),
             "opened (UTC)": moment(one.opened_at), "closed (UTC)": moment(one.resolved_at),
             "why it opened": shortened(one.opening, WHY), "last word": shortened(one.latest, LAST),
         }
-        for one in found
+        for one in shown
     ]  # fmt: skip
     link = st.column_config.LinkColumn("", display_text="On-call", width=70)
     widths = {"severity": 65, "SLO": 185, "state": 90, "why it opened": 280, "last word": 210}
@@ -155,8 +156,6 @@ def maturity_note(maturity: Maturity) -> str:
 def label_notes(labels: Labels) -> list[str]:
     """What an accuracy leaves out, in words."""
     labelled, notes = labels.labelled, [maturity_note(labels.maturity)]
-    if not labelled.correct.n:
-        notes.append("No labels in this range: accuracy is unknown, not good. Labels come by `label/v1` events.")
     if labelled.undecided:
         notes.append(f"{count(labelled.undecided)} labels decide nothing (unsure, tied, or no scorer for the task).")
     if labelled.volunteered:

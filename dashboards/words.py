@@ -105,14 +105,14 @@ def certainty(proportion: Proportion | WeightedShare) -> str:
 def times(burn: float | None) -> str:
     """A burn rate.
 
-    >>> times(14.4), times(0.031), times(0.0)
-    ('14.4x', '0.03x', '0x')
+    >>> times(14.4), times(1.05), times(0.031), times(0.0)
+    ('14.4x', '1.05x', '0.03x', '0x')
     """
     if burn is None:
         return NOTHING
     if burn == 0:
         return "0x"
-    return f"{burn:.1f}x" if burn >= 0.95 else f"{burn:.2f}x"
+    return f"{burn:.1f}x" if burn >= 10 else f"{burn:.2f}x"
 
 
 def milliseconds(value: float | None) -> str:

@@ -48,12 +48,12 @@ def with_gaps(points: Mapping[datetime, Mapping[str, Any]], window: Window, step
 
 
 def time_axis(window: Window, field: str = "at") -> alt.X:
-    """The whole range, in UTC, whether data fill it or not."""
+    """The whole range, in UTC, whether data fill it or not. A bucket that began before it is drawn from its start."""
     labels = next((style for longest, style in _TIME_LABELS if window.length <= longest), "%d %b %Y")
     return alt.X(
         f"{field}:T",
         title=None,
-        scale=alt.Scale(type="utc", domain=[_date(window.start), _date(window.end)], nice=False),
+        scale=alt.Scale(type="utc", domain=[_date(window.start), _date(window.end)], nice=False, clamp=True),
         axis=alt.Axis(format=labels, labelOverlap=True, tickCount=8, grid=False),
     )
 

@@ -11,32 +11,34 @@ from dashboards.charts.palette import BLUE, GREY, LIGHT_GREY
 from monitor.domain.window import Window
 from monitor.services.compare_canary import Judged
 
-_PERCENT: Final = alt.Axis(format="+.1%", tickCount=5)
+_POINTS: Final = alt.Axis(format="+.1f", tickCount=5)
 _LEAST: Final = 0.2
-"""Of the axis, either way: in the beginning the interval is all that is possible."""
+"""Of the axis, either way: in the beginning and after a change the interval is all that is possible."""
 
 
 def difference(one: Judged, window: Window, margin: float) -> Layered:
-    """The interval of canary - stable over time, the margin shaded, no difference dashed."""
-    widest = max(abs(one.lower[-1]), abs(one.upper[-1]), 3 * margin)
+    """The interval of canary - stable over time in percentage points, the margin shaded, no difference dashed."""
+    narrowest = min(max(abs(low), abs(high)) for low, high in zip(one.lower, one.upper, strict=True))
+    widest = max(narrowest, 3 * margin)
     reach = min(1.0, max(2.0 * widest, 4.0 * margin) if widest < _LEAST else 1.5 * widest)
     points = [
-        {"at": at, "when": when(at), "lower": max(low, -reach), "upper": min(high, reach)}
+        {"at": at, "when": when(at), "lower": 100 * max(low, -reach), "upper": 100 * min(high, reach)}
         for at, low, high in zip(one.at, one.lower, one.upper, strict=True)
     ]
     points.append({**points[-1], "at": window.end, "when": when(window.end)})
-    scale = alt.Scale(domain=[-reach, reach])
-    y = alt.Y("lower:Q", title="canary less stable", scale=scale, axis=_PERCENT)
+    scale = alt.Scale(domain=[-100 * reach, 100 * reach])
+    y = alt.Y("lower:Q", title="canary less stable, pt", scale=scale, axis=_POINTS)
     band = (
         alt.Chart(frame(points, ("at", "when", "lower", "upper")))
         .mark_area(interpolate="step-after", color=BLUE, opacity=0.35, line={"color": BLUE, "size": 1})
         .encode(
             x=time_axis(window), y=y, y2="upper:Q",
-            tooltip=[alt.Tooltip("when:N", title="time (UTC)"), alt.Tooltip("lower:Q", format="+.2%"),
-                     alt.Tooltip("upper:Q", format="+.2%")],
+            tooltip=[alt.Tooltip("when:N", title="time (UTC)"),
+                     alt.Tooltip("lower:Q", title="lower, pt", format="+.2f"),
+                     alt.Tooltip("upper:Q", title="upper, pt", format="+.2f")],
         )
     )  # fmt: skip
-    ends = [{"at": window.start, "low": -margin, "high": margin}, {"at": window.end, "low": -margin, "high": margin}]
+    ends = [{"at": at, "low": -100 * margin, "high": 100 * margin} for at in (window.start, window.end)]
     same = (
         alt.Chart(frame(ends, ("at", "low", "high")))
         .mark_area(color=LIGHT_GREY, opacity=0.6)

@@ -29,7 +29,8 @@ def effects(causes: Sequence[Cause]) -> Layered:
         color=colour,
         tooltip=tips,
     )
-    x = alt.X("lower:Q", title="effect: P(higher than in the reference) − P(lower), 95% interval")
+    title = ["effect: P(higher than in the", "reference) − P(lower), 95% interval"]  # one line is cut on a phone
+    x = alt.X("lower:Q", title=title)
     zero = alt.Chart(frame([{"zero": 0.0}], ("zero",))).mark_rule(color=LIGHT_GREY).encode(x="zero:Q")
     rules = base.mark_rule(size=2).encode(x=x, x2="upper:Q")
     dots = base.mark_point(filled=True, opacity=1, size=60).encode(x="effect:Q")

@@ -12,8 +12,8 @@ from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, ti
 from dashboards.charts.palette import BLUE, GREY, LIGHT_GREY, VERDICTS, VERMILLION
 from dashboards.words import around
 from monitor.domain.results import DriftVerdict
-from monitor.domain.window import HOUR, Window
-from monitor.store.queries.drift import Finding
+from monitor.domain.window import Window, floor
+from monitor.store.queries.drift import Finding, step_of
 
 LEAST_P: Final = 1e-12
 """Smaller p-values are drawn here: a chart down to 1e-300 would flatten everything that matters."""
@@ -48,10 +48,14 @@ def effect(findings: Sequence[Finding], window: Window, events: Events) -> Layer
 
 
 def slice_strip(findings: Sequence[Finding], window: Window) -> Layered:
-    """One row per slice, one cell per tick: blue without drift, red with it, the darker the stronger the evidence."""
+    """One row per slice, one cell per bucket: blue without drift, red with it, the darker the stronger the evidence."""
+    step = step_of(window)
+    buckets = [floor(one.tick, step) for one in findings]
     rows = [
-        {**_row(one), "until": one.tick + HOUR, "slice": str(one.slice), "evidence": _evidence(one)} for one in findings
-    ]
+        {**_row(one), "at": max(at, window.start), "until": at + step, "slice": str(one.slice),
+         "evidence": _evidence(one)}
+        for one, at in zip(findings, buckets, strict=True)
+    ]  # fmt: skip
     drift = VERDICTS[DriftVerdict.DRIFT].words
     names = {row["slice"] for row in rows}
     base = alt.Chart(frame(rows, (*_COLUMNS, "until", "slice", "evidence"))).encode(
@@ -65,7 +69,7 @@ def slice_strip(findings: Sequence[Finding], window: Window) -> Layered:
         opacity=shade, color=alt.condition(f"datum.words === '{drift}'", alt.value(VERMILLION), alt.value(BLUE))
     )
     unknown = base.transform_filter("!isValid(datum.evidence)").mark_tick(color=GREY, thickness=1)
-    return alt.layer(known.mark_rect(), unknown).properties(height=26 * len(names) + 40)
+    return alt.layer(known.mark_rect(clip=True), unknown).properties(height=26 * len(names) + 40)
 
 
 def _row(finding: Finding) -> dict[str, Any]:

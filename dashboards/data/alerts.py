@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 import streamlit as st
 
 from dashboards.data.connection import SLOW_TO_CHANGE, cached, config, engine
@@ -11,6 +14,7 @@ from monitor.slo.objective import Objective
 from monitor.store import alert_actions, silences
 from monitor.store.engine import transaction
 from monitor.store.queries import alerts, incidents, slos
+from monitor.store.queries.alerts import Incident
 
 latest_ticks = cached(slos.latest_ticks)
 slo_history = cached(slos.slo_history)
@@ -32,6 +36,18 @@ def objectives() -> dict[str, Objective]:
         SettingsError: with every fault of every document.
     """
     return {one.name: one for one in bootstrap.read_objectives(config())}
+
+
+def as_of(one: Incident, at: datetime) -> Incident:
+    """The incident as it stood at a moment: without what was done and said later."""
+    if one.resolved_at is not None and one.resolved_at <= at:
+        return one
+    said = [(step.kind, step.reason, step.explanation) for step in transitions(one.id) if step.tick <= at]
+    kind, reason, latest = said[-1] if said else ("", "", "")
+    known = replace(one, resolved_at=None, latest_kind=kind, latest_reason=reason, latest=latest)
+    if one.acknowledged_at is not None and one.acknowledged_at > at:
+        return replace(known, acknowledged_at=None, acknowledged_by=None)
+    return known
 
 
 def acknowledge(alert_id: int, by: str) -> bool:

@@ -22,6 +22,7 @@ from monitor.store.queries import explanations as explained
 
 references = cached(drift.references)
 unfitted_streams = cached(drift.unfitted)
+courses = cached(drift.courses)
 findings = cached(drift.findings)
 findings_overlapping = cached(drift.findings_overlapping)
 latest_findings = cached(drift.latest_findings)

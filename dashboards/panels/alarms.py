@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboards import data, parts
 from dashboards.frame import View
-from dashboards.words import NOTHING, certainty, count, lasting, moment, p_value, percent, plain
+from dashboards.words import NOTHING, certainty, count, lasting, moment, p_value, percent
 from monitor.domain.window import HOUR
 from monitor.store.judgements import MAX_COMMENT
 from monitor.store.queries.drift_alarms import Alarm, Tally, tally
@@ -74,5 +74,5 @@ def _row(one: Alarm) -> dict[str, object]:
         "stream": one.stream, "slice": str(one.slice), "since (UTC)": moment(one.since),
         "lasted": lasting(one.until - one.since + HOUR), "smallest adjusted p": p_value(one.adjusted_p),
         "said": _SAID[said.useful if said else None], "by": said.actor if said else "",
-        "comment": plain(said.comment) if said and said.comment else "",
+        "comment": (said.comment or "") if said else "",
     }  # fmt: skip

@@ -43,10 +43,7 @@ def _acknowledge(incident: Incident, by: str) -> None:
 
 def _silence(incident: Incident, by: str) -> None:
     """Of this objective, from now on; the command line silences patterns, and work that is to come."""
-    with (
-        st.popover("Silence", icon=":material/notifications_paused:"),
-        st.form("silence", border=False, clear_on_submit=True),
-    ):
+    with st.popover("Silence", icon=":material/notifications_paused:"), st.form("silence", border=False):
         st.caption(f"No more messages of {plain(incident.slo)}; the alert stays open here.")
         length = st.segmented_control("For", list(SILENCES), default="1 h", required=True, key="silence-length")
         reason = st.text_input("Why", max_chars=MAX_TEXT, key="silence-reason")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboards import data, frame, parts
-from dashboards.panels.requests import requests
+from dashboards.panels.requests import side_by_side
 from dashboards.words import between, count, p_value, percent, plain, points, span
 from monitor.domain.window import Window
 from monitor.store.discoveries import StoredSlice
@@ -34,11 +34,10 @@ def discovered(window: Window, model: str | None) -> None:
         return
     parts.table([_row(one) for one in last.found], COLUMNS)
     st.caption(plain(told))
-    shown = data.drift.discovery_examples(last.id)
-    for index, one in enumerate(last.found):
-        if mine := [request for request in shown if request.slice == index]:
+    for number, one in enumerate(last.found):
+        if shown := data.drift.discovery_examples(last.id, number):
             with st.expander(f"Wrong answers: {plain(one.name)}"):
-                requests(mine)
+                side_by_side(shown)
 
 
 def _row(one: StoredSlice) -> dict[str, object]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboards import data, frame, parts
 from dashboards.charts.causes import effects
-from dashboards.panels.requests import requests
+from dashboards.panels.requests import side_by_side
 from dashboards.words import count, moment, plain, span
 from monitor.domain.slices import ALL_TRAFFIC
 from monitor.domain.window import Window
@@ -67,4 +67,4 @@ def _show(one: StoredExplanation) -> None:
     )
     if shown := data.drift.explanation_examples(one.id):
         st.caption("Requests that show it most clearly:")
-        requests(shown)
+        side_by_side(shown)

@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from dashboards import data, frame
-from dashboards.words import moment, percent, plain
+from dashboards.words import moment, plain
 from monitor.domain.events import MAX_NAME
 from monitor.domain.label_tasks import TaskItem, TaskKey
 from monitor.errors import InvalidEvent
@@ -43,19 +43,37 @@ def desk() -> None:
         if task is None:
             _nothing(choice)
         else:
-            _judge(task, choice[0])
+            _judge(task, choice)
     except InvalidEvent as refused:
         st.warning(plain(str(refused)))
 
 
 def _choose() -> Choice | None:
+    name = _who()
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
-        name = st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240)
         what = st.segmented_control("What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what")
         strata = [EVERY_STRATUM, *(one.stratum for one in data.labels.strata())]
         stratum = st.selectbox("Stratum", strata, key="label_stratum", width=320)
     chosen = None if stratum in (None, EVERY_STRATUM) else stratum
-    return (name.strip(), chosen, what == SETTLE) if name and name.strip() else None
+    return (name, chosen, what == SETTLE) if name else None
+
+
+def _who() -> str:
+    """Once the name is given its field is gone: as long as it has the focus, the keys of the verdicts write."""
+    name = str(st.session_state.get("name") or "").strip()
+    if not name:
+        st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240)
+        return ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"You are **{plain(name)}**", width="content")
+        st.button("Somebody else", type="tertiary", on_click=_leave)
+    return name
+
+
+def _leave() -> None:
+    """Who comes next does not judge again what this one said."""
+    st.session_state["name"] = ""
+    st.session_state.pop(LAST, None)
 
 
 def _current(choice: Choice) -> TaskItem | None:
@@ -76,16 +94,18 @@ def _nothing(choice: Choice) -> None:
         frame.empty("No dispute waits for you.", "Who has judged an answer does not settle the dispute about it.")
     else:
         frame.empty("Nothing waits for you.", "What you have judged is not offered to you again. Try all strata.")
+    _back(choice)
 
 
-def _judge(task: TaskItem, name: str) -> None:
+def _judge(task: TaskItem, choice: Choice) -> None:
     with st.container(border=True):
         picture, words = st.columns([3, 4], gap="large")
         with picture:
             _picture(task)
         with words:
             _words(task)
-            _verdict(task, name)
+            _verdict(task, choice[0])
+            _back(choice)
 
 
 def _picture(task: TaskItem) -> None:
@@ -101,7 +121,7 @@ def _picture(task: TaskItem) -> None:
 
 
 def _words(task: TaskItem) -> None:
-    """Prompt and answer come from anybody: shown as plain text only."""
+    """Prompt and answer come from anybody: shown as plain text only. What tells how sure the model was is left out."""
     for title, words in (("Question", task.prompt), ("Context", task.context), ("The model's answer", task.answer)):
         if words:
             st.caption(title)
@@ -110,7 +130,6 @@ def _words(task: TaskItem) -> None:
         st.caption("What was said of it")
         for one in task.words:
             st.text(f"{one.annotator}: {one.said}"[:SHOWN])
-    why = "as any answer" if task.in_base else "more often than others: the model was unsure, or its slice is rare"
     slices = ", ".join(f"{key} = {value}" for key, value in sorted(task.slices.items()))
     st.caption(
         plain(
@@ -118,7 +137,6 @@ def _words(task: TaskItem) -> None:
             f"{slices[:200] or 'no slices'} · answered by {task.answers} of {task.annotators}"
         )
     )
-    st.caption(plain(f"Drawn with probability {percent(task.inclusion_probability)}, {why}."))
 
 
 def _verdict(task: TaskItem, name: str) -> None:
@@ -138,7 +156,6 @@ def _verdict(task: TaskItem, name: str) -> None:
         if st.button("Set aside", key=f"skip-{own}", icon=":material/block:", shortcut="9"):
             data.labels.skip_task(task.key, name, comment or "cannot be judged")
             _next(task, "set aside")
-    _back(name)
 
 
 def _next(task: TaskItem, outcome: str) -> None:
@@ -147,7 +164,7 @@ def _next(task: TaskItem, outcome: str) -> None:
     st.rerun()
 
 
-def _back(name: str) -> None:
+def _back(choice: Choice) -> None:
     """The answer before, to be judged again: the last word counts."""
     last: tuple[TaskItem, str] | None = st.session_state.get(LAST)
     if last is None:
@@ -156,9 +173,12 @@ def _back(name: str) -> None:
     held: tuple[Choice, TaskItem] | None = st.session_state.get(HELD)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"Before: {plain(_named(task.key))} → {plain(outcome)}", width="content")
-        if held is not None and held[1].key != task.key and st.button("Judge it again", type="tertiary", shortcut="0"):
-            data.labels.release_task(held[1].key, name)
-            st.session_state[HELD] = (held[0], task)
+        if held is not None and held[1].key == task.key:
+            return
+        if st.button("Judge it again", type="tertiary", shortcut="0"):
+            if held is not None:
+                data.labels.release_task(held[1].key, choice[0])
+            st.session_state[HELD] = (choice, task)
             st.rerun()
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboards import data, frame
 from dashboards.frame import View
-from dashboards.panels.examples import side_by_side
+from dashboards.panels.requests import side_by_side
 from dashboards.traffic_choice import name
 from dashboards.words import plain
 from monitor.domain.slices import OTHER

@@ -14,7 +14,6 @@ from dashboards.traffic_choice import choose_slice, choose_traffic, name
 from dashboards.words import between, count, percent, plain, points, span
 from monitor.domain.window import Window
 from monitor.stats.calibration import MIN_ROWS, Calibration, Difference, Measured
-from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
 
 NOW: Final = "this range"
@@ -60,7 +59,7 @@ def shown(view: View, dimension: Dimension | None, value: str | None, against: s
     earlier = data.quality.calibration_of(other, selection, dimension, value)
     now, before = found.calibration, earlier.calibration
     if now is None:
-        too_few(selection, found)
+        too_few(view, found)
         return
     if found.without_confidence:
         everything = found.used + found.without_confidence
@@ -93,7 +92,7 @@ def shown(view: View, dimension: Dimension | None, value: str | None, against: s
     )
 
 
-def too_few(selection: Selection, found: data.quality.Calibrated) -> None:
+def too_few(view: View, found: data.quality.Calibrated) -> None:
     """Nothing to show, and why."""
     if found.without_confidence and not found.used:
         frame.empty(
@@ -101,12 +100,13 @@ def too_few(selection: Selection, found: data.quality.Calibrated) -> None:
             "Log `output.confidence` (0 to 1) with every prediction; accuracy is on the Slices page.",
         )
         return
-    extent = data.quality.labelled_extent(selection)
+    extent = data.quality.labelled_extent(view.selection)
     frame.empty(
         f"{count(found.used)} labelled answers with a confidence in this range; {MIN_ROWS} are the least to judge by.",
         ("" if found.used else frame.elsewhere(extent.first, extent.last))
         + "A longer range or a larger slice holds more; labels come by `label/v1` events.",
     )
+    frame.note(*parts.label_notes(data.quality.labels_of(view.window, data.now(), view.selection)))
 
 
 def figures(now: Calibration, changes: dict[str, Difference]) -> None:

@@ -19,6 +19,7 @@ LOOKS: Final = {
     Verdict.WORSE: Look("worse", "▲", ":material/thumb_down:", "red", VERMILLION),
     Verdict.BETTER: Look("better", "●", ":material/thumb_up:", "green", GREEN),
     Verdict.EQUIVALENT: Look("equivalent", "●", ":material/drag_handle:", "blue", GREY),
+    Verdict.CHANGED: Look("changed", "◆", ":material/change_history:", "orange", ORANGE),
     Verdict.UNDECIDED: Look("cannot tell yet", "◐", ":material/pending:", "orange", ORANGE),
 }
 TITLES: Final = {
@@ -46,7 +47,7 @@ def page() -> None:
     head(report)
     for column, one in zip(st.columns(len(MEASURES)), report.measures, strict=True):
         with column:
-            measure(one)
+            measure(one, report)
     charts(report, view)
     table(report)
     notes(report)
@@ -65,18 +66,18 @@ def head(report: CanaryReport) -> None:
         parts.badge(LOOKS[report.verdict])
         st.markdown(
             f"**{plain(rollout.model)} {plain(rollout.version)}**, served for {lasting(served.length)}"
-            + (f", rolled back {moment(rollout.end)} UTC" if rollout.end and rollout.end <= report.as_of else "")
+            + (f", rolled back {moment(rollout.end)} UTC" if rollout.end and _over(report) else "")
         )
 
 
-def measure(one: Judged) -> None:
+def measure(one: Judged, report: CanaryReport) -> None:
     found = one.comparison
     with st.container(border=True, height="stretch", gap="xxsmall"):
         st.metric(TITLES[one.measure], points(found.estimate) if found else NOTHING)
         parts.badge(LOOKS[one.verdict])
         if found:
             st.caption(plain(f"{_interval(one)} · n = {count(one.stable.n)} stable, {count(one.canary.n)} canary"))
-        st.caption(plain(one.reason))
+        st.caption(plain(_reason(one, report)))
 
 
 def charts(report: CanaryReport, view: View) -> None:
@@ -98,7 +99,8 @@ def table(report: CanaryReport) -> None:
             "measure": TITLES[one.measure], "stable": percent(one.stable.mean, 2), "n stable": one.stable.n,
             "canary": percent(one.canary.mean, 2), "n canary": one.canary.n,
             "difference": points(one.comparison.estimate) if one.comparison else "",
-            "interval": _interval(one), "verdict": parts.in_words(LOOKS[one.verdict]), "why": one.reason,
+            "interval": _interval(one), "verdict": parts.in_words(LOOKS[one.verdict]),
+            "why": _reason(one, report),
         }
         for one in report.measures
     ]  # fmt: skip
@@ -112,14 +114,29 @@ def notes(report: CanaryReport) -> None:
         f"The chance that any of these verdicts is ever false is at most {percent(options.alpha, 0)}, however often "
         "the page is read: each interval holds at all times at once, at "
         f"{percent(1 - options.alpha / len(MEASURES), 2)}.",
-        f"Equivalent: the whole interval is within the shaded margin, {percent(options.label_margin)} for accuracy and "
-        f"calibration, {percent(options.request_margin)} for requests.",
+        f"Equivalent: the whole interval is within the shaded margin, {100 * options.label_margin:g} pt for accuracy "
+        f"and calibration, {100 * options.request_margin:g} pt for requests.",
+        "Changed: no difference fits the whole time, and nothing is known of the present one. Roll out anew to judge "
+        "from the change on."
+        if any(one.verdict == Verdict.CHANGED for one in report.measures)
+        else "",
         f"Slow: above {milliseconds(report.slow_ms)}, the histogram's bound at the 95th percentile of stable answers "
         "in the day before the rollout."
         if report.slow_ms is not None
         else "",
         "Only labels of the sampler's base sample count: drawn with one probability, whatever the answer.",
     )
+
+
+def _over(report: CanaryReport) -> bool:
+    return report.rollout.end is not None and report.rollout.end <= report.as_of
+
+
+def _reason(one: Judged, report: CanaryReport) -> str:
+    """Why the verdict is what it is; nobody waits for more of a canary that serves no more."""
+    if _over(report) and one.comparison and one.comparison.more:
+        return f"too few {one.noun} to tell, and it serves no more"
+    return one.reason
 
 
 def _margin(report: CanaryReport, one: Judged) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 
 import streamlit as st
@@ -17,8 +16,9 @@ from dashboards.panels.explained import explained
 from dashboards.panels.references import references as reference_panel
 from dashboards.words import NOTHING, around, count, ends, lasting, moment, p_value, plain, span
 from monitor.domain.results import DriftVerdict
+from monitor.domain.window import HOUR
 from monitor.drift.persistence import LOOKS, NEEDED, persists
-from monitor.store.queries.drift import Finding, Reference, Unfitted
+from monitor.store.queries.drift import Course, Finding, Reference, Unfitted, step_of
 from monitor.streams import STREAMS
 
 EFFECT = (
@@ -51,7 +51,7 @@ def page() -> None:
             "`python -m collectors embed`. `snellen reference create` blesses traffic that is there already.",
         )
         return
-    found = data.drift.findings(view.window, view.model)
+    found = data.drift.courses(view.window, view.model)
     if not found:
         frame.empty(
             "No comparison was made in this range.",
@@ -62,9 +62,10 @@ def page() -> None:
         overview(found, references)
     streams = list(dict.fromkeys((one.model, one.stream) for one in references))
     chosen = choose(streams, found)
-    of_slices = data.drift.findings(view.window, *chosen, slices=True)
-    mine = [one for one in references if _name(one) == chosen]
-    stream(mine, [one for one in found if _name(one) == chosen], of_slices, view, parts.events_of(view))
+    stream(next(one for one in references if _name(one) == chosen))
+    for one in found:
+        if _name(one.newest[-1]) == chosen:
+            course(one, view, parts.events_of(view))
     explained(view.window, view.model)
     alarms(view)
     reference_panel(references, view.model)
@@ -103,16 +104,13 @@ def _name(one: Finding | Reference) -> tuple[str, str]:
     return one.model, one.stream
 
 
-def overview(found: Sequence[Finding], references: Sequence[Reference]) -> None:
+def overview(found: Sequence[Course], references: Sequence[Reference]) -> None:
     """Every stream in one line: what moved stands first."""
     blessed = {one.id for one in references if one.blessed}
-    by_stream: dict[tuple[str, str], list[Finding]] = {}
-    for one in found:
-        by_stream.setdefault(_name(one), []).append(one)
-    ordered = sorted(by_stream.values(), key=lambda of_stream: (-_drifting(of_stream), of_stream[0].stream))
-    several = len({one.model for one in found}) > 1
+    ordered = sorted(found, key=lambda one: (-one.drifting, one.newest[-1].stream))
+    several = len({one.newest[-1].model for one in found}) > 1
     columns = _COLUMNS if several else _COLUMNS[:-1]
-    parts.table([_row(of_stream, blessed) for of_stream in ordered], columns, column_config=parts.helps(_HELP))
+    parts.table([_row(one, blessed) for one in ordered], columns, column_config=parts.helps(_HELP))
     st.caption(VERDICT_LEGEND)
 
 
@@ -131,13 +129,12 @@ _HELP = {
 }  # fmt: skip
 
 
-def _row(found: Sequence[Finding], blessed: Collection[int]) -> dict[str, object]:
-    newest = found[-1]
-    last = [one.verdict for one in found[-LOOKS:]]
+def _row(found: Course, blessed: Collection[int]) -> dict[str, object]:
+    newest = found.newest[-1]
     return {
         "stream": newest.stream, "newest": parts.in_words(VERDICTS[newest.verdict]),
-        "ticks with drift": f"{_drifting(found)} of {len(found)}",
-        "persists": "yes" if persists(last) else "no",
+        "ticks with drift": f"{found.drifting} of {found.ticks}",
+        "persists": "yes" if persists([one.verdict for one in found.newest]) else "no",
         "effect": around(newest.effect, newest.effect_interval),
         "adjusted p": p_value(newest.adjusted_p), "n": newest.n,
         "smallest shift seen": _deviations(newest.smallest_distance), "by": newest.detector or NOTHING,
@@ -145,14 +142,10 @@ def _row(found: Sequence[Finding], blessed: Collection[int]) -> dict[str, object
     }  # fmt: skip
 
 
-def _drifting(found: Sequence[Finding]) -> int:
-    return sum(one.verdict is DriftVerdict.DRIFT for one in found)
-
-
-def choose(streams: Sequence[tuple[str, str]], found: Sequence[Finding]) -> tuple[str, str]:
+def choose(streams: Sequence[tuple[str, str]], found: Sequence[Course]) -> tuple[str, str]:
     """The stream that the address names, else the one that drifted most."""
-    drifted = Counter(_name(one) for one in found if one.verdict is DriftVerdict.DRIFT)
-    loudest = max(range(len(streams)), key=lambda index: drifted[streams[index]])
+    drifted = {_name(one.newest[-1]): one.drifting for one in found}
+    loudest = max(range(len(streams)), key=lambda index: drifted.get(streams[index], 0))
     several = len({model for model, _ in streams}) > 1
     words = {f"{name} · {model}" if several else name: (model, name) for model, name in streams}
     shown = st.selectbox("Stream", list(words), index=loudest, key="stream", bind="query-params", width=320)
@@ -165,27 +158,32 @@ VERDICT_LEGEND = " · ".join(f"{look.symbol} {look.words}" for look in VERDICTS.
 )
 
 
-def stream(
-    references: Sequence[Reference], found: Sequence[Finding], of_slices: Sequence[Finding], view: View, events: Events
-) -> None:
-    """One stream: its state, its course, its slices, its reference."""
-    reference = references[0]
+def stream(reference: Reference) -> None:
+    """What is compared."""
     st.subheader(f"{plain(reference.stream)} · {plain(reference.model)}", anchor=False)
     if reference.stream in STREAMS:
         st.caption(STREAMS[reference.stream].meaning)
-    if found:
-        latest(found[-1])
-        st.caption(persistence(found))
-        left, right = st.columns(2, gap="large")
-        with left:
-            parts.chart(charts.evidence(found, view.window, events))
-        with right:
-            parts.chart(charts.effect(found, view.window, events))
-    if of_slices:
+
+
+def course(one: Course, view: View, events: Events) -> None:
+    """One stream: its state, its course, its slices."""
+    latest(one.newest[-1])
+    st.caption(persistence(one))
+    name, step = _name(one.newest[-1]), step_of(view.window)
+    found = data.drift.findings(view.window, *name)
+    left, right = st.columns(2, gap="large")
+    with left:
+        parts.chart(charts.evidence(found, view.window, events))
+    with right:
+        parts.chart(charts.effect(found, view.window, events))
+    if step > HOUR:
+        st.caption(f"One point each {lasting(step)}: the worst tick of them.")
+    if of_slices := data.drift.findings(view.window, *name, slices=True):
+        cell = "tick" if step == HOUR else f"{lasting(step)}, the worst tick of them"
         parts.chart(
             charts.slice_strip(of_slices, view.window),
-            "Slices, one cell per tick: red is drift, blue is none, the fuller the stronger the evidence; grey marks: "
-            "not enough data or reference.",
+            f"Slices, one cell per {cell}: red is drift, blue is none, the fuller the stronger the evidence; grey "
+            "marks: not enough data or reference.",
         )
 
 
@@ -213,9 +211,9 @@ def latest(one: Finding) -> None:
         )  # fmt: skip
 
 
-def persistence(found: Sequence[Finding]) -> str:
+def persistence(found: Course) -> str:
     """One window may drift by chance; several in a row do not."""
-    last = [one.verdict for one in found[-LOOKS:]]
+    last = [one.verdict for one in found.newest]
     drifting = sum(verdict is DriftVerdict.DRIFT for verdict in last)
     words = "it persists" if persists(last) else "it does not persist"
     return f"Drift in {drifting} of the last {len(last)} ticks of this range: {words} ({NEEDED} are needed)."

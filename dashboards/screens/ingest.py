@@ -169,7 +169,7 @@ def ahead() -> None:
         st.caption(f":material/check: {words} Days beyond are made when their first event comes.")
     else:
         st.warning(
-            "No partition is made ahead: `snellen schedule` makes them daily; until then ingest makes them itself."
+            "No partition is made ahead: `snellen schedule` makes them every hour; until then ingest makes them itself."
         )
 
 

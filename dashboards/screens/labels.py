@@ -32,7 +32,8 @@ def figures(view: View) -> None:
         data.labels.disputes(),
         data.labels.states(view.window),
     )
-    drawn, done = sum(states.values()), states.get(TaskState.DONE, 0)
+    drawn, contested = sum(states.values()), states.get(TaskState.ADJUDICATING, 0)
+    answered = states.get(TaskState.DONE, 0) + contested
     aside = states.get(TaskState.SKIPPED, 0) + states.get(TaskState.EXPIRED, 0)
     first, second, third, fourth = st.columns(4)
     with first:
@@ -42,7 +43,8 @@ def figures(view: View) -> None:
         oldest = "" if disputed.oldest is None else f"the oldest of {moment(disputed.oldest)}"
         parts.figure("Disputed", count(disputed.waiting), oldest or "nobody contradicts anybody")
     with third:
-        parts.figure("Answered", percent(done / drawn if drawn else None), f"{count(done)} of {count(drawn)} drawn")
+        counts = f"{count(answered)} of {count(drawn)} drawn" + (f", {count(contested)} disputed" if contested else "")
+        parts.figure("Answered", percent(answered / drawn if drawn else None), counts)
     with fourth:
         parts.figure("Set aside or expired", count(aside), f"of {count(drawn)} drawn in this range")
 

@@ -105,7 +105,8 @@ def _urgency(one: Incident) -> tuple[bool, str]:
 
 
 def title(one: Incident) -> str:
-    return f"#{one.id} · {one.severity} · {one.slo} · {parts.incident_state(one)} · opened {moment(one.opened_at)} UTC"
+    """What tells alerts apart comes first: a narrow window cuts the rest."""
+    return f"#{one.id} · {moment(one.opened_at)} UTC · {one.severity} · {one.slo} · {parts.incident_state(one)}"
 
 
 def head(incident: Incident, objective: Objective | None) -> None:
@@ -143,8 +144,9 @@ def together(incident: Incident, until: datetime) -> None:
     with st.container(horizontal=True, gap="small"):
         for one in sorted(others, key=lambda one: (one.severity, one.opened_at)):
             name = known[one.slo].display_name if one.slo in known else one.slo
-            label = f"{one.severity}: {plain(name)}, {one.opened_at:%H:%M}"
-            frame.link("on_call", label, alert=str(one.id))
+            same_day = one.opened_at.date() == incident.opened_at.date()
+            opened = f"{one.opened_at:%H:%M}" if same_day else moment(one.opened_at)
+            frame.link("on_call", f"{one.severity}: {plain(name)}, {opened}", alert=str(one.id))
 
 
 def deployments(opened_at: datetime, found: Sequence[Deployed]) -> None:

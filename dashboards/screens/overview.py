@@ -69,7 +69,7 @@ def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -
         names = ", ".join(plain(name) for name in dict.fromkeys(one.slo for one in alerts))
         words = f"**{len(alerts)} open alert{'s' * (len(alerts) > 1)}**: {names}"
         st.error(words, icon=":material/notifications_active:")
-        parts.incident_table(alerts)
+        parts.incident_table(alerts, view)
     elif unknown:
         words = f"**No open alert**, but {unknown} of {len(ticks)} objectives cannot be called met now: see why below."
         st.warning(words, icon=":material/pending:")
@@ -117,6 +117,9 @@ def missing(total: Traffic, labels: Labels) -> None:
         f"{count(total.rejected)} rejected.",
         f"Confidence missing for {percent(no_confidence.share)} of requests." if no_confidence.count else "",
         f"Latency missing for {percent(no_latency.share)} of ok answers." if no_latency.count else "",
+        ""
+        if labels.labelled.correct.n
+        else "No labels in this range: accuracy is unknown, not good. Labels come by `label/v1` events.",
         *parts.label_notes(labels),
     )
     if not total.total:

@@ -48,7 +48,7 @@ def page() -> None:
     labels = data.quality.labels_of(view.window, data.now(), selection)
     labelled = labels.labelled
     if not labelled.correct.n:
-        no_labels(selection)
+        no_labels(selection, labels)
         estimated_alone(view)
         return
     figures(labels, view)
@@ -123,7 +123,7 @@ def choose(view: View, selection: Selection) -> tuple[tuple[Dimension, ...], str
     return chosen, order
 
 
-def no_labels(selection: Selection) -> None:
+def no_labels(selection: Selection, labels: Labels) -> None:
     extent = data.quality.labelled_extent(selection)
     frame.empty(
         "No labels in this range: accuracy is unknown, not good.",
@@ -131,6 +131,7 @@ def no_labels(selection: Selection) -> None:
         + "Labels come by `label/v1` events on `snellen.labels`, or with a replayed log: "
         "`snellen replay FILE --mapping MAP.yaml`.",
     )
+    frame.note(*parts.label_notes(labels))
 
 
 def shown(rows: Sequence[Judged], table: ReviewTable, labelled: Accuracy) -> None:

@@ -78,7 +78,7 @@ def alerts(view: View) -> None:
     st.subheader("Alerts in this range", anchor=False)
     found = data.alerts.incidents_within(view.window)
     if found:
-        parts.incident_table(found)
+        parts.incident_table(found, view)
         frame.note("Backfilled alerts were found when past times were evaluated; no channel heard of them.")
     else:
         frame.empty("No alert was open in this range.", "Alerts open when a tier of an objective fires.")

@@ -81,6 +81,12 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert not {name for name in named if f"`make {name}`" in "".join(page.read_text() for page in PAGES)} - targets
 
 
+@pytest.mark.parametrize("package", ["dashboards/charts", "dashboards/data", "monitor/store/queries"])
+def test_a_package_that_lists_its_files_lists_them_all(package: str) -> None:
+    listed = re.findall(r"^(\w+\.py) ", (ROOT / package / "__init__.py").read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(one.name for one in (ROOT / package).glob("[!_]*.py"))
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     unreached = [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme]

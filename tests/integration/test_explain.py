@@ -252,7 +252,7 @@ def test_a_worse_slice_is_discovered_stored_and_read_back(engine: Engine) -> Non
     with transaction(engine) as connection:
         stored = queries.latest_discovery(connection, "m", LABELLED.end)
         assert stored is not None
-        shown = queries.discovery_examples(connection, stored.id)
+        shown = queries.discovery_examples(connection, stored.id, 0)
     assert stored.labels == 800
     assert [one.name for one in stored.found] == ["device = cam-1"]
     assert stored.found[0].inside == found.found[0].inside

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,9 +131,66 @@ def test_a_link_opens_its_alert_as_the_first_page_of_the_process(tab: sync_api.P
     prompts = tab.get_by_test_id("stText").filter(has_text="<script>alert(1)</script>")
     sync_api.expect(prompts.first).to_be_visible()
 
+    tab.get_by_role("button", name="Silence").click()
+    tab.get_by_label("Why").fill("disks")
+    tab.get_by_role("button", name="Silence it").click()
+    sync_api.expect(tab.get_by_text("Say who silences it")).to_be_visible()
+    assert tab.get_by_label("Why").input_value() == "disks", "what was typed stays until it is taken"
+    tab.keyboard.press("Escape")
     tab.get_by_label("Your name").fill("Grace")
     tab.get_by_role("button", name="Acknowledge").click()
     sync_api.expect(tab.get_by_text("Acknowledged by Grace")).to_be_visible()
 
     tab.get_by_test_id("stSidebarNav").get_by_role("link", name="Overview", exact=True).click()
     settled(tab, "Overview")
+
+
+def test_a_verdict_is_one_key_once_the_name_is_given(tab: sync_api.Page, address: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM labels WHERE request_id = 'today-b-66'"))
+        connection.execute(
+            text("UPDATE label_tasks SET answers = 0, answered_at = NULL WHERE request_id = 'today-b-66'")
+        )
+    tab.goto(f"{address}/labels")
+    settled(tab, "Labels")
+    tab.get_by_label("Your name").fill("dana")
+    tab.keyboard.press("Enter")
+    sync_api.expect(tab.get_by_role("button", name="Incorrect")).to_be_visible()
+    tab.keyboard.press("2")
+    sync_api.expect(tab.get_by_text("Before: today-b-66 → incorrect")).to_be_visible()
+    with engine.connect() as connection:
+        query = text("SELECT annotator_id, verdict FROM labels WHERE request_id = 'today-b-66'")
+        assert [tuple(row) for row in connection.execute(query)] == [("dana", "incorrect")]
+
+
+CONTRAST = """
+chosen => {
+  const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
+  const behind = node => {
+    if (!node) return [255, 255, 255];
+    const [r, g, b, alpha = 1] = numbers(getComputedStyle(node).backgroundColor);
+    const below = alpha < 1 ? behind(node.parentElement) : [0, 0, 0];
+    return [r, g, b].map((one, index) => alpha * one + (1 - alpha) * below[index]);
+  };
+  const luminance = colour => colour.slice(0, 3)
+    .map(one => one / 255).map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, one, index) => sum + one * [0.2126, 0.7152, 0.0722][index], 0);
+  const both = [luminance(numbers(getComputedStyle(chosen).color)), luminance(behind(chosen))];
+  return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+}
+"""
+"""Of an element's words with what is behind them: WCAG 2.2, 1.4.3."""
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_on_a_phone_figures_have_their_whole_names_and_the_chosen_range_can_be_read(
+    tab: sync_api.Page, address: str, scheme: Literal["dark", "light"]
+) -> None:
+    tab.emulate_media(color_scheme=scheme)
+    tab.set_viewport_size({"width": 390, "height": 900})
+    tab.goto(f"{address}/on_call?alert=1")
+    settled(tab, "On-call")
+    label = tab.get_by_test_id("stMetricLabel").get_by_text("Burn rate at opening")
+    sync_api.expect(label).to_be_visible()
+    assert label.evaluate("one => getComputedStyle(one).whiteSpace") == "normal"
+    assert tab.get_by_role("radio", name="7 d").evaluate(CONTRAST) >= 4.5

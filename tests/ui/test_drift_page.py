@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
+from monitor.domain.slices import ALL_TRAFFIC
+from monitor.domain.window import DAY, HOUR
+from monitor.store.judgements import judge
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 Open = Callable[..., AppTest]
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -91,6 +97,52 @@ def test_what_is_said_of_an_alarm_is_kept_and_reported_beside_the_promise(open_p
 
     next(one for one in app.button if one.label == "Useful").click().run()
     assert "1 of them judged: 0.0% not useful" in said(app)
+
+
+def drifted(engine: Engine, seed: ModuleType, hours: range) -> None:
+    """All traffic drifted so many hours ago."""
+    with engine.begin() as connection:
+        for ago in hours:
+            connection.execute(
+                text("DELETE FROM drift_results WHERE tick = :tick AND dimension = ''"), {"tick": NOW - ago * HOUR}
+            )
+            seed.finding(connection, NOW - ago * HOUR, "", "", 400, 1e-5, 0.8)
+
+
+def test_an_alarm_that_began_before_the_range_is_whole_and_keeps_what_was_said(
+    open_page: Open, engine: Engine, seed: ModuleType
+) -> None:
+    drifted(engine, seed, range(1, 31))
+    drifted(engine, seed, range(32, 40))  # an hour that was not compared lies between
+    with engine.begin() as connection:
+        assert judge(connection, 7, ALL_TRAFFIC, NOW - 30 * HOUR, "ann", NOW, useful=False)
+    for chosen, alarms in (("7 d", 3), ("24 h", 2), ("6 h", 2), ("1 h", 2)):
+        app = open_page("drift", range=chosen)
+        row = table(app, "said").query("slice == 'all traffic'").iloc[0].to_dict()
+        assert (row["since (UTC)"], row["lasted"], row["said"]) == ("2026-03-01 06:00", "1 d 6 h", "not useful")
+        assert f"{alarms} alarms, 1 of them judged" in said(app)
+
+
+def test_a_comment_stands_in_the_table_as_it_was_written(open_page: Open, engine: Engine, seed: ModuleType) -> None:
+    with engine.begin() as connection:
+        judge(connection, 7, ALL_TRAFFIC, NOW - HOUR, "ann", NOW, useful=True, comment=seed.NASTY)
+    assert table(open_page("drift"), "said")["comment"].tolist().count(seed.NASTY) == 1
+
+
+def test_of_a_long_range_the_page_counts_all_and_draws_what_fits(
+    open_page: Open, engine: Engine, seed: ModuleType
+) -> None:
+    with engine.begin() as connection:
+        seed.insert(connection, "rollups_minute", [seed.rollup(NOW - 40 * DAY, 9, 1)])
+        for hour in range(5, 40 * 24):
+            seed.finding(connection, NOW - hour * HOUR, "", "", 400, 0.4, 0.6)
+    app = open_page("drift", range="All")
+
+    assert table(app, "ticks with drift").iloc[0]["ticks with drift"] == "1 of 959"
+    assert "Drift in 1 of the last 3 ticks of this range: it does not persist" in said(app)
+    assert "One point each 6 h: the worst tick of them." in said(app)
+    assert "one cell per 6 h, the worst tick of them" in said(app)
+    assert "One point each" not in said(open_page("drift"))
 
 
 def test_nobody_judges_or_blesses_without_a_name(open_page: Open, engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -57,6 +58,34 @@ def test_what_moved_is_told_in_words_that_stay_words(open_page: Open, explained:
     assert "400 requests of" in said(app)
     assert "found on half of them, measured on the other half" in said(app)
     assert all("<script>" not in one.value for one in app.markdown)
+
+
+@pytest.mark.usefixtures("explained")
+def test_the_title_of_the_effects_fits_a_phone(open_page: Open) -> None:
+    app = open_page("drift")
+    drawn = [one.proto.spec for one in app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")]
+    (effects,) = (json.loads(one) for one in drawn if "P(lower)" in one)
+    titles = [layer["encoding"]["x"].get("title") for layer in effects["layer"]]
+
+    assert ["effect: P(higher than in the", "reference) − P(lower), 95% interval"] in titles
+
+
+def test_requests_that_show_what_moved_look_like_those_of_an_incident(
+    open_page: Open, engine: Engine, seed: ModuleType
+) -> None:
+    found = explain(rows(600, 0.1, 0.0, "camera-b"), rows(400, 0.7, 0.05, "camera-b"))
+    compared = Compared(
+        seed.MODEL, ALL_TRAFFIC, Window(NOW - 60 * HOUR, NOW - 12 * HOUR), Window(NOW - 3 * HOUR, NOW - HOUR)
+    )
+    shown = [(NOW - 2 * HOUR, f"today-b-{number}") for number in (68, 66)]
+    with transaction(engine) as connection:
+        insert_explanation(connection, compared, found, shown, NOW)
+    app = open_page("drift")
+    texts = [one.value for one in app.text]
+    assert [one.value for one in app.code] == ["/nowhere/picture.png"] * 2
+    assert texts.count("→ two cats") == texts.count("expected: one dog") == 2
+    assert [one for one in said(app).splitlines() if "today-b-" in one] == ["today-b-68", "today-b-66"]
+    assert "wrong · confidence 90%" in said(app)
 
 
 def test_without_an_explanation_the_page_says_what_to_do(open_page: Open) -> None:

@@ -60,6 +60,12 @@ def said(app: AppTest) -> str:
     return "\n".join(one.value for one in (*app.caption, *app.markdown, *app.text)).replace("\\", "")
 
 
+def answered(app: AppTest) -> tuple[str, str]:
+    """The card's value, and what stands below it."""
+    below = next(one.value for one in app.caption if " drawn" in one.value and "range" not in one.value)
+    return next(one.value for one in app.metric if one.label == "Answered"), below.replace("\\", "")
+
+
 def rows(engine: Engine, query: str) -> list[Any]:
     with engine.connect() as connection:
         return [tuple(row) for row in connection.execute(text(query))]
@@ -79,7 +85,7 @@ def test_a_verdict_is_a_label_and_the_next_task_comes(open_page: Open, queue: En
         ("today-b-66", "Ada")
     ]
     assert "two cats" in said(app)
-    assert "Drawn with probability 10.0%, as any answer." in said(app)
+    assert "probability" not in said(app).lower(), "it follows from the confidence"
     fill(app, "What would be right, if it is not", "three cats")
     press(app, "Incorrect")
     assert "Before: today-b-66 → incorrect; the task is done" in said(app)
@@ -89,6 +95,27 @@ def test_a_verdict_is_a_label_and_the_next_task_comes(open_page: Open, queue: En
     ]
     assert rows(queue, "SELECT correct FROM verdicts WHERE request_id = 'today-b-66'") == [(False,)]
     assert rows(queue, "SELECT request_id FROM label_tasks WHERE claimed_by = 'Ada'") == [("today-b-67",)]
+
+
+def test_who_judges_is_shown_without_a_field_until_somebody_else_comes(open_page: Open, queue: Engine) -> None:
+    app = sit_down(open_page, "Ada")
+    assert "You are **Ada**" in said(app)
+    assert "Your name" not in [one.label for one in app.text_input]
+    press(app, "Correct")
+    assert "Before: today-b-66" in said(app)
+    app.switch_page("screens/on_call.py").run()
+    assert app.text_input(key="name").value == "Ada"
+    app.switch_page("screens/labels.py").run()
+    assert "You are **Ada**" in said(app)
+
+    press(app, "Somebody else")
+    assert "Say who you are" in said(app)
+    fill(app, "Your name", "Bo")
+    app.run()
+    assert not app.exception
+    assert "You are **Bo**" in said(app)
+    assert "Before: today-b-66" not in said(app)
+    assert rows(queue, "SELECT claimed_by FROM label_tasks WHERE claimed_by IS NOT NULL") == [("Bo",)]
 
 
 def test_the_answer_before_can_be_judged_again(open_page: Open, queue: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +134,8 @@ def test_the_second_of_two_disagrees_and_a_third_settles_it(open_page: Open, que
         connection.execute(text("DELETE FROM label_tasks WHERE request_id IN ('today-b-66', 'today-b-68')"))
     press(sit_down(open_page, "Ada"), "Correct")
     press(sit_down(open_page, "Bo"), "Incorrect")
+    st.cache_data.clear()
+    assert answered(open_page("labels")) == ("100.0%", "8 of 8 drawn, 1 disputed")
     assert "No dispute waits for you." in said(sit_down(open_page, "Bo", "Settle disputes"))
     app = sit_down(open_page, "Chi", "Settle disputes")
     assert "Ada: correct" in said(app)
@@ -117,6 +146,22 @@ def test_the_second_of_two_disagrees_and_a_third_settles_it(open_page: Open, que
     agreed = next(one.value for one in open_page("labels").dataframe if "who" in one.value)
     assert list(agreed["who"]) == ["Ada, Bo"]
     assert list(agreed["alike"]) == ["0.0%"]
+
+
+def test_the_last_answer_can_be_judged_again_where_nothing_else_waits(
+    open_page: Open, queue: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with queue.begin() as connection:
+        connection.execute(text("DELETE FROM label_tasks WHERE request_id IN ('today-b-67', 'today-b-68')"))
+    app = sit_down(open_page, "Ada")
+    press(app, "Incorrect")
+    assert "Nothing waits for you." in said(app)
+    assert "Before: today-b-66 → incorrect; the task is done" in said(app)
+    press(app, "Judge it again")
+    later = bootstrap.now() + timedelta(seconds=9)
+    monkeypatch.setattr(bootstrap, "now", lambda: later)
+    press(app, "Correct")
+    assert rows(queue, "SELECT correct FROM verdicts WHERE request_id = 'today-b-66'") == [(True,)]
 
 
 def test_what_cannot_be_judged_is_set_aside(open_page: Open, queue: Engine) -> None:

@@ -36,11 +36,11 @@ def test_the_alert_says_what_burns_and_how_sure_that_is(open_page: Open) -> None
     app = open_page("on_call", alert="1")
     found = {one.label: one.value for one in app.metric}
 
-    assert found["Burn rate at opening"] == "4.0x"
+    assert found["Burn rate at opening"] == "4.00x"
     assert found["Bad share"] == "60.0%"
     assert found["How sure"] == "≥ 44.0%"
     words = said(app)
-    assert "limit 2.5x over 2 h" in words
+    assert "limit 2.52x over 2 h" in words
     assert "60/100 in 2 h" in words
     assert "accuracy burns its error budget too fast" in words
     assert "open since 2026-03-02 11:01 UTC, 59 min" in words
@@ -163,6 +163,26 @@ def test_others_that_were_open_meanwhile_are_linked(open_page: Open, engine: Eng
 
     assert "Open at the same time, often of one cause (1):" in said(app)
     assert "Open at the same time" not in said(open_page("on_call", alert="2"))
+    assert "page: other, 11:55" in [one.label.replace("\\", "") for one in app.button]
+
+
+def test_others_that_opened_on_another_day_are_named_with_it(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO alerts (slo, severity, opened_at, backfilled, state) "
+                "VALUES ('other', 'page', '2026-02-27T09:30Z', false, '{}')"
+            )
+        )
+    app = open_page("on_call", alert="1")
+
+    assert "page: other, 2026-02-27 09:30" in [one.label.replace("\\", "") for one in app.button]
+
+
+def test_alerts_are_told_apart_by_the_beginning_of_their_names(open_page: Open) -> None:
+    chosen = open_page("on_call", alert="2").selectbox[0]
+
+    assert [one[:25] for one in chosen.options] == ["#1 · 2026-03-02 11:01 UTC", "#2 · 2026-03-01 16:00 UTC"]
 
 
 def test_an_open_page_comes_before_a_newer_ticket(open_page: Open, engine: Engine) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.histograms import LATENCY_BINS, latency_bin
 from monitor.domain.slices import OTHER
-from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from monitor.domain.window import DAY, HOUR, MINUTE, Window, floor
+from monitor.drift.persistence import LOOKS
 from monitor.sli import SLIS
 from monitor.slo.objective import Measure, Selector
 from monitor.stats.proportions import Proportion
@@ -23,6 +24,7 @@ from monitor.store.queries.accuracy import accuracy_over_time, labelled_accuracy
 from monitor.store.queries.buckets import MOST_POINTS, step_for
 from monitor.store.queries.calibration import outcomes
 from monitor.store.queries.catalogue import label_sources
+from monitor.store.queries.drift import courses, findings, findings_overlapping, step_of
 from monitor.store.queries.examples import _BAD, examples, wrong_answers
 from monitor.store.queries.incidents import BROKEN_DOWN, slice_shifts, windows_of
 from monitor.store.queries.latency import quantile
@@ -150,6 +152,50 @@ def test_the_worst_tick_stands_for_its_bucket(seeded: Engine) -> None:
         latest = latest_ticks(connection, NOW - 2 * HOUR)
     assert [one.state for one in history] == ["ok", "ok", "firing", "firing"]
     assert [(one.slo, one.tick) for one in latest] == [("exam-accuracy", NOW - 2 * HOUR)]
+
+
+def test_over_a_long_range_the_worst_tick_of_drift_stands_for_its_bucket(seeded: Engine, seed: ModuleType) -> None:
+    long, short = Window.before(NOW, 40 * DAY), Window.before(NOW, 7 * DAY)
+    quiet, loud = NOW - 30 * DAY, NOW - 30 * DAY + 2 * HOUR
+    with seeded.begin() as connection:
+        for hour in range(5, 40 * 24):
+            tick = NOW - hour * HOUR
+            seed.finding(connection, tick, "", "", 400, 1e-4 if tick == loud else 0.4, 0.6)
+        every, worst = (findings(connection, window, "exam", "image") for window in (short, long))
+        of_slices = findings(connection, long, "exam", "image", slices=True)
+        whole, recent = (courses(connection, window, "exam") for window in (long, short))
+    assert len(every) == 7 * 24
+    assert step_of(short) == HOUR < step_of(long)
+    assert len(worst) <= MOST_POINTS + 1
+    assert len({floor(one.tick, step_of(long)) for one in worst}) == len(worst)
+    assert [one.tick for one in worst if one.verdict == "drift"] == [loud, NOW - HOUR]
+    assert quiet not in [one.tick for one in worst]
+    assert [(one.slice.value, one.verdict) for one in of_slices] == [
+        ("camera-a", "not_enough_data"), ("camera-b", "drift"),
+    ]  # fmt: skip
+    assert [(one.drifting, one.ticks) for one in (*whole, *recent)] == [(2, 40 * 24 - 1), (1, 7 * 24)]
+    assert [one.newest for one in whole] == [tuple(every[-LOOKS:])]
+
+
+def test_what_an_old_incident_overlaps_is_read_without_what_came_after(seeded: Engine) -> None:
+    incident = Window(NOW - 300 * DAY, NOW - 300 * DAY + HOUR)
+    with seeded.begin() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO drift_results (reference_id, dimension, value, tick, window_start, n, verdict, detail)
+                SELECT 7, 'device', 'camera-' || part, tick, tick - interval '6 hours', 9, 'no_drift', '{}'
+                FROM generate_series(CAST(:since AS timestamptz), :until, interval '1 hour') AS tick,
+                     generate_series(1, 6) AS part
+            """),
+            {"since": NOW - 310 * DAY, "until": NOW - 5 * HOUR},
+        )
+        connection.execute(text("ANALYZE drift_results"))
+    read = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'drift_results'")
+    with seeded.begin() as connection:
+        found = findings_overlapping(connection, incident, "exam")
+        assert connection.execute(read).scalar_one() < 500
+    assert {one.tick for one in found} == {incident.end + hour * HOUR for hour in range(6)}
+    assert len(found) == 6 * 6
 
 
 def test_request_shifts_are_counted_by_the_sli_itself(seeded: Engine) -> None:

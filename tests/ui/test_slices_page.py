@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 
 import pytest
+import streamlit as st
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
@@ -69,6 +70,24 @@ def test_a_change_is_told_only_where_the_time_before_has_enough_labels(
         assert (row["change (95%)"], row["before"]) == ("not enough labels before", "n = 19")
     else:
         assert (row["change (95%)"], row["before"]) == ("+0.0 pt (−24.9 to +24.9 pt)", "50.0% of 20")
+
+
+@pytest.mark.parametrize("page", ["slices", "calibration"])
+def test_labels_that_nobody_asked_for_are_no_reason_to_choose_a_range(
+    open_page: Open, engine: Engine, seed: ModuleType, page: str
+) -> None:
+    with engine.begin() as connection:
+        seed.insert(connection, "rollups_minute", [seed.rollup(NOW - 3 * DAY, 1000, 0)])
+        seed.graded(connection, "complaint", NOW - 3 * DAY, 7, 0, {}, probability=None)
+    words = " ".join(one.value for one in open_page(page, range="7 d").caption)
+    assert "There are some from" not in words
+    assert "7 labelled predictions were not drawn by the sampler" in words
+
+    with engine.begin() as connection:
+        seed.graded(connection, "drawn", NOW - 20 * DAY, 40, 20, {})
+    st.cache_data.clear()
+    words = " ".join(one.value for one in open_page(page, range="7 d").caption)
+    assert "There are some from 2026-02-10 12:00 to 2026-02-10 12:00 UTC" in words
 
 
 @pytest.mark.usefixtures("confident")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
+from monitor import bootstrap
+from monitor.domain.window import DAY, HOUR
+from monitor.scheduler import JOBS
 from monitor.stats.calibration import calibration
 
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 Open = Callable[..., AppTest]
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -65,6 +71,39 @@ def test_the_overview_shows_the_state_at_the_end_of_a_past_range(open_page: Open
     assert not app.exception
     assert not app.error, "the page opened at 11:01"
     assert "2026-03-02 00:00 to 2026-03-02 10:30 UTC (10 h 30 min)" in said(app)
+
+
+@pytest.mark.parametrize("page", ["overview", "slos"])
+def test_alerts_are_those_of_the_end_of_a_past_range(open_page: Open, engine: Engine, page: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE alerts SET acknowledged_by = 'Ada', acknowledged_at = :at WHERE id = 2"),
+            {"at": NOW - 18.5 * HOUR},
+        )
+    query = {"range": "Custom", "from": "2026-03-01T00:00"}
+
+    def alert(end: str) -> tuple[object, ...]:
+        row = cells(open_page(page, **query, to=end), "SLO", "exam-accuracy", beside="last word")
+        return row["state"], row["closed (UTC)"], row["last word"]
+
+    assert alert("2026-03-01T17:00") == ("open, backfilled", "–", "accuracy burns slowly")
+    assert alert("2026-03-01T17:45") == ("acknowledged by Ada, backfilled", "–", "accuracy burns slowly")
+    if page == "slos":
+        closed = ("resolved, backfilled", "2026-03-01 18:00", "accuracy is back within its limits")
+        assert alert("2026-03-01T18:30") == closed
+
+
+def test_nothing_is_drawn_beside_the_time_of_the_range(open_page: Open) -> None:
+    """Buckets are of the clock: the first one begins before the range, and its mark stood over the axis."""
+    app = open_page("overview", **{"range": "Custom", "from": "2026-03-02T10:23", "to": "2026-03-02T12:00"})
+    assert not app.exception
+    drawn = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")]
+    times = [
+        layer["encoding"]["x"]["scale"] for one in drawn for layer in one["layer"] if "x" in layer.get("encoding", {})
+    ]
+
+    assert times
+    assert all(one["type"] == "utc" and one["clamp"] for one in times)
 
 
 def test_slices_show_both_runs_of_a_replayed_exam_exactly(open_page: Open) -> None:
@@ -235,6 +274,13 @@ def test_ingest_shows_lag_refusals_gaps_and_the_label_backlog(open_page: Open) -
     assert cells(app, "offset", 5)["beginning"].startswith(r"\x00<img src=x>aaa")
     assert cells(app, "offset", 5)["bytes"] == 412
     assert "Made ahead for 3 days" in said(app)
+
+
+def test_ingest_says_when_partitions_are_made_where_none_is(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "now", lambda: NOW + 5 * DAY)
+    [words] = [one.value for one in open_page("ingest").warning if "No partition is made ahead" in one.value]
+    assert JOBS["partitions"][0] == HOUR.total_seconds()
+    assert "`snellen schedule` makes them every hour" in words
 
 
 def test_ingest_shows_what_was_lost_of_calls_logged_in_two_records(open_page: Open) -> None:

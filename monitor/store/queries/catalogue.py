@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from monitor.domain.window import MINUTE, Window
+from monitor.store.queries.accuracy import COUNTS
 from monitor.store.queries.selection import Selection
 
 
@@ -69,6 +70,7 @@ _SOURCES = text("""
     FROM (SELECT replay, count(*) AS verdicts FROM verdicts GROUP BY replay) AS found
     LEFT JOIN replays ON replays.id = replay ORDER BY replay IS NOT NULL, replays.name, replay
 """)
+_REPLAYS = text("SELECT id FROM replays ORDER BY created_at, id")
 _PREDICTED = text("SELECT min(minute) AS first, max(minute) AS last FROM rollups_minute")
 
 
@@ -82,13 +84,18 @@ def label_sources(connection: Connection) -> list[LabelSource]:
     return [LabelSource(**row) for row in connection.execute(_SOURCES).mappings()]
 
 
+def replays(connection: Connection) -> list[str]:
+    """Ids of all replays that were ever begun, the first one first."""
+    return list(connection.execute(_REPLAYS).scalars())
+
+
 def predicted_extent(connection: Connection) -> Extent:
     """Of all predictions, to the minute."""
     return Extent(**connection.execute(_PREDICTED).mappings().one())
 
 
 def labelled_extent(connection: Connection, selection: Selection) -> Extent:
-    """Of the labelled predictions of this selection."""
+    """Of the labelled predictions of this selection that an accuracy rests on."""
     conditions, parameters = selection.of_rows()
-    query = text(f"SELECT min(ts) AS first, max(ts) AS last FROM verdicts WHERE true{conditions}")
+    query = text(f"SELECT min(ts) AS first, max(ts) AS last FROM verdicts WHERE {COUNTS}{conditions}")
     return Extent(**connection.execute(query, parameters).mappings().one())

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 from monitor.domain.results import DriftVerdict
 from monitor.domain.slices import Slice
-from monitor.domain.window import Window
+from monitor.domain.window import HOUR, Window
+from monitor.drift.persistence import LOOKS
 from monitor.stats.intervals import Interval
+from monitor.store.queries.buckets import EPOCH, step_for
 from monitor.store.queries.selection import bounds
 
 
@@ -66,6 +70,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """All traffic of one stream in a window: it drifted at `drifting` of its `ticks`."""
+
+    ticks: int
+    drifting: int
+    newest: tuple[Finding, ...]
+    """The last `LOOKS`, in time order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unfitted:
     """A stream of which no reference could be made of the `rows` in `window`, or not until lately."""
 
@@ -99,19 +113,19 @@ _REFERENCES = """
         FROM drift_references AS r JOIN embedders AS e ON e.id = r.embedder_id
     ) AS known
 """
-_FINDINGS = """
-    SELECT reference_id, r.model, r.stream, dimension, value, tick, d.window_start, n, verdict,
-           p_value, adjusted_p, effect, detail
-    FROM drift_results AS d JOIN drift_references AS r ON r.id = d.reference_id
+_AS_STORED = ("reference_id", "model", "stream", "tick", "window_start", "n", "p_value", "adjusted_p", "effect")
+_COLUMNS = """
+    reference_id, model, stream, dimension, value, tick, d.window_start, n, verdict, p_value, adjusted_p, effect, detail
 """
+_RESULTS = "drift_results AS d JOIN drift_references AS r ON r.id = d.reference_id"
+_KEY = "reference_id, dimension, value"
 
 
 def references(connection: Connection, model: str | None = None, stream: str | None = None) -> list[Reference]:
     """All references, active ones first, then the newest."""
-    chosen = {name: value for name, value in (("model", model), ("stream", stream)) if value is not None}
-    conditions = "".join(f" AND {name} = :{name}" for name in chosen)
-    query = text(f"{_REFERENCES} WHERE true{conditions} ORDER BY active DESC, model, stream, id DESC")
-    rows = connection.execute(query, chosen).mappings()
+    chosen, given = _chosen(model, stream)
+    query = text(f"{_REFERENCES} WHERE true{chosen} ORDER BY active DESC, model, stream, id DESC")
+    rows = connection.execute(query, given).mappings()
     return [_reference(dict(row)) for row in rows]
 
 
@@ -129,6 +143,12 @@ def unfitted(connection: Connection, model: str | None = None) -> list[Unfitted]
     ]  # fmt: skip
 
 
+def step_of(window: Window) -> timedelta:
+    """Bucket of a chart of drift: the hour between two ticks, as long as that is not too many points."""
+    return max(HOUR, step_for(window))
+
+
+# A result's detail is a document: both choose by the narrow columns first, then read only what is chosen.
 def findings(
     connection: Connection,
     window: Window,
@@ -137,41 +157,71 @@ def findings(
     *,
     slices: bool = False,
 ) -> list[Finding]:
-    """Results whose tick lies in the window, in time order: of all traffic, or of the slices."""
-    chosen = {name: value for name, value in (("model", model), ("stream", stream)) if value is not None}
-    conditions = "dimension <> ''" if slices else "dimension = ''"
-    conditions += "".join(f" AND r.{name} = :{name}" for name in chosen)
+    """The worst tick of every bucket (`step_of`) in time order: of all traffic, or of each slice.
+
+    Drift stands before what is none, then the smaller p-value.
+    """
+    chosen, given = _chosen(model, stream)
     query = text(f"""
-        {_FINDINGS} WHERE {conditions} AND tick >= :start AND tick < :end
-        ORDER BY tick, r.model, r.stream, dimension, value
+        SELECT {_COLUMNS} FROM {_RESULTS} JOIN (
+            SELECT DISTINCT ON ({_KEY}, date_bin(:step, tick, :origin)) {_KEY}, tick FROM {_RESULTS}
+            WHERE dimension {"<>" if slices else "="} '' AND tick >= :start AND tick < :end {chosen}
+            ORDER BY {_KEY}, date_bin(:step, tick, :origin), verdict = 'drift' DESC, adjusted_p NULLS LAST, tick
+        ) AS worst USING ({_KEY}, tick) ORDER BY tick, r.model, r.stream, {_KEY}
     """)
-    return [_finding(dict(row)) for row in connection.execute(query, bounds(window) | chosen).mappings()]
+    given |= bounds(window) | {"step": step_of(window), "origin": EPOCH}
+    return [_finding(row) for row in connection.execute(query, given).mappings()]
+
+
+def courses(connection: Connection, window: Window, model: str | None = None) -> list[Course]:
+    """How every stream with a tick in the window fared, by model and name."""
+    chosen, given = _chosen(model)
+    query = text(f"""
+        SELECT {_COLUMNS}, ticks, drifting FROM {_RESULTS} JOIN (
+            SELECT {_KEY}, tick, count(*) OVER each AS ticks,
+                   count(*) FILTER (WHERE verdict = 'drift') OVER each AS drifting,
+                   row_number() OVER (each ORDER BY tick DESC, reference_id DESC) AS nth
+            FROM {_RESULTS} WHERE dimension = '' AND tick >= :start AND tick < :end {chosen}
+            WINDOW each AS (PARTITION BY r.model, r.stream)
+        ) AS counted USING ({_KEY}, tick) WHERE nth <= :looks ORDER BY r.model, r.stream, nth DESC
+    """)
+    rows = connection.execute(query, given | bounds(window) | {"looks": LOOKS}).mappings()
+    by_stream = groupby(rows, itemgetter("model", "stream", "ticks", "drifting"))
+    return [Course(ticks, drifting, tuple(map(_finding, newest))) for (*_, ticks, drifting), newest in by_stream]
 
 
 def findings_overlapping(connection: Connection, window: Window, model: str | None = None) -> list[Finding]:
-    """Results of all traffic and of slices whose compared window shares time with this one, in time order."""
-    chosen = "AND r.model = :model" if model is not None else ""
+    """Results of all traffic and of slices whose compared window shares time with this one, in time order.
+
+    They end with the first tick that compares nothing before the window's end: results are kept for a year and more.
+    """
+    chosen, given = _chosen(model)
     query = text(f"""
-        {_FINDINGS} WHERE tick > :start AND d.window_start < :end {chosen}
-        ORDER BY tick, r.model, r.stream, dimension, value
+        SELECT {_COLUMNS} FROM {_RESULTS}
+        WHERE tick > :start AND d.window_start < :end AND tick < coalesce(
+            (SELECT min(tick) FROM drift_results WHERE tick >= :end AND window_start >= :end), 'infinity'
+        ) {chosen} ORDER BY tick, r.model, r.stream, {_KEY}
     """)
-    given: dict[str, Any] = bounds(window) | ({"model": model} if model is not None else {})
-    return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]
+    return [_finding(row) for row in connection.execute(query, given | bounds(window)).mappings()]
 
 
 def latest_findings(connection: Connection, at: datetime, model: str | None = None) -> list[Finding]:
     """The last result of every stream not after `at`, of all traffic."""
-    chosen = "WHERE r.model = :model" if model is not None else ""
+    chosen, given = _chosen(model)
     query = text(f"""
-        SELECT DISTINCT ON (r.model, r.stream) d.reference_id, r.model, r.stream, dimension, value, tick,
-               d.window_start, n, verdict, p_value, adjusted_p, effect, detail
+        SELECT DISTINCT ON (r.model, r.stream) {_COLUMNS}
         FROM drift_references AS r CROSS JOIN LATERAL (
             SELECT * FROM drift_results
             WHERE reference_id = r.id AND dimension = '' AND value = '' AND tick <= :at ORDER BY tick DESC LIMIT 1
-        ) AS d {chosen} ORDER BY r.model, r.stream, tick DESC, r.id DESC
+        ) AS d WHERE true {chosen} ORDER BY r.model, r.stream, tick DESC, r.id DESC
     """)
-    given: dict[str, Any] = {"at": at} | ({"model": model} if model is not None else {})
-    return [_finding(dict(row)) for row in connection.execute(query, given).mappings()]
+    return [_finding(row) for row in connection.execute(query, given | {"at": at}).mappings()]
+
+
+def _chosen(model: str | None, stream: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Conditions, each beginning with AND, and their parameters."""
+    given = {name: value for name, value in (("model", model), ("stream", stream)) if value is not None}
+    return "".join(f" AND {name} = :{name}" for name in given), given
 
 
 def _reference(row: dict[str, Any]) -> Reference:
@@ -179,10 +229,10 @@ def _reference(row: dict[str, Any]) -> Reference:
     return Reference(**row, window=window)
 
 
-def _finding(row: dict[str, Any]) -> Finding:
-    detail: dict[str, Any] = row.pop("detail")
+def _finding(row: RowMapping) -> Finding:
+    detail: dict[str, Any] = row["detail"]
     return Finding(
-        **{name: row[name] for name in row if name not in ("dimension", "value", "verdict")},
+        **{name: row[name] for name in _AS_STORED},
         slice=Slice(row["dimension"], row["value"]),
         verdict=DriftVerdict(row["verdict"]),
         effect_interval=_interval(detail.get("effect_interval")),

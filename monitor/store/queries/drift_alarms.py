@@ -51,19 +51,33 @@ class Tally:
     """Expected share of false findings among those of a tick."""
 
 
+# Where the window's first hour drifted, the ticks before belong to it as well, back to the last that did not drift.
 _ALARMS = text("""
-    WITH drifted AS (
-        SELECT reference_id, dimension, value, tick, adjusted_p,
-               tick - lag(tick) OVER each > interval '1 hour' AS begins
+    WITH within AS (
+        SELECT reference_id, dimension, value, tick, adjusted_p
         FROM drift_results WHERE verdict = 'drift' AND tick >= :start AND tick < :end
-        WINDOW each AS (PARTITION BY reference_id, dimension, value ORDER BY tick)
+    ), drifted AS (
+        SELECT * FROM within UNION ALL
+        SELECT first.reference_id, first.dimension, first.value, earlier.tick, earlier.adjusted_p
+        FROM within AS first CROSS JOIN LATERAL (
+            SELECT tick, adjusted_p FROM drift_results AS d
+            WHERE d.reference_id = first.reference_id AND d.dimension = first.dimension AND d.value = first.value
+              AND d.tick < :start AND d.tick > coalesce((
+                  SELECT max(tick) FROM drift_results AS quiet
+                  WHERE quiet.reference_id = first.reference_id AND quiet.dimension = first.dimension
+                    AND quiet.value = first.value AND quiet.tick < :start AND quiet.verdict <> 'drift'
+              ), '-infinity')
+        ) AS earlier WHERE first.tick < CAST(:start AS timestamptz) + interval '1 hour'
+    ), gaps AS (
+        SELECT *, tick - lag(tick) OVER each > interval '1 hour' AS begins
+        FROM drifted WINDOW each AS (PARTITION BY reference_id, dimension, value ORDER BY tick)
     ), numbered AS (
         SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY reference_id, dimension, value ORDER BY tick) AS run
-        FROM drifted
+        FROM gaps
     ), alarms AS (
         SELECT reference_id, dimension, value, min(tick) AS since, max(tick) AS until, count(*) AS ticks,
                min(adjusted_p) AS adjusted_p
-        FROM numbered GROUP BY reference_id, dimension, value, run
+        FROM numbered GROUP BY reference_id, dimension, value, run HAVING max(tick) >= :start
     )
     SELECT a.*, r.model, r.stream, j.useful, j.actor, j.comment, j.at
     FROM alarms a JOIN drift_references r ON r.id = a.reference_id LEFT JOIN LATERAL (
@@ -83,7 +97,7 @@ _LEVEL = text("""
 
 
 def drift_alarms(connection: Connection, window: Window, model: str | None = None) -> list[Alarm]:
-    """Alarms with a tick in the window, the newest first."""
+    """Alarms with a tick in the window, the newest first; one that began before it is whole."""
     rows = connection.execute(_ALARMS, bounds(window) | {"model": model})
     return [
         Alarm(

@@ -57,12 +57,12 @@ def examples(connection: Connection, measure: Measure, window: Window, limit: in
         return []
     conditions, parameters = selected(measure.selector, "p.")
     chosen = f"""
-        SELECT p.ts, p.request_id, v.correct FROM predictions AS p
+        SELECT p.ts, p.request_id, v.correct, p.ts AS place FROM predictions AS p
         {"" if measure.sampled else "LEFT "}JOIN verdicts AS v ON v.request_id = p.request_id AND v.ts = p.ts
         WHERE p.ts >= :start AND p.ts < :end AND {bad}{conditions}
         ORDER BY md5(p.request_id) LIMIT :limit
     """
-    return _shown(connection, chosen, {**bounds(window), **parameters, "limit": limit, "threshold": measure.threshold})
+    return stored(connection, chosen, {**bounds(window), **parameters, "limit": limit, "threshold": measure.threshold})
 
 
 def wrong_answers(
@@ -75,24 +75,24 @@ def wrong_answers(
         conditions += f" AND {of} = :value_{number}"
         parameters |= {**given, f"value_{number}": value}
     chosen = f"""
-        SELECT ts, request_id, correct FROM verdicts
+        SELECT ts, request_id, correct, ts AS place FROM verdicts
         WHERE ts >= :start AND ts < :end AND {COUNTS} AND NOT correct{conditions} AND EXISTS (
             SELECT FROM predictions AS p WHERE p.ts = verdicts.ts AND p.request_id = verdicts.request_id
         )
         ORDER BY md5(request_id) LIMIT :limit
     """
-    return _shown(connection, chosen, {**bounds(window), **parameters, "limit": limit})
+    return stored(connection, chosen, {**bounds(window), **parameters, "limit": limit})
 
 
-def _shown(connection: Connection, chosen: str, given: Mapping[str, Any]) -> list[Example]:
-    """All of the requests whose ts, request_id and correct a query gives, the oldest first."""
+def stored(connection: Connection, chosen: str, given: Mapping[str, Any]) -> list[Example]:
+    """The requests whose ts, request_id, correct and place a query gives, by their place, if they are still stored."""
     query = text(f"""
         WITH chosen AS ({chosen})
         SELECT p.request_id, p.ts, p.version, p.variant, p.status, p.error_code, p.latency_ms, p.prompt, p.answer,
                p.confidence, chosen.correct, p.image_ref, p.detail -> 'image' ->> 'sha256' AS image_sha256, p.slices,
                ARRAY(SELECT DISTINCT one FROM labels, jsonb_array_elements_text(labels.answers) AS one
                      WHERE labels.request_id = p.request_id ORDER BY one) AS expected
-        FROM chosen JOIN predictions AS p ON p.ts = chosen.ts AND p.request_id = chosen.request_id ORDER BY p.ts
+        FROM chosen JOIN predictions AS p ON p.ts = chosen.ts AND p.request_id = chosen.request_id ORDER BY chosen.place
     """)
     rows = connection.execute(query, given).mappings()
     return [Example(**{**row, "expected": tuple(row["expected"])}) for row in rows]

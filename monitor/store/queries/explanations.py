@@ -14,6 +14,7 @@ from monitor.domain.window import Window
 from monitor.stats.weighted import WeightedShare
 from monitor.store.discoveries import StoredSlice
 from monitor.store.explanations import Compared, Findings
+from monitor.store.queries.examples import Example, stored
 from monitor.store.queries.selection import bounds
 
 
@@ -43,29 +44,6 @@ class StoredDiscovery:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRequest:
-    """A request that shows something, if it is still stored; `slice` is its place among discovered slices."""
-
-    slice: int
-    request_id: str
-    ts: datetime
-    prompt: str | None
-    answer: str | None
-    confidence: float | None
-    image_ref: str | None
-    image_sha256: str | None
-    slices: dict[str, str]
-
-
-_SHOWN = """
-    SELECT {slice} AS slice, p.request_id, p.ts, p.prompt, p.answer, p.confidence, p.image_ref,
-           p.detail -> 'image' ->> 'sha256' AS image_sha256, p.slices
-    FROM {examples} AS e JOIN predictions AS p ON p.ts = e.ts AND p.request_id = e.request_id
-    WHERE e.{parent} = :id ORDER BY 1, e.place
-"""
-
-
 def explanations(connection: Connection, window: Window, model: str | None = None) -> list[StoredExplanation]:
     """Those of windows that share time with this one, the newest first."""
     chosen = "AND model = :model" if model is not None else ""
@@ -77,10 +55,14 @@ def explanations(connection: Connection, window: Window, model: str | None = Non
     return [_explanation(dict(row)) for row in connection.execute(query, given).mappings()]
 
 
-def explanation_examples(connection: Connection, explanation_id: int) -> list[ShownRequest]:
+def explanation_examples(connection: Connection, explanation_id: int) -> list[Example]:
     """The requests that show it best, as far as they are still stored."""
-    query = text(_SHOWN.format(slice="0", examples="explanation_examples", parent="explanation_id"))
-    return [ShownRequest(**row) for row in connection.execute(query, {"id": explanation_id}).mappings()]
+    chosen = """
+        SELECT e.ts, e.request_id, v.correct, e.place
+        FROM explanation_examples AS e LEFT JOIN verdicts AS v ON v.ts = e.ts AND v.request_id = e.request_id
+        WHERE e.explanation_id = :id
+    """
+    return stored(connection, chosen, {"id": explanation_id})
 
 
 def latest_discovery(connection: Connection, model: str, until: datetime) -> StoredDiscovery | None:
@@ -104,10 +86,18 @@ def latest_discovery(connection: Connection, model: str, until: datetime) -> Sto
     )
 
 
-def discovery_examples(connection: Connection, discovery_id: int) -> list[ShownRequest]:
-    """Wrong answers of the slices that were found, as far as they are still stored."""
-    query = text(_SHOWN.format(slice="e.slice", examples="discovery_examples", parent="discovery_id"))
-    return [ShownRequest(**row) for row in connection.execute(query, {"id": discovery_id}).mappings()]
+def discovery_examples(connection: Connection, discovery_id: int, number: int) -> list[Example]:
+    """Wrong answers of one of the slices that were found, as far as they are still stored.
+
+    Args:
+        number: its place among them, from 0.
+    """
+    chosen = """
+        SELECT e.ts, e.request_id, v.correct, e.place
+        FROM discovery_examples AS e LEFT JOIN verdicts AS v ON v.ts = e.ts AND v.request_id = e.request_id
+        WHERE e.discovery_id = :id AND e.slice = :number
+    """
+    return stored(connection, chosen, {"id": discovery_id, "number": number})
 
 
 def _explanation(row: dict[str, Any]) -> StoredExplanation:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -24,8 +25,8 @@ _ITEM = f"""
 """
 _ONE = text(f"{_ITEM} WHERE t.ts = :ts AND t.request_id = :request_id")
 _WORDS = text("""
-    SELECT DISTINCT ON (annotator_id) annotator_id, verdict, answers, rating, correction FROM labels
-    WHERE request_id = :request_id AND annotator_kind <> 'user' ORDER BY annotator_id, ts DESC
+    SELECT DISTINCT ON (request_id, annotator_id) request_id, annotator_id, verdict, answers, rating, correction
+    FROM labels WHERE request_id = ANY(:ids) AND annotator_kind <> 'user' ORDER BY request_id, annotator_id, ts DESC
 """)
 _QUEUE = f"""
     {_ITEM} WHERE {{which}} AND (CAST(:stratum AS text) IS NULL OR t.stratum = :stratum)
@@ -38,6 +39,7 @@ _STRATA = text(f"""
            count(*) FILTER (WHERE t.claimed_until > :now) AS claimed
     FROM label_tasks t WHERE {WAITING} GROUP BY t.stratum ORDER BY waiting DESC, t.stratum LIMIT :most
 """)
+_KNOWN = text("SELECT DISTINCT stratum FROM label_tasks ORDER BY 1")
 _DISPUTES = text(f"SELECT count(*) AS waiting, min(t.ts) AS oldest FROM label_tasks t WHERE {DISPUTED}")
 _STATES = text(f"""
     SELECT {STATE} AS state, count(*) AS tasks FROM label_tasks t
@@ -74,8 +76,7 @@ def item(connection: Connection, key: TaskKey, terms: Terms, now: datetime, *, w
     row = connection.execute(_ONE, {**key._asdict(), **terms.at(now)}).first()
     if row is None:
         return None
-    said = connection.execute(_WORDS, {"request_id": key.request_id}).all() if words else []
-    return _item(row, tuple(Word(one.annotator_id, _said(one)) for one in said))
+    return _item(row, _words(connection, [key.request_id])[key.request_id] if words else [])
 
 
 def queue(
@@ -87,7 +88,7 @@ def queue(
     disputed: bool = False,
     holder: str | None = None,
 ) -> Iterator[TaskItem]:
-    """Every task that waits for an annotator (or an adjudicator), oldest first.
+    """Every task that waits for an annotator (or an adjudicator, with what others said), oldest first.
 
     Args:
         holder: without those that somebody else holds, or is about to; the rows are locked. "" is nobody.
@@ -102,10 +103,16 @@ def queue(
             **terms.at(now),
         }  # fmt: skip
         rows = connection.execute(locking, given).all()
-        yield from map(_item, rows)
+        words = _words(connection, [row.request_id for row in rows] if disputed else [])
+        yield from (_item(row, words[row.request_id]) for row in rows)
         if len(rows) < CHUNK:
             return
         last = TaskKey(rows[-1].ts, rows[-1].request_id)
+
+
+def strata(connection: Connection) -> list[str]:
+    """Every stratum of which a task is stored, by name."""
+    return list(connection.execute(_KNOWN).scalars())
 
 
 def backlog_by_stratum(connection: Connection, terms: Terms, now: datetime, most: int = 200) -> list[StratumBacklog]:
@@ -126,13 +133,21 @@ def states(connection: Connection, window: Window, terms: Terms, now: datetime) 
     return {TaskState(row.state): row.tasks for row in rows}
 
 
-def _item(row: Row[Any], words: tuple[Word, ...] = ()) -> TaskItem:
+def _words(connection: Connection, request_ids: Sequence[str]) -> dict[str, list[Word]]:
+    """The last of each annotator, by request."""
+    said = defaultdict[str, list[Word]](list)
+    for row in connection.execute(_WORDS, {"ids": request_ids}) if request_ids else ():
+        said[row.request_id].append(Word(row.annotator_id, _said(row)))
+    return said
+
+
+def _item(row: Row[Any], words: Sequence[Word]) -> TaskItem:
     return TaskItem(
         key=TaskKey(row.ts, row.request_id), state=TaskState(row.state), model=row.model, version=row.version,
         variant=row.variant, task=row.task, stratum=row.stratum, inclusion_probability=row.inclusion_probability,
         in_base=row.in_base, annotators=row.annotators, answers=row.answers, prompt=row.prompt, context=row.context,
         answer=row.answer, confidence=row.confidence, image_ref=row.image_ref, image_sha256=row.sha256,
-        slices=row.slices, words=words,
+        slices=row.slices, words=tuple(words),
     )  # fmt: skip
 
 
