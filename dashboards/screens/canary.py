@@ -47,7 +47,7 @@ def page() -> None:
     head(report)
     for column, one in zip(st.columns(len(MEASURES)), report.measures, strict=True):
         with column:
-            measure(one, report)
+            measure(one)
     charts(report, view)
     table(report)
     notes(report)
@@ -66,18 +66,18 @@ def head(report: CanaryReport) -> None:
         parts.badge(LOOKS[report.verdict])
         st.markdown(
             f"**{plain(rollout.model)} {plain(rollout.version)}**, served for {lasting(served.length)}"
-            + (f", rolled back {moment(rollout.end)} UTC" if rollout.end and _over(report) else "")
+            + (f", rolled back {moment(rollout.end)} UTC" if rollout.end and report.over else "")
         )
 
 
-def measure(one: Judged, report: CanaryReport) -> None:
+def measure(one: Judged) -> None:
     found = one.comparison
     with st.container(border=True, height="stretch", gap="xxsmall"):
         st.metric(TITLES[one.measure], points(found.estimate) if found else NOTHING)
         parts.badge(LOOKS[one.verdict])
         if found:
             st.caption(plain(f"{_interval(one)} · n = {count(one.stable.n)} stable, {count(one.canary.n)} canary"))
-        st.caption(plain(_reason(one, report)))
+        st.caption(plain(one.reason))
 
 
 def charts(report: CanaryReport, view: View) -> None:
@@ -100,7 +100,7 @@ def table(report: CanaryReport) -> None:
             "canary": percent(one.canary.mean, 2), "n canary": one.canary.n,
             "difference": points(one.comparison.estimate) if one.comparison else "",
             "interval": _interval(one), "verdict": parts.in_words(LOOKS[one.verdict]),
-            "why": _reason(one, report),
+            "why": one.reason,
         }
         for one in report.measures
     ]  # fmt: skip
@@ -126,17 +126,6 @@ def notes(report: CanaryReport) -> None:
         else "",
         "Only labels of the sampler's base sample count: drawn with one probability, whatever the answer.",
     )
-
-
-def _over(report: CanaryReport) -> bool:
-    return report.rollout.end is not None and report.rollout.end <= report.as_of
-
-
-def _reason(one: Judged, report: CanaryReport) -> str:
-    """Why the verdict is what it is; nobody waits for more of a canary that serves no more."""
-    if _over(report) and one.comparison and one.comparison.more:
-        return f"too few {one.noun} to tell, and it serves no more"
-    return one.reason
 
 
 def _margin(report: CanaryReport, one: Judged) -> float:

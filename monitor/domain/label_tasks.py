@@ -44,7 +44,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class TaskItem:
-    """A task with what an annotator needs to answer it."""
+    """A task with what an annotator needs to answer it, and nothing of how sure the model was."""
 
     key: TaskKey
     state: TaskState
@@ -54,8 +54,6 @@ class TaskItem:
     task: str
     """Task type of the prediction, such as vqa."""
     stratum: str
-    inclusion_probability: float
-    in_base: bool
     annotators: int
     """How many must answer."""
     answers: int
@@ -64,7 +62,6 @@ class TaskItem:
     context: str | None
     answer: str | None
     """The model's; None also where it is kept from the annotator."""
-    confidence: float | None
     image_ref: str | None
     image_sha256: str | None
     slices: dict[str, str]

@@ -105,6 +105,11 @@ class CanaryReport:
     measures: tuple[Judged, ...]
 
     @property
+    def over(self) -> bool:
+        """The canary serves no more."""
+        return self.rollout.end is not None and self.rollout.end <= self.as_of
+
+    @property
     def verdict(self) -> Verdict:
         """Worse if anything is, else changed, else undecided, else better if anything is."""
         found = {one.verdict for one in self.measures}
@@ -132,7 +137,8 @@ def compare_canary(connection: Connection, rollout: Rollout, as_of: datetime, op
         _errors(stable, canary, alpha, options.request_margin),
         _latency(stable, canary, slow_ms, alpha, options.request_margin),
     )
-    return CanaryReport(rollout, as_of, options, slow_ms, measures)
+    report = CanaryReport(rollout, as_of, options, slow_ms, measures)
+    return replace(report, measures=tuple(map(_at_the_end, measures))) if report.over else report
 
 
 def _accuracy(labels: LabelledRows, alpha: float, margin: float) -> Judged:
@@ -233,6 +239,12 @@ def _reason(found: Comparison, verdict: Verdict, noun: str, margin: float) -> st
     if found.more is None:
         return f"no foreseeable number of {noun} would tell"
     return f"about {_rounded(found.more):,} more {noun} of the canary needed, if it goes on like this"
+
+
+def _at_the_end(one: Judged) -> Judged:
+    """Nobody waits for more of a canary that serves no more."""
+    waits = one.comparison is not None and one.comparison.more
+    return replace(one, reason=f"too few {one.noun} to tell, and it serves no more") if waits else one
 
 
 def _rounded(count: int) -> int:

@@ -235,6 +235,8 @@ def test_only_what_both_served_meanwhile_and_was_drawn_alike_counts(
     assert found["errors"].verdict == Verdict.UNDECIDED
     assert found["errors"].reason == "no requests of stable or canary yet"
     assert "day before" in found["latency"].reason
+    assert found["accuracy"].reason == "too few labels to tell, and it serves no more"
+    assert "more labels of the canary needed" in compare(START + 4 * HOUR)["accuracy"].reason
 
 
 def test_labels_that_had_not_come_by_then_are_not_seen(

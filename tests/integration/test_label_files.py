@@ -90,7 +90,7 @@ def test_a_file_that_is_there_is_kept_and_one_that_cannot_be_written_claims_noth
     file.write_text("filled in\n")
     refused = snellen("export", "--out", file, "--for", "one")
     assert refused.exit_code == 2
-    assert "tasks.csv is there already" in plainly(refused.output)
+    assert "is there already, maybe filled in: name another file" in plainly(refused.output)
     assert file.read_text() == "filled in\n"
     refused = snellen("export", "--out", tmp_path / "nowhere" / "tasks.csv", "--for", "one")
     assert refused.exit_code == 2

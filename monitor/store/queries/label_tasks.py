@@ -18,8 +18,7 @@ from monitor.store.queries.selection import bounds
 CHUNK: Final = 500
 _ITEM = f"""
     SELECT t.ts, t.request_id, {STATE} AS state, t.model, t.version, t.variant, t.task, t.stratum,
-           t.inclusion_probability, t.in_base, t.annotators, t.answers, t.confidence, t.slices,
-           p.prompt, p.answer, p.image_ref, p.detail ->> 'context' AS context,
+           t.annotators, t.answers, t.slices, p.prompt, p.answer, p.image_ref, p.detail ->> 'context' AS context,
            p.detail -> 'image' ->> 'sha256' AS sha256
     FROM label_tasks t JOIN predictions p ON p.ts = t.ts AND p.request_id = t.request_id
 """
@@ -144,10 +143,9 @@ def _words(connection: Connection, request_ids: Sequence[str]) -> dict[str, list
 def _item(row: Row[Any], words: Sequence[Word]) -> TaskItem:
     return TaskItem(
         key=TaskKey(row.ts, row.request_id), state=TaskState(row.state), model=row.model, version=row.version,
-        variant=row.variant, task=row.task, stratum=row.stratum, inclusion_probability=row.inclusion_probability,
-        in_base=row.in_base, annotators=row.annotators, answers=row.answers, prompt=row.prompt, context=row.context,
-        answer=row.answer, confidence=row.confidence, image_ref=row.image_ref, image_sha256=row.sha256,
-        slices=row.slices, words=tuple(words),
+        variant=row.variant, task=row.task, stratum=row.stratum, annotators=row.annotators, answers=row.answers,
+        prompt=row.prompt, context=row.context, answer=row.answer, image_ref=row.image_ref,
+        image_sha256=row.sha256, slices=row.slices, words=tuple(words),
     )  # fmt: skip
 
 

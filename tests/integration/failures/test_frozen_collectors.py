@@ -1,0 +1,119 @@
+"""Collectors that freeze while PostgreSQL waits for them: the next owner of their partition does not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from monitor.domain.records import Batch
+from monitor.embedded.probes import to_libpq
+from monitor.errors import Fenced, StoreUnavailable
+from monitor.services.ingest import IngestService
+from monitor.store import offsets
+from monitor.store.packing import Block
+from tests.integration.conftest import make_service
+
+pytestmark = pytest.mark.integration
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+Send = Callable[..., Batch]
+Build = Callable[..., dict[str, Any]]
+Rows = Callable[..., list[Any]]
+
+
+def test_a_collector_that_freezes_inside_a_transaction_holds_up_nobody(
+    engine: Engine, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its locks would keep the next owner of its partition waiting, and TCP takes hours to notice a lost machine."""
+    monkeypatch.setattr(offsets, "IDLE_LIMIT", "300ms")
+    frozen, awake = threading.Event(), threading.Event()
+
+    def freeze(*_: object) -> None:
+        frozen.set()
+        assert awake.wait(10)
+
+    sleeper, successor = make_service(engine), make_service(engine)
+    monkeypatch.setattr(sleeper, "_sketch", freeze)
+    batch = send(prediction("a"), b"garbage")
+    with ThreadPoolExecutor(2) as pool:
+        asleep = pool.submit(sleeper.write, batch, NOW)
+        assert frozen.wait(10)
+        pool.submit(successor.write, batch, NOW).result(10)
+        awake.set()
+        with pytest.raises(StoreUnavailable):
+            asleep.result(10)
+    with pytest.raises(Fenced):
+        make_service(engine).write(batch, NOW)
+    assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [1]
+    assert rows("SELECT count(*) FROM dead_letters") == [1]
+
+
+def test_a_collector_that_freezes_inside_a_copy_holds_up_nobody(
+    engine: Engine, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No time limit of PostgreSQL's ends a session whose client says nothing more in the midst of a COPY."""
+    monkeypatch.setattr(offsets, "IDLE_LIMIT", "300ms")
+    monkeypatch.setattr(offsets, "LOCK_LIMIT", "100ms")
+    frozen, awake, of = threading.Event(), threading.Event(), Block.of
+
+    def freeze(block: Block, chosen: set[str] | None) -> bytes:
+        if not frozen.is_set():
+            frozen.set()
+            assert awake.wait(20)
+        return of(block, chosen)
+
+    monkeypatch.setattr(Block, "of", freeze)
+    batch = send(prediction("a"))
+    with ThreadPoolExecutor(1) as pool:
+        asleep = pool.submit(make_service(engine).write, batch, NOW)
+        assert frozen.wait(10)
+        refusals = stored_in_the_end(make_service(engine), batch)
+        awake.set()
+        with pytest.raises(StoreUnavailable):
+            asleep.result(10)
+    assert refusals, "it did not wait for the sleeper's row"
+    with pytest.raises(Fenced):
+        make_service(engine).write(batch, NOW)
+    assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [1]
+
+
+def test_a_collector_that_freezes_inside_a_large_answer_holds_up_nobody(
+    engine: Engine, database_url: str, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a session whose client does not read what it is told, once the socket is full."""
+    monkeypatch.setattr(offsets, "IDLE_LIMIT", "300ms")
+    monkeypatch.setattr(offsets, "LOCK_LIMIT", "100ms")
+    make_service(engine).write(send(prediction("a")), NOW)
+    with closing(psycopg.connect(to_libpq(database_url))) as sleeper:
+        sleeper.execute(
+            "SELECT set_config('idle_in_transaction_session_timeout', '300ms', true),"
+            " set_config('statement_timeout', '300ms', true)"
+        )
+        sleeper.execute("UPDATE stream_offsets SET updated_at = now()")
+        sleeper.pgconn.send_query(b"SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
+        assert stored_in_the_end(make_service(engine), send(prediction("b"))), "it did not wait for the sleeper's row"
+        told = sleeper.pgconn.get_result()
+    assert told is not None
+    assert told.status == psycopg.pq.ExecStatus.FATAL_ERROR, "its session goes on"
+    assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [2]
+
+
+def stored_in_the_end(service: IngestService, batch: Batch, seconds: float = 10) -> int:
+    """Store a batch as a collector does, which tries again; how often it had to."""
+    deadline, refusals = time.monotonic() + seconds, 0
+    while True:
+        try:
+            service.write(batch, NOW)
+        except StoreUnavailable:
+            assert time.monotonic() < deadline
+            refusals += 1
+        else:
+            return refusals
