@@ -1,59 +1,21 @@
-"""HTTP connections to an address that was checked, for a host that is named: kept for the next picture, cut in time."""
+"""HTTP connections to an address that was checked, for a host that is named: kept for the next picture."""
 
 from __future__ import annotations
 
-import socket
 import ssl
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from threading import Lock, Timer
+from threading import Lock
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from monitor.deadline import Deadline
 from monitor.embedding.urls import Origin
 
 MAX_IDLE = 16
 
 Endpoint = tuple[Origin, IPv4Address | IPv6Address]
-
-
-class Deadline:
-    """A moment by which something must be over, by the clock that is never set."""
-
-    def __init__(self, seconds: float) -> None:
-        self._at = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds, at least 0."""
-        return max(self._at - time.monotonic(), 0.0)
-
-    @property
-    def passed(self) -> bool:
-        return self.left == 0
-
-    @contextmanager
-    def cutting(self, connection: HTTPConnection) -> Iterator[None]:
-        """Cut the connection when it is time: its own timeout starts anew with every byte that trickles in."""
-
-        wire = connection.sock  # later the connection may have handed it to the answer
-
-        def cut() -> None:
-            if wire is not None:
-                with suppress(OSError):  # it has just been closed
-                    wire.shutdown(socket.SHUT_RDWR)
-
-        timer = Timer(self.left, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 class Connections:

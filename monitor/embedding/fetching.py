@@ -27,8 +27,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from monitor import __version__
+from monitor.deadline import Deadline
 from monitor.embedding.addresses import Address
-from monitor.embedding.connections import Connections, Deadline, Endpoint
+from monitor.embedding.connections import Connections, Endpoint
 from monitor.embedding.places import Place, Places
 from monitor.embedding.refusals import Refusal, RefusedImage, shortened
 from monitor.embedding.urls import Origin, Url
@@ -147,7 +148,7 @@ class Fetcher:
         endpoint, connection = self._connect(url, deadline)
         whole = False
         try:
-            with deadline.cutting(connection):
+            with deadline.cutting(connection.sock):  # later it may be the answer's
                 connection.request(
                     "GET", url.target, headers=_HEADERS | {"Host": url.origin.authority}, preload_content=False
                 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from threading import Timer
+from contextlib import contextmanager
+
+from monitor.deadline import Deadline
 
 
 @contextmanager
@@ -22,12 +22,12 @@ def connected(host: str, port: int, tls: ssl.SSLContext | None, seconds: float) 
     Raises:
         OSError: there was none to be had in time.
     """
-    end = time.monotonic() + seconds
+    end = Deadline(seconds)
     with _connect(_addresses(host, port, seconds), port, end) as plain:
         plain.settimeout(_left(end))  # of the whole handshake, but of each read and write
         with (
             tls.wrap_socket(plain, server_hostname=host) if tls else plain as connection,
-            _cut(connection, _left(end)),
+            end.cutting(connection),
         ):
             yield connection
 
@@ -44,7 +44,7 @@ def _addresses(host: str, port: int, seconds: float) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def _connect(addresses: Sequence[str], port: int, end: float) -> socket.socket:
+def _connect(addresses: Sequence[str], port: int, end: Deadline) -> socket.socket:
     """To the first that answers. One that does not takes its share of the time, so that the others have theirs."""
     fault = OSError("it has no address")
     for tried, address in enumerate(addresses):
@@ -55,26 +55,9 @@ def _connect(addresses: Sequence[str], port: int, end: float) -> socket.socket:
     raise fault
 
 
-def _left(end: float) -> float:
+def _left(end: Deadline) -> float:
     """Seconds until then. Raises TimeoutError when there are none."""
-    left = end - time.monotonic()
-    if left <= 0:
+    left = end.left
+    if not left:
         raise TimeoutError("timed out")
     return left
-
-
-@contextmanager
-def _cut(connection: socket.socket, seconds: float) -> Iterator[None]:
-    """Cut the connection after `seconds`: its own timeout starts anew with every byte that trickles in."""
-
-    def cut() -> None:
-        with suppress(OSError):  # it has just been closed
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS's own would take the session from its reader
-
-    timer = Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

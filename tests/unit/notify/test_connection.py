@@ -10,7 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from monitor.notify.connection import _cut, connected
+from monitor.deadline import Deadline
+from monitor.notify.connection import connected
 
 DEAF = "127.0.0.2"
 Named = Callable[..., None]
@@ -90,7 +91,7 @@ def test_the_fault_of_the_last_address_is_told(named: Named) -> None:
 def test_a_connection_that_is_closed_as_its_time_runs_out_is_left_alone() -> None:
     """An exception of the timer's thread fails the test, see pytest's threadexception."""
     left, right = socket.socketpair()
-    with left, right, _cut(left, 0.05):
+    with left, right, Deadline(0.05).cutting(left):
         left.close()
         [timer] = [one for one in threading.enumerate() if isinstance(one, threading.Timer)]
         timer.join(10)
@@ -100,6 +101,6 @@ def test_a_connection_that_is_closed_as_its_time_runs_out_is_left_alone() -> Non
 def test_one_that_was_handed_to_its_reader_is_cut_all_the_same() -> None:
     """As http.client closes its own end of a connection whose answer says that it is the last."""
     left, right = socket.socketpair()
-    with left, right, left.makefile("rb") as reader, _cut(left, 0.05):
+    with left, right, left.makefile("rb") as reader, Deadline(0.05).cutting(left):
         left.close()
         assert reader.read() == b""
