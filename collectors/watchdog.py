@@ -1,4 +1,5 @@
-"""Notices a consumer that reads nothing though there is something to read: clients of Kafka have had such bugs."""
+"""Notices a consumer that reads nothing though there is something to read, or that joins its group for ever: clients of
+Kafka and brokers have had such bugs."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 class Watched(Protocol):
     """What the watchdog asks of a source."""
 
+    def is_joining(self) -> bool:
+        """Has it asked to join its group, and has not been told yet what to read?"""
+
     def behind(self) -> Mapping[Partition, int]:
         """Records that the broker has beyond what was read, for each partition of ours that has any."""
 
@@ -24,11 +28,12 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """After `patience_s` without progress, though the logs go on: a new consumer, once; after that again, the end."""
+    """After `patience_s` without progress, though the logs go on, or without an end of joining: a new consumer, once;
+    after that again, the end."""
 
     def __init__(self, source: Watched, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._source, self._patience_s, self._clock = source, patience_s, clock
-        self._since = clock()
+        self._since = self._joined = clock()
         self._renewed = False
 
     def progress(self) -> None:
@@ -38,7 +43,7 @@ class Watchdog:
 
     def rest(self) -> None:
         """Reading was not to be expected until now: PostgreSQL or the broker was away."""
-        self._since = self._clock()
+        self._since = self._joined = self._clock()
 
     def idle(self) -> None:
         """Nothing came.
@@ -47,18 +52,28 @@ class Watchdog:
             RuntimeFailure: nothing comes, though there is something, also to a new consumer.
             BrokerError: the broker does not answer.
         """
-        if self._clock() - self._since < self._patience_s:
+        now = self._clock()
+        if not self._source.is_joining():
+            self._joined = now
+        if now - self._since < self._patience_s:
             return
-        behind = self._source.behind()
+        trouble = self._trouble(now - self._joined)
         self.rest()
-        if not behind:
+        if not trouble:
             return
-        places = ", ".join(f"{one.topic}/{one.number} ({records} records)" for one, records in sorted(behind.items()))
         if self._renewed:
             raise RuntimeFailure(
-                f"a new consumer has read nothing for {self._patience_s:g} s either, though there is more in {places}: "
-                "ending, so that a supervisor starts this collector anew; if that does not help, see the broker's log"
+                f"for {self._patience_s:g} s {trouble}, also as a new consumer: ending, so that a supervisor starts "
+                "this collector anew; if that does not help, see the broker's log"
             )
-        log.warning("nothing was read though there is more: starting over", extra={"behind": places})
+        log.warning("nothing was read: starting over", extra={"why": trouble})
         self._source.renew()
         self._renewed = True
+
+    def _trouble(self, joining_s: float) -> str:
+        """What is wrong; empty: nothing is, there is nothing to read."""
+        if joining_s >= self._patience_s:
+            return "its group has not let it join"
+        behind = self._source.behind()
+        places = ", ".join(f"{one.topic}/{one.number} ({records} records)" for one, records in sorted(behind.items()))
+        return places and f"nothing was read though there is more in {places}"

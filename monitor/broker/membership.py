@@ -55,10 +55,15 @@ def poll(consumer: KafkaConsumer, **options: Any) -> Any:
     return consumer.poll(**options)
 
 
+def is_joining(consumer: KafkaConsumer) -> bool:
+    """Has it asked to join the group, and has not been told yet what to read?"""
+    return bool(consumer._coordinator.rejoining)
+
+
 def leave(consumer: KafkaConsumer, patience_s: float) -> None:
-    """Leave the group and close the client, though without a farewell in the middle of joining: the embedded broker
-    would keep it for the leader, and nobody would ever be assigned anything again. Of whom it hears nothing any more it
-    chooses a successor.
+    """Leave the group and close the client. Whoever leads the group, or may by now, goes without a farewell: where it
+    comes while others join, the embedded broker keeps its sender for the leader, and nobody would ever be assigned
+    anything again. Of whom it hears nothing any more it chooses a successor.
 
     Args:
         patience_s: how long a join may take to end first.
@@ -66,8 +71,8 @@ def leave(consumer: KafkaConsumer, patience_s: float) -> None:
     coordinator = consumer._coordinator
     deadline = time.monotonic() + patience_s
     with suppress(KafkaError):
-        while coordinator.rejoining and time.monotonic() < deadline:
+        while is_joining(consumer) and time.monotonic() < deadline:
             poll(consumer, timeout_ms=100)
-    if coordinator.rejoining:
+    if is_joining(consumer) or coordinator._is_leader:  # others may be joining, and it would hear so a heartbeat later
         coordinator.reset_generation()  # closing then says nothing to the broker
     consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)

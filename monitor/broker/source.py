@@ -176,6 +176,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """Are all partitions of the batch still ours?"""
         return set(batch.following) <= {reading.partition for reading in list(self._reading.values())}
 
+    def is_joining(self) -> bool:
+        """Has it asked to join the group, and has not been told yet what to read?"""
+        return membership.is_joining(self._consumer)
+
     def behind(self) -> dict[Partition, int]:
         """Records that the broker says it has beyond what was read, of partitions that are read now and have any.
 

@@ -1,6 +1,6 @@
-"""A member that leaves in the middle of joining must not take the group with it.
+"""A member that leaves while it, or others, are joining must not take the group with it.
 
-The embedded broker keeps a leader that left between the two steps of joining: then nobody is assigned anything again.
+The embedded broker keeps a leader that says farewell meanwhile: then nobody is assigned anything again.
 """
 
 from __future__ import annotations
@@ -56,6 +56,41 @@ def test_a_leader_that_leaves_between_the_two_steps_of_joining_is_succeeded(
             monkeypatch.setattr(leader._consumer, "poll", no_answer)
         leader.close()
         assert read_something(follower, 15)
+
+
+def test_a_leader_that_leaves_before_it_has_heard_that_another_joins_is_succeeded(
+    broker: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not know that the group gathers: it has nothing to join itself."""
+    ensure_topics(ClientConfig(broker), [topic], 2)
+    with closing(Sink(ClientConfig(broker))) as sink:
+        sink.send(topic, b"x")
+    leader = open_source(broker, topic)
+    assert read_something(leader, 15)
+    with closing(open_source(broker, topic)) as follower:
+        gathered = note_gathering(follower, monkeypatch)
+        deadline = time.monotonic() + 10
+        while not gathered.is_set():
+            assert time.monotonic() < deadline, "the group has not gathered"
+            follower.poll(100, 10**6, 50)
+        assert follower.is_joining()
+        assert not leader.is_joining()
+        leader.close()
+        assert read_something(follower, 15)
+
+
+def note_gathering(source: Source, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once it waits for what the leader will assign."""
+    manager, gathered = source._consumer._coordinator._manager, threading.Event()
+    send = manager.send
+
+    def noted(request: Any, *args: Any, **options: Any) -> Any:
+        if isinstance(request, SyncGroupRequest):
+            gathered.set()
+        return send(request, *args, **options)
+
+    monkeypatch.setattr(manager, "send", noted)
+    return gathered
 
 
 def hold_back_assignments(source: Source, monkeypatch: pytest.MonkeyPatch) -> threading.Event:

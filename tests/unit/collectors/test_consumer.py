@@ -63,6 +63,9 @@ class FakeSource:
     def lags(self) -> Mapping[Partition, int]:
         return self.behind_by
 
+    def is_joining(self) -> bool:
+        return False
+
     def behind(self) -> Mapping[Partition, int]:
         return {}
 

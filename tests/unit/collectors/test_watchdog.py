@@ -17,6 +17,10 @@ class Source:
     def __init__(self) -> None:
         self.renewed = 0
         self.missing: dict[Partition, int] = {PARTITION: 7}
+        self.joining = False
+
+    def is_joining(self) -> bool:
+        return self.joining
 
     def behind(self) -> Mapping[Partition, int]:
         return self.missing
@@ -70,6 +74,33 @@ def test_the_second_time_it_ends_and_says_where_what_waits(watchdog: Watchdog, c
 def test_an_idle_topic_is_no_fault(watchdog: Watchdog, source: Source, clock: Clock) -> None:
     source.missing = {}
     idle_for(watchdog, clock, 1000)
+    assert source.renewed == 0
+
+
+def test_a_consumer_that_its_group_does_not_let_in_is_made_anew_and_then_ends(
+    watchdog: Watchdog, source: Source, clock: Clock
+) -> None:
+    """It is assigned nothing, and so is behind in nothing."""
+    source.missing, source.joining = {}, True
+    idle_for(watchdog, clock, 60)
+    assert source.renewed == 1
+    with pytest.raises(RuntimeFailure, match="its group has not let it join"):
+        idle_for(watchdog, clock, 60)
+
+
+def test_joins_that_end_are_no_fault_and_nor_is_a_broker_that_was_away(
+    watchdog: Watchdog, source: Source, clock: Clock
+) -> None:
+    source.missing = {}
+    for _ in range(20):
+        source.joining = True
+        idle_for(watchdog, clock, 59)
+        source.joining = False
+        idle_for(watchdog, clock, 1)
+    source.joining = True
+    idle_for(watchdog, clock, 50)
+    watchdog.rest()
+    idle_for(watchdog, clock, 50)
     assert source.renewed == 0
 
 
