@@ -13,7 +13,7 @@ from dashboards import data
 from dashboards.charts.axes import Events, Layered
 from dashboards.charts.palette import INK, INK_ON_DARK, STALE, STATES, Look
 from dashboards.frame import View
-from dashboards.words import count, moment, percent, plain
+from dashboards.words import count, many, moment, percent, plain
 from monitor.domain.window import MINUTE
 from monitor.services.review import Labels
 from monitor.slo.incident import Reason
@@ -157,11 +157,13 @@ def label_notes(labels: Labels) -> list[str]:
     """What an accuracy leaves out, in words."""
     labelled, notes = labels.labelled, [maturity_note(labels.maturity)]
     if labelled.undecided:
-        notes.append(f"{count(labelled.undecided)} labels decide nothing (unsure, tied, or no scorer for the task).")
+        nothing = f"decide{'s' * (labelled.undecided == 1)} nothing (unsure, tied, or no scorer for the task)."
+        notes.append(f"{many(labelled.undecided, 'label')} {nothing}")
     if labelled.volunteered:
+        were = "was" if labelled.volunteered == 1 else "were"
         notes.append(
-            f"{count(labelled.volunteered)} labelled predictions were not drawn by the sampler (complaints, for one): "
-            "left out of accuracy."
+            f"{many(labelled.volunteered, 'labelled prediction')} {were} not drawn by the sampler (complaints, for "
+            "one): left out of accuracy."
         )
     if labelled.least_probability != labelled.most_probability:
         notes.append(

@@ -77,6 +77,9 @@ def import_(
     ],
     format: Format = None,
     annotator: Annotated[str | None, typer.Option(help="Whose labels they are, where a row names nobody.")] = None,
+    adjudicate: Annotated[
+        bool, typer.Option("--adjudicate", help="They settle disputes: they decide, whatever annotators said.")
+    ] = False,
     faults: Annotated[
         Path | None, typer.Option(help="Where to write the rows that are wrong, and why; default: FILE.rejected.jsonl.")
     ] = None,
@@ -93,7 +96,8 @@ def import_(
     privacy = bootstrap.make_privacy(config)
     with _database(config) as engine, file.open("rb") as stream:
         rows = reader.read(stream, annotator)
-        done = import_labels(engine, privacy, rows, config.ingest.max_future, bootstrap.now())
+        limit = config.ingest.max_future
+        done = import_labels(engine, privacy, rows, limit, bootstrap.now(), adjudicate=adjudicate)
     _report(done)
     rejects = faults or file.with_name(f"{file.name}.rejected.jsonl")
     if not done.faults:

@@ -89,7 +89,8 @@ def _lines(found: TaskReport) -> list[str]:
 def table(one: TaskMetrics) -> list[str]:
     """What is known of a task, a line a metric, and an empty one below."""
     part = "" if one.value is None else f", {escaped(one.value)}"
-    return [f"{escaped(one.task)}{part}: {one.n:,} answers", *(_line(metric) for metric in one.metrics if metric.n), ""]
+    head = f"{escaped(one.task)}{part}: {one.n:,} answer{'s' * (one.n != 1)}"
+    return [head, *(_line(metric) for metric in one.metrics if metric.n), ""]
 
 
 def _line(metric: Metric) -> str:

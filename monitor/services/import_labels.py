@@ -38,17 +38,26 @@ class Imported:
 
 
 def import_labels(
-    engine: Engine, privacy: Privacy, rows: Iterable[Row], max_future: timedelta, now: datetime
+    engine: Engine,
+    privacy: Privacy,
+    rows: Iterable[Row],
+    max_future: timedelta,
+    now: datetime,
+    *,
+    adjudicate: bool = False,
 ) -> Imported:
     """Store every label that can be; the same file again changes nothing. Each chunk is stored whole or not at all.
 
     A label that says not when it was given is of now; it is known again by the rest of its content.
 
+    Args:
+        adjudicate: the labels are the word of adjudicators, and settle disputes.
+
     Raises:
         StoreError: PostgreSQL refused or does not answer; what was stored stays, and doing it again completes it.
     """
     done = Imported()
-    remaining = iter(rows)
+    remaining = map(_adjudicating, rows) if adjudicate else iter(rows)
     while chunk := list(islice(remaining, CHUNK)):
         arrivals = list(_arrivals(chunk, privacy, done, max_future, now))
         with transaction(engine) as connection:
@@ -60,6 +69,10 @@ def import_labels(
         done.known += len(arrivals) - len(new)
     score_labels(engine)
     return done
+
+
+def _adjudicating(row: Row) -> Row:
+    return row if row.label is None else Row(row.place, replace(row.label, adjudicates=True))
 
 
 def _arrivals(

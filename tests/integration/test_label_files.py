@@ -133,6 +133,42 @@ def test_what_was_said_of_a_disputed_answer_goes_with_the_answer_and_without_nam
         assert (row["request_id"], row.get("said_before")) == ("r0", said)
 
 
+@pytest.mark.parametrize("format", LABEL_FILES)
+def test_a_file_of_disputes_settles_them_when_it_is_an_adjudicator_s(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, engine: Engine, rows: Rows, format: str
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE label_tasks SET annotators = 2"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("request_id,annotator,verdict\nr0,ann,correct\nr0,bo,incorrect\nr0,cy,incorrect\n")
+    assert snellen("import", labels).exit_code == 0
+    file = tmp_path / "disputes.out"
+    assert "1 tasks" in snellen("export", "--out", file, "--disputed", "--format", format).output
+    file.write_bytes(filled_in(format, file.read_bytes()))
+    opinion = snellen("import", file, "--format", format, "--annotator", "dee")
+    assert (opinion.exit_code, "1 new" in opinion.output) == (0, True)
+    assert rows("SELECT disputed FROM label_tasks WHERE request_id = 'r0'") == [True]
+    word = snellen("import", file, "--format", format, "--annotator", "dee", "--adjudicate")
+    assert (word.exit_code, "1 new" in word.output) == (0, True)
+    assert rows("SELECT disputed FROM label_tasks WHERE request_id = 'r0'") == [False]
+    assert rows("SELECT correct FROM verdicts WHERE request_id = 'r0'") == [True]  # against two of three
+    assert "1 known before" in snellen("import", file, "--format", format, "--annotator", "dee", "--adjudicate").output
+
+
+def filled_in(format: str, exported: bytes) -> bytes:
+    """What an annotator hands back who finds the answer right."""
+    if format == "csv":
+        heads, row = exported.decode().splitlines()
+        at = heads.split(",").index("verdict")
+        cells = row.split(",")
+        return f"{heads}\n{','.join([*cells[:at], 'correct', *cells[at + 1 :]])}\n".encode()
+    if format == "jsonl":
+        return json.dumps(json.loads(exported) | {"verdict": "correct"}).encode()
+    (task,) = json.loads(exported)
+    choice = {"from_name": "verdict", "to_name": "prompt", "type": "choices", "value": {"choices": ["correct"]}}
+    return json.dumps([task | {"annotations": [{"result": [choice]}]}]).encode()
+
+
 def test_labels_come_in_once_however_often_the_file_does(
     snellen: Callable[..., Any], drawn: datetime, rows: Rows, tmp_path: Path
 ) -> None:

@@ -211,8 +211,8 @@ def test_the_command_prints_figures_and_says_when_there_are_none(
 
     done = CliRunner().invoke(app, ["metrics", "--model", "m", "--by", "device", *span])
     assert done.exit_code == 0, done.output
-    assert "vqa: 1 answers" in done.output
-    assert "vqa, cam-1: 1 answers" in done.output
+    assert "vqa: 1 answer" in done.output
+    assert "vqa, cam-1: 1 answer" in done.output
     assert "accuracy                    100.0%" in done.output
 
     done = CliRunner().invoke(app, ["metrics", "--json", *span])

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from monitor.errors import NotEnoughData
-from monitor.stats.inputs import Floats, check_share
+from monitor.stats.inputs import Floats, check_share, is_number
 from monitor.stats.intervals import Interval
 from monitor.stats.sequential.evidence import Evidence
 
@@ -63,10 +63,10 @@ def compare(evidence: Evidence, *, alpha: float, margin: float) -> Comparison:
     that it was above d at one time, not that it still is. So an earlier outcome was true of its time, no longer.
 
     Raises:
-        NotEnoughData: alpha outside (0, 1), or a margin outside (0, reach).
+        NotEnoughData: alpha outside (0, 1), or a margin that is no number in (0, reach).
     """
     check_share(alpha, "alpha")
-    if not 0.0 < margin < evidence.reach:
+    if not (is_number(margin) and 0.0 < margin < evidence.reach):
         raise NotEnoughData(f"a margin must lie between 0 and {evidence.reach:g}, not {margin!r}")
     threshold = log(2.0 / alpha)
     grid = np.unique(np.concatenate([evidence.reach * _COARSE, [-margin, 0.0, margin]]))

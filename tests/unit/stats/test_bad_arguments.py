@@ -22,7 +22,7 @@ from monitor.stats.kmeans import kmeans
 from monitor.stats.maturity import delay_curve, maturity
 from monitor.stats.proportions import Proportion
 from monitor.stats.scaling import repairs
-from monitor.stats.sequential import TwoProportions
+from monitor.stats.sequential import TwoProportions, compare
 from monitor.stats.weighted import weighted_share
 from monitor.tasks.vqa import soft_accuracy
 
@@ -32,6 +32,7 @@ RIGHT = RNG.random(200) < SHARES
 ROWS = RNG.normal(size=(60, 3))
 LABELLED = labelled(RIGHT, [{}] * 200)
 WINDOW = Rows([{"a": "b"}] * 100)
+PROPORTIONS = TwoProportions([9], [3], [9], [4])
 CURVE = delay_curve([1.0, 2.0], [True, False])
 
 Call = Callable[[], object]
@@ -50,6 +51,7 @@ CALLS: dict[str, Call] = {
     "a part of a fold": lambda: domain_scores(ROWS, ROWS, folds=2.5),  # type: ignore[arg-type]
     "a part of a draw": lambda: resampled_means(ROWS, np.ones(60), draws=2.5),  # type: ignore[arg-type]
     "a part of a replicate": lambda: krippendorff_alpha(ROWS, replicates=2.5),  # type: ignore[arg-type]
+    "a margin of a text": lambda: compare(PROPORTIONS, alpha=0.05, margin="1"),  # type: ignore[arg-type]
     "masked groups": lambda: dominance(SHARES, SHARES, current_groups=np.ma.masked_less(np.arange(200), 9)),
     "ragged groups": lambda: domain_scores(ROWS, ROWS, reference_groups=[[1], [1, 2]] * 30),  # type: ignore[arg-type]
     "shares of other lengths": lambda: clopper_pearson_of_shares([0.5, 0.6], [10.0], 0.05),
