@@ -47,10 +47,16 @@ class Detector(Protocol):
 
 def bounded(features: Floats, parameters: Parameters) -> Floats:
     """Rows [n, m] pulled in to a length of at most sqrt(m) + REACH, or + what the detector learnt as its `reach`."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    lengths = np.sqrt(squared_lengths(features))
     reach = np.sqrt(features.shape[1]) + parameters.get("reach", REACH)
     shrunk: Floats = features * np.minimum(1.0, reach / np.maximum(lengths, 1e-12))
     return shrunk
+
+
+def squared_lengths(values: Floats) -> Floats:
+    """Of rows [n, m], as [n, 1]: in one pass, without an array of their squares."""
+    found: Floats = np.einsum("ij,ij->i", values, values)[:, np.newaxis]
+    return found
 
 
 def standard(values: Floats, least: float) -> Parameters:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.drift import DETECTORS
 from monitor.drift.archive import digest, pack, unpack
-from monitor.drift.detector import Parameters, bounded
+from monitor.drift.detector import Parameters, bounded, squared_lengths
 from monitor.drift.projection import Projection
 from monitor.drift.season import Season, as_hours, learn_season
 from monitor.errors import FingerprintMismatch, NotEnoughData
@@ -27,9 +27,9 @@ MIN_FIT_ROWS: Final = 50
 LOCATION_AXES: Final = 3
 """So many coordinates of the mean are kept as they are, for people; for a stream of one number it is its mean."""
 
-BLOCK: Final = 4096
-"""Rows whose features are made at once: few enough for 50 MB whatever the window, and enough that a product which a
-linear algebra library spreads over several threads is worth their waiting for each other."""
+BLOCK: Final = 512
+"""Rows whose features are made at once: few enough that they stay in a processor's cache from one product to the next,
+whatever the window; 4,096 took 1.4 times as long."""
 
 ID_BYTES: Final = 16
 _ROWS_PER_AXIS: Final = 10
@@ -135,7 +135,7 @@ class Fit:
         leading = slice(0, self.location_axes)
         location = projection.axes[:, leading] * self.scales[leading] + self.mean @ self.axes[:, leading]
         blocks = [bounded(block, self.parameters[name]) for name, block in self._blocks(projection)]
-        squares = [np.square(block).mean(axis=1, keepdims=True) for block in blocks] if self.has_squares else []
+        squares = [squared_lengths(block) / block.shape[1] for block in blocks] if self.has_squares else []
         return to_units(np.concatenate([location, *blocks, *squares], axis=1))
 
     def demand(self, fingerprint: str) -> None:
@@ -251,9 +251,10 @@ def _project(
     scales: NDArray[np.float32],
     variance: float,
 ) -> Projection:
-    centred = np.subtract(rows, mean, dtype=np.float64)
+    centred = rows.astype(np.float64)
+    centred -= mean
     along = centred @ axes.astype(np.float64)
-    residual = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", along, along)
+    residual = (squared_lengths(centred) - squared_lengths(along))[:, 0]
     return Projection(centred, along / scales, np.maximum(residual, 0.0), variance)
 
 

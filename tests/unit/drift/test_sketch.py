@@ -40,8 +40,8 @@ def test_the_merged_sketch_is_that_of_all_rows(a, b) -> None:  # type: ignore[no
 
 def test_a_window_longer_than_a_block_is_the_sum_of_whatever_parts_it_comes_in(traffic) -> None:  # type: ignore[no-untyped-def]
     world = traffic(512)
-    fit, rows = learn(world.rows(200), "e"), world.rows(BLOCK + 700)
-    parts = [sketch(part, fit) for part in np.array_split(rows, [1, 17, 900, BLOCK])]
+    fit, rows = learn(world.rows(200), "e"), world.rows(2 * BLOCK + 700)
+    parts = [sketch(part, fit) for part in np.array_split(rows, [1, 17, BLOCK - 3, 2 * BLOCK])]
     assert reduce(merge, parts) == sketch(rows, fit) == Sketch.of_features(fit.features(rows), fit)
 
 
