@@ -20,9 +20,10 @@ install: $(READY) ## build the environment in .venv
 demo: $(READY) ## run Snellen here with a simulated service; prints the address to open
 	@exec $(BIN)/python -m demo
 
-# Each worker has a core: more threads of linear algebra would only wait, and take up to three times its time.
+# One worker more than cores, as many tests wait for servers. More threads of linear algebra would only wait for each other,
+# and take up to three times the time.
 test: $(READY) ## unit, contract, integration, UI and documentation tests
-	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadscope --no-loadscope-reorder
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope --no-loadscope-reorder
 
 check: $(READY) ## format, lint, types, imports
 	$(BIN)/ruff format --check .
