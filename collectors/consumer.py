@@ -21,7 +21,7 @@ from collectors.watchdog import Watchdog
 from collectors.worker import Worker
 from monitor.broker import Source
 from monitor.domain.records import Batch, Partition
-from monitor.errors import BrokerError, BrokerRefused, Fenced, StoreUnavailable
+from monitor.errors import BrokerError, BrokerRefused, Fenced, StoreTooSlow, StoreUnavailable
 from monitor.services.positions import Positions
 from monitor.telemetry import BATCH_SECONDS, LAG
 
@@ -31,6 +31,8 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.2, 10.0
 NOTE_ENDS_S = 5.0
 WAKE_S = 1.0
 """How often the group hears from us while PostgreSQL is busy."""
+SLOW_S = 30.0
+"""So often is told that a batch is still being stored."""
 STOP_S = 3.0
 """How long a stop waits for what is being stored."""
 
@@ -102,8 +104,19 @@ class Consumer(Generic[T]):
             except (BrokerError, StoreUnavailable) as error:  # the latter while asking where to read on
                 log.warning("no answer, trying again", extra={"error": str(error)})
                 stop.wait(_jittered(1.0))
-                self._watchdog.rest()
+                self._rest(error)
         self._settle(stop)
+
+    def _rest(self, error: BrokerError | StoreUnavailable) -> None:
+        try:
+            if isinstance(error, BrokerError):
+                self._watchdog.unanswered()
+            else:
+                self._watchdog.rest()
+        except BrokerRefused:
+            raise
+        except BrokerError as still:
+            log.warning("no answer to new clients either", extra={"error": str(still)})
 
     def step(self, stop: threading.Event) -> int:
         """One batch: returns how many records it had. It is being stored then; the one before has been."""
@@ -170,12 +183,19 @@ class Consumer(Generic[T]):
                 "batch dropped: it is stored in part, or its partition has another owner", extra={"error": str(error)}
             )
             return False
+        except StoreTooSlow as error:
+            records = len(storing.batch.records)
+            self._sizing.overran(records)
+            if records == 1:
+                raise
+            log.warning("PostgreSQL broke a batch off: read again in smaller ones", extra={"error": str(error)[:500]})
+            return False
         self._source.commit(storing.batch)
         return True
 
     def _is_done(self, future: Future[float], stop: threading.Event) -> bool:
         """Wait for the worker, and stay in the group meanwhile. False: we are to stop, and it takes too long."""
-        patience = STOP_S
+        patience, began, told = STOP_S, time.monotonic(), time.monotonic()
         while not wait([future], WAKE_S).done:
             if stop.is_set():
                 patience -= WAKE_S
@@ -184,6 +204,12 @@ class Consumer(Generic[T]):
             else:
                 self._source.keep_alive()
                 self._watchdog.rest()
+                if time.monotonic() - told >= SLOW_S:
+                    told = time.monotonic()
+                    log.warning(
+                        "PostgreSQL has not stored a batch yet: slow, away, or it waits for somebody's lock",
+                        extra={"seconds": round(told - began)},
+                    )
         return True
 
     def _pause(self, delay: float, stop: threading.Event) -> None:

@@ -15,6 +15,10 @@ class Sizing:
         self.records = largest
         """The size of the next batch."""
 
+    def overran(self, records: int) -> None:
+        """A batch of so many records takes longer than PostgreSQL works on one. May go below the smallest size."""
+        self.records = max(min(self.records, records) // 2, 1)
+
     def took(self, records: int, seconds: float) -> None:
         """A batch of so many records was stored in so many seconds."""
         fitting = records * self._target_s / max(seconds, 1e-6)

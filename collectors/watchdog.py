@@ -18,7 +18,7 @@ class Watched(Protocol):
     """What the watchdog asks of a source."""
 
     def is_joining(self) -> bool:
-        """Has it asked to join its group, and has not been told yet what to read?"""
+        """Has it not been told yet what to read, as it joins its group, or finds nobody who coordinates it?"""
 
     def behind(self) -> Mapping[Partition, int]:
         """Records that the broker has beyond what was read, for each partition of ours that has any."""
@@ -33,7 +33,7 @@ class Watchdog:
 
     def __init__(self, source: Watched, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._source, self._patience_s, self._clock = source, patience_s, clock
-        self._since = self._joined = clock()
+        self._since = self._joined = self._answered = clock()
         self._renewed = False
 
     def progress(self) -> None:
@@ -43,7 +43,20 @@ class Watchdog:
 
     def rest(self) -> None:
         """Reading was not to be expected until now: PostgreSQL or the broker was away."""
-        self._since = self._joined = self._clock()
+        self._since = self._joined = self._answered = self._clock()
+
+    def unanswered(self) -> None:
+        """The broker gave no answer. Clients look for brokers only where they last were, and one whose thread has died
+        asks nobody: now and then new ones are tried.
+
+        Raises:
+            BrokerError: nor do they get one.
+        """
+        self._since = self._joined = now = self._clock()
+        if now - self._answered >= self._patience_s:
+            self._answered = now
+            log.warning("the broker does not answer: trying new clients")
+            self._source.renew()
 
     def idle(self) -> None:
         """Nothing came.
@@ -52,7 +65,7 @@ class Watchdog:
             RuntimeFailure: nothing comes, though there is something, also to a new consumer.
             BrokerError: the broker does not answer.
         """
-        now = self._clock()
+        now = self._answered = self._clock()
         if not self._source.is_joining():
             self._joined = now
         if now - self._since < self._patience_s:

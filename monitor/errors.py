@@ -1,4 +1,4 @@
-"""Every error that Snellen raises on purpose.
+"""The errors that Snellen tells apart, because what is to be done about each differs.
 
 SnellenError
 ├── SettingsError        a setting, SLO document or mapping is wrong; the message says which and how to mend it
@@ -7,6 +7,7 @@ SnellenError
 ├── FingerprintMismatch  vectors, sketches or references of different embedders (or fits) were about to be compared
 ├── StoreError           PostgreSQL is unmigrated or refused a statement
 │   ├── StoreUnavailable PostgreSQL does not answer, is out of space or broke a deadlock: the same again may succeed
+│   │   └── StoreTooSlow PostgreSQL broke off a statement that took too long: less at once may succeed
 │   ├── UnstorableValue  PostgreSQL refused a value: the same again will fail
 │   ├── TooManyDays      the events of a batch are of more days than one transaction can store: halve it
 │   └── Fenced           another consumer owns the partition: the batch was rolled back and must be dropped
@@ -16,7 +17,8 @@ SnellenError
 ├── ImageRefused         an image reference outside the allowed places, or too large
 └── NotificationError    a channel could not deliver; `permanent` stops retries
 
-A drift finding, a breach or a dead letter is a result, never an exception.
+A value that is none of its kind is a ValueError or TypeError; who took it from people or from a record makes one of
+these of it, or tells them. A drift finding, a breach or a dead letter is a result, never an exception.
 """
 
 from __future__ import annotations
@@ -59,6 +61,10 @@ class StoreError(SnellenError):
 
 class StoreUnavailable(StoreError):
     """PostgreSQL does not answer, is out of space, or broke a deadlock; the same again may succeed."""
+
+
+class StoreTooSlow(StoreUnavailable):
+    """PostgreSQL broke off a statement at its time limit; less at once may succeed."""
 
 
 class UnstorableValue(StoreError):

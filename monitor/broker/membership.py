@@ -56,8 +56,8 @@ def poll(consumer: KafkaConsumer, **options: Any) -> Any:
 
 
 def is_joining(consumer: KafkaConsumer) -> bool:
-    """Has it asked to join the group, and has not been told yet what to read?"""
-    return bool(consumer._coordinator.rejoining)
+    """Has it not been told yet what to read, as it joins the group, or finds nobody who coordinates it?"""
+    return consumer._coordinator.state is not MemberState.STABLE
 
 
 def leave(consumer: KafkaConsumer, patience_s: float) -> None:
@@ -70,9 +70,9 @@ def leave(consumer: KafkaConsumer, patience_s: float) -> None:
     """
     coordinator = consumer._coordinator
     deadline = time.monotonic() + patience_s
-    with suppress(KafkaError):
-        while is_joining(consumer) and time.monotonic() < deadline:
+    with suppress(KafkaError, OSError):
+        while coordinator.rejoining and time.monotonic() < deadline:
             poll(consumer, timeout_ms=100)
-    if is_joining(consumer) or coordinator._is_leader:  # others may be joining, and it would hear so a heartbeat later
+    if coordinator.rejoining or coordinator._is_leader:  # others may be joining, and it would hear so a heartbeat later
         coordinator.reset_generation()  # closing then says nothing to the broker
     consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 from kafka.record.default_records import DefaultRecordBatch
@@ -56,14 +56,19 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
     """Bytes of the batch that is being read, until its last record is taken."""
     is_full = False
     """Were `TAKEN_BYTES` taken the last time?"""
+    _next_inline_exception: Exception | None
+    damaged: ClassVar[set[tuple[TopicPartition, int]]] = set()
+    """Batches whose check sum was wrong, by their first offset, until they were fetched once more."""
 
     def take(self, n: int | None = None) -> list[RawRecord]:
         """The next records, at most so many.
 
         Raises:
-            CorruptRecordError: a check sum is wrong.
+            CorruptRecordError: a check sum is wrong, for the first time.
         """
-        self._maybe_raise_next_inline_exception()
+        if (fault := self._next_inline_exception) is not None:
+            self.drain()
+            raise fault
         taken: list[RawRecord] = []
         left, self.is_full = TAKEN_BYTES, False
         try:
@@ -75,6 +80,7 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
                     break
         except Exception as error:
             if not taken:
+                self.drain()  # what has raised gives nothing more, and the client would ask it without end
                 raise
             self._next_inline_exception = error  # raised by the next call
         return taken
@@ -83,16 +89,14 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
         """Each record; after the last, the client is told where to go on. Reads what was not committed, too.
 
         Raises:
-            CorruptRecordError: a check sum is wrong.
+            CorruptRecordError: a check sum is wrong, for the first time.
         """
         batch, last = records.next_batch(), None
         while batch is not None:
-            if self.check_crcs and not batch.validate_crc():
-                raise CorruptRecordError(f"{tp}: the check sum of the batch at offset {batch.base_offset} is wrong")
             if batch.magic == _MODERN:
                 self.leader_epoch = batch.leader_epoch
             self.bytes_read += batch.size_in_bytes
-            for record in _each(batch, self):
+            for record in _each(batch, self) if self._is_sound(tp, batch) else [_damaged(batch)]:
                 self.records_read += 1
                 self.next_fetch_offset = record.offset + 1
                 yield record
@@ -100,6 +104,22 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
         if last is not None and last.magic == _MODERN:
             self.next_fetch_offset = last.next_offset  # what stood behind the last record may have been compacted
         self.drain()
+
+    def _is_sound(self, tp: TopicPartition, batch: Any) -> bool:
+        """False: its check sum is wrong, also as it was fetched once more.
+
+        Raises:
+            CorruptRecordError: it is wrong for the first time, and may have been damaged on its way.
+        """
+        place = (tp, batch.base_offset)
+        if not self.check_crcs or batch.validate_crc():
+            self.damaged.discard(place)
+            return True
+        if place in self.damaged:
+            self.damaged.discard(place)
+            return False
+        self.damaged.add(place)
+        raise CorruptRecordError(f"{tp}: the check sum of the batch at offset {batch.base_offset} is wrong")
 
 
 def read_our_way(consumer: KafkaConsumer) -> KafkaConsumer:
@@ -189,6 +209,11 @@ def _bytes(content: bytes, place: int) -> tuple[bytes | None, int]:
     coded, start = varint(content, place)
     end = start + (coded >> 1)
     return (None, start) if coded & 1 else (content[start:end], end)
+
+
+def _damaged(batch: Any) -> RawRecord:
+    """Stands for the records of a batch that was damaged where it lies; nor can its times be relied on."""
+    return _unread(batch, None, CorruptRecordError("its check sum is wrong"))._replace(timestamp=-1)
 
 
 def _unread(batch: Any, following: int | None, error: Exception) -> RawRecord:

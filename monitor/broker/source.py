@@ -17,6 +17,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.errors import KafkaError
 
 from monitor.broker import membership
+from monitor.broker.asking import ask
 from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.handshake import admitted, demand_access
 from monitor.broker.reading import RawRecord, read_our_way
@@ -25,7 +26,7 @@ from monitor.broker.turns import Turns
 from monitor.broker.unpacking import fault_of
 from monitor.broker.waits import forget_waits
 from monitor.domain.records import Batch, Partition, Record
-from monitor.errors import BrokerError
+from monitor.errors import BrokerError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,9 @@ class Position(Protocol):
 
 
 EMPTY = Batch((), {}, {}, {})
-BEGINNINGS_TIMEOUT_MS = 3000
+POSITION_TIMEOUT_MS = 3000
+ASKED_AGAIN_S = 10.0
+"""After so long a partition is asked for again of which nobody knew anything, such as one that has no leader."""
 STOP_JOINING_S = 1.5
 """How long a stop waits for a join to end: with what else it waits for, it must be over within 10 s."""
 POLL_RECORDS = 32
@@ -82,6 +85,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         """Held for the length of a note, by whoever changes what follows."""
         self._unsettled: set[TopicPartition] = set()
         self._cut: set[TopicPartition] = set()
+        self._unanswered: dict[TopicPartition, float] = {}
+        """Of the unsettled: when they may be asked for again."""
         self._reading: dict[TopicPartition, _Reading] = {}
         self._rebalances = 0
         self._record_bytes = 1
@@ -177,7 +182,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         return set(batch.following) <= {reading.partition for reading in list(self._reading.values())}
 
     def is_joining(self) -> bool:
-        """Has it asked to join the group, and has not been told yet what to read?"""
+        """Has it not been told yet what to read, as it joins the group, or finds nobody who coordinates it?"""
         return membership.is_joining(self._consumer)
 
     def behind(self) -> dict[Partition, int]:
@@ -187,7 +192,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             BrokerError: no answer.
         """
         with translated("asking for log ends", self._servers):
-            ends = self._consumer.end_offsets(list(self._reading), timeout_ms=BEGINNINGS_TIMEOUT_MS)
+            ends = ask(self._consumer.end_offsets, list(self._reading))
             return {
                 reading.partition: ends[one] - position
                 for one, reading in list(self._reading.items())
@@ -195,12 +200,16 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             }
 
     def renew(self) -> None:
-        """Begin as a new member of the group, with a new client.
+        """Begin as a new member of the group, with new clients: old ones look for brokers only where they last were.
 
         Raises:
             BrokerError: no answer.
         """
+        topics, old = Topics(self._config), self._topics
+        self._topics = topics
         with translated("joining the group anew", self._servers):
+            with suppress(KafkaError, OSError):
+                old.close()
             self._rejoin(self._current_logs())
 
     def close(self) -> None:
@@ -208,7 +217,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._topics.close()
 
     def _next_batch(self, max_records: int, max_bytes: int, linger_ms: int) -> Batch:
-        self._settle()
+        try:
+            self._settle()
+        except (KafkaError, StoreUnavailable):
+            with suppress(BrokerError):
+                self.keep_alive()  # or the others would wait for us with every change of the group
+            raise
         fetched = self._fetch(max_records, max_bytes, linger_ms)
         if fetched or time.monotonic() - self._logs_checked > LOGS_CHECKED_S:
             logs = self._current_logs()
@@ -249,24 +263,37 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         finally:
             self._unsettled.clear()
             self._cut.clear()
+            self._unanswered.clear()
             self._reading.clear()
             self._consumer, self._logs = fresh, logs
 
     def _settle(self) -> None:
         """Seek newly assigned partitions to where the store says, and let them flow."""
-        waiting = set(self._unsettled) & self._consumer.assignment()
+        waiting = set(self._unsettled) & self._consumer.assignment() - self._set_aside()
         if not waiting:
             return
         known = {TopicPartition(one.topic, one.number): one for several in self._logs.values() for one in several}
         waiting &= set(known)
-        beginnings = self._consumer.beginning_offsets(list(waiting), timeout_ms=BEGINNINGS_TIMEOUT_MS)
-        for one in sorted(waiting):
+        try:
+            beginnings = ask(self._consumer.beginning_offsets, sorted(waiting))
+        except KafkaError:
+            if not self._reading:
+                raise
+            beginnings = {}  # the others are read on
+        again = time.monotonic() + ASKED_AGAIN_S
+        self._unanswered = dict.fromkeys(waiting - set(beginnings), again) | self._unanswered
+        for one in sorted(beginnings):
             rebalances = self._rebalances
             offset = self._position(known[one], beginnings[one], beyond_end=one in self._cut)
             with suppress(KeyError, ValueError):  # taken away
                 self._consumer.seek(one, offset)
                 if self._begin_reading(one, _Reading(known[one], offset), rebalances):
                     self._consumer.resume(one)
+
+    def _set_aside(self) -> set[TopicPartition]:
+        now = time.monotonic()
+        self._unanswered = {one: again for one, again in self._unanswered.items() if again > now}
+        return set(self._unanswered)
 
     def _begin_reading(self, one: TopicPartition, reading: _Reading, rebalances: int) -> bool:
         """False: the group has changed since its offset was asked for. If it is still ours, it must be asked again."""
@@ -288,7 +315,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         records = size = 0
         deadline = time.monotonic() + linger_ms / 1000
         with Turns(self._consumer, self._unsettled) as turns:
-            while records < max_records and size < max_bytes and not (records and self._unsettled):
+            while (
+                records < max_records and size < max_bytes and not (records and self._unsettled - set(self._unanswered))
+            ):
                 left_ms = int((deadline - time.monotonic()) * 1000)
                 if left_ms <= 0:
                     break
@@ -339,12 +368,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         return False
 
     def _beginning(self, one: TopicPartition) -> int:
-        return int(self._consumer.beginning_offsets([one], timeout_ms=BEGINNINGS_TIMEOUT_MS)[one])
+        return ask(self._consumer.beginning_offsets, [one])[one]
 
     def _position_of(self, one: TopicPartition, reading: _Reading) -> int:
         """Beyond what was handed out also where only marks of transactions followed, which are never handed out."""
         with suppress(KafkaError, AssertionError):
-            return max(reading.next, self._consumer.position(one, timeout_ms=BEGINNINGS_TIMEOUT_MS) or 0)
+            return max(reading.next, self._consumer.position(one, timeout_ms=POSITION_TIMEOUT_MS) or 0)
         return reading.next
 
     def _highwater(self, one: TopicPartition) -> int:

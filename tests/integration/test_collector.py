@@ -161,7 +161,7 @@ def test_a_flood_of_large_records_does_not_flood_the_memory(
         peak = max(peak, running.process.memory_info().rss)
         return sum(rows("SELECT records::int FROM ingest_counters")) == len(large) + 1
 
-    wait_for(is_done, seconds=60)
+    wait_for(is_done, seconds=120)
     assert peak < 400 * MIB
     assert rows("SELECT count(*), min(length(raw)) FROM dead_letters") == [(len(large), 5 * MIB)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from kafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from monitor.broker import Source
 from monitor.broker.source import EMPTY
+from monitor.errors import StoreUnavailable
 from tests.integration.source.members import SESSION_MS, Stored, poll_for, poll_until, read, values
 
 pytestmark = pytest.mark.integration
@@ -146,3 +148,75 @@ def test_a_join_that_the_client_has_forgotten_is_finished(
     coordinator.rejoining, coordinator.rejoin_needed = True, False
     send(*values(10))
     assert sorted(read(source, stored, 10)) == sorted(values(10))
+
+
+def test_a_partition_that_nobody_knows_holds_up_no_other_and_is_asked_for_again(
+    member: Callable[..., Source], send: Callable[..., None], stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the client answers for a partition that has lost its leader."""
+    send(*values(40))
+    source = member()
+    ask, lost = source._consumer.beginning_offsets, {1}
+
+    def unsure(several: list[Any], **options: Any) -> Any:
+        if any(one.partition in lost for one in several):
+            raise KeyError(several)
+        return ask(several, **options)
+
+    monkeypatch.setattr(source._consumer, "beginning_offsets", unsure)
+    monkeypatch.setattr("monitor.broker.source.ASKED_AGAIN_S", 1.0)
+    found: list[bytes] = []
+    deadline = time.monotonic() + 15
+    while not found:
+        assert time.monotonic() < deadline, "no progress"
+        found += stored.take(source.poll(1000, 1 << 20, 100))
+    deadline = time.monotonic() + 2.5  # it is asked for again meanwhile
+    while time.monotonic() < deadline:
+        found += stored.take(source.poll(1000, 1 << 20, 100))
+    assert {one.number for one in stored.offsets} == {0}
+    lost.clear()
+    assert sorted(found + read(source, stored, 40 - len(found), seconds=15)) == sorted(values(40))
+
+
+def test_a_member_that_cannot_be_told_where_to_read_stays_in_its_group(
+    member: Callable[..., Source], send: Callable[..., None], stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL is away, for longer than the session lasts: others must not wait for it with every change."""
+    source = member()
+    monkeypatch.setattr(source, "_position", away)
+    deadline = time.monotonic() + 3 * SESSION_MS / 1000
+    while time.monotonic() < deadline or not source._consumer.assignment():
+        with suppress(StoreUnavailable):
+            source.poll(1000, 1 << 20, 50)
+        time.sleep(0.05)
+    other = member()
+    deadline = time.monotonic() + 15
+    while not other._consumer.assignment():
+        assert time.monotonic() < deadline, "the group waits for the other member"
+        with suppress(StoreUnavailable):
+            source.poll(1000, 1 << 20, 50)
+        other.poll(1000, 1 << 20, 50)
+
+
+def away(*_: object, **__: object) -> int:
+    raise StoreUnavailable("away")
+
+
+def test_new_clients_are_made_of_both_kinds(
+    member: Callable[..., Source], send: Callable[..., None], stored: Stored
+) -> None:
+    """Old ones look for brokers only where they last were; here their threads have died."""
+    send(*values(10))
+    source = member()
+    poll_until(lambda: len(source.ends()) == 2, source)
+    source._topics._admin.close()
+    source._consumer.close(autocommit=False)
+    source.renew()
+    found: list[bytes] = []
+    deadline = time.monotonic() + 15
+    while len(found) < 10:
+        assert time.monotonic() < deadline, "no progress"
+        batch = source.poll(1000, 1 << 20, 100)
+        found += [record.value for record in batch.records]
+        stored.offsets |= batch.following
+    assert set(found) <= set(values(10))

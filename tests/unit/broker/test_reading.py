@@ -17,6 +17,7 @@ from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
 from monitor.broker.reading import RawRecord, read_our_way
 from monitor.broker.source import record_of
+from monitor.broker.unpacking import fault_of
 from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER, Partition
 
 CRC, ATTRIBUTES, LAST_DELTA, HEADER = 17, 21, 23, 61
@@ -127,7 +128,29 @@ def test_a_header_name_that_is_no_utf8_is_written_out() -> None:
     assert read(OURS, raw)[0][0].headers == (("\\xffb", b"held"),)
 
 
-def test_a_wrong_check_sum_is_an_error_of_the_transport() -> None:
+def test_a_wrong_check_sum_is_an_error_of_the_transport_and_then_one_of_the_log() -> None:
+    """What was damaged on its way comes whole the next time; what is damaged where it lies never will."""
+    two: list[Any] = [(1, None, b"v", []), (2, None, b"v", [])]
+    raw = batch(two)
+    wrong, after = raw[:-1] + b"\x01", batch(two, offset=2)
+    for first, again, offsets in ((wrong, raw, [0, 1, 2, 3]), (wrong, wrong, [1, 2, 3])):
+        part = OURS(0, PLACE, MemoryRecords(first + after))
+        with pytest.raises(CorruptRecordError, match="check sum"):
+            part.take(3)
+        assert not part, "the client would ask it without end"
+        part = OURS(0, PLACE, MemoryRecords(again + after))
+        taken = part.take(9)
+        assert [one.offset for one in taken] == offsets
+        fault = fault_of(taken[0].value) or ""
+        assert ("records up to" in fault or "from offset 0 to 1" in fault) == (again is wrong)
+        assert ("check sum is wrong" in fault) == (again is wrong)
+
+
+def test_a_batch_that_is_damaged_behind_sound_ones_costs_those_nothing() -> None:
     raw = batch([(1, None, b"v", [])])
-    with pytest.raises(CorruptRecordError, match="check sum"):
-        read(OURS, raw[:-1] + b"\x01")
+    wrong = batch([(2, None, b"v", [])], offset=1)[:-1] + b"\x01"
+    part = OURS(0, PLACE, MemoryRecords(raw + wrong))
+    assert [one.offset for one in part.take(9)] == [0]
+    with pytest.raises(CorruptRecordError):
+        part.take(9)
+    assert not part

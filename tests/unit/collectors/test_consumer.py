@@ -15,7 +15,7 @@ from collectors.watchdog import Watchdog
 from collectors.worker import Worker
 from monitor.broker.source import EMPTY
 from monitor.domain.records import Batch, Partition, Record
-from monitor.errors import BrokerError, BrokerRefused, Fenced, StoreError, StoreUnavailable
+from monitor.errors import BrokerError, BrokerRefused, Fenced, StoreError, StoreTooSlow, StoreUnavailable
 from monitor.telemetry import LAG
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -100,14 +100,14 @@ class FakePositions:
         pass
 
 
-def loop(source: FakeSource, handler: FakeHandler, max_bytes: int = 10) -> Consumer[int]:
+def loop(source: FakeSource, handler: FakeHandler, max_bytes: int = 10, sizing: Sizing | None = None) -> Consumer[int]:
     return Consumer(
         source,  # type: ignore[arg-type]
         handler,
         FakePositions(),  # type: ignore[arg-type]
         Worker(),
         lambda: NOW,
-        sizing=Sizing(1, 1, 1.0),
+        sizing=sizing or Sizing(1, 1, 1.0),
         watchdog=Watchdog(source, 60.0),
         max_bytes=max_bytes,
         linger_ms=1,
@@ -162,6 +162,61 @@ def test_whatever_is_not_stored_is_read_again_and_so_is_what_follows_it(fault: E
         steps(consumer, 3)
     assert source.calls.count("reposition") == 1
     assert handler.stored == []
+
+
+def test_a_batch_that_takes_too_long_is_read_again_in_halves() -> None:
+    class Log(FakeSource):
+        """Eight records, from wherever it is positioned."""
+
+        stored = 0
+
+        def poll(self, max_records: int, *_: int) -> Batch:
+            begin, self.offset = self.offset, min(self.offset + max_records, 8)
+            records = tuple(Record(PARTITION, one, -1, b"x") for one in range(begin, self.offset))
+            return Batch(records, {PARTITION: begin}, {PARTITION: self.offset}, {}) if records else EMPTY
+
+        def commit(self, batch: Batch) -> None:
+            self.stored = batch.following[PARTITION]
+
+        def reposition(self) -> None:
+            super().reposition()
+            self.offset = self.stored
+
+    class Slow(FakeHandler):
+        def write(self, batch: Batch, now: datetime, read: int | None) -> None:
+            self.stored.append(len(batch.records))
+            if len(batch.records) > 3:
+                raise StoreTooSlow("broken off")
+
+    source, handler = Log(), Slow()
+    consumer = loop(source, handler, sizing=Sizing(8, 8, 1.0))
+    for _ in range(20):
+        consumer.step(threading.Event())
+    assert source.stored == 8
+    assert handler.stored[:3] == [8, 4, 2]
+    assert source.calls.count("reposition") == len([one for one in handler.stored if one > 3])
+
+
+def test_one_record_that_takes_too_long_is_tried_again() -> None:
+    source, handler = FakeSource(), FakeHandler(StoreTooSlow("a"))
+    steps(loop(source, handler), 2)
+    assert (source.calls, handler.stored) == (["poll", "poll", "keep_alive", "commit 1"], [0])
+
+
+def test_now_and_then_is_said_that_postgresql_keeps_a_batch_waiting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("collectors.consumer.WAKE_S", 0.05)
+    monkeypatch.setattr("collectors.consumer.SLOW_S", 0.2)
+    handler = FakeHandler()
+    handler.may_answer.clear()
+    consumer = loop(FakeSource(), handler)
+    steps(consumer, 1)
+    threading.Timer(1.0, handler.may_answer.set).start()
+    steps(consumer, 1)
+    said = [one for one in caplog.messages if "has not stored a batch yet" in one]
+    assert 2 <= len(said) <= 5
+    assert handler.stored == [0]
 
 
 def test_a_broker_that_goes_away_while_postgresql_is_away_loses_nothing() -> None:

@@ -31,6 +31,13 @@ def test_a_batch_that_was_not_full_shrinks_but_does_not_grow_the_next() -> None:
     assert sizing.records == 1000
 
 
+def test_a_batch_that_postgresql_broke_off_is_halved_also_below_the_smallest_size() -> None:
+    sizing = Sizing(100, 4000, target_s=1.0)
+    for records, left in ((3000, 1500), (1500, 750), (750, 375), (90, 45), (1, 1)):
+        sizing.overran(records)
+        assert sizing.records == left
+
+
 @given(st.lists(st.tuples(st.integers(1, 4000), st.floats(0, 1e6)), max_size=30))
 def test_it_stays_within_its_bounds(batches: list[tuple[int, float]]) -> None:
     sizing = Sizing(100, 4000, target_s=1.0)

@@ -104,6 +104,23 @@ def test_joins_that_end_are_no_fault_and_nor_is_a_broker_that_was_away(
     assert source.renewed == 0
 
 
+def test_a_broker_that_does_not_answer_is_looked_for_anew_now_and_then(
+    watchdog: Watchdog, source: Source, clock: Clock
+) -> None:
+    """It may have moved, or the client's thread died. An outage, however long, is no reason to end."""
+    source.missing = {}
+    for _ in range(300):
+        clock.now += 1
+        watchdog.unanswered()
+    assert source.renewed == 5
+    watchdog.progress()
+    clock.now += 59
+    watchdog.unanswered()
+    clock.now += 1
+    watchdog.idle()
+    assert source.renewed == 5
+
+
 def test_after_progress_it_is_patient_again(watchdog: Watchdog, source: Source, clock: Clock) -> None:
     idle_for(watchdog, clock, 60)
     watchdog.progress()
