@@ -12,11 +12,11 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from monitor import bootstrap
 from monitor.domain.window import HOUR, MINUTE, floor
-from monitor.errors import SnellenError
+from monitor.errors import SettingsError, SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.discover_slices import DiscoverOptions, discover_daily
 from monitor.services.evaluation import Evaluation, evaluate_hour, evaluate_minutes
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _NOW = text("SELECT now()")
 CLOCK_S = 5.0
 """So often is looked whether the clock was set back."""
+CLOCKS_APART = timedelta(minutes=10)
+"""Where the clocks of two machines differ by more, one of them is wrong, and what is old is not known."""
 
 
 @dataclass(slots=True)
@@ -86,13 +88,18 @@ def _now(context: Context) -> datetime | None:
         if locks.is_held(connection, locks.BACKFILL):
             log.info("a backfill is running, this tick is left out")
             return None
+    return _database_now(context.evaluation.engine)
+
+
+def _database_now(engine: Engine) -> datetime:
+    with transaction(engine) as connection:
         now: datetime = connection.execute(_NOW).scalar_one()
     return now
 
 
 def deliver_due(context: Context) -> None:
-    """Send what is due."""
-    deliver(context.delivery, bootstrap.now())
+    """Send what is due by the database's clock, which says when it came to be."""
+    deliver(context.delivery, _database_now(context.delivery.engine))
 
 
 def partitions_ahead(context: Context) -> None:
@@ -101,8 +108,19 @@ def partitions_ahead(context: Context) -> None:
 
 
 def retire_old_rows(context: Context) -> None:
-    """Take away what is older than it is kept."""
-    for expired in retain(context.evaluation.engine, context.keep, bootstrap.now()):
+    """Take away what is older than it is kept, by the clock that makes it younger.
+
+    Raises:
+        SettingsError: the clocks of this machine and of PostgreSQL are too far apart; nothing was taken away.
+    """
+    engine, ours = context.evaluation.engine, bootstrap.now()
+    theirs = _database_now(engine)
+    if abs(ours - theirs) > CLOCKS_APART:
+        raise SettingsError(
+            f"this machine's clock says {ours:%Y-%m-%d %H:%M}Z, PostgreSQL's {theirs:%Y-%m-%d %H:%M}Z: set "
+            "the one that is wrong (nothing is deleted until then)"
+        )
+    for expired in retain(engine, context.keep, min(ours, theirs)):
         if expired.rows or expired.days or expired.waiting:
             log.info("retention: %s", expired)
 

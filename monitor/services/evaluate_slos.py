@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.window import MINUTE, Window
+from monitor.services.attempts import attempt_all
 from monitor.sli import SLIS
 from monitor.sli.coverage import Coverage
 from monitor.sli.drift import Drift
@@ -45,8 +47,11 @@ def evaluate_slos(
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; whole objectives are stored or not.
+        Exception: the first fault of an objective, after all others were evaluated.
     """
-    return sum(_evaluate(engine, one, ticks, backfilled=backfilled) for one in objectives)
+    return sum(
+        attempt_all((one.name, partial(_evaluate, engine, one, ticks, backfilled=backfilled)) for one in objectives)
+    )
 
 
 def read_series(connection: Connection, objective: Objective, ticks: Sequence[datetime]) -> CountSeries | LabelSeries:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Engine
 
 from monitor.domain.window import HOUR, MINUTE, floor
+from monitor.services.attempts import attempt_all
 from monitor.services.estimate_accuracy import estimate_last_day
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.evaluate_slos import evaluate_slos
@@ -49,13 +51,18 @@ def evaluate_hour(evaluation: Evaluation, tick: datetime) -> None:
 
 
 def evaluate_minutes(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
-    """Evaluate the SLOs at whole minutes, in order.
+    """Evaluate the SLOs at whole minutes, in order, also where labels cannot be scored.
 
     Raises:
         StoreError: as `evaluate_ticks`.
     """
-    score_labels(evaluation.engine)
-    evaluate_slos(evaluation.engine, evaluation.objectives, ticks, backfilled=backfilled)
+    engine, objectives = evaluation.engine, evaluation.objectives
+    attempt_all(
+        [
+            ("scoring labels", partial(score_labels, engine)),
+            ("evaluating SLOs", partial(evaluate_slos, engine, objectives, ticks, backfilled=backfilled)),
+        ]
+    )
 
 
 def minutes(start: datetime, end: datetime) -> list[datetime]:

@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -17,6 +18,7 @@ from monitor.errors import NotEnoughData
 from monitor.explain import Explanation, explain
 from monitor.explain.bank import Bank
 from monitor.explain.examples import examples
+from monitor.services.attempts import attempt_all
 from monitor.services.concepts import families
 from monitor.services.explained_rows import sampled
 from monitor.store import explanations as store
@@ -82,7 +84,7 @@ def explain_alarms(engine: Engine, options: ExplainOptions, now: datetime) -> in
                 for alarm in _alarms(store.recent_looks(connection, now))
                 if not store.explained_since(connection, alarm.model, alarm.part, alarm.current.end, AGAIN_AFTER)
             ]
-        return sum(_attempt(engine, options, alarm, now) for alarm in waiting)
+        return sum(attempt_all((alarm.model, partial(_attempt, engine, options, alarm, now)) for alarm in waiting))
 
 
 def explain_past(engine: Engine, options: ExplainOptions, start: datetime, end: datetime) -> int:

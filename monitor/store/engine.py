@@ -17,13 +17,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from monitor.errors import SettingsError, StoreError, StoreUnavailable, UnstorableValue
+from monitor.errors import SettingsError, StoreError, StoreTooSlow, StoreUnavailable, UnstorableValue
 
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_EXCEEDED = "54"
 """Class of SQLSTATE: a value is too large for an index, a statement too complex; psycopg has them among the passing."""
 _TIMED_OUT = frozenset({"25P03", "25P04"})
 """The server ended the session, whose transaction was idle or open too long; psycopg has them among other faults."""
+_BROKEN_OFF = "57014"
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError)
 _REFUSED = re.compile(
     r"authentication failed|no pg_hba\.conf entry|no password supplied|(role|database) \".*\" does not exist|"
@@ -34,6 +35,15 @@ _REFUSED = re.compile(
 )
 """What servers and libpq say of a connection that will fail again. Refused connections carry no SQLSTATE, only text;
 where a server says it in another language, it is tried again."""
+_SESSION = {
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "120s",  # longer than a job computes between two statements
+    "lock_timeout": "60s",
+    "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
+}  # fmt: skip
+"""What holds in each session: who froze with a lock loses it, and who waits for one says so and tries again."""
+_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""A server that is gone without a word is noticed within a minute; a socket of this machine heeds none of these."""
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 30, 1.0
 MIGRATION_LOCK = 0x534E454C  # "SNEL": one migration at a time, whoever starts it
 
@@ -51,7 +61,8 @@ def make_engine(url: str, *, pool_size: int = 4, application: str = "snellen") -
         hide_parameters=True,
         connect_args={
             "application_name": application,
-            "options": "-c timezone=UTC",
+            "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
+            **_KEEPALIVES,
             "connect_timeout": 10,
             "client_encoding": "utf8",  # rows are written as bytes before a connection is at hand
         },
@@ -100,11 +111,13 @@ def translated() -> Iterator[None]:
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None) or ""
-    kind = StoreError
+    kind: type[StoreError] = StoreError
     if isinstance(cause, psycopg.DataError) or state.startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
     elif state == "" and isinstance(cause, psycopg.OperationalError) and _REFUSED.search(str(cause)):
         return StoreError(f"PostgreSQL refuses us: {cause}; check user, password, database and sslmode in database_url")
+    elif state == _BROKEN_OFF:
+        kind = StoreTooSlow
     elif isinstance(cause, _PASSING) or state in _TIMED_OUT or _lacks_partition(cause):
         kind = StoreUnavailable
     return kind(f"PostgreSQL: {type(cause).__name__}: {_said(cause)}")
@@ -191,6 +204,9 @@ def _run(url: str, step: Callable[[Config], None]) -> None:
 def _upgrade_locked(connection: Connection, step: Callable[[Config], None]) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
+    # Another's migration may take long, and so may what ours computes; `alembic/env.py` says how patient its steps are.
+    for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(text(f"SET {limit} = 0"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
     connection.commit()
     try:

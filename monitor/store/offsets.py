@@ -48,7 +48,11 @@ _GAP = text("""
 """)
 _SEEN_END = text("""
     UPDATE stream_offsets SET end_offset = :end, updated_at = :now
-    WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
+    WHERE (consumer_group, cluster_id, topic_id, partition) = (
+        SELECT consumer_group, cluster_id, topic_id, partition FROM stream_offsets
+        WHERE consumer_group = :group AND cluster_id = :cluster AND topic_id = :topic_id AND partition = :partition
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
 """)
 
 IDLE_LIMIT, BUSY_LIMIT, LOCK_LIMIT = "30s", "120s", "10s"
@@ -67,8 +71,7 @@ def advance(connection: Connection, group: str, batch: Batch, now: datetime) -> 
     Raises:
         Fenced: a partition stands elsewhere, so another consumer owns it; roll back and drop the batch.
     """
-    connection.execute(_STAY_AWAKE, {"idle": IDLE_LIMIT, "busy": BUSY_LIMIT, "locked": LOCK_LIMIT})
-    connection.execute(_END_FROZEN, {"idle": IDLE_LIMIT})
+    _hold_up_nobody(connection)
     for partition in sorted(batch.following):
         expected, following = batch.expected[partition], batch.following[partition]
         found = connection.execute(
@@ -100,6 +103,7 @@ def starting_offset(
         return int(connection.execute(_READ, key).scalar_one())
     if stored >= beginning and not beyond_end:
         return int(stored)
+    _hold_up_nobody(connection)
     reason = "offset beyond the end" if beyond_end else "records expired"
     _record_gap(connection, group, partition, stored, beginning, reason)
     connection.execute(_ADVANCE, {**key, "expected": stored, "next": beginning, "end": None, "now": now})
@@ -107,9 +111,19 @@ def starting_offset(
 
 
 def note_ends(connection: Connection, group: str, ends: Iterable[tuple[Partition, int]], now: datetime) -> None:
-    """Remember the log ends of idle partitions, so that lag is shown also when nothing arrives."""
+    """Remember the log ends of idle partitions, so that lag is shown also when nothing arrives.
+
+    What somebody moves just now is left out: a note is not worth waiting for, and `advance` would wait behind it.
+    """
+    _hold_up_nobody(connection)
     for partition, end in sorted(ends):
         connection.execute(_SEEN_END, {**_key(group, partition), "end": end, "now": now})
+
+
+def _hold_up_nobody(connection: Connection) -> None:
+    """Before a row is moved: end who froze while holding one, and be ended if we freeze."""
+    connection.execute(_STAY_AWAKE, {"idle": IDLE_LIMIT, "busy": BUSY_LIMIT, "locked": LOCK_LIMIT})
+    connection.execute(_END_FROZEN, {"idle": IDLE_LIMIT})
 
 
 def _record_gap(

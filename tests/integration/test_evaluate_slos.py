@@ -8,16 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS
 from monitor.domain.window import MINUTE, Window
-from monitor.errors import NotificationError
+from monitor.errors import NotificationError, StoreError
 from monitor.notify import CHANNELS, AlertMessage
 from monitor.notify.webhook import TIMEOUT_SECONDS
 from monitor.services.deliver import BATCH, GIVE_UP_AFTER, LEASE, Delivery, deliver
 from monitor.services.evaluate_slos import evaluate_slos
+from monitor.services.evaluation import Evaluation, evaluate_minutes
 from monitor.sli import SLIS
 from monitor.slo.objective import Objective, Selector
 from monitor.slo.openslo import parse_objectives
@@ -147,6 +149,35 @@ def test_without_data_nothing_is_green(engine: Engine, objective: Objective, row
     )
     evaluate_slos(engine, [other], ticks(300, 301), backfilled=False)
     assert rows("SELECT state, total, budget_remaining FROM slo_evaluations") == [("no_data", 0, None)]
+
+
+@pytest.mark.usefixtures("outage")
+def test_an_objective_that_cannot_be_evaluated_silences_no_other(
+    engine: Engine, objective: Objective, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO alerts (slo, severity, opened_at, state, backfilled) "
+                "VALUES ('spoilt', 'page', :at, '{}', false)"
+            ),
+            {"at": START},
+        )
+    both = [replace(objective, name="spoilt"), objective]
+    with pytest.raises(msgspec.ValidationError):
+        evaluate_slos(engine, both, ticks(300, 301), backfilled=False)
+    assert rows("SELECT slo FROM slo_evaluations") == [objective.name]
+    assert "spoilt" in caplog.text
+
+
+@pytest.mark.usefixtures("outage")
+def test_labels_that_cannot_be_scored_silence_no_objective(engine: Engine, objective: Objective, rows: Rows) -> None:
+    unused: Any = None
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE labels RENAME TO labels_away"))
+    with pytest.raises(StoreError):
+        evaluate_minutes(Evaluation(engine, [objective], unused), ticks(300, 301), backfilled=False)
+    assert rows("SELECT slo FROM slo_evaluations") == [objective.name]
 
 
 class Unreliable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,20 @@ from sqlalchemy import Engine, text
 
 from monitor import bootstrap, scheduler
 from monitor.domain.window import HOUR, MINUTE, floor
-from monitor.errors import StoreError
+from monitor.errors import SettingsError, StoreError
 from monitor.notify import CHANNELS, Log
-from monitor.scheduler import Context, evaluate_last_hour, unset_channels, wake_jobs
+from monitor.scheduler import (
+    Context,
+    deliver_due,
+    evaluate_last_hour,
+    retire_old_rows,
+    unset_channels,
+    wake_jobs,
+)
 from monitor.services.backfill import holding
 from monitor.services.deliver import Delivery
 from monitor.services.evaluation import Evaluation
+from monitor.settings.retention import Retention
 from monitor.sli import SLIS
 from monitor.slo.openslo import parse_objectives
 from tests.integration.test_evaluate_drift import OPTIONS, START, WATCHED, Traffic
@@ -85,6 +94,40 @@ def test_a_backfill_is_not_disturbed_and_the_hour_is_compared_after_it(
     assert rows("SELECT count(*) FROM drift_results") == [0]
     evaluate_last_hour(context)
     assert rows("SELECT DISTINCT tick FROM drift_results") == [TICK]
+
+
+def test_a_message_is_sent_when_it_is_due_by_the_clock_that_says_when_it_came_to_be(
+    context: Context, engine: Engine, at: Callable[[datetime], None], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "now", lambda: TICK - 30 * MINUTE)
+    at(TICK)
+    told: list[datetime] = []
+    monkeypatch.setattr(scheduler, "deliver", lambda _, now: told.append(now))
+    deliver_due(replace(context, delivery=Delivery(engine, {}, None)))
+    assert told == [TICK]
+
+
+@pytest.mark.parametrize("apart", [timedelta(days=400), -HOUR])
+def test_nothing_is_retired_while_clocks_disagree(
+    context: Context, at: Callable[[datetime], None], rows: Rows, monkeypatch: pytest.MonkeyPatch, apart: timedelta
+) -> None:
+    monkeypatch.setattr(bootstrap, "now", lambda: TICK + apart)
+    at(TICK)
+    with pytest.raises(SettingsError, match="clock"):
+        retire_old_rows(replace(context, keep=dict(Retention())))
+    assert rows("SELECT count(*) > 0 FROM predictions") == [True]
+
+
+@pytest.mark.parametrize("apart", [MINUTE, -MINUTE])
+def test_what_is_old_is_told_by_the_clock_that_is_behind(
+    context: Context, at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch, apart: timedelta
+) -> None:
+    told: list[datetime] = []
+    monkeypatch.setattr(scheduler, "retain", lambda *given: told.append(given[2]) or [])
+    monkeypatch.setattr(bootstrap, "now", lambda: TICK + apart)
+    at(TICK)
+    retire_old_rows(context)
+    assert told == [min(TICK, TICK + apart)]
 
 
 def test_channels_that_documents_name_and_settings_do_not_are_told() -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,13 +14,14 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from monitor.domain.records import Batch
+from monitor.domain.records import Batch, Partition
 from monitor.embedded.probes import to_libpq
 from monitor.errors import Fenced, StoreUnavailable
 from monitor.services.ingest import IngestService
+from monitor.services.positions import Positions
 from monitor.store import offsets
 from monitor.store.packing import Block
-from tests.integration.conftest import make_service
+from tests.integration.conftest import PARTITION, make_service, register
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -104,6 +105,44 @@ def test_a_collector_that_freezes_inside_a_large_answer_holds_up_nobody(
     assert told is not None
     assert told.status == psycopg.pq.ExecStatus.FATAL_ERROR, "its session goes on"
     assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [2]
+
+
+def test_the_end_of_a_log_is_not_waited_for_where_a_frozen_collector_moves_its_offset(
+    engine: Engine, database_url: str, rows: Rows
+) -> None:
+    """On the thread that notes it, the batch would wait that ends the frozen session."""
+    other = Partition("cluster", "t", PARTITION.topic_id, 1)
+    for one in (PARTITION, other):
+        register(engine, one)
+    positions = Positions(engine, "g", lambda: NOW)
+    with closing(psycopg.connect(to_libpq(database_url))) as sleeper, ThreadPoolExecutor(1) as pool:
+        sleeper.execute("UPDATE stream_offsets SET next_offset = 1 WHERE partition = 0")
+        noted = pool.submit(positions.note_ends, {PARTITION: 7, other: 9})
+        try:
+            noted.result(10)
+        finally:
+            sleeper.rollback()
+    assert rows("SELECT end_offset FROM stream_offsets ORDER BY partition") == [None, 9]
+    positions.note_ends({PARTITION: 7, other: 9})
+    assert rows("SELECT end_offset FROM stream_offsets ORDER BY partition") == [7, 9]
+
+
+def test_a_frozen_collector_holds_up_nobody_who_finds_its_records_expired(
+    engine: Engine, database_url: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offsets, "IDLE_LIMIT", "300ms")
+    monkeypatch.setattr(offsets, "LOCK_LIMIT", "100ms")
+    register(engine, PARTITION)
+    positions, found = Positions(engine, "g", lambda: NOW), None
+    with closing(psycopg.connect(to_libpq(database_url))) as sleeper:
+        sleeper.execute("UPDATE stream_offsets SET updated_at = now()")
+        sleeper.pgconn.send_query(b"SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
+        deadline = time.monotonic() + 20
+        while found is None and time.monotonic() < deadline:
+            with suppress(StoreUnavailable):
+                found = positions.start(PARTITION, 5, beyond_end=False)
+    assert found == 5
+    assert rows("SELECT resumed_offset FROM stream_gaps") == [5]
 
 
 def stored_in_the_end(service: IngestService, batch: Batch, seconds: float = 10) -> int:

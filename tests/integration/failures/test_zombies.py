@@ -19,7 +19,7 @@ from tests.integration.failures.test_process_faults import assert_each_once, eve
 
 pytestmark = pytest.mark.integration
 FIRST, TAKEN_OVER, LAST = 100, 400, 450
-MOVES_THE_OFFSET = b"idle_in_transaction_session_timeout"
+MOVES_THE_OFFSET = b"set_config('idle_in_transaction_session_timeout'"
 """In the first statement of a transaction that stores a batch."""
 
 

@@ -9,10 +9,11 @@ import traceback
 import pytest
 from sqlalchemy import Engine, text
 
-from monitor.errors import SettingsError, SnellenError, StoreError, StoreUnavailable, UnstorableValue
+from monitor.errors import SettingsError, SnellenError, StoreError, StoreTooSlow, StoreUnavailable, UnstorableValue
+from monitor.store import engine as store
 from monitor.store import locks
 from monitor.store.copy import raw
-from monitor.store.engine import make_engine, migrate, require_migrated, transaction, trial
+from monitor.store.engine import make_engine, migrate, require_migrated, transaction, translated, trial
 
 SECRET = "hunter2"  # noqa: S105 (of nobody)
 AWAY = f"postgresql+psycopg://user:{SECRET}@127.0.0.1:1/db"
@@ -129,6 +130,80 @@ def test_a_lock_is_held_by_one_and_seen_by_all(engine: Engine) -> None:
         assert locks.is_held(connection, locks.BACKFILL)
     with transaction(engine) as connection:
         assert not locks.is_held(connection, locks.BACKFILL)
+
+
+def test_a_lock_that_several_hold_together_is_seen_until_the_last_lets_go(engine: Engine) -> None:
+    with locks.hold(engine, locks.BACKFILL), transaction(engine) as connection:
+        with locks.hold(engine, locks.BACKFILL):
+            assert locks.is_held(connection, locks.BACKFILL)
+            with locks.try_hold(engine, locks.BACKFILL) as alone:
+                assert alone is None
+        assert locks.is_held(connection, locks.BACKFILL)
+        assert not locks.is_held(connection, locks.RETENTION)
+
+
+def test_who_looks_for_a_lock_is_not_taken_for_its_holder(engine: Engine) -> None:
+    with transaction(engine) as one, transaction(engine) as other:
+        assert not locks.is_held(one, locks.BACKFILL)
+        assert not locks.is_held(other, locks.BACKFILL)
+    with locks.try_hold(engine, locks.BACKFILL), transaction(engine) as connection:
+        assert locks.is_held(connection, locks.BACKFILL)
+
+
+def test_a_statement_that_is_broken_off_may_succeed_with_less(engine: Engine) -> None:
+    with pytest.raises(StoreTooSlow):
+        _oversleep(engine)
+
+
+def _oversleep(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        connection.execute(text("SET LOCAL statement_timeout = '20ms'"))
+        connection.execute(text("SELECT pg_sleep(60)"))
+
+
+def test_who_freezes_with_a_lock_loses_it_and_who_waits_for_one_is_told(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        for limit, value in (("idle_in_transaction_session_timeout", "2min"), ("lock_timeout", "1min")):
+            assert connection.execute(text(f"SHOW {limit}")).scalar() == value
+
+
+def test_a_lock_that_is_not_given_in_time_is_a_fault_that_passes(engine: Engine, database_url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(store._SESSION, "lock_timeout", "100ms")
+        impatient = make_engine(database_url)
+    with transaction(engine) as holder:
+        holder.execute(text("SELECT pg_advisory_xact_lock(7)"))
+        with pytest.raises(StoreUnavailable, match="lock timeout"), transaction(impatient) as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(7)"))
+    impatient.dispose()
+
+
+def test_a_session_that_freezes_with_a_lock_is_ended(engine: Engine, database_url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(store._SESSION, "idle_in_transaction_session_timeout", "100ms")
+        frozen = make_engine(database_url)
+    with frozen.connect() as sleeper:
+        sleeper.execute(text("SELECT pg_advisory_xact_lock(7)"))
+        with transaction(engine) as successor:
+            successor.execute(text("SELECT pg_advisory_xact_lock(7)"))
+        with pytest.raises(StoreUnavailable), translated():
+            sleeper.execute(text("SELECT 1"))
+    frozen.dispose()
+
+
+def test_a_server_that_is_gone_without_a_word_is_noticed(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        ours = raw(connection).info.get_parameters()
+        theirs = connection.execute(
+            text("SELECT name, reset_val FROM pg_settings WHERE name LIKE 'tcp_keepalives%' ORDER BY name")
+        ).all()
+    kept = {name: ours[name] for name in ours if name.startswith(("keepalives", "tcp_user"))}
+    assert kept == {
+        "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000",
+    }  # fmt: skip
+    assert [tuple(one) for one in theirs] == [
+        ("tcp_keepalives_count", "3"), ("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"),
+    ]  # fmt: skip
 
 
 def test_times_are_utc_whatever_the_server_says(engine: Engine) -> None:

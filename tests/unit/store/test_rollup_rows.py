@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.domain.events import Model, Output, Prediction
-from monitor.domain.histograms import confidence_bin, latency_bin
+from monitor.domain.histograms import confidence_bins, latency_bins
 from monitor.store.rollups import Tally, rows_of
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -39,9 +39,9 @@ def test_the_counts_of_a_batch_are_those_of_its_events_one_by_one(several: list[
             cell = counted.setdefault(key, Counter())
             cell[event.status] += 1
             if event.latency_ms is not None and event.status == "ok":
-                cell["latency", latency_bin(event.latency_ms)] += 1
+                cell["latency", int(latency_bins([event.latency_ms])[0])] += 1
             if event.output.confidence is not None:
-                cell["confidence", confidence_bin(event.output.confidence)] += 1
+                cell["confidence", int(confidence_bins([event.output.confidence])[0])] += 1
             cell["cost"] += int(event.cost_usd or 0)
     found: dict[tuple[object, ...], Counter[object]] = {}
     tally = Tally.of(several, ("device", "region"))
