@@ -50,7 +50,7 @@ def estimated_figure(found: Aided) -> None:
     estimated = found.estimated
     parts.figure(
         "Estimated without labels", percent(estimated.share, 2) if estimated else NOTHING,
-        f"{between(estimated.interval)} · n = {count(estimated.n)}" if estimated
+        f"{between(estimated.interval)} · n = {count(estimated.n)}{confident(found)}" if estimated
         else f"needs {estimated_accuracy.MIN_PAST} earlier labels",
         "What the confidences of this range meant in the four weeks before. It cannot see that they have come to "
         "mean something else: the track record says how often it was right.",
@@ -86,8 +86,8 @@ def estimate_record(view: View) -> None:
             )
         parts.table([judged(one) for one in found], RECORD_COLUMNS)
         st.caption(
-            f"Made at the day's end from its confidences, of labels known by then. Days with fewer than {MIN_LABELS} "
-            "labels are not judged."
+            f"Made at the day's end from its confidences, of labels known by then. Estimates and labels are of answers "
+            f"that have a confidence. Days with fewer than {MIN_LABELS} labels are not judged."
         )
 
 
@@ -113,6 +113,15 @@ def cells(value: str, one: Aided) -> dict[str, object]:
         "estimated without labels": percent(estimated.share) if estimated else "",
         "estimate's interval": between(estimated.interval) if estimated else "",
     }
+
+
+def confident(found: Aided) -> str:
+    """Which answers an estimate is of, where it is not of all.
+
+    >>> confident(Aided(confident=0.7)), confident(Aided(confident=1.0))
+    (', of the 70.0% of answers that have a confidence', '')
+    """
+    return f", of the {percent(found.confident)} of answers that have a confidence" if found.confident < 1.0 else ""
 
 
 def saving(share: float) -> str:

@@ -36,10 +36,12 @@ class Aided:
     """Accuracy with the help of confidences; None where there are too few labels, or no confidences.
 
     `powered` rests on the window's own labels and confidences, `estimated` on its confidences and on labels before it.
+    `estimated` is of answers that have a confidence alone: of the share `confident` of all.
     """
 
     powered: PredictionPowered | None = None
     estimated: EstimatedAccuracy | None = None
+    confident: float = 0.0
 
 
 def aided_accuracy(
@@ -60,7 +62,7 @@ def aided_accuracy(
     known = past_meaning(connection, window, as_of, selection)
     guesses = MIDDLES if known is None else known.of(MIDDLES)
     return {
-        value: Aided(_powered(labelled.get(value), counts, guesses), estimated(counts, known))
+        value: Aided(_powered(labelled.get(value), counts, guesses), estimated(counts, known), _confident(counts))
         for value, counts in everything.items()
     }
 
@@ -83,6 +85,11 @@ def estimated(counts: Counts, known: Meaning | None) -> EstimatedAccuracy | None
     if known is None or not with_confidence.sum():
         return None
     return estimate_accuracy(MIDDLES, known, with_confidence)
+
+
+def _confident(counts: Counts) -> float:
+    """Share of the answers that have a confidence; 0 of none."""
+    return float(counts[:MISSING].sum() / max(counts.sum(), 1))
 
 
 def _powered(

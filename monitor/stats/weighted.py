@@ -114,7 +114,10 @@ def weighted_share(outcomes: ArrayLike, probabilities: ArrayLike | None = None) 
     """The Hájek estimate of the share of true `outcomes` [n] among all rows, drawn or not; n may be 0.
 
     `probabilities` [n] in (0, 1] are those with which each row was drawn, None when they are equal. Rows must have been
-    drawn independently of each other (Poisson sampling, as by a hash of their ids).
+    drawn independently of each other (Poisson sampling, as by a hash of their ids). Then the interval holds for the
+    rows that came, however alike they are. For such traffic in general it holds only if rows also come independently:
+    where they come in bursts of 20 that are answered alike and 5% are drawn, nominal 95% cover the share among the rows
+    that came 96% of the time, and that of such traffic 76% (`docs/slices.md`).
 
     - Estimate: sum w y / sum w with w = 1 / probability. Hájek (1971), comment on Basu, in "Foundations of Statistical
       Inference"; Särndal, Swensson and Wretman (1992), "Model Assisted Survey Sampling", section 5.7.

@@ -43,7 +43,7 @@ WATCHED = ("agreement", "image", "metadata", "prompt")
 Rows = Callable[..., list[Any]]
 
 
-def event(index: int, moment: datetime, image: np.ndarray, prompt: np.ndarray) -> bytes:
+def event(index: int, moment: datetime, image: np.ndarray, prompt: np.ndarray, model: str) -> bytes:
     def carried(kind: str, vector: np.ndarray) -> dict[str, str]:
         data = base64.b64encode(vector.astype("<f2").tobytes()).decode()
         return {"kind": kind, "embedder": "clip@1", "dtype": "f2", "data": data}
@@ -51,9 +51,9 @@ def event(index: int, moment: datetime, image: np.ndarray, prompt: np.ndarray) -
     return msgspec.json.encode(
         {
             "schema": "prediction/v1",
-            "request_id": f"d{index}",
+            "request_id": f"{model}{index}",
             "ts": moment.isoformat(),
-            "model": {"name": "m", "version": "v1"},
+            "model": {"name": model, "version": "v1"},
             "task": "vqa",
             "status": "ok",
             "slices": {"device": f"cam-{index % 2}"},
@@ -75,6 +75,9 @@ class Traffic:
             labels=LabelDesign(),
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
+            store_rate=1.0,
+            max_models=200,
+            max_embedders=100,
         )
         self.service = IngestService(engine, options, SketchService(engine, ("device",), 10).update)
         self.rng = np.random.default_rng(7)
@@ -88,8 +91,8 @@ class Traffic:
                 {"id": PARTITION.topic_id},
             )
 
-    def hours(self, first: int, last: int, *, shifted_device: int | None = None) -> None:
-        records = tuple(self._records(first, last, shifted_device))
+    def hours(self, first: int, last: int, *, shifted_device: int | None = None, model: str = "m") -> None:
+        records = tuple(self._records(first, last, shifted_device, model))
         start, self.offset = self.offset, self.offset + len(records)
         end = {PARTITION: self.offset}
         self.service.write(Batch(records, {PARTITION: start}, end, end), START + last * HOUR)
@@ -103,14 +106,14 @@ class Traffic:
             self.service.write(Batch((record,), {PARTITION: self.offset}, end, end), START)
             self.offset += 1
 
-    def _records(self, first: int, last: int, shifted: int | None) -> Iterator[Record]:
+    def _records(self, first: int, last: int, shifted: int | None, model: str = "m") -> Iterator[Record]:
         for number in range((last - first) * PER_HOUR):
             index = first * PER_HOUR + number
             image, prompt = self.rng.normal(size=DIMENSION), self.rng.normal(size=DIMENSION)
             if shifted == index % 2:
                 image = image + 1.2
             moment = START + index * HOUR / PER_HOUR
-            yield Record(PARTITION, self.offset + number, -1, event(index, moment, image, prompt))
+            yield Record(PARTITION, self.offset + number, -1, event(index, moment, image, prompt, model))
 
 
 @pytest.fixture
@@ -176,6 +179,27 @@ def test_a_shift_of_one_device_is_found_in_its_stream_and_slice_and_nowhere_else
     for one in compared:
         assert one.effect in one.effect_interval
         assert one.distance in one.distance_interval
+
+
+def test_what_is_found_of_a_model_does_not_depend_on_another_that_drifts(
+    engine: Engine, traffic: Traffic, rows: Rows
+) -> None:
+    found = (
+        "SELECT stream, dimension, value, verdict, p_value, adjusted_p, d.detail->>'smallest_distance' "
+        "FROM drift_results d JOIN drift_references r ON r.id = reference_id WHERE model = 'm' ORDER BY 1, 2, 3"
+    )
+    traffic.hours(0, 44)
+    evaluate_drift(engine, OPTIONS, START + 44 * HOUR)
+    alone = rows(found)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM drift_results"))
+    traffic.hours(0, 40, model="loud")
+    traffic.hours(40, 44, shifted_device=1, model="loud")
+    evaluate_drift(engine, OPTIONS, START + 44 * HOUR)
+    drifted = "SELECT DISTINCT model FROM drift_results JOIN drift_references r ON r.id = reference_id"
+    assert rows(f"{drifted} WHERE verdict = 'drift'") == ["loud"]
+    assert rows(found) == alone
+    assert sum(one[5] is not None for one in alone) > len(WATCHED)
 
 
 def test_a_tick_is_evaluated_once(engine: Engine, traffic: Traffic, rows: Rows) -> None:

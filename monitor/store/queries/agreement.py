@@ -26,8 +26,9 @@ def judged_together(
 ) -> list[tuple[PredictionRow, LabelRow]]:
     """Every label, by age, of the tasks that were given to several people and answered by more than one.
 
-    Which tasks those are was drawn at random, so what their annotators agree on stands for all; a task that got a
-    second opinion because somebody doubted the first does not. Adjudications are left out: who gives them knows what
+    Which tasks those are was drawn at random, so what their annotators agree on stands for what is drawn (of which
+    unsure answers are more than of all traffic: nothing is weighed by 1/p); a task that got a second opinion because
+    somebody doubted the first does not. Adjudications are left out: who gives them knows what
     was said before.
 
     Args:

@@ -1,4 +1,4 @@
-"""Stored estimates of accuracy beside what labels said of the same answers."""
+"""Stored estimates of accuracy beside what labels said of the same answers: of those that have a confidence."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _LABELLED = f"""
     SELECT model, date_bin(:day, ts, :origin) AS day, {SUMS}
     FROM (
         SELECT *, {WEIGHT} FROM verdicts
-        WHERE ts >= :start AND ts < :end AND replay IS NULL AND {COUNTS} AND {KNOWN}{{conditions}}
+        WHERE ts >= :start AND ts < :end AND replay IS NULL AND confidence IS NOT NULL AND {COUNTS} AND {KNOWN}
+            {{conditions}}
     ) AS v GROUP BY 1, 2
 """
 

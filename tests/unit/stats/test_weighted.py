@@ -98,6 +98,21 @@ def test_intervals_of_boosted_samples_cover_as_promised(n: int) -> None:
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
+@pytest.mark.parametrize(("burst", "rate"), [(20, 0.05), (5, 0.3)])
+def test_of_bursts_the_interval_covers_the_answers_that_came_and_not_such_traffic(burst: int, rate: float) -> None:
+    """The limit that `docs/slices.md` names: near-duplicates are answered alike, and drawn each by its own coin."""
+    rng, rounds, accuracy = np.random.default_rng(3), 800, 0.85
+    own, such = 0, 0
+    for _ in range(rounds):
+        lengths = rng.geometric(1 / burst, round(400 / rate / burst))
+        right = np.repeat(rng.random(lengths.size) < accuracy, lengths)
+        found = weighted_share(right[rng.random(right.size) < rate]).interval
+        own += right.mean() in found
+        such += accuracy in found
+    assert own / rounds > 0.93
+    assert such / rounds < 0.85
+
+
 def test_a_probability_whose_square_is_no_number_is_refused() -> None:
     with pytest.raises(NotEnoughData, match="probabilities"):
         weighted_share([1, 0], [1e-160, 1.0])
