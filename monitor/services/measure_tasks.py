@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from monitor.domain.results import Answer, Candidate, Judged, Label
 from monitor.domain.window import Window
-from monitor.privacy import holds_marker
+from monitor.services.label_words import comparable, deciding
 from monitor.store.queries.drawn import MOST_ROWS, DrawnRow, LabelWords, agreements, drawn_answers, label_words
 from monitor.store.queries.selection import EVERYTHING, Selection
 from monitor.store.queries.slices import Dimension
@@ -43,10 +43,21 @@ class TaskReport:
 
     @property
     def shortfall(self) -> str:
-        """Why not all that were drawn were looked at, for people; empty when they were."""
+        """What keeps figures from resting on all that was drawn, for people; empty when nothing does."""
+        return " ".join(filter(None, (self._left_out(), *self._without_a_figure())))
+
+    def _left_out(self) -> str:
         if self.drawn > MOST_ROWS:
             return f"{self.used:,} of {self.drawn:,} drawn answers were looked at, chosen by a hash of their ids."
         return f"{self.drawn - self.used:,} drawn answers are not stored any more." if self.used < self.drawn else ""
+
+    def _without_a_figure(self) -> Iterable[str]:
+        for one in (one for one in self.figures if one.value is None):
+            names: dict[str, list[str]] = defaultdict(list)
+            for metric in (metric for metric in one.metrics if metric.n and metric.reason):
+                names[metric.reason].append(metric.name)
+            for reason, those in names.items():
+                yield f"No figure for {', '.join(those)} of {one.task}: {reason}."
 
 
 def measure_tasks(
@@ -90,33 +101,26 @@ def _metrics(name: str, value: str | None, rows: Sequence[Judged], task: Task | 
 def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None) -> Judged:
     answer = Answer(row.answer, tuple(Candidate(one["answer"], one["score"]) for one in row.candidates or ()))
     answered = row.status == "ok"
-    deciding = _deciding(words)
+    said = deciding(words)
     return Judged(
         answer=answer,
-        label=_label(answer, deciding),
+        label=_label(answer, said),
         correct=row.correct,
         score=row.score,
         refused=row.refused if answered else None,
         flagged=row.safety_flagged if answered else None,
-        violation=_violation(deciding),
+        violation=_violation(said),
         agreement=agreement,
         probability=row.probability,
     )
 
 
-def _deciding(words: Sequence[LabelWords]) -> list[LabelWords]:
-    """The last word of each adjudicator where there is one, else of each annotator; as verdicts are made."""
-    adjudicators = [one for one in words if one.adjudicates]
-    return list({one.annotator_id: one for one in adjudicators or words}.values())
-
-
 def _label(answer: Answer, words: Sequence[LabelWords]) -> Label:
-    """All acceptable answers and the mean rating. Texts from which something was removed cannot be compared."""
+    """All acceptable answers and the mean rating."""
     accepted = tuple(text for one in words for text in one.answers)
     ratings = [one.rating for one in words if one.rating is not None]
-    texts = (answer.answer or "", *(one.answer for one in answer.candidates), *accepted)
     return Label(
-        answers=() if any(map(holds_marker, texts)) else accepted,
+        answers=comparable(answer, accepted),
         rating=sum(ratings) / len(ratings) if ratings else None,
     )
 

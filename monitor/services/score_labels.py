@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.results import Answer, Candidate, Label, Verdict
-from monitor.privacy import holds_marker
+from monitor.services.label_words import comparable, deciding, last_words
 from monitor.store import locks
 from monitor.store.engine import transaction
 from monitor.store.scoring import (
@@ -78,33 +78,27 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
     rests on them.
     """
     reviewers = sorted((label for label in labels if label.annotator_kind != "user"), key=_age)
-    adjudicators = [label for label in reviewers if label.adjudicates]
-    deciding = _last_words(adjudicators or reviewers or sorted(labels, key=_age))
-    verdicts = [score_label(prediction, label) for label in deciding]
+    words = deciding(reviewers) or last_words(sorted(labels, key=_age))
+    verdicts = [score_label(prediction, label) for label in words]
     verdict = _majority(verdicts)
     said = {one.correct for one in verdicts}
     return VerdictRow(
         prediction=prediction,
-        labelled_at=max(label.ts for label in deciding),
+        labelled_at=max(label.ts for label in words),
         correct=verdict.correct,
         score=verdict.score,
         scorer=verdict.scorer,
         inclusion_probability=_inclusion(prediction) if reviewers else None,
         in_base=bool(reviewers) and (prediction.replay is not None or prediction.in_base is True),
-        answers=len(_last_words(reviewers)),
+        answers=len(last_words(reviewers)),
         answered_at=_answered_at(reviewers, prediction.annotators),
-        disputed=bool(reviewers) and not adjudicators and {True, False} <= said,
+        disputed=bool(reviewers) and not any(one.adjudicates for one in reviewers) and {True, False} <= said,
     )
 
 
 def _inclusion(prediction: PredictionRow) -> float | None:
     """A replayed log is taken whole; else only what the sampler drew counts."""
     return 1.0 if prediction.replay is not None else prediction.inclusion_probability
-
-
-def _last_words(labels: Sequence[LabelRow]) -> list[LabelRow]:
-    """Of each annotator; `labels` by age."""
-    return list({one.annotator_id: one for one in labels}.values())
 
 
 def _answered_at(reviewers: Sequence[LabelRow], needed: int | None) -> datetime | None:
@@ -121,18 +115,11 @@ def score_label(prediction: PredictionRow, row: LabelRow) -> Verdict:
     """What one label makes of the prediction, by the scorer of its task."""
     candidates = tuple(Candidate(one["answer"], one["score"]) for one in prediction.candidates or ())
     answer = Answer(prediction.answer, candidates)
-    answers = () if _redacted(answer, row.answers) else tuple(row.answers)
-    label = Label(verdict=row.verdict, answers=answers, rating=row.rating)  # type: ignore[arg-type]
+    label = Label(verdict=row.verdict, answers=comparable(answer, row.answers), rating=row.rating)  # type: ignore[arg-type]
     task: Task | None = TASKS.get(prediction.task)
     if task is None:
         return spoken_verdict(label) or unscored(NO_TASK)
     return task.score(answer, label)
-
-
-def _redacted(answer: Answer, accepted: Sequence[str]) -> bool:
-    """Was something removed from one of the texts? Comparing what is left would call different numbers the same."""
-    texts = (answer.answer or "", *(one.answer for one in answer.candidates), *accepted)
-    return any(map(holds_marker, texts))
 
 
 def _majority(verdicts: Iterable[Verdict]) -> Verdict:

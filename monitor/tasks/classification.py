@@ -7,8 +7,8 @@ from functools import partial
 from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
-from monitor.tasks.metric import Metric, accuracy, share
-from monitor.tasks.ranking import rank
+from monitor.tasks.metric import Metric, Score, Unknown, accuracy, share
+from monitor.tasks.ranking import found, rank
 from monitor.tasks.task import Task, folded, ranked, said, spoken_verdict, unscored
 
 CUTS: Final = (1, 3, 5)
@@ -33,12 +33,12 @@ class Classification(Task):
         return (accuracy(rows), *(share(f"top_{k}", rows, partial(_within, k)) for k in CUTS))
 
 
-def _within(k: int, row: Judged) -> bool | None:
-    """Is an accepted class among the k best? Unknown where fewer than k candidates were logged, or no answer accepted.
+def _within(k: int, row: Judged) -> Score:
+    """Is an accepted class among the k best? A shorter list may go on, unless the model said nothing."""
+    hit = found(row, partial(_hit, k), k)
+    return Unknown.CUT_OFF if hit == 0.0 and 0 < len(ranked(row.answer)) < k else hit
 
-    To leave such rows out by their length alone, found or not, keeps the share unbiased.
-    """
-    if not row.label.answers or len(ranked(row.answer)) < k:
-        return None
-    place = rank(row.answer, row.label)
+
+def _hit(k: int, prediction: Answer, label: Label) -> bool:
+    place = rank(prediction, label)
     return place is not None and place <= k

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
-from monitor.tasks.metric import Metric, accuracy, share
+from monitor.tasks.metric import Metric, Score, Unknown, accuracy, share
 from monitor.tasks.task import Task, folded, said, spoken_verdict, unscored
 
 _READ: Final = 2000
@@ -67,7 +67,13 @@ def choice(text: str) -> Choice:
     return Choice(None, folded(plain))
 
 
-def _unreadable(row: Judged) -> bool | None:
-    """Does the answer name no letter where the label does? Such answers are wrong by their form, not by their sense."""
+def _unreadable(row: Judged) -> Score:
+    """Does the answer name no letter where the label does? Such answers are wrong by their form, not by their sense.
+
+    Where a verdict is all that was said, the right answer has a letter if this one has; if not, nobody knows.
+    """
+    unread = choice(said(row.answer) or "").letter is None
+    if not row.label.answers and row.correct is not None:
+        return Unknown.UNNAMED if unread else False
     wanted = [choice(accepted).letter for accepted in row.label.answers]
-    return None if None in wanted or not wanted else choice(said(row.answer) or "").letter is None
+    return None if None in wanted or not wanted else unread

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
-from monitor.tasks.metric import Metric, accuracy, share
-from monitor.tasks.ranking import recall, reciprocal_rank
+from monitor.tasks.metric import Metric, Score, accuracy, share
+from monitor.tasks.ranking import found, recall, reciprocal_rank
 from monitor.tasks.task import Task, spoken_verdict, unscored
 
 DEFAULT_K: Final = 10
@@ -38,13 +38,13 @@ class Retrieval(Task):
         """A list shorter than k is the whole result. "R@k" of image-text retrieval papers is `hit_at_k`."""
         recalls = (share(f"recall_at_{k}", rows, partial(_recall, k)) for k in CUTS)
         hits = (share(f"hit_at_{k}", rows, partial(_hit, k)) for k in CUTS)
-        return (accuracy(rows), *recalls, *hits, share("mrr", rows, reciprocal_rank))
+        return (accuracy(rows), *recalls, *hits, share("mrr", rows, lambda row: found(row, reciprocal_rank)))
 
 
-def _recall(k: int, row: Judged) -> float | None:
-    return recall(row.answer, row.label, k)
+def _recall(k: int, row: Judged) -> Score:
+    return found(row, partial(recall, k=k), k)
 
 
-def _hit(k: int, row: Judged) -> bool | None:
-    found = _recall(k, row)
-    return None if found is None else found > 0.0
+def _hit(k: int, row: Judged) -> Score:
+    part = _recall(k, row)
+    return part > 0.0 if isinstance(part, float) else part

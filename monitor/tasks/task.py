@@ -56,6 +56,12 @@ def said(prediction: Answer) -> str | None:
     return best[0] if best else None
 
 
+def accepted(row: Judged) -> tuple[str, ...]:
+    """What the labels accept: the answers that they name; where they name none, the model's own if called right."""
+    own = said(row.answer)
+    return (own,) if row.correct and own is not None and not row.label.answers else row.label.answers
+
+
 def ranked(prediction: Answer) -> tuple[str, ...]:
     """Candidate answers from best to worst; ties keep the order in which the model gave them.
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.errors import NotEnoughData
 from monitor.tasks.contractions import CONTRACTIONS
-from monitor.tasks.metric import Metric, accuracy, share
+from monitor.tasks.metric import Metric, Unknown, accuracy, share
 from monitor.tasks.task import Task, said, spoken_verdict, unscored
-from monitor.tasks.yes_no import polar, yes_no_metrics
+from monitor.tasks.yes_no import Polar, polar, polarity, rate, yes_no_metrics
 
 MIN_ANNOTATORS: Final = 4
 """From four answers on they are annotators' votes (the benchmark collects ten): leaving one out, three can agree.
@@ -51,21 +52,34 @@ class VisualQuestionAnswering(Task):
 
     def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
         """Those of yes/no questions rest on the rows whose labels answer yes or no."""
-        facts = polar(row for row in rows if _asks_yes_or_no(row))
+        facts = [fact for row in rows if (fact := _fact(row)) is not None]
         soft = share("soft_accuracy", rows, lambda row: row.score)
-        return (accuracy(rows), soft, share("exact_match", rows, _exact), *yes_no_metrics(facts))
+        yes = rate("yes_share", facts, lambda one: one.said_yes)
+        return (accuracy(rows), soft, share("exact_match", rows, _exact), *yes_no_metrics(facts), yes)
 
 
-def _asks_yes_or_no(row: Judged) -> bool:
-    """Do most annotators answer with the bare word? "No parking" is what a sign says."""
-    bare = sum(normalise(answer) in {"yes", "no"} for answer in row.label.answers)
-    return 2 * bare > len(row.label.answers)
+def _fact(row: Judged) -> Polar | None:
+    """What a yes/no question has come to; its truth is unknown where it may be another question, None if it is one.
+
+    It is a yes/no question if most annotators answer with the bare word: "No parking" is what a sign says. Where they
+    name no answer, if the model's is the bare word; other ones tell nothing, unless they are right and say neither.
+    """
+    if named := row.label.answers:
+        return polar(row) if 2 * sum(map(_bare, named)) > len(named) else None
+    answer = said(row.answer) or ""
+    if row.correct is None or (row.correct and polarity(answer) is None):
+        return None
+    return polar(row) if _bare(answer) else replace(polar(row), truth=Unknown.UNNAMED)
+
+
+def _bare(answer: str) -> bool:
+    return normalise(answer) in {"yes", "no"}
 
 
 def _exact(row: Judged) -> bool | None:
-    """Is the answer, normalised, one that some annotator gave? None without their answers."""
+    """Is the answer, normalised, one that some annotator gave? Where none did, one that is right."""
     if not row.label.answers:
-        return None
+        return row.correct
     answer = said(row.answer)
     return answer is not None and normalise(answer) in {normalise(accepted) for accepted in row.label.answers}
 

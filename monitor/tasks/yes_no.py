@@ -7,13 +7,13 @@ EMNLP: accuracy, precision, recall, F1 and the share of yes; yes is the positive
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.stats.intervals import Interval
-from monitor.tasks.metric import Metric, accuracy, balance, share
+from monitor.tasks.metric import Metric, Score, Unknown, accuracy, balance, share
 from monitor.tasks.task import Task, said, spoken_verdict, unscored
 
 _YES: Final = frozenset({"yes", "yeah", "yep", "yup", "y", "true"})
@@ -51,9 +51,14 @@ class YesNo(Task):
         return Verdict(correct=correct, score=float(correct), scorer=self.scorer)
 
     def metrics(self, rows: Sequence[Judged]) -> tuple[Metric, ...]:
-        facts = polar(rows)
-        undecided = share("undecided_rate", facts, lambda one: one.answer is None)
-        return (accuracy(rows), *yes_no_metrics(facts), undecided)
+        """The share of yes, and of neither, is that of all answers: it takes no label."""
+        answered = [polar(row) for row in rows if said(row.answer) is not None]
+        return (
+            accuracy(rows),
+            *yes_no_metrics([polar(row) for row in rows]),
+            share("yes_share", answered, lambda one: one.said_yes),
+            share("undecided_rate", answered, lambda one: one.answer is None),
+        )
 
 
 def polarity(text: str) -> bool | None:
@@ -88,9 +93,12 @@ def agreed(answers: Iterable[str]) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Polar:
-    """A question whose right answer is yes (`truth`) or no, and what the model said: yes, no or neither."""
+    """A question whose right answer is yes (`truth`) or no, and what the model said: yes, no or neither.
 
-    truth: bool
+    `truth` is None where nobody judged, or where neither is right.
+    """
+
+    truth: bool | Unknown | None
     answer: bool | None
     probability: float
 
@@ -99,17 +107,14 @@ class Polar:
         return self.answer is True
 
 
-def polar(rows: Iterable[Judged]) -> list[Polar]:
-    """The rows whose truth is known: by the labels' answers, else by the verdict on an answer that says yes or no."""
-    found = []
-    for row in rows:
-        answer = polarity(said(row.answer) or "")
-        truth = agreed(row.label.answers)
-        if not row.label.answers and answer is not None and row.correct is not None:
-            truth = answer is row.correct
-        if truth is not None:
-            found.append(Polar(truth, answer, row.probability))
-    return found
+def polar(row: Judged) -> Polar:
+    """The truth is what the label's answers say; without them, what the verdict on a yes or no tells."""
+    answer = polarity(said(row.answer) or "")
+    if row.label.answers or row.correct is None:
+        return Polar(agreed(row.label.answers), answer, row.probability)
+    if answer is None:
+        return Polar(None if row.correct else Unknown.UNNAMED, None, row.probability)
+    return Polar(answer is row.correct, answer, row.probability)
 
 
 def yes_no_metrics(facts: Sequence[Polar]) -> tuple[Metric, ...]:
@@ -117,16 +122,26 @@ def yes_no_metrics(facts: Sequence[Polar]) -> tuple[Metric, ...]:
 
     An answer that says neither is no false alarm and no hit; it counts in the denominators, but not in the bias.
     """
-    positive, negative = [one for one in facts if one.truth], [one for one in facts if not one.truth]
+    positive, negative = ([one for one in facts if one.truth is not other] for other in (False, True))
     return (
-        share("precision", [one for one in facts if one.said_yes], lambda one: one.truth),
-        share("recall", positive, lambda one: one.said_yes),
+        rate("precision", [one for one in facts if one.said_yes], lambda one: one.truth is True),
+        rate("recall", positive, lambda one: one.said_yes),
         f1(facts),
-        share("false_positive_rate", negative, lambda one: one.said_yes),
-        share("false_negative_rate", positive, lambda one: one.answer is False),
-        share("yes_share", facts, lambda one: one.said_yes),
-        balance("yes_bias", facts, lambda one: None if one.answer is None else float(one.answer) - float(one.truth)),
+        rate("false_positive_rate", negative, lambda one: one.said_yes),
+        rate("false_negative_rate", positive, lambda one: one.answer is False),
+        balance("yes_bias", facts, _bias),
     )
+
+
+def rate(name: str, facts: Iterable[Polar], hit: Callable[[Polar], bool]) -> Metric:
+    """Of the facts that have a truth."""
+    return share(name, facts, lambda one: hit(one) if isinstance(one.truth, bool) else one.truth)
+
+
+def _bias(one: Polar) -> Score:
+    if one.answer is None:
+        return None
+    return float(one.answer) - one.truth if isinstance(one.truth, bool) else one.truth
 
 
 def f1(facts: Sequence[Polar]) -> Metric:
@@ -134,8 +149,8 @@ def f1(facts: Sequence[Polar]) -> Metric:
 
     It is 2 j / (1 + j) of the share j of hits among the questions where either side says yes, and so are its bounds.
     """
-    either = [one for one in facts if one.truth or one.said_yes]
-    hits = share("f1", either, lambda one: one.truth and one.said_yes)
+    either = [one for one in facts if one.truth is not False or one.said_yes]
+    hits = rate("f1", either, lambda one: one.truth is True and one.said_yes)
     if hits.value is None or hits.interval is None:
         return hits
     low, value, high = (2 * one / (1 + one) for one in (hits.interval.lower, hits.value, hits.interval.upper))

@@ -192,6 +192,24 @@ def test_what_was_removed_from_texts_is_not_compared(
     assert named(measured().figures[0])["exact_match"].n == 0
 
 
+def test_verdicts_alone_give_top_1_and_say_what_they_leave_open(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    output = {"candidates": [{"answer": one, "score": score} for one, score in (("cat", 0.8), ("dog", 0.2))]}
+    records = [prediction(one, task="classification", output=output) for one in DRAWN[:4]]
+    verdicts = ["correct", "correct", "incorrect", "unsure"]
+    said = [label(one, verdict=verdict) for one, verdict in zip(DRAWN[:4], verdicts, strict=True)]
+    ingest.write(send(*records, *said), NOW)
+    report = measured()
+    found = named(report.figures[0])
+    assert (found["top_1"].value, found["top_1"].n) == (pytest.approx(2 / 3), 3)
+    assert (found["top_3"].value, found["top_3"].n) == (None, 2)
+    open_ones = "no label says what is right (1 of 3 answers)"
+    assert report.shortfall == f"No figure for top_3, top_5 of classification: {open_ones}."
+    ingest.write(send(label(DRAWN[2], verdict="incorrect", answers=["dog"], ts="2026-11-20T11:59:55Z")), NOW)
+    assert (named(measured().figures[0])["top_3"].value, measured().shortfall) == (1.0, "")
+
+
 def test_a_task_without_a_scorer_has_what_annotators_say(
     ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
 ) -> None:

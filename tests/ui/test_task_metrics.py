@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
+
+from dashboards.words import NOTHING
 
 Open = Callable[..., AppTest]
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -26,6 +29,24 @@ def test_every_metric_stands_with_its_interval_and_n(open_page: Open) -> None:
     }  # fmt: skip
     assert (rows["exact_match"]["value"], rows["refusal_rate"]["n"]) == ("0.0%", 10)
     assert "yes_bias" not in rows
+
+
+def test_a_metric_that_labels_leave_open_has_no_value_and_a_reason(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        candidates = """[{"answer": "two cats", "score": 1}, {"answer": "one dog", "score": 0}]"""
+        connection.execute(
+            text("UPDATE predictions SET task = 'retrieval', candidates = CAST(:candidates AS jsonb)"),
+            {"candidates": candidates},
+        )
+        connection.execute(
+            text("UPDATE labels SET verdict = 'incorrect', answers = '[]' WHERE request_id > 'today-b-7'")
+        )
+    app = open_page("slices", range="24 h", dimension="device")
+    rows = {row["metric"]: row for row in tables(app, "metric")[0]}
+    assert (rows["hit_at_1"]["value"], rows["hit_at_1"]["n"]) == ("0.0%", 10)
+    assert (rows["mrr"]["value"], rows["mrr"]["n"], rows["mrr"]["state"]) == (NOTHING, 4, "not enough labels")
+    said = " ".join(one.value for one in app.caption)
+    assert "mrr of retrieval: no label says what is right (6 of 10 answers)." in said
 
 
 def test_a_metric_is_shown_by_slice(open_page: Open) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from monitor.domain.results import Answer, Candidate, Judged, Label
@@ -22,7 +24,7 @@ def named(metrics: tuple[Metric, ...]) -> dict[str, Metric]:
     return {one.name: one for one in metrics}
 
 
-def test_top_k_counts_where_the_accepted_class_stands_and_leaves_short_lists_out() -> None:
+def test_top_k_counts_where_the_accepted_class_stands_in_short_lists_too() -> None:
     label = Label(answers=("cat",))
     rows = [
         Judged(ranking("cat", "dog", "fox", "owl", "elk"), label, correct=True),
@@ -33,8 +35,34 @@ def test_top_k_counts_where_the_accepted_class_stands_and_leaves_short_lists_out
     ]
     found = named(Classification().metrics(rows))
     assert [(found[f"top_{k}"].value, found[f"top_{k}"].n) for k in (1, 3, 5)] == [
-        (pytest.approx(2 / 5), 5), (pytest.approx(2 / 3), 3), (1.0, 3)
+        (pytest.approx(2 / 5), 5), (pytest.approx(4 / 5), 5), (1.0, 5)
     ]  # fmt: skip
+
+
+def test_what_a_short_list_lacks_may_be_among_the_k_best() -> None:
+    label = Label(answers=("cat",))
+    rows = [Judged(ranking("dog", "fox"), label), Judged(ranking("cat"), label), Judged(Answer(), label)]
+    first, third, _fifth = Classification().metrics(rows)[1:]
+    assert (first.value, first.n, first.reason) == (pytest.approx(1 / 3), 3, "")
+    assert (third.value, third.n, third.enough) == (None, 2, False)
+    assert third.reason.endswith("fewer than k of which were logged (1 of 3 answers)")
+
+
+def test_a_wrong_answer_alone_tells_of_no_place_but_its_own() -> None:
+    rows = [
+        Judged(ranking("cat", "dog"), correct=True),
+        Judged(ranking("cat", "dog"), correct=False),
+        Judged(ranking("cat"), correct=False),
+        Judged(ranking("cat", "dog")),
+    ]
+    found = named(Retrieval().metrics(rows))
+    for name in ("hit_at_1", "recall_at_1"):
+        assert (found[name].value, found[name].n) == (pytest.approx(1 / 3), 3)
+    for name in ("hit_at_5", "recall_at_10", "mrr"):
+        assert (found[name].value, found[name].n) == (None, 2)
+        assert found[name].reason == "no label says what is right (1 of 3 answers)"
+    another = replace(rows[1], answer=Answer("dog", rows[1].answer.candidates))
+    assert named(Classification().metrics([another]))["top_1"].reason, "the best candidate is not what was called wrong"
 
 
 def test_retrieval_has_recall_hits_and_reciprocal_ranks() -> None:

@@ -149,8 +149,21 @@ def test_answers_that_say_neither_are_wrong_and_counted_apart() -> None:
 
 
 def test_a_verdict_on_a_yes_or_no_tells_the_truth_as_well() -> None:
-    found = figures([judged("yes", correct=False), judged("no", correct=True), judged("blue", correct=False)])
+    found = figures([judged("yes", correct=False), judged("no", correct=True)])
     assert (found["false_positive_rate"].value, found["false_positive_rate"].n) == (0.5, 2)
+
+
+def test_an_answer_that_says_neither_counts_in_every_rate_or_there_is_none() -> None:
+    rows = [judged("yes", correct=True), judged("no", correct=True), judged("blue", correct=False), judged("blue")]
+    found = figures(rows)
+    assert [found[name].value for name in ("undecided_rate", "yes_share", "precision", "yes_bias")] == [0.5, 0.25, 1, 0]
+    for name in ("recall", "f1", "false_positive_rate", "false_negative_rate"):
+        assert (found[name].value, found[name].reason) == (None, "no label says what is right (1 of 2 answers)")
+    assert figures([*rows[:2], judged("no", "yes", False), judged("blue", "yes", False)])["recall"].value == 1 / 3
+
+
+def test_an_answer_that_was_not_logged_says_neither_yes_nor_neither() -> None:
+    assert figures([judged(None), judged("yes")])["undecided_rate"].n == 1
 
 
 def test_rows_drawn_less_often_count_for_more() -> None:
@@ -176,3 +189,20 @@ def test_yes_no_questions_among_others_have_their_rates() -> None:
     assert (found["false_positive_rate"].value, found["false_positive_rate"].n) == (1.0, 1)
     assert (found["recall"].value, found["recall"].n) == (1.0, 1)
     assert (found["soft_accuracy"].value, found["exact_match"].value) == (0.75, 0.75)
+
+
+def test_of_a_wrong_answer_alone_nobody_knows_whether_the_question_was_one_of_yes_or_no() -> None:
+    rows = [
+        Judged(Answer("yes"), correct=True, score=1.0),
+        Judged(Answer("Yes."), correct=False, score=0.0),
+        Judged(Answer("two"), correct=True, score=1.0),
+    ]
+    found = {one.name: one for one in VisualQuestionAnswering().metrics(rows)}
+    assert (found["precision"].value, found["precision"].n, found["recall"].value) == (0.5, 2, 1.0)
+    assert found["exact_match"].value == pytest.approx(2 / 3)
+    rows += [Judged(Answer("blue"), correct=False, score=0.0)]
+    found = {one.name: one for one in VisualQuestionAnswering().metrics(rows)}
+    assert (found["precision"].value, found["yes_bias"].value) == (0.5, 0.5)
+    assert {found[name].value for name in ("recall", "f1", "false_positive_rate", "yes_share")} == {None}
+    rows += [Judged(Answer("No parking"), correct=True, score=1.0)]
+    assert VisualQuestionAnswering().metrics(rows)[-2].value is None
