@@ -11,11 +11,12 @@ import streamlit as st
 
 from dashboards import data
 from dashboards.charts.axes import Events, Layered
-from dashboards.charts.palette import INK, INK_ON_DARK, STALE, STATES, Look
+from dashboards.charts.palette import INK, INK_ON_DARK, OVERSPENT, STALE, STATES, Look
 from dashboards.frame import View
 from dashboards.words import count, many, moment, percent, plain
 from monitor.domain.window import MINUTE
 from monitor.services.review import Labels
+from monitor.slo.evaluation import State, overspent
 from monitor.slo.incident import Reason
 from monitor.stats.maturity import Maturity
 from monitor.store.queries.alerts import Incident
@@ -77,8 +78,13 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], **options: 
 
 
 def slo_look(tick: SloTick, view: View) -> Look:
-    """The state of an SLO at the end of the view, or that it has not been evaluated: old news is no good news."""
-    return STALE if lateness(tick, view) > LATE else STATES[tick.state]
+    """The state of an SLO at the end of the view, or that it has not been evaluated: old news is no good news.
+
+    A promise that is broken is never called ok.
+    """
+    if lateness(tick, view) > LATE:
+        return STALE
+    return OVERSPENT if tick.state is State.OK and overspent(tick.budget_remaining) else STATES[tick.state]
 
 
 def lateness(tick: SloTick, view: View) -> timedelta:

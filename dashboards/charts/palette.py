@@ -47,6 +47,8 @@ STATES: Final = {
     State.NO_DATA: Look("no data", "○", ":material/do_not_disturb_on:", "gray", GREY),
 }
 STALE: Final = Look("not evaluated lately", "○", ":material/schedule:", "gray", GREY)
+OVERSPENT: Final = Look("overspent", "◆", ":material/money_off:", "orange", ORANGE)
+"""Nothing burns now, and the promise is broken."""
 VERDICTS: Final = {
     DriftVerdict.DRIFT: Look("drift", "▲", ":material/trending_up:", "red", VERMILLION),
     DriftVerdict.NO_DRIFT: Look("no drift", "●", ":material/check_circle:", "green", GREEN),

@@ -13,6 +13,7 @@ from dashboards.charts.axes import Events
 from dashboards.words import NOTHING, count, moment, percent, plain, times
 from monitor.domain.window import HOUR, MINUTE, Window
 from monitor.slo import duration
+from monitor.slo.burn_rate import EXHAUSTION_WINDOWS
 from monitor.slo.evaluation import State, TierReading
 from monitor.store.queries.alerts import Incident
 from monitor.store.queries.buckets import step_for
@@ -88,11 +89,17 @@ def forecast(tick: SloTick) -> str:
     known = tick.detail.get("exhaustion") or []
     if tick.budget_remaining is not None and tick.budget_remaining <= 0:
         return "overspent"
-    if not known or known[0].get("minutes") is None:
-        return "no end in sight"
+    if not known:
+        return "and no event of late to tell when it ends"
     one = known[0]
-    bounds = [duration.words(one[key]) if one.get(key) is not None else "never" for key in ("earliest", "latest")]
-    return (
-        f"which ends in {duration.words(one['minutes'])} if it goes on as in the last "
-        f"{duration.words(one['window_minutes'])} (95%: {' to '.join(bounds)})"
+    pace = f"if it goes on as in the last {duration.words(one['window_minutes'])}"
+    if one["window_minutes"] > EXHAUSTION_WINDOWS[0]:
+        pace += f", of whose last {duration.words(EXHAUSTION_WINDOWS[0])} nothing is known"
+    minutes, earliest, latest = (
+        "never" if one.get(key) is None else duration.words(one[key]) for key in ("minutes", "earliest", "latest")
     )
+    if earliest == "never":
+        return f"which does not end {pace}"
+    if minutes == "never":
+        return f"which does not end before {earliest} {pace} (95%)"
+    return f"which ends in {minutes} {pace} (95%: {earliest} to {latest})"

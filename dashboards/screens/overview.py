@@ -28,7 +28,7 @@ from dashboards.words import (
 from monitor.domain.results import DriftVerdict
 from monitor.domain.window import MINUTE
 from monitor.services.review import Labels
-from monitor.slo.evaluation import State
+from monitor.slo.evaluation import State, overspent
 from monitor.slo.policy import Severity
 from monitor.stats.proportions import Proportion
 from monitor.store.queries.accuracy import Accuracy
@@ -63,13 +63,17 @@ def page() -> None:
 
 
 def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -> None:
-    """One sentence for the hurried. Green only when every objective is known to be well."""
+    """One sentence for the hurried. Green only when every objective is known to be well, and no promise is broken."""
+    spent = [plain(one.slo) for one in ticks if overspent(one.budget_remaining)]
     unknown = sum(parts.slo_look(one, view) is not STATES[State.OK] for one in ticks)
     if alerts:
         names = ", ".join(plain(name) for name in dict.fromkeys(one.slo for one in alerts))
         words = f"**{len(alerts)} open alert{'s' * (len(alerts) > 1)}**: {names}"
         st.error(words, icon=":material/notifications_active:")
         parts.incident_table(alerts, view)
+    elif spent:
+        words = f"**No open alert**, but the error budget is overspent: {', '.join(spent)}."
+        st.warning(words, icon=":material/money_off:")
     elif unknown:
         words = f"**No open alert**, but {unknown} of {len(ticks)} objectives cannot be called met now: see why below."
         st.warning(words, icon=":material/pending:")

@@ -13,7 +13,7 @@ from dashboards.charts.palette import STATES
 from dashboards.frame import View
 from dashboards.words import NOTHING, count, moment, percent, plain, times
 from monitor.slo import duration
-from monitor.slo.evaluation import State, TierReading
+from monitor.slo.evaluation import State, TierReading, overspent
 from monitor.slo.objective import Objective
 from monitor.slo.policy import Tier
 from monitor.store.queries.alerts import Delivery
@@ -41,9 +41,9 @@ def page() -> None:
     messages(view)
 
 
-def urgency(tick: SloTick | None) -> int:
-    """The worst first; never evaluated comes last."""
-    return len(State) if tick is None else list(State).index(tick.state)
+def urgency(tick: SloTick | None) -> float:
+    """The worst first, of one state those whose budget is overspent; never evaluated comes last."""
+    return len(State) if tick is None else list(State).index(tick.state) - 0.5 * overspent(tick.budget_remaining)
 
 
 def overview(
@@ -95,8 +95,9 @@ def objective(name: str, document: Objective | None, tick: SloTick | None, view:
         tiers = {one.name: one for one in document.tiers} if document else {}
         parts.table([reading(one, tiers.get(one.name)) for one in tick.tiers], TIERS)
     frame.note(
-        "Burn and bad / events: long window, then short window. To detect: events that the long window needs to find "
-        "twice the limit in 8 cases of 10. To clear: with fewer, not even a clean record shows that all is well."
+        "Burn and bad / events: long window, then short window. To detect: events that the long window needs for one "
+        "look to find twice the limit in 8 cases of 10, with its evidence in the short window, too. To clear: with "
+        "fewer, not even a clean record shows that all is well."
     )
     for one in (dropped for alerting in document.alerting for dropped in alerting.dropped) if document else ():
         st.caption(f":material/block: Tier {plain(one.name)} ({one.severity}) is left out: {plain(one.reason)}.")

@@ -14,16 +14,15 @@ from functools import lru_cache
 
 from monitor.slo import duration
 from monitor.slo.counts import Counts, CountSeries, KnownLabels, LabelSeries
-from monitor.slo.evaluation import Evaluation, Exhaustion, State, TierReading
+from monitor.slo.evaluation import Evaluation, State, TierReading
+from monitor.slo.evidence import LATEST_LABELS, LATEST_SHARE, MIN_BAD, MIN_EVENTS, SHORT_ALPHA
+from monitor.slo.exhaustion import Exhaustion
 from monitor.slo.objective import Objective
-from monitor.slo.policy import MIN_BAD, MIN_EVENTS, SHORT_ALPHA, Tier
+from monitor.slo.policy import Tier
 from monitor.stats.intervals import clopper_pearson_lower
 
 EXHAUSTION_WINDOWS = (6 * duration.HOUR, 3 * duration.DAY)
 """Minutes whose burn rate the forecast carries on."""
-LATEST_LABELS = 5
-LATEST_SHARE = 12
-"""The latest max(5, n // 12) labels take the place of the short window (in the Workbook, a twelfth of the long one)."""
 
 History = CountSeries | KnownLabels
 _WORST_FIRST = tuple(State)
@@ -58,7 +57,7 @@ def evaluate(objective: Objective, counts: CountSeries | LabelSeries, tick: date
         bad=whole.bad,
         total=whole.total,
         budget_remaining=None if remaining is None else float(remaining),
-        exhaustion=() if remaining is None else _exhaustion(objective, history, minute, remaining),
+        exhaustion=_exhaustion(objective, history, minute, whole),
         covered_minutes=max(0, minute - max(since, history.start)),
         mature_until=_moment(minute - objective.label_delay_minutes),
     )
@@ -194,13 +193,18 @@ def _lower_bound(bad: int, total: int, alpha: float) -> float:
     return clopper_pearson_lower(bad, total, alpha)
 
 
-def _exhaustion(objective: Objective, history: History, minute: int, remaining: Fraction) -> tuple[Exhaustion, ...]:
-    minutes_left = max(0.0, float(remaining)) * objective.window_minutes
-    return tuple(
-        Exhaustion(window, *history.between(minute - window, minute), float(objective.budget), minutes_left)
-        for window in EXHAUSTION_WINDOWS
-        if window <= objective.window_minutes
-    )
+def _exhaustion(objective: Objective, history: History, minute: int, whole: Counts) -> tuple[Exhaustion, ...]:
+    period = objective.window_minutes
+    covered = min(period, minute - history.start)
+    found = []
+    for window in EXHAUSTION_WINDOWS:
+        recent = history.between(minute - window, minute)
+        if window <= period and recent.total:
+            # Most labels of the last hours are still to come, so their pace is that of the whole window.
+            pace = whole.total / covered if objective.sampled else recent.total / min(window, covered)
+            spare = float(objective.budget * whole.total - whole.bad)
+            found.append(Exhaustion(window, *recent, float(objective.budget), spare, pace, period, period - covered))
+    return tuple(found)
 
 
 def _moment(minute: int) -> datetime:

@@ -7,10 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from monitor.slo import duration
+from monitor.slo.exhaustion import Exhaustion
 from monitor.slo.policy import Severity
-from monitor.stats.intervals import clopper_pearson_lower, clopper_pearson_upper
-
-FORECAST_ALPHA = 0.05
 
 
 class State(StrEnum):
@@ -58,37 +56,6 @@ class TierReading:
 
 
 @dataclass(frozen=True, slots=True)
-class Exhaustion:
-    """When the budget ends if it goes on as in the last `window_minutes`: on a rolling window, the earliest date."""
-
-    window_minutes: int
-    bad: int
-    total: int
-    budget: float
-    """1 - target."""
-    minutes_left: float
-    """Until the budget ends at burn rate 1; 0 when it is overspent."""
-
-    @property
-    def minutes(self) -> float | None:
-        """From the tick; None when nothing burns, or nothing is known."""
-        return self._at(self.bad / self.total) if self.total else None
-
-    @property
-    def earliest(self) -> float | None:
-        """As `minutes`, if the true bad share is at its upper 95% bound."""
-        return self._at(clopper_pearson_upper(self.bad, self.total, FORECAST_ALPHA)) if self.total else None
-
-    @property
-    def latest(self) -> float | None:
-        """As `minutes`, if the true bad share is at its lower 95% bound."""
-        return self._at(clopper_pearson_lower(self.bad, self.total, FORECAST_ALPHA)) if self.total else None
-
-    def _at(self, bad_share: float) -> float | None:
-        return self.minutes_left * self.budget / bad_share if bad_share else None
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """An SLO at one tick."""
 
@@ -102,6 +69,7 @@ class Evaluation:
     budget_remaining: float | None
     """1 - bad / ((1 - target) x total): 1 is untouched, negative is overspent, None is without events."""
     exhaustion: tuple[Exhaustion, ...]
+    """From the windows that held an event, the shortest first."""
     covered_minutes: int
     """Of the SLO's window; less than its length while the history is younger."""
     mature_until: datetime
@@ -114,6 +82,11 @@ class Evaluation:
 
     def of(self, severity: Severity) -> tuple[TierReading, ...]:
         return tuple(tier for tier in self.tiers if tier.severity == severity)
+
+
+def overspent(budget_remaining: float | None) -> bool:
+    """Whether more was bad than the SLO's window allows: the promise is broken, even if nothing burns any longer."""
+    return budget_remaining is not None and budget_remaining < 0
 
 
 def _figure(window: str, bad: int, total: int, burn: float | None) -> str:

@@ -12,13 +12,11 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import cache
 from importlib import resources
-from math import ceil, log, log1p, sqrt
-
-import numpy as np
-from scipy.special import bdtrc, bdtrik, ndtri
+from math import ceil, log, log1p
 
 from monitor.slo import duration
 from monitor.slo.documents import read_mapping
+from monitor.slo.evidence import MIN_EVENTS, events_to_detect
 
 
 class Severity(StrEnum):
@@ -30,13 +28,6 @@ class Severity(StrEnum):
 
 ALPHA = {Severity.PAGE: 0.01, Severity.TICKET: 0.1}
 """Chance that the lower bound of the long window's bad share lies above the true one, in one look."""
-SHORT_ALPHA = 0.1
-"""The same for the short window. Without it an incident that is over opens anew on the next one or two bad events while
-the long window still remembers it: measured, docs/slo.md."""
-MIN_EVENTS = 10
-MIN_BAD = 2
-POWER = 0.8
-"""With which `events_to_detect` promises a detection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +72,15 @@ class Tier:
     alpha: float
     events_to_clear: int
     """With fewer events in the long window not even a clean record shows that the bad share is within the limit."""
-    events_to_detect: int | None
-    """In the long window, for a detection with power 0.8 when the bad share is twice the limit (or halfway to 1)."""
+    sampled: bool
+    """Its short window is the latest labels, else a time."""
+
+    @property
+    def events_to_detect(self) -> int | None:
+        """In the long window, to fire in one look with power 0.8 if twice the limit is bad, or halfway from it to 1."""
+        limit = float(self.limit)
+        short = None if self.sampled else self.short_minutes / self.long_minutes
+        return events_to_detect(limit, min(2 * limit, (1 + limit) / 2), self.alpha, short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ def bind(rule: TierRule, terms: Terms) -> Tier | DroppedTier:
         limit=limit,
         alpha=alpha,
         events_to_clear=max(MIN_EVENTS, ceil(log(alpha) / log1p(-float(limit)))),
-        events_to_detect=events_to_detect(float(limit), float(min(2 * limit, (1 + limit) / 2)), alpha),
+        sampled=terms.sampled,
     )
 
 
@@ -126,42 +124,6 @@ def default_rules(severity: Severity, terms: Terms) -> tuple[TierRule, ...]:
     )
     scale = Fraction(nearest, period_minutes)
     return tuple(_scaled(rule, scale) for rule in catalogue[nearest] if rule.severity == severity)
-
-
-@cache
-def events_to_detect(limit: float, bad_share: float, alpha: float, power: float = POWER) -> int | None:
-    """Smallest number of events with which a tier fires with at least `power`, if `bad_share` of them are bad.
-
-    A tier fires on k bad events out of n when the lower Clopper-Pearson bound at `alpha` exceeds `limit`, which is when
-    P(X >= k) < alpha for X ~ Binomial(n, limit); and never below `MIN_EVENTS` events and `MIN_BAD` bad ones.
-
-    Args:
-        limit: bad share that the tier tolerates, in (0, 1).
-        bad_share: true bad share, in (limit, 1].
-        alpha: error rate of the bound.
-        power: probability of the detection asked for.
-
-    Returns:
-        None when more than ten million events are needed: the tier cannot tell the two apart.
-
-    Raises:
-        ValueError: shares that are not 0 < limit < bad share <= 1, or alpha or power outside (0, 1).
-    """
-    if not 0 < limit < bad_share <= 1:
-        raise ValueError(f"a detection needs 0 < limit < bad share <= 1, not {limit} and {bad_share}")
-    if not (0 < alpha < 1 and 0 < power < 1):
-        raise ValueError(f"a detection needs alpha and power between 0 and 1, not {alpha} and {power}")
-    # The normal approximation is within some tens of percent, so the exact search starts well below it.
-    spread = ndtri(1 - alpha) * sqrt(limit * (1 - limit)) + ndtri(power) * sqrt(bad_share * (1 - bad_share))
-    first = max(MIN_EVENTS, int(0.5 * (spread / (bad_share - limit)) ** 2))
-    while first < 10_000_000:
-        n = np.arange(first, first + max(256, first // 4))
-        critical = np.maximum(np.ceil(bdtrik(1 - alpha, n, limit)) + 1, MIN_BAD)
-        found = np.flatnonzero(bdtrc(critical - 1, n, bad_share) >= power)
-        if found.size:
-            return int(n[found[0]])
-        first = int(n[-1]) + 1
-    return None
 
 
 def _nonsense(rule: TierRule, terms: Terms, factor: Fraction) -> str | None:

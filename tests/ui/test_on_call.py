@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
+from dashboards.panels.burning import forecast
 from dashboards.panels.steps import STEPS
 from monitor.sli import SLIS
+from monitor.slo.evaluation import State
+from monitor.store.queries.slos import SloTick
 
 Open = Callable[..., AppTest]
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -45,6 +49,26 @@ def test_the_alert_says_what_burns_and_how_sure_that_is(open_page: Open) -> None
     assert "accuracy burns its error budget too fast" in words
     assert "open since 2026-03-02 11:01 UTC, 59 min" in words
     assert "which ends in 10 h if it goes on as in the last 6 h (95%: 6.67 h to 15 h)" in words
+
+
+@pytest.mark.parametrize(
+    ("window", "minutes", "earliest", "latest", "words"),
+    [
+        (360, 600.0, 400.0, None, "which ends in 10 h if it goes on as in the last 6 h (95%: 6.67 h to never)"),
+        (360, None, 2880.0, None, "which does not end before 2 d if it goes on as in the last 6 h (95%)"),
+        (360, None, None, None, "which does not end if it goes on as in the last 6 h"),
+        (4320, 60.0, 50.0, 70.0, "which ends in 1 h if it goes on as in the last 3 d, of whose last 6 h nothing is "
+         "known (95%: 50 min to 1.17 h)"),
+    ],
+)  # fmt: skip
+def test_a_forecast_says_what_is_known(
+    window: int, minutes: float | None, earliest: float | None, latest: float | None, words: str
+) -> None:
+    known = {"window_minutes": window, "minutes": minutes, "earliest": earliest, "latest": latest}
+    tick = SloTick("exam", NOW, State.OK, 1, 100, 0.4, 0.5, (), {"exhaustion": [known]}, backfilled=False)
+    assert forecast(tick) == words
+    assert forecast(replace(tick, detail={"exhaustion": []})) == "and no event of late to tell when it ends"
+    assert forecast(replace(tick, budget_remaining=-0.1)) == "overspent"
 
 
 def test_the_alert_names_the_slice_that_carries_it(open_page: Open) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+import streamlit as st
 from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
@@ -298,6 +299,25 @@ def test_dead_letters_can_be_narrowed_to_one_reason(open_page: Open) -> None:
     assert "The newest 1 of 1" in said(app)
 
 
+def test_dead_letters_say_where_they_stand(open_page: Open, engine: Engine) -> None:
+    assert cells(open_page("ingest"), "offset", 5)["state"] == "open"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE dead_letters SET replayed_at = created_at, "
+            "resolved_at = CASE record_offset WHEN 6 THEN created_at END WHERE record_offset > 5"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO dead_letters (topic, topic_id, partition, record_offset, reason, detail, raw, replay_of, "
+            "created_at) SELECT topic, topic_id, partition, 8, reason, detail, raw, id, created_at "
+            "FROM dead_letters WHERE record_offset = 7"
+        )
+    st.cache_data.clear()
+    app = open_page("ingest")
+    assert [cells(app, "offset", offset)["state"] for offset in (5, 6, 7, 8)] == [
+        "open", "resolved", "failed again", "open",
+    ]  # fmt: skip
+
+
 def test_an_evaluation_of_long_ago_is_not_called_well(open_page: Open, seeded: Engine) -> None:
     app = open_page("overview", **{"range": "Custom", "from": "2026-03-02T00:00", "to": "2026-03-02T09:00"})
     assert not app.exception
@@ -309,3 +329,22 @@ def test_an_evaluation_of_long_ago_is_not_called_well(open_page: Open, seeded: E
     app = open_page("overview")
     assert not app.success
     assert any("not evaluated lately" in one.value for one in app.markdown)
+
+
+def test_a_broken_promise_is_not_green_though_nothing_burns_any_longer(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alerts")
+        connection.exec_driver_sql("DELETE FROM slo_evaluations WHERE slo <> 'exam-accuracy'")
+        connection.exec_driver_sql("UPDATE slo_evaluations SET state = 'ok', budget_remaining = -0.67")
+    app = open_page("overview")
+    assert not app.success
+    assert "**No open alert**, but the error budget is overspent: exam-accuracy." in said(app)
+    row = cells(open_page("slos"), "slo", "exam-accuracy", beside="target")
+    assert (row["state"], row["budget left"]) == ("◆ overspent", "−67.0%")
+
+    with seeded.begin() as connection:
+        connection.exec_driver_sql("UPDATE slo_evaluations SET budget_remaining = 0.0")
+    st.cache_data.clear()
+    app = open_page("overview")
+    assert [one.value for one in app.success] == ["**No open alert**; all 1 objectives are within their limits."]
+    assert cells(open_page("slos"), "slo", "exam-accuracy", beside="target")["state"] == "● ok"

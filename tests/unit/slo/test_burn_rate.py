@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
-from monitor.slo.burn_rate import SHORT_ALPHA, budget_remaining, burn_rate, evaluate, exceeds
+from monitor.slo.burn_rate import budget_remaining, burn_rate, evaluate, exceeds
 from monitor.slo.counts import Counts, CountSeries, LabelSeries
-from monitor.slo.evaluation import Exhaustion, State
+from monitor.slo.evaluation import State
+from monitor.slo.evidence import MIN_BAD, MIN_EVENTS, SHORT_ALPHA
+from monitor.slo.exhaustion import Exhaustion
 from monitor.slo.objective import Objective, TimeSlice
-from monitor.slo.policy import MIN_BAD, MIN_EVENTS, Severity, TierRule
+from monitor.slo.policy import Severity, TierRule
 from monitor.stats.intervals import clopper_pearson_lower, clopper_pearson_upper
 
 Make = Callable[..., Objective]
@@ -283,15 +287,84 @@ def test_a_tick_agrees_with_counting_event_by_event(
 
 
 def test_the_forecast_is_a_range() -> None:
-    forecast = Exhaustion(360, bad=30, total=1000, budget=0.01, minutes_left=0.5 * 43200)
-    assert forecast.minutes == pytest.approx(0.5 * 43200 / 3)
-    assert forecast.earliest == pytest.approx(0.5 * 43200 * 0.01 / clopper_pearson_upper(30, 1000, 0.05))
-    assert forecast.latest == pytest.approx(0.5 * 43200 * 0.01 / clopper_pearson_lower(30, 1000, 0.05))
-    clean = replace(forecast, bad=0)
+    forecast = Exhaustion(
+        360, bad=30, total=1000, budget=0.01, spare=600.0, pace=1000 / 360, slo_minutes=43200, missing_minutes=0
+    )
+
+    def ends(share: float) -> float:
+        """Where what leaves evenly, and what comes, make 600 more bad events than the budget allows."""
+        return 600 / ((share - 0.01) * 1000 / 360 + 600 / 43200)
+
+    assert forecast.minutes == pytest.approx(ends(0.03))
+    assert forecast.earliest == pytest.approx(ends(clopper_pearson_upper(30, 1000, 0.025)))
+    assert forecast.latest == pytest.approx(ends(clopper_pearson_lower(30, 1000, 0.025)))
+    clean = replace(forecast, bad=0, total=3)
     assert (clean.minutes, clean.latest) == (None, None)
-    assert clean.earliest is not None
-    empty = replace(forecast, bad=0, total=0)
-    assert (empty.minutes, empty.earliest, empty.latest) == (None, None, None)
+    assert clean.earliest == pytest.approx(ends(clopper_pearson_upper(0, 3, 0.025)))
+    sure = replace(forecast, bad=0)
+    assert sure.earliest is None, "fewer than 0.4% are bad, and 1% may be"
+    overspent = replace(forecast, spare=-1.0)
+    assert (overspent.minutes, overspent.earliest, overspent.latest) == (0.0, 0.0, 0.0)
+
+
+def test_a_young_history_is_forecast_to_the_end_of_its_budget() -> None:
+    """1,440 events with 3 bad and 43 of 1,440 to come: bad + s x t = budget x (total + t), until the window is full."""
+    young = Exhaustion(
+        360, bad=30, total=1000, budget=0.01, spare=14.4 - 3, pace=1.0, slo_minutes=10080, missing_minutes=8640
+    )
+    assert young.minutes == pytest.approx(11.4 / 0.02)
+    assert replace(young, missing_minutes=570).minutes == pytest.approx(570)
+    soon_full = replace(young, missing_minutes=100)
+    assert soon_full.minutes == pytest.approx(100 + 9.4 / (0.02 + 9.4 / 10080))
+    at_the_limit = replace(young, bad=10)
+    assert at_the_limit.minutes == pytest.approx(8640 + 10080), "when the last of what was spared has left"
+
+
+@pytest.mark.parametrize(
+    ("quiet", "then", "total", "tolerance"),
+    [
+        (1440, 30, 1000, 0.02),  # young
+        (2880, 15, 1000, 0.02),
+        (2880, 60, 3000, 0.02),  # and the traffic grew
+        (14400, 20, 1000, 0.06),  # a full window, which the trouble's first hours do not leave evenly
+        (14400, 60, 3000, 0.06),
+    ],
+)
+def test_the_budget_ends_when_the_forecast_says(
+    make_objective: Make, moment: Moment, quiet: int, then: int, total: int, tolerance: float
+) -> None:
+    objective = make_objective("0.99", [PAGE], window_minutes=10080)
+    counts = requests((quiet, 1000, 2), (10080, total, then))
+
+    def left(minutes: int) -> float:
+        return evaluate(objective, counts, moment(quiet + 360 + minutes)).budget_remaining or 0.0
+
+    forecast = evaluate(objective, counts, moment(quiet + 360)).exhaustion[0].minutes
+    assert forecast is not None
+    assert bisect_left(range(9000), 0.0, key=lambda minutes: -left(minutes)) == pytest.approx(forecast, rel=tolerance)
+
+
+@pytest.mark.parametrize(("n", "share"), [(1080, 0.02), (1080, 0.1), (20000, 0.015), (200, 0.3)])
+def test_the_range_covers_the_true_date_in_95_cases_of_100(n: int, share: float) -> None:
+    forecast = Exhaustion(360, 0, n, budget=0.01, spare=100.0, pace=n / 360, slo_minutes=10080, missing_minutes=0)
+    truth = 100 / ((share - 0.01) * n / 360 + 100 / 10080)
+
+    def covers(bad: int) -> bool:
+        one = replace(forecast, bad=bad)
+        earliest, latest = one.earliest, one.latest
+        return earliest is not None and earliest <= truth and (latest is None or truth <= latest)
+
+    likely = range(int(binom.ppf(1e-6, n, share)), int(binom.isf(1e-6, n, share)) + 1)
+    assert sum(binom.pmf(bad, n, share) for bad in likely if covers(bad)) >= 0.95
+
+
+def test_labels_that_are_still_to_come_do_not_slow_the_forecast(make_objective: Make, moment: Moment) -> None:
+    """One label a minute, an hour late: the last 6 h hold 300 of them."""
+    objective = make_objective("0.9", [LABEL_PAGE], window_minutes=10080, sampled=True)
+    rows = [(float(at), at + 61.0, at % 5 == 0) for at in range(2000)]
+    (found, _) = evaluate(objective, labels([*rows, (0.0, 0.0, False)]), moment(1440)).exhaustion
+    assert found.total == 300
+    assert found.pace == pytest.approx((1440 - 60) / 1440, rel=0.01)
 
 
 def test_forecasts_look_back_six_hours_and_three_days(make_objective: Make, moment: Moment) -> None:
@@ -306,3 +379,10 @@ def test_forecasts_look_back_six_hours_and_three_days(make_objective: Make, mome
     overspent = evaluate(short, requests((100, 10, 2)), moment(100))
     assert overspent.budget_remaining == -1.0
     assert [one.minutes for one in overspent.exhaustion] == [0.0]
+
+
+def test_hours_without_an_event_give_no_forecast(make_objective: Make, moment: Moment) -> None:
+    objective = make_objective("0.99", [PAGE])
+    assert evaluate(objective, requests((400, 10, 5)), moment(0)).exhaustion == ()
+    silent = evaluate(objective, requests((100, 10, 2), (400, 0, 0)), moment(500))
+    assert [(one.window_minutes, one.total) for one in silent.exhaustion] == [(4320, 1000)]

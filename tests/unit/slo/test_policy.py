@@ -1,28 +1,27 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
+from datetime import datetime
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from monitor.slo.policy import (
-    MIN_BAD,
-    MIN_EVENTS,
-    DroppedTier,
-    Severity,
-    Terms,
-    Tier,
-    TierRule,
-    bind,
-    default_rules,
-    events_to_detect,
-)
+from monitor.slo.burn_rate import evaluate
+from monitor.slo.counts import CountSeries, LabelSeries
+from monitor.slo.evaluation import State
+from monitor.slo.evidence import MIN_BAD, MIN_EVENTS, events_to_detect
+from monitor.slo.objective import Objective
+from monitor.slo.policy import DroppedTier, Severity, Terms, Tier, TierRule, bind, default_rules
 from monitor.stats.intervals import clopper_pearson_lower, clopper_pearson_upper
 
 DAY = 1440
+WHOLE = 1.0
+"""The short window is the long one, so it asks for nothing more."""
 
 
 def tiers(days: int, target: str, *, sampled: bool) -> list[Tier | DroppedTier]:
@@ -106,8 +105,8 @@ def test_a_window_longer_than_the_slo_or_shorter_than_the_label_delay_makes_no_s
     ],
 )
 def test_labels_needed_for_a_detection(target: float, factor: float, bad_share: float, needed: int) -> None:
-    """Derived apart from this code, by a plain search over n."""
-    assert events_to_detect(factor * (1 - target), bad_share, 0.01) == needed
+    """Of the long window alone; derived apart from this code, by a plain search over n."""
+    assert events_to_detect(factor * (1 - target), bad_share, 0.01, WHOLE) == needed
 
 
 @given(st.floats(0.05, 0.6), st.floats(1.5, 3.0), st.sampled_from([0.01, 0.1]))
@@ -120,19 +119,87 @@ def test_a_detection_needs_the_first_n_whose_power_suffices(limit: float, ratio:
         return float(binom.sf(max(critical, MIN_BAD) - 1, n, bad_share))
 
     first = next(n for n in range(MIN_EVENTS, 2000) if power(n) >= 0.8)
-    assert events_to_detect(limit, bad_share, alpha) == first
+    assert events_to_detect(limit, bad_share, alpha, WHOLE) == first
 
 
 def test_what_cannot_be_told_apart_needs_no_number() -> None:
-    assert events_to_detect(0.1, 0.10001, 0.01) is None
+    assert events_to_detect(0.1, 0.10001, 0.01, WHOLE) is None
     with pytest.raises(ValueError, match="limit < bad share"):
-        events_to_detect(0.3, 0.2, 0.01)
+        events_to_detect(0.3, 0.2, 0.01, WHOLE)
 
 
 @pytest.mark.parametrize(("alpha", "power"), [(0.0, 0.8), (1.0, 0.8), (0.01, 0.0), (0.01, 1.0), (0.01, float("nan"))])
 def test_a_detection_is_promised_with_chances_alone(alpha: float, power: float) -> None:
     with pytest.raises(ValueError, match="alpha and power"):
-        events_to_detect(0.1, 0.2, alpha, power)
+        events_to_detect(0.1, 0.2, alpha, WHOLE, power)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.1, float("nan")])
+def test_a_short_window_is_a_part_of_the_long_one(share: float) -> None:
+    with pytest.raises(ValueError, match="part of the long one"):
+        events_to_detect(0.1, 0.2, 0.01, share)
+
+
+@pytest.mark.parametrize(("short", "share"), [(1.0, 1.0), (0.5, 1.0), (None, 1.0), (0.5, 0.9), (None, 0.9)])
+def test_a_detection_that_takes_the_whole_rule(short: float | None, share: float) -> None:
+    """Against the sum over every outcome of both windows."""
+    limit, alpha = 0.4, 0.1
+
+    def fires(bad: int, n: int, alpha: float) -> bool:
+        return n > 0 and clopper_pearson_lower(bad, n, alpha) > limit
+
+    def power(n: int) -> float:
+        sizes = binom.pmf(range(n + 1), n, short) if short is not None else np.arange(n + 1) == max(5, n // 12)
+        return float(
+            sum(
+                sizes[m] * binom.pmf(k, m, share) * binom.pmf(other, n - m, share)
+                for m in range(n + 1) if sizes[m]
+                for k in range(m + 1) if fires(k, m, 0.1)
+                for other in range(n - m + 1) if fires(k + other, n, alpha) and k + other >= MIN_BAD
+            )
+        )  # fmt: skip
+
+    first = next(n for n in range(MIN_EVENTS, 60) if power(n) >= 0.8)
+    assert events_to_detect(limit, share, alpha, short) == first
+
+
+@pytest.mark.parametrize(
+    ("terms", "rule"),
+    [
+        pytest.param(terms, rule, id=f"{float(terms.target)}-{rule.name}")
+        for days, target, sampled in ((7, "0.99", False), (30, "0.999", False), (7, "0.85", True))
+        for terms in [Terms(Fraction(target), days * DAY, sampled)]
+        for severity in Severity
+        for rule in default_rules(severity, terms)
+    ],
+)
+def test_the_code_that_judges_finds_what_is_promised(
+    make_objective: Callable[..., Objective], moment: Callable[[int], datetime], terms: Terms, rule: TierRule
+) -> None:
+    """Draws with the promised number of events, anywhere in the long window, and with two thirds of it."""
+    objective = make_objective(
+        str(float(terms.target)), [rule], window_minutes=terms.window_minutes, sampled=terms.sampled
+    )
+    (tier,) = objective.tiers
+    limit, end, rng = float(tier.limit), tier.long_minutes, np.random.default_rng(1)
+    share, draws = min(2 * limit, (1 + limit) / 2), 500
+
+    def drawn(events: int) -> CountSeries | LabelSeries:
+        if terms.sampled:
+            at = rng.integers(0, end * 60, events)
+            return LabelSeries.of_labels(at, at, rng.random(events) < share)
+        recent = rng.binomial(events, rule.short_minutes / end)
+        totals = np.array([events - recent, recent])
+        return CountSeries.of_minutes(0, end, [0, end - 1], rng.binomial(totals, share), totals)
+
+    def found(events: int) -> float:
+        ticks = (evaluate(objective, drawn(events), moment(end)) for _ in range(draws))
+        return sum(one.state is State.FIRING for one in ticks) / draws
+
+    needed = tier.events_to_detect
+    assert needed is not None
+    assert found(needed) >= 0.8 - 4 * (0.8 * 0.2 / draws) ** 0.5
+    assert found(2 * needed // 3) < 0.8
 
 
 @given(st.fractions(Fraction(1, 1000), Fraction(9, 10)), st.sampled_from(list(Severity)))

@@ -16,7 +16,8 @@ import pytest
 
 from monitor.slo.burn_rate import budget_remaining, burn_rate, evaluate
 from monitor.slo.counts import Counts, CountSeries
-from monitor.slo.evaluation import Exhaustion, State, TierReading
+from monitor.slo.evaluation import State, TierReading
+from monitor.slo.exhaustion import Exhaustion
 from monitor.slo.objective import Objective
 from monitor.slo.policy import Severity, Terms, Tier, TierRule, bind
 
@@ -124,7 +125,8 @@ def test_point_burn_rates(told: dict[str, Any]) -> None:
 
 
 def exhaustion(target: float, remaining: float, bad: int, total: int, period: int = 43200) -> Exhaustion:
-    return Exhaustion(360, bad, total, float(1 - exact(target)), max(0.0, remaining) * period)
+    budget, pace = float(1 - exact(target)), total / 360
+    return Exhaustion(360, bad, total, budget, remaining * budget * pace * period, pace, period, 0)
 
 
 @pytest.mark.parametrize("told", by_id(VECTORS["budget"]))
