@@ -6,7 +6,8 @@ A slice of 5% of the traffic has an accuracy of 60%, the rest of 90%; labels are
 answers three times as often. `found`: a confirmed slice holds half of the planted one and half of it is planted.
 `false_findings`: confirmed slices whose true accuracy is not even a point below that of the rest. Slices are planted in
 metadata (a pair of values), in what drawn scenes show (one value or two, seen by the demo's small CLIP and named by its
-text bank), the same without any text bank, and in a cluster of made-up vectors; `nothing` plants none.
+text bank), the same without any text bank, and in a cluster of made-up vectors; `nothing` plants none, also where every
+answer comes five times in its minute. `daily` searches the metadata of 28 days' labels, nothing planted, on 28 days.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from monitor.explain import Family
 
 POOL: Final = 8_000
 SHARE, GOOD, BAD = 0.05, 0.9, 0.6
+BURST: Final = 5
+DAYS: Final = 28
 HARMLESS: Final = 0.01
 """A true gap that is smaller makes a finding false."""
 Members = NDArray[np.bool_]
@@ -62,37 +65,40 @@ def measure(seed: int, simulations: int, labels: int) -> dict[str, Any]:
     families = bank(encoder)
     hits: dict[str, list[bool]] = defaultdict(list)
     false, confirmed, seconds = 0, 0, []
-    for kind, (plant, named) in KINDS.items():
+    for kind, (plant, named, burst) in KINDS.items():
         for number in range(simulations):
             rng = np.random.default_rng([seed, 1, number])
             pool = plant(requests, families if named else [], rng)
-            rows, accuracy, probabilities, correct = draw(pool, labels, rng)
+            rows, accuracy, probabilities, correct = draw(pool, labels, burst, rng)
             given = labelled(
-                correct, [pool.slices[row] for row in rows], {"image": pool.vectors[rows]}, probabilities, pool.families
-            )
+                correct, [pool.slices[row] for row in rows], {"image": pool.vectors[rows]}, probabilities,
+                pool.families, (np.arange(rows.size) // burst).astype(str).tolist(),
+            )  # fmt: skip
             started = time.perf_counter()
             found = discover(given, pool.families, seed=number).found
             seconds.append(time.perf_counter() - started)
             planted = pool.planted[rows]
-            hits[kind].append(bool(found) if kind == "nothing" else any(holds(one, planted) for one in found))
+            hits[kind].append(bool(found) if plant is nothing else any(holds(one, planted) for one in found))
             confirmed += len(found)
             false += sum(true_gap(one, accuracy) > -HARMLESS for one in found)
-    anything = hits.pop("nothing")
+    anything = {kind: rate(hits.pop(kind)) for kind, (plant, *_) in KINDS.items() if plant is nothing}
     return {
         "seed": seed,
         "labels": labels,
         "planted": {"share": SHARE, "accuracy": BAD, "elsewhere": GOOD},
         "found": {kind: rate(one) for kind, one in hits.items()},
         "false_findings": {"of": confirmed, "false": false, "share": false / max(confirmed, 1)},
-        "anything_found_where_nothing_was_planted": rate(anything),
+        "anything_found_where_nothing_was_planted": anything,
+        "anything_found_on_any_of_28_days": rate([daily(seed, number, labels) for number in range(simulations)]),
         "seconds": {"median": float(np.median(seconds)), "most": max(seconds)},
     }
 
 
 def draw(
-    pool: Pool, labels: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64] | None, Members]:
-    """Rows of the traffic with the planted share, their true accuracy, how they were drawn, and the verdicts."""
+    pool: Pool, labels: int, burst: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], Members]:
+    """Rows of the traffic with the planted share, their true accuracy, how they were drawn, and the verdicts; each
+    comes `burst` times."""
     traffic = 4 * labels
     bad = int(rng.binomial(traffic, SHARE)) if pool.planted.any() else 0
     parts = [
@@ -104,11 +110,26 @@ def draw(
     accuracy = np.where(pool.planted[rows], BAD, GOOD)
     correct = rng.random(traffic) < accuracy
     if rng.random() < 0.5:
-        return rows[:labels], accuracy[:labels], None, correct[:labels]
-    likely = np.where(correct, 1.0, 3.0)
-    probabilities = np.minimum(likely * labels / likely.sum(), 1.0)
-    drawn = rng.random(traffic) < probabilities
+        probabilities, drawn = np.ones(traffic), np.arange(labels)
+    else:
+        likely = np.where(correct, 1.0, 3.0)
+        probabilities = np.minimum(likely * labels / likely.sum(), 1.0)
+        drawn = np.flatnonzero(rng.random(traffic) < probabilities)
+    drawn = np.repeat(drawn[::burst], burst)
     return rows[drawn], accuracy[drawn], probabilities[drawn], correct[drawn]
+
+
+def daily(seed: int, number: int, labels: int) -> bool:
+    """Does any of 28 daily searches find something, though all answers are right with one probability?"""
+    rng = np.random.default_rng([seed, 2, number])
+    n, day = 2 * labels, labels // DAYS
+    values = rng.integers([8, 6, 10, 4], size=(n, 4)).astype(str).tolist()
+    slices = [dict(zip("abcd", one, strict=True)) for one in values]
+    correct, minutes = rng.random(n) < GOOD, np.arange(n).astype(str).tolist()
+    windows = (slice(first, first + labels) for first in range(0, DAYS * day, day))
+    return any(
+        discover(labelled(correct[one], slices[one], groups=minutes[one]), salt=str(number)).found for one in windows
+    )
 
 
 def holds(found: FoundSlice, planted: Members) -> bool:
@@ -165,15 +186,16 @@ def nothing(requests: Requests, families: list[Family], rng: np.random.Generator
     return _scenes(requests, np.zeros(len(requests.slices), dtype=bool), families)
 
 
-KINDS: Final[dict[str, tuple[Plant, bool]]] = {
-    "pair of metadata values": (metadata_pair, True),
-    "one thing seen, text bank": (visual_value, True),
-    "two things seen, text bank": (visual_pair, True),
-    "one thing seen, no text bank": (visual_value, False),
-    "cluster, no text bank": (cluster, False),
-    "nothing": (nothing, True),
+KINDS: Final[dict[str, tuple[Plant, bool, int]]] = {
+    "pair of metadata values": (metadata_pair, True, 1),
+    "one thing seen, text bank": (visual_value, True, 1),
+    "two things seen, text bank": (visual_pair, True, 1),
+    "one thing seen, no text bank": (visual_value, False, 1),
+    "cluster, no text bank": (cluster, False, 1),
+    "nothing": (nothing, True, 1),
+    "nothing, in bursts": (nothing, True, BURST),
 }
-"""What is planted, and whether there is a text bank."""
+"""What is planted, whether there is a text bank, and how often every answer comes."""
 
 if __name__ == "__main__":
     main()

@@ -8,11 +8,11 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
 
 from monitor.discovery.labelled import Labelled
 from monitor.discovery.regions import ENDS, all_alike
 from monitor.discovery.rules import Rule, embedding_rules, in_words, independent_rules, metadata_rules
+from monitor.discovery.trial import LEAST_ROWS, Trial, tried
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family
 from monitor.stats.inputs import Floats, check_share, check_whole
@@ -22,8 +22,6 @@ from monitor.stats.proportions import Change
 from monitor.stats.weighted import WeightedShare, weighted_share
 
 LEAST_LABELS: Final = 200
-LEAST_ROWS: Final = 12
-"""Of a slice, in either half."""
 LEAST_GAP: Final = 0.05
 """Of accuracy below the rest: smaller ones are no news."""
 MOST_TRIED: Final = 4
@@ -68,14 +66,17 @@ class Discoveries:
     unsearched: tuple[tuple[str, str], ...] = ()
 
 
-def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 0.05, seed: int = 0) -> Discoveries:
+def discover(
+    rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 0.05, seed: int = 0, salt: str = ""
+) -> Discoveries:
     """Slices on which accuracy is lower by 5 points or more, from at least 200 labels.
 
-    The labels are dealt into two halves. On each, values of metadata, pairs of them and regions of the embeddings are
-    ranked by how much worse they are, in standard errors; each that is taken leaves its rows, so that its shadows are
-    not found again. What one half names is tested on the other by Fisher's exact test (one-sided; with unequal
-    probabilities on effective numbers of rows), and Holm's procedure over both halves bounds by `alpha` the chance of
-    even one finding that is no worse than the rest.
+    The groups of labels are dealt into two halves by a hash of their names, `salt` and `seed`: a search whose labels
+    were searched before finds each in the same half. On each half, values of metadata, pairs of them and regions of the
+    embeddings are ranked by how much worse they are, in standard errors; each that is taken leaves its rows, so that
+    its shadows are not found again. What one half names is tested on the other by Fisher's exact test (one-sided; with
+    groups or unequal probabilities on effective numbers of rows), and Holm's procedure over both halves bounds by
+    `alpha` the chance of even one finding that is no worse than the rest: in this search, not in all that are made.
 
     Raises:
         NotEnoughData: fewer than 200 labels, or alpha outside (0, 1).
@@ -88,20 +89,19 @@ def discover(rows: Labelled, families: Sequence[Family] = (), *, alpha: float = 
     left_out = dict(unsearched)
     rows = replace(rows, vectors={kind: one for kind, one in rows.vectors.items() if kind not in left_out})
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(rows))
-    halves = np.sort(order[: len(rows) // 2]), np.sort(order[len(rows) // 2 :])
+    halves = rows.halves(f"{seed} {salt}")
     anyway = list(independent_rules(rows, rng))
-    tests = [
-        test
+    trials = [
+        trial
         for finding, testing in (halves, halves[::-1])
-        for test in _test(_suspects(rows.take(finding), anyway, families, rng), rows, testing)
+        for trial in tried(_suspects(finding, anyway, families, rng), testing)
     ]
     accuracy = weighted_share(rows.correct, rows.probabilities)
-    adjusted = holm([one.p_value for one in tests]).tolist() if tests else []
+    adjusted = holm([one.p_value for one in trials]).tolist() if trials else []
     found = [
-        _found(one, p, rows) for one, p in zip(tests, adjusted, strict=True) if p <= alpha and -one.gap >= LEAST_GAP
+        _found(one, p, rows) for one, p in zip(trials, adjusted, strict=True) if p <= alpha and -one.gap >= LEAST_GAP
     ]
-    return Discoveries(len(rows), accuracy, len(tests), _told_apart(_distinct(found)), unsearched)
+    return Discoveries(len(rows), accuracy, len(trials), _told_apart(_distinct(found)), unsearched)
 
 
 def _no_regions(vectors: Floats) -> str:
@@ -152,67 +152,20 @@ def _worse(inside: Floats, left: Floats, half: Labelled) -> Floats:
     return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Test:
-    rule: Rule
-    traffic: float
-    inside: WeightedShare
-    outside: WeightedShare
-    p_value: float
-    earlier: tuple[Rule, ...]
-
-    @property
-    def gap(self) -> float:
-        return (self.inside.share or 0.0) - (self.outside.share or 0.0)
-
-
-def _test(suspects: Sequence[Rule], rows: Labelled, testing: NDArray[np.int64]) -> list[_Test]:
-    half = rows.take(testing)
-    left, done = np.ones(len(half), dtype=bool), []
-    for place, rule in enumerate(suspects):
-        members = rule.members(half)
-        inside, outside = members & left, ~members & left
-        if min(inside.sum(), outside.sum()) >= LEAST_ROWS:
-            shares = [weighted_share(half.correct[side], half.probabilities[side]) for side in (inside, outside)]
-            weights = 1.0 / half.probabilities
-            traffic = float(weights[members].sum() / weights.sum())
-            p_value = worse_by_chance(shares[0], shares[1])
-            done.append(_Test(rule, traffic, shares[0], shares[1], p_value, tuple(suspects[:place])))
-        left &= ~members
-    return done
-
-
-def worse_by_chance(inside: WeightedShare, outside: WeightedShare) -> float:
-    """P(so many errors inside, or more) were a slice as good as the rest, in (0, 1].
-
-    Fisher's exact test on the errors; with unequal probabilities of being drawn on the effective numbers of rows, as
-    many errors inside and as few outside counted as keeps the test cautious.
-
-    Raises:
-        NotEnoughData: a side without rows.
-    """
-    if inside.share is None or outside.share is None:
-        raise NotEnoughData("a slice and the rest need labels to be compared")
-    n, rest = (max(int(min(one.effective_n, one.n)), 1) for one in (inside, outside))
-    errors = int(np.floor((1.0 - inside.share) * n + 1e-9))
-    others = int(np.ceil((1.0 - outside.share) * rest - 1e-9))
-    return float(max(hypergeom.sf(errors - 1, n + rest, errors + others, n), 1e-300))
-
-
-def _found(test: _Test, adjusted_p: float, rows: Labelled) -> FoundSlice:
-    members = test.rule.members(rows)
-    for rule in test.earlier:
+def _found(trial: Trial, adjusted_p: float, rows: Labelled) -> FoundSlice:
+    members = trial.rule.members(rows)
+    for rule in trial.earlier:
         members &= ~rule.members(rows)
-    interval = Change(test.inside, test.outside).interval
+    interval = Change(trial.inside, trial.outside).interval
     assert interval is not None  # noqa: S101 (both sides have rows)
     return FoundSlice(
-        kind=test.rule.kind,
-        name=test.rule.name,
-        conditions=test.rule.conditions,
-        traffic=test.traffic,
-        inside=test.inside,
-        outside=test.outside,
-        gap=test.gap,
+        kind=trial.rule.kind,
+        name=trial.rule.name,
+        conditions=trial.rule.conditions,
+        traffic=trial.traffic,
+        inside=trial.inside,
+        outside=trial.outside,
+        gap=trial.gap,
         interval=interval,
         adjusted_p=adjusted_p,
         members=np.flatnonzero(members),

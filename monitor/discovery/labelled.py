@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
 from monitor.explain.rows import Family, unit
+from monitor.sampling.hashing import uniforms
 from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_with_gaps
 from monitor.stats.weighted import weight_sums
 
@@ -21,13 +22,15 @@ class Labelled:
     """n labelled answers. `correct` [n] is 0 or 1; `probabilities` [n] in (0, 1] are those with which each was drawn.
 
     `attributes` [n] are words by dimension, empty in rows that have none; `vectors` [n, d] embeddings by kind, with NaN
-    in rows that have none. Build them with `labelled`.
+    in rows that have none. `groups` [n] are names: rows of one group may depend on each other. Build them with
+    `labelled`.
     """
 
     correct: Floats
     probabilities: Floats
     attributes: Mapping[str, Words]
-    vectors: Mapping[str, Floats] = field(default_factory=dict)
+    vectors: Mapping[str, Floats]
+    groups: Words
 
     def __len__(self) -> int:
         return len(self.correct)
@@ -38,7 +41,13 @@ class Labelled:
             self.probabilities[rows],
             {name: values[rows] for name, values in self.attributes.items()},
             {kind: matrix[rows] for kind, matrix in self.vectors.items()},
+            self.groups[rows],
         )
+
+    def halves(self, key: str) -> tuple[Labelled, Labelled]:
+        """Two halves by the hash of each group's name under `key`: a group stays together, and where it fell before."""
+        first = uniforms(self.groups.tolist(), key) < 0.5
+        return self.take(np.flatnonzero(first)), self.take(np.flatnonzero(~first))
 
 
 def labelled(
@@ -47,6 +56,7 @@ def labelled(
     vectors: Mapping[str, ArrayLike] | None = None,
     probabilities: ArrayLike | None = None,
     families: Sequence[Family] = (),
+    groups: Sequence[str] | None = None,
 ) -> Labelled:
     """Put labels together with their metadata, their vectors, and the phrase of each family that they are nearest to.
 
@@ -56,6 +66,7 @@ def labelled(
         vectors: [n, d] by kind; NaN in rows that have none.
         probabilities: [n] in (0, 1], with which each was drawn for labelling; None when they are equal.
         families: phrases with vectors of the same encoder; their words become attributes beside the metadata.
+        groups: n names, such as minutes, of what may depend on each other; None: every row is by itself.
 
     Raises:
         NotEnoughData: lengths or shapes that do not fit, outcomes or probabilities out of range.
@@ -72,7 +83,10 @@ def labelled(
     for family in families:
         if family.kind in known:
             attributes[f"{family.kind} {family.name}"] = _words(family, known[family.kind])
-    return Labelled(outcomes, drawn, attributes, known)
+    together = np.arange(n).astype(np.str_) if groups is None else np.array(groups, dtype=np.str_)
+    if together.shape != (n,):
+        raise NotEnoughData(f"{n} labels cannot be paired with the names of {len(together)} groups")
+    return Labelled(outcomes, drawn, attributes, known, together)
 
 
 def _of_rows(vectors: ArrayLike, kind: str, n: int) -> Floats:

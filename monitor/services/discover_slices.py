@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from monitor.discovery import LEAST_LABELS, Discoveries, discover, labelled
-from monitor.domain.window import DAY, Window, floor
+from monitor.domain.window import DAY, MINUTE, Window, floor
 from monitor.errors import NotEnoughData
 from monitor.explain.bank import Bank
+from monitor.services.attempts import attempt_all
 from monitor.services.concepts import families
-from monitor.services.explained_rows import KINDS
+from monitor.services.explained_rows import KINDS, LEAST_GROUPS, embedders, stacked
 from monitor.store import discoveries as store
 from monitor.store import locks
+from monitor.store.discoveries import LabelledAnswer
 from monitor.store.engine import transaction
 from monitor.store.explanations import Vectors, vectors_of
 
@@ -37,7 +39,7 @@ class DiscoverOptions:
     labels: int
     """At most."""
     alpha: float
-    """Chance that any slice is shown although none is worse than the rest."""
+    """Chance that a search shows any slice although none is worse than the rest."""
     slice_dimensions: tuple[str, ...]
 
 
@@ -56,7 +58,7 @@ def discover_slices(engine: Engine, options: DiscoverOptions, model: str, window
                 f"least {LEAST_LABELS} are needed to look for slices"
             )
         stored = vectors_of(connection, [(one.ts, one.request_id) for one in answers])
-        counted = Counter(number for one in stored for number, kind in one if kind in KINDS)
+        counted = embedders(stored)
         embedder = counted.most_common(1)[0][0] if counted else None
         known = families(connection, options.bank, embedder)
     dimensions = {*options.slice_dimensions, "version", "variant", "task"}
@@ -66,8 +68,9 @@ def discover_slices(engine: Engine, options: DiscoverOptions, model: str, window
         _matrices(stored, embedder),
         [one.probability for one in answers],
         known,
+        _groups(answers),
     )
-    found = discover(rows, known, alpha=options.alpha)
+    found = discover(rows, known, alpha=options.alpha, salt=model)
     examples = []
     for one in found.found:
         wrong = [row for row in one.members.tolist() if not answers[row].correct][:EXAMPLES]
@@ -94,22 +97,27 @@ def discover_daily(engine: Engine, options: DiscoverOptions, now: datetime) -> i
                 for model, labels in store.labelled_models(connection, window).items()
                 if labels >= LEAST_LABELS and not store.searched_since(connection, model, window.end - DAY)
             ]
-        for model in waiting:
-            found = discover_slices(engine, options, model, window, now)
-            log.info("searched for slices", extra={"model": model, "found": len(found.found), "labels": found.labels})
-        return len(waiting)
+        return sum(attempt_all((one, partial(_search, engine, options, one, window, now)) for one in waiting))
+
+
+def _search(engine: Engine, options: DiscoverOptions, model: str, window: Window, now: datetime) -> bool:
+    found = discover_slices(engine, options, model, window, now)
+    log.info("searched for slices", extra={"model": model, "found": len(found.found), "labels": found.labels})
+    return True
+
+
+def _groups(answers: list[LabelledAnswer]) -> list[str]:
+    """Their minutes; where those are few, each answer by itself, as in explanations."""
+    minutes = [floor(one.ts, MINUTE).isoformat() for one in answers]
+    return minutes if len(set(minutes)) >= LEAST_GROUPS else [one.request_id for one in answers]
 
 
 def _matrices(stored: list[Vectors], embedder: int | None) -> dict[str, NDArray[np.float64]]:
-    """[n, d] by kind, NaN in rows that have none; without kinds that most rows lack."""
-    matrices = {}
-    for kind in KINDS:
-        vectors = [one.get((embedder, kind)) if embedder is not None else None for one in stored]
-        known = [one for one in vectors if one is not None]
-        if len(known) >= LEAST_VECTORS * max(len(vectors), 1) and known:
-            matrix = np.full((len(vectors), known[0].size), np.nan)
-            for row, one in enumerate(vectors):
-                if one is not None:
-                    matrix[row] = one
-            matrices[kind] = matrix
-    return matrices
+    """Vectors by kind; without kinds that most rows lack."""
+    if embedder is None:
+        return {}
+    of_kinds = {kind: [one.get((embedder, kind)) for one in stored] for kind in KINDS}
+    least = max(LEAST_VECTORS * len(stored), 1)
+    return {
+        kind: stacked(vectors) for kind, vectors in of_kinds.items() if sum(one is not None for one in vectors) >= least
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +38,12 @@ class Sampled:
 
     def embedders(self) -> Counter[int]:
         """How many vectors of inputs come from each embedder."""
-        return Counter(number for one in self.vectors for number, kind in one if kind in KINDS)
+        return embedders(self.vectors)
 
     def rows(self, embedder_id: int | None, dimensions: Sequence[str]) -> Rows:
         """Slices of these dimensions and of the model itself, vectors of one embedder, and what is measured."""
         vectors = {
-            kind: _stacked([one.get((embedder_id, kind)) for one in self.vectors])
+            kind: stacked([one.get((embedder_id, kind)) for one in self.vectors])
             for kind in KINDS
             if embedder_id is not None and any((embedder_id, kind) in one for one in self.vectors)
         }
@@ -58,7 +58,7 @@ class Sampled:
         quality = [next((vector for (_, known), vector in one.items() if known == kind), None) for one in self.vectors]
         features: dict[str, NDArray[np.float64]] = {}
         if any(one is not None for one in quality):
-            measured = _stacked(quality)
+            measured = stacked(quality)
             features |= {name: measured[:, index] * unit for index, (name, unit) in enumerate(units.items())}
         if any(one.observed.prompt is not None for one in self.predictions):
             texts = [
@@ -79,16 +79,21 @@ def sampled(connection: Connection, model: str, part: Slice, window: Window, mos
     return Sampled(found, vectors_of(connection, [(one.ts, one.request_id) for one in found]))
 
 
-def _slices(one: ObservedPrediction, dimensions: Sequence[str]) -> dict[str, str]:
-    own = {"version": one.version, "variant": one.variant, "task": one.observed.task}
-    return {name: one.slices[name] for name in dimensions if name in one.slices} | own
+def embedders(stored: Iterable[Vectors]) -> Counter[int]:
+    """How many vectors of inputs come from each embedder."""
+    return Counter(number for one in stored for number, kind in one if kind in KINDS)
 
 
-def _stacked(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float64]:
-    """As [n, d], NaN where there is none."""
+def stacked(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float64]:
+    """As [n, d], NaN where there is none; at least one there must be."""
     width = next(one.size for one in vectors if one is not None)
     matrix = np.full((len(vectors), width), np.nan)
     for row, one in enumerate(vectors):
         if one is not None:
             matrix[row] = one
     return matrix
+
+
+def _slices(one: ObservedPrediction, dimensions: Sequence[str]) -> dict[str, str]:
+    own = {"version": one.version, "variant": one.variant, "task": one.observed.task}
+    return {name: one.slices[name] for name in dimensions if name in one.slices} | own

@@ -188,6 +188,22 @@ def test_a_second_process_leaves_it_to_the_first(moved: Engine) -> None:
         assert explain_alarms(moved, OPTIONS, NOW) == 0
 
 
+def test_a_model_whose_drift_cannot_be_explained_hides_no_other(
+    moved: Engine, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_for_one(engine: Engine, options: ExplainOptions, alarm: Compared, now: datetime) -> object:
+        if alarm.model == "lost":
+            raise ValueError("a fault of ours")
+        return explain_windows(engine, options, alarm, now)
+
+    alarms = [replace(COMPARED, model="lost"), COMPARED]
+    monkeypatch.setattr("monitor.services.explain.explain_windows", fail_for_one)
+    monkeypatch.setattr("monitor.services.explain._alarms", lambda _: alarms)
+    with pytest.raises(ValueError, match="ours"):
+        explain_alarms(moved, OPTIONS, NOW)
+    assert rows("SELECT model FROM drift_explanations") == ["m"]
+
+
 def test_past_alarms_are_explained_at_their_own_hours(moved: Engine, rows: Rows) -> None:
     drift(moved, (ALL_TRAFFIC, 1, "drift", 1e-6), (ALL_TRAFFIC, 0, "drift", 1e-8))
     assert explain_past(moved, OPTIONS, CURRENT.start, CURRENT.end + 5 * HOUR) == 1
@@ -259,6 +275,21 @@ def test_a_worse_slice_is_discovered_stored_and_read_back(engine: Engine) -> Non
     assert stored.found[0].interval.upper < 0.0
     assert len(shown) == 6
     assert all(one.slices["device"] == "cam-1" for one in shown)
+
+
+@pytest.mark.usefixtures("graded")
+def test_answers_of_one_minute_count_as_a_group(engine: Engine) -> None:
+    """Of each hour the right answers of cam-1 are moved to one minute, the wrong ones to the next."""
+    with transaction(engine) as connection:
+        connection.execute(
+            text(
+                "UPDATE verdicts SET ts = date_trunc('hour', ts) + interval '1 minute' * CAST(NOT correct AS integer) "
+                "WHERE slices ->> 'device' = 'cam-1'"
+            )
+        )
+    [found] = discover_slices(engine, SEARCH, "m", LABELLED, NOW).found
+    assert found.name == "device = cam-1"
+    assert found.inside.effective_n < 0.4 * found.inside.n
 
 
 @pytest.mark.usefixtures("graded")

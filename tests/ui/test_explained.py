@@ -104,6 +104,18 @@ def test_discovered_slices_stand_on_the_slices_page(open_page: Open, engine: Eng
     table = next(one.value for one in app.dataframe if "gap" in one.value.columns)
     assert table["slice"].tolist() == ["device = b"]
     assert "900 labels of" in said(app)
+    assert "read the interval, not the gap alone" in said(app)
+
+
+def test_a_search_that_confirmed_nothing_does_not_say_that_nothing_is_worse(
+    open_page: Open, engine: Engine, seed: ModuleType
+) -> None:
+    found = discover(labelled([1] * 300, [{"device": "a"}] * 300))
+    with transaction(engine) as connection:
+        insert_discovery(connection, seed.MODEL, Window(NOW - 28 * 24 * HOUR, NOW - HOUR), found, [], NOW)
+    told = said(open_page("slices", of_model=seed.MODEL))
+    assert "None was confirmed. That does not say that there is none" in told
+    assert "300 labels of" in told
 
 
 def test_without_a_search_the_page_says_what_to_do(open_page: Open, seed: ModuleType) -> None:

@@ -8,7 +8,7 @@ from scipy.stats import fisher_exact
 from sklearn.datasets import make_blobs
 
 from monitor.discovery import Discoveries, discover, labelled
-from monitor.discovery.discover import worse_by_chance
+from monitor.discovery.trial import share_in_groups, worse_by_chance
 from monitor.errors import NotEnoughData
 from monitor.explain import Family
 from monitor.stats.weighted import weighted_share
@@ -28,11 +28,16 @@ def verdicts(rng: np.random.Generator, bad: np.ndarray, good: float = 0.9) -> np
     return rng.random(bad.size) < np.where(bad, good - 0.3, good)
 
 
-def planted_pair(seed: int, **options: object) -> tuple[Discoveries, np.ndarray]:
+def planted_pair(seed: int, per_group: int = 1, **options: object) -> tuple[Discoveries, np.ndarray]:
     rng = np.random.default_rng(seed)
     slices = traffic(rng)
     bad = np.array([one == {"device": "b", "topic": "maps"} for one in slices])  # 5% of the traffic
-    return discover(labelled(verdicts(rng, bad), slices), **options), bad  # type: ignore[arg-type]
+    rows = labelled(verdicts(rng, bad), slices, groups=minutes(N, per_group))
+    return discover(rows, **options), bad  # type: ignore[arg-type]
+
+
+def minutes(n: int, per_group: int) -> list[str]:
+    return (np.arange(n) // per_group).astype(str).tolist()
 
 
 def test_a_pair_of_values_is_found_and_named() -> None:
@@ -46,8 +51,10 @@ def test_a_pair_of_values_is_found_and_named() -> None:
     assert first.inside.n < 0.7 * bad.sum()  # figures come from the half that had no part in finding it
 
 
-def test_planted_pairs_are_found_in_nine_cases_of_ten() -> None:
-    hits = [any(len(one.conditions) == 2 for one in planted_pair(seed)[0].found) for seed in range(20)]
+@pytest.mark.parametrize("per_group", [1, 10, 30])
+def test_planted_pairs_are_found_in_nine_cases_of_ten(per_group: int) -> None:
+    """Also where a minute holds many answers that have nothing to do with each other."""
+    hits = [any(len(one.conditions) == 2 for one in planted_pair(seed, per_group)[0].found) for seed in range(20)]
     assert sum(hits) >= 18
 
 
@@ -65,6 +72,65 @@ def test_nothing_is_found_where_nothing_is_worse() -> None:
         vectors = {"image": rng.normal(size=(800, 12))}
         found += bool(discover(labelled(rng.random(800) < 0.85, slices, vectors)).found)
     assert found <= 8
+
+
+@pytest.mark.parametrize(("burst", "alike"), [(2, 1.0), (5, 1.0), (5, 0.7), (20, 1.0)])
+def test_near_duplicates_of_one_minute_confirm_nothing(burst: int, alike: float) -> None:
+    """Level 5%; without groups nearly every one of these 40 searches confirms something."""
+    found = 0
+    for seed in range(40):
+        rng = np.random.default_rng(2000 + seed)
+        n = 1000 // burst
+        scenes, right, which = traffic(rng, n), rng.random(n) < 0.85, np.repeat(np.arange(n), burst)
+        correct = np.where(rng.random(1000) < alike, right[which], rng.random(1000) < 0.85)
+        rows = labelled(correct, [scenes[one] for one in which], groups=minutes(1000, burst))
+        found += bool(discover(rows, seed=seed).found)
+    assert found <= 6
+
+
+def test_intervals_allow_for_groups() -> None:
+    """A slice in bursts of five that are answered alike has a fifth of the rows to show for it."""
+    rng = np.random.default_rng(0)
+    n = 800
+    devices, which = rng.choice(DEVICES, n), np.repeat(np.arange(n), 5)
+    right = verdicts(rng, devices == "b")
+    rows = labelled(right[which], [{"device": devices[one]} for one in which], groups=minutes(5 * n, 5))
+    [found] = discover(rows).found
+    assert found.inside.effective_n == pytest.approx(found.inside.n / 5, rel=0.1)
+    assert -0.3 in found.interval
+
+
+def test_a_few_groups_that_are_all_wrong_say_no_more_than_they_are() -> None:
+    wrong = labelled([0] * 20, [{}] * 20, groups=minutes(20, 10))
+    rest = labelled([1] * 270 + [0] * 30, [{}] * 300)
+    assert share_in_groups(wrong, rest).effective_n == pytest.approx(2.0)
+    assert share_in_groups(rest, wrong).effective_n == 300
+
+
+def test_searches_of_windows_that_overlap_have_the_same_halves() -> None:
+    """A daily search looks at most labels again; dealt anew each day, each would have many more chances to err."""
+    rng = np.random.default_rng(0)
+    slices, names = traffic(rng, 1000), minutes(1000, 2)
+    yesterday, today = (
+        [set(half.groups.tolist()) for half in labelled([1] * 900, slices[days], groups=names[days]).halves("m")]
+        for days in (slice(0, 900), slice(100, 1000))
+    )
+    assert not yesterday[0] & yesterday[1]
+    assert not yesterday[0] & today[1]
+    assert not yesterday[1] & today[0]
+    assert 180 < len(yesterday[0]) < 270
+    other = labelled([1] * 900, slices[:900], groups=names[:900]).halves("another model")[0]
+    assert 80 < len(yesterday[0] & set(other.groups.tolist())) < 145
+
+
+def test_labels_of_one_group_confirm_nothing() -> None:
+    rng = np.random.default_rng(0)
+    slices = traffic(rng, 400)
+    bad = np.array([one["device"] == "b" for one in slices])
+    assert (
+        discover(labelled(verdicts(rng, bad), slices, {"image": rng.normal(size=(400, 8))}, groups=["0"] * 400)).found
+        == ()
+    )
 
 
 def test_a_bad_cluster_without_any_metadata_is_found() -> None:
@@ -91,10 +157,11 @@ def test_a_region_is_named_by_the_phrases_in_its_direction() -> None:
 
 
 def test_no_two_slices_have_one_name() -> None:
-    """Two bad clusters, and no words for either."""
+    """Two bad clusters that no direction leads to both of, and no words for either."""
     rng = np.random.default_rng(0)
-    vectors, cluster = make_blobs(N, 32, centers=20, cluster_std=1.0, random_state=4)
-    found = discover(labelled(verdicts(rng, np.isin(cluster, (3, 7))), [{}] * N, {"image": vectors})).found
+    side = rng.choice([-1, 0, 1], N, p=[0.05, 0.9, 0.05])
+    vectors = rng.normal(size=(N, 8)) + 8.0 * side[:, None] * np.eye(8)[0]
+    found = discover(labelled(verdicts(rng, side != 0), [{}] * N, {"image": vectors})).found
     names = [one.name for one in found]
     assert names[:2] == ["a region of the image vectors", "a region of the image vectors (2)"]
     assert len(set(names)) == len(names)
@@ -170,6 +237,11 @@ def test_rows_without_vectors_or_values_lie_in_no_slice() -> None:
 def test_bad_labels_are_refused(correct: object, slices: object, vectors: object, probabilities: object) -> None:
     with pytest.raises(NotEnoughData):
         labelled(correct, slices, vectors, probabilities)  # type: ignore[arg-type]
+
+
+def test_groups_must_be_as_many_as_labels() -> None:
+    with pytest.raises(NotEnoughData, match="3 labels cannot be paired with the names of 2 groups"):
+        labelled([1, 0, 1], [{}] * 3, groups=["0", "1"])
 
 
 def test_too_few_labels_are_refused() -> None:
