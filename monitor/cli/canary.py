@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from monitor.cli.database import database
 from monitor.cli.models import require_served
 from monitor.cli.terminal import harmless
 from monitor.cli.windows import aware
@@ -33,25 +34,20 @@ def canary(
     """
     from monitor import bootstrap, settings
     from monitor.services.compare_canary import Verdict, compare_canary
-    from monitor.store.engine import require_migrated, transaction
+    from monitor.store.engine import transaction
     from monitor.store.queries.canary import canary_rollouts
 
     moment = aware(as_of) if as_of else bootstrap.now()
     config = settings.load()
-    engine = bootstrap.open_store(config, application="snellen-canary").engine
-    try:
-        require_migrated(engine)
-        with transaction(engine) as connection:
-            require_served(connection, model)
-            known = canary_rollouts(connection, moment, model)
-            chosen = next((one for one in known if version in (None, one.version)), None)
-            if chosen is None:
-                raise typer.BadParameter(
-                    "no such canary was rolled out; send a deployment/v1 event with variant canary and action rollout"
-                )
-            report = compare_canary(connection, chosen, moment, bootstrap.canary_options(config))
-    finally:
-        engine.dispose()
+    with database(config, "canary") as engine, transaction(engine) as connection:
+        require_served(connection, model)
+        known = canary_rollouts(connection, moment, model)
+        chosen = next((one for one in known if version in (None, one.version)), None)
+        if chosen is None:
+            raise typer.BadParameter(
+                "no such canary was rolled out; send a deployment/v1 event with variant canary and action rollout"
+            )
+        report = compare_canary(connection, chosen, moment, bootstrap.canary_options(config))
     typer.echo(json.dumps(_plain(report), indent=2) if as_json else harmless("\n".join(_lines(report))))
     if report.verdict == Verdict.WORSE:
         raise typer.Exit(WORSE)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.bounds import LAST_ID, MOST_ROWS
+from monitor.cli.database import database
 from monitor.cli.terminal import cut, escaped, folded
-from monitor.cli.windows import aware
+from monitor.cli.windows import aware, written
 from monitor.domain.events import Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Engine
 
     from monitor.store.queries.dead_letters import Letter
@@ -41,11 +39,12 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """List refused records, newest first."""
+    from monitor import settings
     from monitor.services.dead_letters import find
     from monitor.store.dead_letters import Choice
 
     choice = Choice(reason=reason, topic=topic, since=since and aware(since), until=until and aware(until))
-    with _database() as engine:
+    with database(settings.load(), "dlq") as engine:
         found = find(engine, choice, limit, preview=0)
     for letter in found:
         typer.echo(json.dumps(_summary(letter)) if as_json else _lines(letter))
@@ -60,9 +59,10 @@ def show(
     number: Annotated[int, typer.Argument(metavar="ID", max=LAST_ID, help="As `snellen dlq list` shows it.")],
 ) -> None:
     """Show one refused record: where it stood, why it was refused, what to do, and its bytes."""
+    from monitor import settings
     from monitor.services.dead_letters import ADVICE
 
-    with _database() as engine:
+    with database(settings.load(), "dlq") as engine:
         [letter] = _letters(engine, [number])
     for name, value in [*_facts(letter), ("to do", ADVICE[letter.reason])]:
         typer.echo(folded(value, f"{name:<11} "))
@@ -90,14 +90,15 @@ def replay(
     choice = Choice(numbers or None, reason, topic, since and aware(since), until and aware(until))
     if choice == Choice():
         raise typer.BadParameter("say which: by ID, --reason, --topic, --since or --until")
-    with _database() as engine:
+    config = settings.load()
+    with database(config, "dlq") as engine:
         if numbers:
             _letters(engine, numbers)
         if dry_run:
             chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
             typer.echo(f"would send {len(chosen)}{_named(chosen)}{_passed_over(passed_over)}")
             return
-        sink = bootstrap.make_sink(settings.load())
+        sink = bootstrap.make_sink(config)
         try:
             done = dead_letters.replay(engine, sink, choice, bootstrap.now(), again=again)
         finally:
@@ -113,10 +114,11 @@ def purge(
     before: Annotated[datetime, typer.Option(help="Forget what was refused before, RFC 3339 with a zone.")],
 ) -> None:
     """Delete refused records for good."""
+    from monitor import settings
     from monitor.services import dead_letters
 
     moment = aware(before)
-    with _database() as engine:
+    with database(settings.load(), "dlq") as engine:
         typer.echo(f"deleted {dead_letters.purge(engine, moment)}")
 
 
@@ -141,17 +143,6 @@ def hexadecimal(raw: bytes) -> str:
         plain = "".join(chr(one) if 32 <= one < 127 else "." for one in part)
         lines.append(f"{start:08x}  {part.hex(' '):<{3 * HEX_WIDTH}} {plain}")
     return "\n".join(lines)
-
-
-@contextmanager
-def _database() -> Iterator[Engine]:
-    from monitor import bootstrap
-
-    engine = bootstrap.open_store().engine
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _letters(engine: Engine, numbers: list[int]) -> list[Letter]:
@@ -181,7 +172,7 @@ def _lines(letter: Letter) -> str:
     """Two: which it is, and why it was refused, as much of it as the terminal is wide."""
     place = f"{escaped(letter.topic)}/{letter.partition}@{letter.offset}"
     detail = cut(f"{'':>8}  {escaped(letter.detail)}")
-    return f"{letter.id:>8}  {_time(letter.created_at)}  {letter.reason:<14}  {letter.state:<12}  {place}\n{detail}"
+    return f"{letter.id:>8}  {written(letter.created_at)}  {letter.reason:<14}  {letter.state:<12}  {place}\n{detail}"
 
 
 def _facts(letter: Letter) -> list[tuple[str, str]]:
@@ -191,8 +182,8 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
     facts = [
         ("id", str(letter.id)),
         ("stood at", place),
-        ("stamped", _time(letter.record_ts) if letter.record_ts else "no usable time stamp"),
-        ("refused at", _time(letter.created_at)),
+        ("stamped", written(letter.record_ts) if letter.record_ts else "no usable time stamp"),
+        ("refused at", written(letter.created_at)),
         ("reason", letter.reason),
         ("detail", escaped(letter.detail)),
         ("state", letter.state.value + (f": {letter.failed_again}" if letter.failed_again else "")),
@@ -200,7 +191,7 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
     if letter.replay_of is not None:
         facts.append(("repeats", f"dead letter {letter.replay_of}"))
     if letter.replayed_at is not None:
-        facts.append(("sent again", _time(letter.replayed_at)))
+        facts.append(("sent again", written(letter.replayed_at)))
     if letter.key is not None:
         facts.append(("key", _short(letter.key)))
     facts += [("header", f"{escaped(name)}: {_short(value)}") for name, value in letter.headers]
@@ -214,14 +205,10 @@ def _short(value: bytes) -> str:
 def _summary(letter: Letter) -> dict[str, object]:
     return {
         "id": letter.id, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
-        "refused_at": _time(letter.created_at), "reason": letter.reason, "detail": letter.detail,
+        "refused_at": written(letter.created_at), "reason": letter.reason, "detail": letter.detail,
         "bytes": letter.size, "state": letter.state, "replay_of": letter.replay_of,
         "failed_again": letter.failed_again,
     }  # fmt: skip
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _named(numbers: list[int]) -> str:

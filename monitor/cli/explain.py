@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.database import database
 from monitor.cli.models import require_served
 from monitor.cli.terminal import harmless
 from monitor.cli.windows import window_of
@@ -28,16 +29,15 @@ def explain(
     from monitor import bootstrap, settings
     from monitor.explain.words import carried, in_words
     from monitor.services.explain import explain_windows
-    from monitor.store.engine import require_migrated, transaction
+    from monitor.store.engine import transaction
     from monitor.store.explanations import Compared
 
     config = settings.load()
     compared = Compared(model, _slice(part), window_of(reference, "--reference"), window_of(current, "--current"))
-    engine = bootstrap.open_store(config, application="snellen-explain").engine
-    require_migrated(engine)
-    with transaction(engine) as connection:
-        require_served(connection, model)
-    found = explain_windows(engine, bootstrap.explain_options(config), compared, bootstrap.now())
+    with database(config, "explain") as engine:
+        with transaction(engine) as connection:
+            require_served(connection, model)
+        found = explain_windows(engine, bootstrap.explain_options(config), compared, bootstrap.now())
     typer.echo(f"{found.n_reference:,} predictions of the reference, {found.n_current:,} of the current window")
     for shift in found.shifts:
         typer.echo(
@@ -63,15 +63,13 @@ def discover(
     """
     from monitor import bootstrap, settings
     from monitor.services.discover_slices import discover_slices
-    from monitor.store.engine import require_migrated, transaction
+    from monitor.store.engine import transaction
 
-    config = settings.load()
-    engine = bootstrap.open_store(config, application="snellen-discover").engine
-    require_migrated(engine)
-    with transaction(engine) as connection:
-        require_served(connection, model)
-    options = bootstrap.discover_options(config)
-    found = discover_slices(engine, options, model, window_of(window, "--window"), bootstrap.now())
+    config, searched = settings.load(), window_of(window, "--window")
+    with database(config, "discover") as engine:
+        with transaction(engine) as connection:
+            require_served(connection, model)
+        found = discover_slices(engine, bootstrap.discover_options(config), model, searched, bootstrap.now())
     typer.echo(f"{found.labels:,} labels, {found.tried} slices tried, {len(found.found)} confirmed")
     for kind, why in found.unsearched:
         typer.echo(harmless(f"{kind} vectors were not searched: {why}"))

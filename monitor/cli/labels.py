@@ -11,19 +11,17 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.bounds import MOST_DAYS, MOST_ROWS
+from monitor.cli.database import database
 from monitor.cli.models import require_known
 from monitor.cli.terminal import escaped, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Engine
-
     from monitor.labelling import LabelFile
     from monitor.sampling import LabelPlan
     from monitor.services.agree import AgreementReport
     from monitor.services.import_labels import Imported
-    from monitor.settings import Settings
     from monitor.stats.agreement import Agreement
 
 app = typer.Typer(
@@ -61,7 +59,7 @@ def export_(
 
     file, config = _file(format, out), settings.load()
     wanted = Export(stratum, disputed, limit, with_answer, holder, timedelta(days=days))
-    with _database(config) as engine:
+    with database(config, "labels") as engine:
         with transaction(engine) as connection:
             require_known("--stratum", stratum, strata(connection), "no task is of it")
         with _new_file(out) as stream:
@@ -94,7 +92,7 @@ def import_(
 
     reader, config = _file(format, file), settings.load()
     privacy = bootstrap.make_privacy(config)
-    with _database(config) as engine, file.open("rb") as stream:
+    with database(config, "labels") as engine, file.open("rb") as stream:
         rows = reader.read(stream, annotator)
         limit = config.ingest.max_future
         done = import_labels(engine, privacy, rows, limit, bootstrap.now(), adjudicate=adjudicate)
@@ -130,7 +128,7 @@ def status(
     from monitor.store.sampling_plans import stored_plans
 
     config, now = settings.load(), bootstrap.now()
-    with _database(config) as engine, transaction(engine) as connection:
+    with database(config, "labels") as engine, transaction(engine) as connection:
         waiting = backlog_by_stratum(connection, bootstrap.label_terms(config), now)
         disputed = disputes(connection)
         plans = stored_plans(connection)
@@ -141,19 +139,6 @@ def status(
         typer.echo(f"  {escaped(one.stratum):<40} {one.waiting:>8}  oldest {age:,.1f} h, {one.claimed} claimed")
     typer.echo(_plan(LabelPlans(bootstrap.label_design(config).initial_plan, plans).at(now)))
     _print_agreement(agreed, days)
-
-
-@contextmanager
-def _database(config: Settings) -> Iterator[Engine]:
-    from monitor import bootstrap
-    from monitor.store.engine import require_migrated
-
-    engine = bootstrap.open_store(config, application="snellen-labels").engine
-    try:
-        require_migrated(engine)
-        yield engine
-    finally:
-        engine.dispose()
 
 
 @contextmanager

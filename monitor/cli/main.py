@@ -18,7 +18,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import canary, dlq, explain, ingest, labels, metrics, privacy, reference, report, review, silence
+from monitor.cli import (
+    audit,
+    canary,
+    dlq,
+    explain,
+    ingest,
+    labels,
+    metrics,
+    privacy,
+    reference,
+    report,
+    review,
+    silence,
+)
+from monitor.cli.database import database, migrated
 from monitor.cli.terminal import LogLines, folded, harmless
 from monitor.cli.windows import aware
 from monitor.errors import SnellenError
@@ -120,7 +134,8 @@ def migrate() -> None:
 
     config = settings.load()
     upgrade(bootstrap.database_url(config))
-    make_partitions_ahead(bootstrap.open_store(config).engine, bootstrap.now())
+    with database(config, "migrate") as engine:
+        make_partitions_ahead(engine, bootstrap.now())
     typer.echo("schema is up to date")
     ensure_topics(bootstrap.client_config(config), bootstrap.own_topics(config), config.kafka.partitions)
     typer.echo("topics are up to date")
@@ -147,12 +162,10 @@ def retain(
     """Take away what is older than the settings `retention.*` keep it; the scheduler does so every hour."""
     from monitor import bootstrap, settings
     from monitor.services.retain import retain as run
-    from monitor.store.engine import require_migrated
 
     config = settings.load()
-    engine = bootstrap.open_store(config).engine
-    require_migrated(engine)
-    done = run(engine, dict(config.retention), bootstrap.now(), dry_run=dry_run)
+    with database(config, "retain") as engine:
+        done = run(engine, dict(config.retention), bootstrap.now(), dry_run=dry_run)
     for expired in done:
         typer.echo(str(expired))
     if not done:
@@ -178,9 +191,10 @@ def evaluate(
         raise typer.BadParameter("has not come yet: live evaluation would pass over it, untold", param_hint="--as-of")
     config = settings.load()
     evaluation = bootstrap.make_evaluation(config)
-    ticks = backfill(evaluation, start, end)
-    explain_past(evaluation.engine, bootstrap.explain_options(config), start, end)
-    discover_daily(evaluation.engine, bootstrap.discover_options(config), end)
+    with migrated(evaluation.engine) as engine:
+        ticks = backfill(evaluation, start, end)
+        explain_past(engine, bootstrap.explain_options(config), start, end)
+        discover_daily(engine, bootstrap.discover_options(config), end)
     typer.echo(f"{ticks} ticks evaluated up to {end.isoformat()}")
 
 
@@ -197,16 +211,9 @@ def replay(
 
     config = settings.load()
     rows, pace = load_mapping(mapping), _speed(speed)
-    with _progress_bar(file.name) as on_progress:
-        report = send(
-            bootstrap.open_store(config).engine,
-            bootstrap.make_wire(config),
-            file,
-            rows,
-            clock=bootstrap.now,
-            speed=pace,
-            on_progress=on_progress,
-        )
+    with database(config, "replay") as engine, _progress_bar(file.name) as on_progress:
+        wire = bootstrap.make_wire(config)
+        report = send(engine, wire, file, rows, clock=bootstrap.now, speed=pace, on_progress=on_progress)
     for line in report.lines():
         typer.echo(harmless(line))
     if not report.complete:
@@ -222,6 +229,7 @@ def schema() -> None:
 
 
 app.command()(privacy.erase)
+app.command()(audit.audit)
 app.command()(canary.canary)
 app.command()(explain.explain)
 app.command()(explain.discover)

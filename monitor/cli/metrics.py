@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.database import database
 from monitor.cli.models import require_known, require_replayed, require_served
 from monitor.cli.terminal import escaped
 from monitor.cli.windows import aware
@@ -38,25 +39,20 @@ def metrics(
     """
     from monitor import bootstrap, settings
     from monitor.services.measure_tasks import measure_tasks
-    from monitor.store.engine import require_migrated, transaction
+    from monitor.store.engine import transaction
     from monitor.store.queries.selection import LIVE, Selection
     from monitor.store.queries.slices import slice_dimensions
 
     config = settings.load()
     window, dimension = _window(since, until), _dimension(by) if by else None
     selection = Selection(model=model, version=version, source=LIVE if replay is None else replay)
-    engine = bootstrap.open_store(config, application="snellen-metrics").engine
-    try:
-        require_migrated(engine)
-        with transaction(engine) as connection:
-            require_served(connection, model, version)
-            require_replayed(connection, replay)
-            found = measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config))
-            if found.used and all(one.value is None for one in found.figures):
-                known = [one.name for one in slice_dimensions(connection, window, selection)]
-                require_known("--by", by, known, "no drawn answer of this window has it")
-    finally:
-        engine.dispose()
+    with database(config, "metrics") as engine, transaction(engine) as connection:
+        require_served(connection, model, version)
+        require_replayed(connection, replay)
+        found = measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config))
+        if found.used and all(one.value is None for one in found.figures):
+            known = [one.name for one in slice_dimensions(connection, window, selection)]
+            require_known("--by", by, known, "no drawn answer of this window has it")
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else "\n".join(_lines(found)))
     if not found.used:
         raise typer.Exit(NOTHING_FOUND)

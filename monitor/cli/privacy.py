@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.database import database
+
 if TYPE_CHECKING:
     from monitor.services.erase import Erasure
 
@@ -37,12 +39,13 @@ def erase(
     if bool(request_ids) == (subject is not None) or subject == "":
         raise typer.BadParameter("give request ids (--request-id, --ids-from), or one --subject")
     config = settings.load()
-    service = bootstrap.make_eraser(config, bootstrap.open_store(config, application="snellen-erase"))
     actor, now = by or getpass.getuser(), bootstrap.now()
-    if subject is None:
-        done = service.requests(request_ids, actor, now, dry_run=dry_run)
-    else:
-        done = service.subject(subject, actor, now, dry_run=dry_run, everywhere=everywhere)
+    with database(config, "erase") as engine:
+        service = bootstrap.make_eraser(config, bootstrap.Store(engine))
+        if subject is None:
+            done = service.requests(request_ids, actor, now, dry_run=dry_run)
+        else:
+            done = service.subject(subject, actor, now, dry_run=dry_run, everywhere=everywhere)
     _report(done, dry_run=dry_run)
     if not config.privacy.keys and not dry_run:
         typer.echo(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.bounds import LAST_ID
+from monitor.cli.database import database
 from monitor.cli.models import require_served
 from monitor.cli.terminal import aligned, harmless
 from monitor.cli.windows import window_between
@@ -46,11 +47,11 @@ def create(
 
     window = window_between(since, until)
     config = settings.load()
-    engine = bootstrap.open_store(config, application="snellen-reference").engine
-    with transaction(engine) as connection:
-        require_served(connection, model)
     actor = Actor(by or getpass.getuser(), bootstrap.now())
-    made = bless(engine, bootstrap.reference_options(config), model, window, stream or (), actor)
+    with database(config, "reference") as engine:
+        with transaction(engine) as connection:
+            require_served(connection, model)
+        made = bless(engine, bootstrap.reference_options(config), model, window, stream or (), actor)
     for one in made:
         said = f"reference {one.reference.id}" if one.reference else f"none: {one.reason}"
         typer.echo(harmless(f"{one.stream:<16} {said}"))
@@ -64,12 +65,11 @@ def show(
     every: Annotated[bool, typer.Option("--all", help="Former references too.")] = False,
 ) -> None:
     """Show the references: what they rest on, who made them, which are active, and which streams have none and why."""
-    from monitor import bootstrap, settings
+    from monitor import settings
     from monitor.store.engine import transaction
     from monitor.store.queries.drift import references, unfitted
 
-    engine = bootstrap.open_store(settings.load(), application="snellen-reference").engine
-    with transaction(engine) as connection:
+    with database(settings.load(), "reference") as engine, transaction(engine) as connection:
         require_served(connection, model)
         found = [one for one in references(connection, model) if one.active or every]
         lacking = [one for one in unfitted(connection, model) if one.compared_since is None]
@@ -103,7 +103,7 @@ def activate(
     from monitor.services.bless import activate as run
 
     config = settings.load()
-    engine = bootstrap.open_store(config, application="snellen-reference").engine
     actor = Actor(by or getpass.getuser(), bootstrap.now())
-    chosen = run(engine, bootstrap.reference_options(config), reference, actor)
+    with database(config, "reference") as engine:
+        chosen = run(engine, bootstrap.reference_options(config), reference, actor)
     typer.echo(harmless(f"reference {chosen.id} is the active one of {chosen.model}, stream {chosen.stream}"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from monitor.cli.database import database
 from monitor.cli.models import require_served
 from monitor.cli.windows import window_of
 
@@ -29,15 +30,15 @@ def drift(
 
     Descriptive: Evidently's thresholds promise no error rate, and no alarm rests on them. See docs/drift.md for ours.
     """
-    from monitor import bootstrap, settings
+    from monitor import settings
     from monitor.services.report_drift import report_drift
     from monitor.store.engine import transaction
 
     windows = window_of(reference, "--reference"), window_of(current, "--current")
-    engine = bootstrap.open_store(settings.load(), application="snellen-report").engine
-    with transaction(engine) as connection:
-        require_served(connection, model)
-    page = report_drift(engine, model, *windows)
+    with database(settings.load(), "report") as engine:
+        with transaction(engine) as connection:
+            require_served(connection, model)
+        page = report_drift(engine, model, *windows)
     try:
         out.write_text(page, encoding="utf-8")
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from monitor.cli.database import database
 from monitor.cli.metrics import table as of_task
 from monitor.cli.models import require_replayed, require_served
 from monitor.cli.terminal import cut, escaped
@@ -48,24 +49,19 @@ def review(
     from monitor.services.measure_tasks import measure_tasks
     from monitor.services.review import full_review
     from monitor.services.spreadsheet import review_csv
-    from monitor.store.engine import require_migrated, transaction
+    from monitor.store.engine import transaction
     from monitor.store.queries.selection import LIVE, Selection
 
     moment = aware(as_of) if as_of else bootstrap.now()
     window = _week(week, moment)
     selection = Selection(model=model, version=version, source=LIVE if replay is None else replay)
     config = settings.load()
-    engine = bootstrap.open_store(config, application="snellen-review").engine
-    try:
-        require_migrated(engine)
-        with transaction(engine) as connection:
-            require_served(connection, model, version)
-            require_replayed(connection, replay)
-            found = full_review(connection, window, moment, selection)
-            shown = csv is None and as_of is None  # task metrics are of all that is known now
-            tasks = measure_tasks(connection, window, selection, tasks=bootstrap.tasks(config)) if shown else None
-    finally:
-        engine.dispose()
+    with database(config, "review") as engine, transaction(engine) as connection:
+        require_served(connection, model, version)
+        require_replayed(connection, replay)
+        found = full_review(connection, window, moment, selection)
+        shown = csv is None and as_of is None  # task metrics are of all that is known now
+        tasks = measure_tasks(connection, window, selection, tasks=bootstrap.tasks(config)) if shown else None
     if csv is None:
         typer.echo("\n".join(cut(escaped(line)) for line in [*_lines(found), *_task_lines(tasks)]))
     elif str(csv) == "-":
@@ -110,6 +106,9 @@ def _lines(found: Review) -> Iterator[str]:
         words = "" if maturity.mature else ": not yet mature, figures may move"
         tasks = f"{maturity.answered} of {maturity.drawn} tasks"
         yield f"labels in    {maturity.share:.0%} of those to be expected ({tasks}){words}"
+    if undecided := found.labelled.undecided:
+        labels = f"{undecided} label{'s' * (undecided > 1)} decide{'s' * (undecided == 1)} nothing"
+        yield f"left out     {labels} (unsure, tied, or no scorer for the task)"
     yield from _aided(found.aided)
     for table in found.tables:
         yield ""
@@ -135,9 +134,10 @@ def _aided(aided: Aided) -> Iterator[str]:
             f"worth {max(powered.saving, 0.0):.0%} more labels"
         )
     if (estimated := aided.estimated) is not None:
+        which = "" if aided.confident == 1.0 else f", the {aided.confident:.1%} that have a confidence"
         yield (
             f"by confidences and earlier labels alone  {estimated.share:.1%} {_interval(estimated.interval)}, "
-            f"{estimated.n} answers"
+            f"{estimated.n} answers{which}"
         )
 
 

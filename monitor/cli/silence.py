@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from monitor.cli.bounds import LAST_ID, MOST_DAYS
+from monitor.cli.database import database
 from monitor.cli.terminal import harmless
 from monitor.cli.windows import window_between
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 app = typer.Typer(name="silence", help="Hold alerts' messages back during planned work.", no_args_is_help=True)
 By = Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")]
@@ -44,14 +42,11 @@ def add(
     now = bootstrap.now()
     window = window_between(since or now, until)
     config = settings.load()
-    engine = _engine()
-    try:
-        with transaction(engine) as connection:
+    with database(config, "silence") as engine, transaction(engine) as connection:
+        try:
             number = add_silence(connection, slos, window, by or getpass.getuser(), reason, now)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    finally:
-        engine.dispose()
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
     covered = [one.name for one in bootstrap.read_objectives(config) if named(slos, one.name)]
     said = ", ".join(covered) or "no SLO has such a name yet"
     typer.echo(harmless(f"silence {number}: {said}, until {until.astimezone(UTC):%F %R} UTC"))
@@ -65,19 +60,15 @@ def show(
     ] = 0,
 ) -> None:
     """Show the silences: number, window in UTC, SLOs, who and why."""
-    from monitor import bootstrap
+    from monitor import bootstrap, settings
     from monitor.domain.window import Window
     from monitor.slo.silence import MAX_LENGTH
     from monitor.store.engine import transaction
     from monitor.store.silences import silences_within
 
     now = bootstrap.now()
-    engine = _engine()
-    try:
-        with transaction(engine) as connection:
-            found = silences_within(connection, Window(now - timedelta(days=days), now + 12 * MAX_LENGTH))
-    finally:
-        engine.dispose()
+    with database(settings.load(), "silence") as engine, transaction(engine) as connection:
+        found = silences_within(connection, Window(now - timedelta(days=days), now + 12 * MAX_LENGTH))
     for one in found:
         state = "holds" if one.window.start <= now < one.window.end else "over" if one.window.end <= now else "to come"
         span = f"{one.window.start:%F %R} to {one.window.end:%F %R}"
@@ -92,26 +83,13 @@ def end(
     by: By = None,
 ) -> None:
     """End a silence now: what still burns is told at the next tick. Exit status 1 when there is none, or it is over."""
-    from monitor import bootstrap
+    from monitor import bootstrap, settings
     from monitor.store.engine import transaction
     from monitor.store.silences import end_silence
 
-    engine = _engine()
-    try:
-        with transaction(engine) as connection:
-            ended = end_silence(connection, number, by or getpass.getuser(), bootstrap.now())
-    finally:
-        engine.dispose()
+    with database(settings.load(), "silence") as engine, transaction(engine) as connection:
+        ended = end_silence(connection, number, by or getpass.getuser(), bootstrap.now())
     if not ended:
         typer.echo(f"there is no silence {number}, or it is over; `snellen silence list` shows them", err=True)
         raise typer.Exit(1)
     typer.echo(f"silence {number} is over")
-
-
-def _engine() -> Engine:
-    from monitor import bootstrap, settings
-    from monitor.store.engine import require_migrated
-
-    engine = bootstrap.open_store(settings.load(), application="snellen-silence").engine
-    require_migrated(engine)
-    return engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,6 +20,11 @@ def aware(moment: datetime) -> datetime:
     if moment.year not in YEARS:
         raise typer.BadParameter(f"{moment.isoformat()} is not of the years {YEARS[0]} to {YEARS[-1]}")
     return moment
+
+
+def written(moment: datetime) -> str:
+    """As it may be given again."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def window_between(since: datetime, until: datetime) -> Window:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
 from monitor.store.json_parameters import Json
+
+_LAST = text("""
+    SELECT at, actor, action, detail FROM audit_log
+    WHERE (CAST(:action AS text) IS NULL OR action = :action)
+        AND at >= coalesce(CAST(:since AS timestamptz), '-infinity')
+        AND at < coalesce(CAST(:until AS timestamptz), 'infinity')
+    ORDER BY at DESC, id DESC LIMIT :limit
+""")
+
+ERASE: Final = "erase"
+"""Somebody erased requests or a person: the action under which `erasure` finds whether it was done before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +38,13 @@ def record(connection: Connection, entry: Entry) -> None:
     )
 
 
-def entries(connection: Connection, action: str, limit: int = 100) -> list[Entry]:
-    """The last entries of an action, the newest first."""
-    rows = connection.execute(
-        text("SELECT at, actor, action, detail FROM audit_log WHERE action = :action ORDER BY id DESC LIMIT :limit"),
-        {"action": action, "limit": limit},
-    )
-    return [Entry(row.at, row.actor, row.action, row.detail) for row in rows]
+def entries(
+    connection: Connection,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+) -> list[Entry]:
+    """The last entries, the newest first: of an action, from `since` on and before `until`, where they are given."""
+    given = {"action": action, "since": since, "until": until, "limit": limit}
+    return [Entry(row.at, row.actor, row.action, row.detail) for row in connection.execute(_LAST, given)]
