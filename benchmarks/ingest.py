@@ -198,7 +198,7 @@ def run_bare(bootstrap: str, database: str, records: int) -> None:
     keep_freed_pages()
     collect_by_the_clock()
     engine = make_engine(database)
-    days, embedders = DayPartitions(engine), Embedders(engine)
+    days, embedders = DayPartitions(engine), Embedders(engine, 1)
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest",
         max_partition_fetch_bytes=4 * 1024 * 1024, fetch_max_bytes=16 * 1024 * 1024,
@@ -212,7 +212,7 @@ def run_bare(bootstrap: str, database: str, records: int) -> None:
             for some in consumer.poll(timeout_ms=200, max_records=BATCH - len(raw)).values():
                 raw.extend(record.value for record in some)
         events = [event for value in raw if isinstance(event := native.decode(value), Prediction)]
-        vectors = embedders.assign(unpack(events))
+        vectors, _ = embedders.assign(unpack(events))
         days.ensure(event.ts for event in events)
         with transaction(engine) as connection:
             predictions.insert(connection, [Arrival(event, b"", None) for event in events])

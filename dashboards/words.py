@@ -52,6 +52,15 @@ def between(interval: Interval | None, digits: int = 1) -> str:
     return NOTHING if interval is None else f"{100 * interval.lower:.{digits}f} to {100 * interval.upper:.{digits}f}%"
 
 
+def ends_in_points(interval: Interval | None) -> str:
+    """An interval of the difference of two shares; nothing where none is known.
+
+    >>> ends_in_points(Interval(-0.0431, 0.002)), ends_in_points(None)
+    ('−4.3 to +0.2 pt', '')
+    """
+    return "" if interval is None else f"{points(interval.lower).removesuffix(' pt')} to {points(interval.upper)}"
+
+
 def around(estimate: float | None, interval: Interval | None, unit: str = "") -> str:
     """A number with its interval, where one is known.
 

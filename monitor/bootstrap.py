@@ -196,6 +196,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         slice_dimensions=ingest.slice_dimensions,
         max_slice_values=ingest.max_slice_values,
         max_models=ingest.max_models,
+        max_embedders=ingest.max_embedders,
         labels=label_design(settings),
         store_rate=ingest.store_rate,
         pair_patience=ingest.pair_patience,

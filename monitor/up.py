@@ -16,10 +16,33 @@ from monitor.settings import Settings
 from monitor.store.engine import ROOT, migrate
 
 LOOPBACK = "127.0.0.1"
+MEASURED = {
+    "ingest": ("collectors", "ingest"),
+    "embed": ("collectors", "embed"),
+    "scheduler": ("monitor.cli", "schedule"),
+}
+"""Commands with metrics: on `metrics_port` and those that follow, in this order, also where no model is set."""
+LAST_PORT = 65535
+
+
+def metrics_ports(settings: Settings) -> dict[str, int]:
+    """Where each process answers; two cannot listen on one port. 0: it does not.
+
+    Raises:
+        SettingsError: there are not so many ports from the first one on.
+    """
+    first, last = settings.metrics_port, settings.metrics_port + len(MEASURED) - 1
+    if last > LAST_PORT:
+        raise SettingsError(
+            f"metrics_port (or SNELLEN_METRICS_PORT): the processes of `snellen up` take {first} to {last}, and the "
+            f"last port is {LAST_PORT}: name one of at most {LAST_PORT - last + first}"
+        )
+    return {name: first and first + place for place, name in enumerate(MEASURED)}
 
 
 _READ: tuple[Callable[[Settings], object], ...] = (
-    bootstrap.decoders, bootstrap.make_image_opener, bootstrap.text_bank, bootstrap.read_objectives, bootstrap.channels
+    metrics_ports, bootstrap.decoders, bootstrap.make_image_opener, bootstrap.text_bank, bootstrap.read_objectives,
+    bootstrap.channels,
 )  # fmt: skip
 
 
@@ -27,8 +50,8 @@ def check(settings: Settings) -> None:
     """Find now what the processes would end with, one after the other and in their logs.
 
     Raises:
-        SettingsError: with every fault of topics, mapping files, places of pictures, text bank, SLO documents and
-            channels.
+        SettingsError: with every fault of metrics_port, topics, mapping files, places of pictures, text bank, SLO
+            documents and channels.
     """
     faults: list[str] = []
     for read in _READ:
@@ -67,10 +90,11 @@ def services(settings: Settings, addresses: Addresses) -> list[ServiceSpec]:
     port = free_port(settings.dashboard.port)
     url = f"http://{LOOPBACK}:{port}"
     python = [sys.executable, "-m"]
-    specs = [ServiceSpec("ingest", [*python, "collectors", "ingest"], env)]
-    if settings.embedder.model:
-        specs.append(ServiceSpec("embed", [*python, "collectors", "embed"], env))
-    specs.append(ServiceSpec("scheduler", [*python, "monitor.cli", "schedule"], env))
+    specs = [
+        ServiceSpec(name, [*python, *MEASURED[name]], env | {"SNELLEN_METRICS_PORT": str(metrics)})
+        for name, metrics in metrics_ports(settings).items()
+        if name != "embed" or settings.embedder.model
+    ]
     dashboard = [
         *python, "streamlit", "run", str(ROOT / "dashboards" / "app.py"),
         f"--server.port={port}", f"--server.address={LOOPBACK}", "--server.headless=true",

@@ -6,7 +6,7 @@ from typing import Final
 
 import altair as alt
 
-from dashboards.charts.axes import Layered, frame, time_axis, when
+from dashboards.charts.axes import TIP_TIME, Layered, frame, time_axis, when
 from dashboards.charts.palette import BLUE, GREY, LIGHT_GREY
 from monitor.domain.window import Window
 from monitor.services.compare_canary import Judged
@@ -33,7 +33,7 @@ def difference(one: Judged, window: Window, margin: float) -> Layered:
         .mark_area(interpolate="step-after", color=BLUE, opacity=0.35, line={"color": BLUE, "size": 1})
         .encode(
             x=time_axis(window), y=y, y2="upper:Q",
-            tooltip=[alt.Tooltip("when:N", title="time (UTC)"),
+            tooltip=[TIP_TIME,
                      alt.Tooltip("lower:Q", title="lower, pt", format="+.2f"),
                      alt.Tooltip("upper:Q", title="upper, pt", format="+.2f")],
         )

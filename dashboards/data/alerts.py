@@ -42,9 +42,9 @@ def as_of(one: Incident, at: datetime) -> Incident:
     """The incident as it stood at a moment: without what was done and said later."""
     if one.resolved_at is not None and one.resolved_at <= at:
         return one
-    said = [(step.kind, step.reason, step.explanation) for step in transitions(one.id) if step.tick <= at]
-    kind, reason, latest = said[-1] if said else ("", "", "")
-    known = replace(one, resolved_at=None, latest_kind=kind, latest_reason=reason, latest=latest)
+    said = [(step.reason, step.explanation) for step in transitions(one.id) if step.tick <= at]
+    reason, latest = said[-1] if said else ("", "")
+    known = replace(one, resolved_at=None, latest_reason=reason, latest=latest)
     if one.acknowledged_at is not None and one.acknowledged_at > at:
         return replace(known, acknowledged_at=None, acknowledged_by=None)
     return known

@@ -6,13 +6,14 @@ from dashboards.data.connection import SLOW_TO_CHANGE, cached, config
 from monitor import bootstrap
 from monitor.store.partitions import existing_days
 from monitor.store.queries import calls, streams
+from monitor.store.queries.dead_letters import letters
 
 logged_calls = cached(calls.logged_calls)
 _waiting_sides = cached(calls.waiting_sides)
 partition_lags = cached(streams.partition_lags)
 outcomes_over_time = cached(streams.outcomes_over_time)
 last_consumed_minute = cached(streams.last_consumed_minute)
-dead_letters = cached(streams.dead_letters)
+dead_letters = cached(letters)
 dead_letters_over_time = cached(streams.dead_letters_over_time)
 stream_gaps = cached(streams.stream_gaps)
 partition_days = cached(existing_days, SLOW_TO_CHANGE)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboards import data, parts
 from dashboards.frame import View
+from dashboards.panels import who
 from dashboards.words import NOTHING, certainty, count, lasting, moment, p_value, percent
 from monitor.domain.window import HOUR
 from monitor.store.judgements import MAX_COMMENT
@@ -30,15 +31,16 @@ def alarms(view: View) -> None:
 
 
 def promise(said: Tally) -> str:
-    """How often people found an alarm useless, beside the rate of false ones that the error control promises."""
+    """How often people found an alarm useless, beside how rare the error control promises false ones to be."""
     judged = said.not_useful
     words = f"{count(said.alarms)} alarms, {count(judged.n)} of them judged"
     if judged.n:
         words += f": {percent(judged.share)} not useful ({certainty(judged)})"
     promised = NOTHING if said.promised is None else percent(said.promised)
     return (
-        f"{words}. Promised: at most {promised} of a tick's findings are false (Benjamini-Hochberg). An alarm may be "
-        "true and of no use: the level keeps chance away, not changes that nobody minds."
+        f"{words}. Promised: at most {promised} of a model's ticks give a false alarm where nothing drifts "
+        "(Benjamini-Hochberg). An alarm may be true and of no use: the level keeps chance away, not changes that "
+        "nobody minds."
     )
 
 
@@ -51,12 +53,12 @@ def judge(found: Sequence[Alarm]) -> None:
         chosen = st.selectbox("Alarm", range(len(found)), format_func=lambda index: _title(found[index]))
         comment = st.text_input("Why", max_chars=MAX_COMMENT, placeholder="optional")
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            by = st.text_input("Your name", max_chars=80, persist_state="session", key="judge-name", width=240)
+            by = who.ask_in_form()
             useful = st.form_submit_button("Useful", icon=":material/thumb_up:")
             useless = st.form_submit_button("Not useful", icon=":material/thumb_down:")
         if not (useful or useless):
             return
-        if not by.strip():
+        if not by:
             st.warning("Say who judges it.")
             return
         one = found[chosen]

@@ -7,10 +7,10 @@ from typing import Final
 import streamlit as st
 
 from dashboards import data
+from dashboards.panels import who
 from dashboards.words import moment, plain
 from monitor.domain.window import DAY, HOUR, MINUTE, Window
 from monitor.slo.silence import MAX_TEXT, Silence
-from monitor.store.alert_actions import MAX_NAME
 from monitor.store.queries.alerts import Incident
 
 SILENCES: Final = {"1 h": HOUR, "4 h": 4 * HOUR, "24 h": DAY}
@@ -22,7 +22,7 @@ def care(incident: Incident) -> None:
         words = f"Acknowledged by {plain(incident.acknowledged_by or '')} at {moment(incident.acknowledged_at)} UTC"
         st.success(words, icon=":material/how_to_reg:", width=500)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        by = st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240).strip()
+        by = who.ask()
         if incident.acknowledged_at is None:
             _acknowledge(incident, by)
         now = data.now()

@@ -11,9 +11,16 @@ from dashboards.charts import ingest as charts
 from dashboards.frame import View
 from dashboards.words import count, escaped_bytes, moment
 from monitor.services.dead_letters import ADVICE
-from monitor.store.queries.streams import DeadLetter
+from monitor.store.dead_letters import Choice
+from monitor.store.queries.dead_letters import Letter
 
 ANY_REASON = "all reasons"
+NEWEST = 200
+PREVIEW_BYTES = 300
+_COLUMNS = (
+    "id", "refused (UTC)", "reason", "state", "detail", "topic", "partition", "offset", "record time (UTC)", "bytes",
+    "beginning",
+)  # fmt: skip
 
 
 def dead_letters(view: View) -> None:
@@ -44,33 +51,25 @@ def dead_letters(view: View) -> None:
         bind="query-params",
         width=240,
     )
-    letters = data.ingest.dead_letters(view.window, None if chosen == ANY_REASON else chosen)
+    reason = None if chosen == ANY_REASON else chosen
+    choice = Choice(reason=reason, since=view.window.start, until=view.window.end)
+    letters = data.ingest.dead_letters(choice, NEWEST, PREVIEW_BYTES)
     total = sum(reasons.values()) if chosen == ANY_REASON else reasons[chosen]
     parts.table(
         [_row(one) for one in letters],
-        (
-            "id",
-            "refused (UTC)",
-            "reason",
-            "detail",
-            "topic",
-            "partition",
-            "offset",
-            "record time (UTC)",
-            "bytes",
-            "beginning",
-        ),
-        column_config={"id": {"width": 60}, "detail": {"width": 360}},
+        _COLUMNS,
+        column_config=parts.widths_of({"id": 60, "state": 90, "detail": 280}),
     )
     frame.note(
-        f"The newest {count(len(letters))} of {count(total)}. The beginning is escaped and cut after 300 bytes. "
+        f"The newest {count(len(letters))} of {count(total)}. The beginning is escaped and cut after "
+        f"{PREVIEW_BYTES} bytes. "
         "`snellen dlq show ID` tells all that is kept of one, `snellen dlq replay` sends it again."
     )
 
 
-def _row(one: DeadLetter) -> dict[str, object]:
+def _row(one: Letter) -> dict[str, object]:
     return {
-        "id": one.id, "refused (UTC)": moment(one.created_at), "reason": one.reason, "detail": one.detail,
-        "topic": one.topic, "partition": one.partition, "offset": one.record_offset,
+        "id": one.id, "refused (UTC)": moment(one.created_at), "reason": one.reason, "state": str(one.state),
+        "detail": one.detail, "topic": one.topic, "partition": one.partition, "offset": one.offset,
         "record time (UTC)": moment(one.record_ts), "bytes": one.size, "beginning": escaped_bytes(one.raw),
     }  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Final
 import streamlit as st
 
 from dashboards import data, frame
+from dashboards.panels import who
 from dashboards.words import moment, plain
-from monitor.domain.events import MAX_NAME
 from monitor.domain.label_tasks import TaskItem, TaskKey
 from monitor.errors import InvalidEvent
 from monitor.labelling.rows import MAX_TEXT
@@ -60,10 +60,9 @@ def _choose() -> Choice | None:
 
 def _who() -> str:
     """Once the name is given its field is gone: as long as it has the focus, the keys of the verdicts write."""
-    name = str(st.session_state.get("name") or "").strip()
+    name = who.known()
     if not name:
-        st.text_input("Your name", max_chars=MAX_NAME, persist_state="session", key="name", width=240)
-        return ""
+        return who.ask()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"You are **{plain(name)}**", width="content")
         st.button("Somebody else", type="tertiary", on_click=_leave)
@@ -72,7 +71,7 @@ def _who() -> str:
 
 def _leave() -> None:
     """Who comes next does not judge again what this one said."""
-    st.session_state["name"] = ""
+    who.forget()
     st.session_state.pop(LAST, None)
 
 

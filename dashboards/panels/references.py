@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 import streamlit as st
 
 from dashboards import data, parts
+from dashboards.panels import who
 from dashboards.words import moment, plain, span
 from monitor.domain.window import Window
 from monitor.errors import NotEnoughData
@@ -58,10 +59,10 @@ def bless(model: str, streams: Sequence[str]) -> None:
             help="From 3 days on the reference knows the hour of the day, from 2 weeks the hour of the week.",
         )  # fmt: skip
         chosen = st.multiselect("Streams", streams, placeholder="all")
-        by = st.text_input("Your name", max_chars=80, persist_state="session", key="bless-name", width=240)
+        by = who.ask_in_form()
         if not st.form_submit_button("Bless", type="primary"):
             return
-        if not by.strip() or len(days) != 2:
+        if not by or len(days) != 2:
             st.warning("Say who blesses it, and give the first and the last day.")
             return
         first, last = (datetime.combine(day, time(), UTC) for day in days)
@@ -82,10 +83,10 @@ def activate(former: Sequence[Reference]) -> None:
     with st.form("activate", border=False):
         names = {one.id: f"{one.id}: {one.stream}, {span(one.window)}" for one in former}
         chosen = st.selectbox("Reference", list(names), format_func=lambda one: names[one])
-        by = st.text_input("Your name", max_chars=80, persist_state="session", key="activate-name", width=240)
+        by = who.ask_in_form()
         if not st.form_submit_button("Activate", type="primary"):
             return
-        if not by.strip():
+        if not by:
             st.warning("Say who does it.")
             return
         with st.spinner("Sketching what is retained"):

@@ -10,7 +10,7 @@ from dashboards import data, frame, parts
 from dashboards.charts.canary import difference
 from dashboards.charts.palette import GREEN, GREY, ORANGE, VERMILLION, Look
 from dashboards.frame import View
-from dashboards.words import NOTHING, count, lasting, milliseconds, moment, percent, plain, points
+from dashboards.words import NOTHING, count, ends_in_points, lasting, milliseconds, moment, percent, plain, points
 from monitor.domain.window import MINUTE, Window
 from monitor.services.compare_canary import MEASURES, CanaryReport, Judged, Verdict
 from monitor.store.queries.canary import Rollout
@@ -134,10 +134,7 @@ def _margin(report: CanaryReport, one: Judged) -> float:
 
 
 def _interval(one: Judged) -> str:
-    if one.comparison is None:
-        return ""
-    ends = one.comparison.interval
-    return f"{points(ends.lower).removesuffix(' pt')} to {points(ends.upper)}"
+    return ends_in_points(one.comparison.interval if one.comparison else None)
 
 
 page()

@@ -15,7 +15,7 @@ from dashboards.panels.task_metrics import task_metrics
 from dashboards.panels.unlabelled import aided_figures, aided_table, estimate_record, estimated_alone
 from dashboards.panels.wrong_answers import wrong_answers
 from dashboards.traffic_choice import choose_traffic, name
-from dashboards.words import NOTHING, between, certainty, count, percent, plain, points, span
+from dashboards.words import NOTHING, between, certainty, count, ends_in_points, percent, plain, points, span
 from monitor.services.review import Labels, ReviewTable, Values, last_full_week
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.intervals import Interval
@@ -98,7 +98,7 @@ def figures(labels: Labels, view: View) -> None:
     with columns[1]:
         parts.figure(
             "Change", points(change.difference if change else None),
-            ends(change.interval) if change else too_few(whole),
+            ends_in_points(change.interval) if change else too_few(whole),
             f"Against {span(view.window.previous())}; only where both have at least {MIN_LABELS} labels.",
         )  # fmt: skip
     with columns[2]:
@@ -165,16 +165,12 @@ def differing(difference: float | None, interval: Interval | None, *, starred: b
     """A difference with its interval; nothing where it is not known."""
     if interval is None:
         return NOTHING
-    return f"{points(difference)} ({ends(interval)})" + (" *" if starred else "")
+    return f"{points(difference)} ({ends_in_points(interval)})" + (" *" if starred else "")
 
 
 def too_few(row: Judged) -> str:
     side = row.change.now if row.change_state == "not_enough_labels" else row.change.before
     return f"{STATE_WORDS[row.change_state]} · n = {side.n}"
-
-
-def ends(interval: Interval | None) -> str:
-    return "" if interval is None else f"{points(interval.lower).removesuffix(' pt')} to {points(interval.upper)}"
 
 
 def missing(table: ReviewTable, labels: Labels, view: View) -> None:

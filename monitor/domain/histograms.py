@@ -22,29 +22,19 @@ CONFIDENCE_BINS = 20
 _CONFIDENCE_BOUNDS = tuple(index / CONFIDENCE_BINS for index in range(1, CONFIDENCE_BINS))
 
 
-def latency_bin(milliseconds: float) -> int:
-    """Index of the latency bin; `LATENCY_BINS - 1` is the overflow beyond one minute.
-
-    >>> latency_bin(300), latency_bin(300.1), latency_bin(1e9)
-    (15, 16, 29)
-    """
-    return int(latency_bins([milliseconds])[0])
-
-
 def latency_bins(milliseconds: Sequence[float] | NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """`latency_bin` of many values [n]; NaN is no latency."""
+    """Index of each value's bin [n]; `LATENCY_BINS - 1` is the overflow beyond one minute. NaN is no latency.
+
+    >>> latency_bins([300, 300.1, 1e9]).tolist()
+    [15, 16, 29]
+    """
     return np.searchsorted(LATENCY_BOUNDS_MS, milliseconds, side="left")
 
 
-def confidence_bin(confidence: float) -> int:
-    """Index of the confidence bin for a value in [0, 1].
-
-    >>> confidence_bin(0.0), confidence_bin(0.05), confidence_bin(1.0)
-    (0, 1, 19)
-    """
-    return int(confidence_bins([confidence])[0])
-
-
 def confidence_bins(confidences: Sequence[float] | NDArray[np.floating[Any]]) -> NDArray[np.intp]:
-    """`confidence_bin` of many values [n]; NaN is no confidence."""
+    """Index of the bin of each value [n] in [0, 1]. NaN is no confidence.
+
+    >>> confidence_bins([0.0, 0.05, 1.0]).tolist()
+    [0, 1, 19]
+    """
     return np.searchsorted(_CONFIDENCE_BOUNDS, confidences, side="right")

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, Final
 
 from monitor.domain.label_tasks import TaskItem
+from monitor.labelling.cells import guarded, plain
 from monitor.labelling.rows import FIELDS, MAX_ROW, SAID, Row, fields_of, kept, row_of
 
 BETWEEN: Final = "|"
 """Between several acceptable answers of one cell."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula when a cell begins with it."""
 
 
 class Csv:
@@ -57,16 +56,6 @@ def _row(place: str, row: dict[str, Any], annotator: str | None) -> Row:
             return Row(place, fault=f"rating must be a number from 0 to 100, not {said['rating'][:40]!r}")
     said["verdict"] = said["verdict"].lower()
     return row_of(place, said, annotator)
-
-
-def guarded(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula; one that looks guarded already is guarded once more."""
-    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
-
-
-def plain(text: str) -> str:
-    """The text behind the guard."""
-    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _bounded(text: IO[str]) -> Iterator[str]:

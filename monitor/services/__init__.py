@@ -1,1 +1,1 @@
-"""One verb per file: what the processes do."""
+"""What the processes do: one file per deed, and one per noun that several deeds share."""

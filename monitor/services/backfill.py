@@ -15,17 +15,21 @@ CHUNK = 24 * 60
 
 
 def backfill(evaluation: Evaluation, start: datetime, end: datetime) -> int:
-    """Evaluate the ticks of (start, end] in order; returns how many there are.
+    """Evaluate the ticks of (start, end] in order, undisturbed by live ones; returns how many there are.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; a repetition goes on where this one ended.
     """
     ticks = minutes(start, end)
-    for first in range(0, len(ticks), CHUNK):
-        evaluate_ticks(evaluation, ticks[first : first + CHUNK], backfilled=True)
+    with holding(evaluation.engine):
+        for first in range(0, len(ticks), CHUNK):
+            evaluate_ticks(evaluation, ticks[first : first + CHUNK], backfilled=True)
     return len(ticks)
 
 
 def holding(engine: Engine) -> AbstractContextManager[None]:
-    """Keep live evaluation waiting while history is being written: incidents must be carried forward in time."""
+    """Let live evaluation leave its ticks out while history is written: incidents must be carried forward in time.
+
+    Any number may hold it at once: the demo does, around the backfills of its days.
+    """
     return locks.hold(engine, locks.BACKFILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.events import HALF_MAX, MAX_DIMENSION, Embedding, Prediction
 from monitor.errors import FingerprintMismatch
-from monitor.store.embeddings import STORED, EmbeddedPrediction, Halves, embedder_id
+from monitor.store.embeddings import STORED, EmbeddedPrediction, Halves, embedder_id, within
 from monitor.store.engine import transaction
 
 _WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
@@ -27,6 +27,10 @@ class Unpacked:
     """(request_id, embedder) -> vectors by kind, as they will be stored, at half precision."""
     faults: dict[str, str] = field(default_factory=dict)
     """request_id -> what is wrong with a vector of it."""
+
+    def among(self, request_ids: Container[str]) -> Unpacked:
+        """The vectors of these alone."""
+        return Unpacked({key: one for key, one in self.vectors.items() if key[0] in request_ids})
 
 
 def unpack(events: Iterable[Prediction]) -> Unpacked:
@@ -53,15 +57,20 @@ def unpack(events: Iterable[Prediction]) -> Unpacked:
 
 
 class Embedders:
-    """Knows the embedders seen so far. One per process."""
+    """Knows the embedders seen so far. One per process.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        cap: how many may be known by nothing but the name that records give them.
+    """
+
+    def __init__(self, engine: Engine, cap: int) -> None:
         self._engine = engine
+        self._cap = cap
         self._ids: dict[tuple[str, int], int] = {}
         """(fingerprint, dimension) -> embedder."""
 
     def known(self, unpacked: Unpacked) -> list[EmbeddedPrediction] | None:
-        """What `assign` returns, where it would ask nothing; None: it would. May be called by another thread."""
+        """The rows of `assign`, where it would ask nothing; None: it would. May be called by another thread."""
         rows: list[EmbeddedPrediction] = []
         for (_, fingerprint), (event, by_kind) in unpacked.vectors.items():
             numbers = {self._ids.get((fingerprint, len(vector))) for vector in by_kind.values()}
@@ -71,36 +80,57 @@ class Embedders:
             rows.append(EmbeddedPrediction.of(event, number, fingerprint, by_kind))
         return rows
 
-    def assign(self, unpacked: Unpacked) -> list[EmbeddedPrediction]:
-        """One row per prediction and embedder, none for predictions with a fault, of which there may be more now.
+    def assign(self, unpacked: Unpacked) -> tuple[list[EmbeddedPrediction], dict[str, str]]:
+        """One row per prediction and embedder, and by request_id what speaks against the predictions that get none.
 
-        Embedders never seen are registered, each in a transaction of its own.
+        Embedders never seen are registered, in a transaction of their own.
 
         Raises:
             StoreError: PostgreSQL refused or does not answer.
         """
         rows: list[EmbeddedPrediction] = []
+        faults: dict[str, str] = {}
+        refused = self._register(
+            dict.fromkeys(
+                (fingerprint, len(vector))
+                for (_, fingerprint), (_, by_kind) in unpacked.vectors.items()
+                for vector in by_kind.values()
+            )
+        )
         for (request_id, fingerprint), (event, by_kind) in unpacked.vectors.items():
             for kind, vector in by_kind.items():
-                fault = self._register(fingerprint, len(vector))
-                if fault:
-                    unpacked.faults[request_id] = f"{kind} embedding: {fault}"
-            if request_id not in unpacked.faults:
+                if fault := refused.get((fingerprint, len(vector))):
+                    faults[request_id] = f"{kind} embedding: {fault}"
+            if request_id not in faults:
                 number = self._ids[fingerprint, len(next(iter(by_kind.values())))]
                 rows.append(EmbeddedPrediction.of(event, number, fingerprint, by_kind))
-        return [row for row in rows if row.request_id not in unpacked.faults] if unpacked.faults else rows
+        return [row for row in rows if row.request_id not in faults], faults
 
-    def _register(self, fingerprint: str, dimension: int) -> str | None:
-        """What speaks against vectors of this embedder and length, if anything."""
-        key = (fingerprint, dimension)
-        if key not in self._ids:
-            try:
-                with transaction(self._engine) as connection:
-                    number = embedder_id(connection, *key, None)
-            except FingerprintMismatch as error:
-                return str(error)
-            self._ids[key] = number  # only now is it committed
-        return None
+    def _register(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """What speaks against vectors of these embedders and lengths, where anything does."""
+        new = [key for key in keys if key not in self._ids]
+        if not new:
+            return {}
+        numbers: dict[tuple[str, int], int] = {}
+        faults: dict[tuple[str, int], str] = {}
+        with transaction(self._engine) as connection:
+            admitted = within(connection, {fingerprint for fingerprint, _ in new}, self._cap)
+            for key in new:
+                try:
+                    if key[0] in admitted:
+                        numbers[key] = embedder_id(connection, *key, None)
+                    else:
+                        faults[key] = self._beyond(key[0])
+                except FingerprintMismatch as error:
+                    faults[key] = str(error)
+        self._ids |= numbers  # only now are they committed
+        return faults
+
+    def _beyond(self, fingerprint: str) -> str:
+        return (
+            f"embedder {fingerprint!r} is one more than the {self._cap} that records may name "
+            "(ingest.max_embedders): raise it, or mend what names embedders, and replay"
+        )
 
 
 def _fault(one: Embedding, fault: str) -> str:

@@ -19,7 +19,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats import Decoder
 from monitor.services.found_fields import leaves, names, paths, short, size
 from monitor.services.samples import Sample
-from monitor.services.triage import Limits
+from monitor.services.triage import Limits, read_record
 
 EXAMPLES: Final = 3
 """Kept of each reason that records are refused for."""
@@ -143,16 +143,12 @@ class _Tally:
 
     def read(self, sample: Sample, decode: Decoder) -> None:
         place, record = sample
-        if len(record.value) > self.limits.max_record_bytes:
-            allowed = self.limits.max_record_bytes
-            message = f"{len(record.value)} bytes, {allowed} are allowed (ingest.max_record_bytes)"
-            _add(self.refused, Rejection.OVERSIZED, place, message)
-            return
         try:
-            parts = decode(record)
+            parts = read_record(record, decode, self.limits)
         except InvalidEvent as error:
             self._refuse(place, error)
-            self._note_paths(record.value)
+            if error.reason != Rejection.OVERSIZED:  # that is not for a mapping to mend
+                self._note_paths(record.value)
             return
         self.passed_over += not parts
         for part in parts:

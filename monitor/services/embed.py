@@ -49,8 +49,8 @@ class EmbedOptions:
     """How long one side of a call that is logged in two records waits for the other."""
     privacy: Privacy
     """Vectors are made of what came, also those of halves that wait; these and the slices of vectors are redacted."""
-    store_rate: float = 1.0
-    max_models: int = 200
+    store_rate: float
+    max_models: int
     labels: LabelDesign = NO_LABELS
     """As the ingest group's: vectors of what it does not store would belong to nothing."""
 

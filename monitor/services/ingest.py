@@ -45,9 +45,10 @@ class IngestOptions:
     pair_patience: timedelta
     """How long one side of a call that is logged in two records waits for the other, before it counts as lost."""
     privacy: Privacy
-    store_rate: float = 1.0
+    store_rate: float
     """Share of live predictions that are stored in full; all of them count."""
-    max_models: int = 200
+    max_models: int
+    max_embedders: int
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class IngestService:
         self._options = options
         self._sketch = sketch
         self._days = DayPartitions(engine)
-        self._embedders = Embedders(engine)
+        self._embedders = Embedders(engine, options.max_embedders)
         self._pairing = Pairing(engine, options.group, options.pair_patience, options.privacy)
         self._slices = SliceValues(options.slice_dimensions, options.max_slice_values)
         self._models = ServedModels(options.max_models)
@@ -165,11 +166,14 @@ class IngestService:
         sorted_out = read.sorted_out
         meeting = self._pairing.meet(sorted_out)
         ahead = self._complete(sorted_out) if read.ahead is None else read.ahead
-        carried = self._embedders.assign(ahead.unpacked) if ahead.carried is None else ahead.carried
         sorted_out.refuse(ahead.unpacked.faults)
         self._refuse_models(sorted_out, _counted(sorted_out, ahead))
+        # What was refused must not use up the embedders that records may name, nor the values of a dimension.
+        carried = ahead.carried
+        if carried is None:
+            carried, faults = self._embedders.assign(ahead.unpacked.among(sorted_out.predictions))
+            sorted_out.refuse(faults)
         self._days.ensure([one.arrival.event.ts for one in sorted_out.predictions.values()])
-        # What was refused must not use up the values that a dimension may have.
         self._slices.admit(self._engine, [event.slices for event in _counted(sorted_out, ahead)])
         return Prepared(sorted_out, ahead, meeting, carried)
 

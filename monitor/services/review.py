@@ -93,31 +93,31 @@ def labels_of(connection: Connection, window: Window, as_of: datetime, selection
 
 def review_whole(
     connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING,
-    before: Window | None = None, labels: Labels | None = None,
+    labels: Labels | None = None,
 ) -> JudgedSlice[Values]:  # fmt: skip
     """All labelled traffic of the window against the window before; `labels` are looked up when None."""
     known = labels or labels_of(connection, window, as_of, selection)
-    earlier = labelled_accuracy(connection, before or window.previous(), selection, as_of).sums
+    earlier = labelled_accuracy(connection, window.previous(), selection, as_of).sums
     everything: SliceLabels[Values] = SliceLabels((), known.labelled.sums, earlier)
     return review([everything], known.labelled.sums, mature=known.maturity.mature)[0]
 
 
 def review_slices(
     connection: Connection, window: Window, dimensions: Sequence[Dimension], as_of: datetime,
-    selection: Selection = EVERYTHING, before: Window | None = None, labels: Labels | None = None,
+    selection: Selection = EVERYTHING, labels: Labels | None = None,
 ) -> ReviewTable:  # fmt: skip
-    """The slices of one dimension, or the pairs of two, by what was labelled until `as_of`.
+    """The slices of one dimension, or the pairs of two, by what was labelled until `as_of`, and in the window before.
 
-    `before` (the window just before, when None) must end where `window` starts; `labels` are looked up when None.
+    `labels` are looked up when None.
 
     Raises:
         ValueError: neither one nor two dimensions.
     """
     match list(dimensions):
         case [one]:
-            found = slice_table(connection, window, one, selection, before, as_of)
+            found = slice_table(connection, window, one, selection, as_of)
         case [first, second]:
-            found = pair_table(connection, window, (first, second), selection, before, as_of)
+            found = pair_table(connection, window, (first, second), selection, as_of)
         case _:
             raise ValueError(f"slices are of one dimension or of two, not of {len(dimensions)}")
     known = labels or labels_of(connection, window, as_of, selection)

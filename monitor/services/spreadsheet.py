@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Final
 
 from monitor.domain.window import Window
+from monitor.labelling.cells import guarded
 from monitor.services.review import Review, ReviewTable, Values
 from monitor.services.unlabelled import Aided
 from monitor.stats.intervals import Interval
@@ -37,15 +38,6 @@ def table_csv(table: ReviewTable, window: Window, as_of: datetime) -> bytes:
     return _written(_rows(table), window, as_of)
 
 
-def harmless(text: str) -> str:
-    """An apostrophe before what a spreadsheet would take for a formula.
-
-    >>> harmless("=1+1"), harmless("camera-1")
-    ("'=1+1", 'camera-1')
-    """
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
-
-
 def _written(rows: Iterable[list[Cell]], window: Window, as_of: datetime) -> bytes:
     out = StringIO()
     writer = csv.writer(out)
@@ -57,8 +49,8 @@ def _written(rows: Iterable[list[Cell]], window: Window, as_of: datetime) -> byt
 
 
 def _rows(table: ReviewTable) -> list[list[Cell]]:
-    dimension = " & ".join(harmless(one.name) for one in table.dimensions)
-    return [_row(dimension, harmless(" & ".join(row.key)), row, Aided()) for row in table.rows]
+    dimension = guarded(" & ".join(one.name for one in table.dimensions))
+    return [_row(dimension, guarded(" & ".join(row.key)), row, Aided()) for row in table.rows]
 
 
 def _row(dimension: str, value: str, row: JudgedSlice[Values], aided: Aided) -> list[Cell]:

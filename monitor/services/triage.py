@@ -193,7 +193,7 @@ def triage(
             break
         sorted_out.records += 1
         try:
-            said = _read(record, decoders[record.partition.topic], limits)
+            said = read_record(record, decoders[record.partition.topic], limits)
             room -= decoded_size(said, record)
             _sort(said, record, sorted_out, limits, now)
         except InvalidEvent as error:
@@ -202,6 +202,22 @@ def triage(
             log_our_fault("a record could not be read", record, error)
             sorted_out.rejected.append(Rejected(record, Rejection.UNREADABLE, f"{OUR_FAULT}: {error!r}"))
     return sorted_out
+
+
+def read_record(record: Record, decode: Decoder, limits: Limits) -> Sequence[Decoded]:
+    """What the record says.
+
+    Raises:
+        InvalidEvent: the client could not read it, it is larger than allowed, or it cannot be decoded.
+    """
+    if record.fault is not None:
+        raise InvalidEvent(Rejection.UNREADABLE, record.fault)
+    if len(record.value) > limits.max_record_bytes:
+        allowed = limits.max_record_bytes
+        raise InvalidEvent(
+            Rejection.OVERSIZED, f"{len(record.value)} bytes, {allowed} are allowed (ingest.max_record_bytes)"
+        )
+    return decode(record)
 
 
 def named(subject_hash: bytes) -> tuple[bytes, ...]:
@@ -225,16 +241,6 @@ def _is_side_of(one: HalfArrival, content_hash: bytes) -> bool:
 
 def _half_contradiction(half: Half) -> str:
     return f"the {half.side} of call {half.pair_id!r} is known with other content; the first one stands"
-
-
-def _read(record: Record, decode: Decoder, limits: Limits) -> Sequence[Decoded]:
-    if record.fault is not None:
-        raise InvalidEvent(Rejection.UNREADABLE, record.fault)
-    if len(record.value) > limits.max_record_bytes:
-        raise InvalidEvent(
-            Rejection.OVERSIZED, f"{len(record.value)} bytes, {limits.max_record_bytes} are allowed (max_record_bytes)"
-        )
-    return decode(record)
 
 
 def _sort(said: Sequence[Decoded], record: Record, sorted_out: Triage, limits: Limits, now: datetime) -> None:

@@ -18,7 +18,8 @@ class Drift(Strict, frozen=True):
     window: Hours = timedelta(hours=3)
     """Whole hours of current traffic that is compared with the reference at each hourly tick."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """Expected share of false findings among the findings of one tick (Benjamini-Hochberg)."""
+    """Where nothing of a model drifts, at most this share of its ticks has a false finding; where something does, this
+    share of its findings is false on average (Benjamini-Hochberg)."""
     reference_rows: Positive = 1500
     """Rows that a provisional reference waits for."""
     reference_span: Hours = timedelta(hours=48)

@@ -63,6 +63,9 @@ class Ingest(Strict, frozen=True):
     max_models: Positive = 200
     """Models, each name, version and task of which something came in the last 7 days. Predictions of further ones
     become dead letters: behind a gateway whoever asks may choose the name."""
+    max_embedders: Annotated[int, Field(gt=0, le=30_000)] = 1000
+    """Embedders that records with vectors of their own may ever name. Predictions that name further ones become dead
+    letters: what is stored of an embedder names it by one of 32,767 numbers, which are never used again."""
     pair_patience: timedelta = timedelta(minutes=5)
     """Where request and response are logged in two records: how long one waits for the other before it counts as
     logging loss. A side that comes later still joins, and the loss is taken back."""

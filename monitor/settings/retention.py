@@ -25,7 +25,7 @@ class Retention(Strict, frozen=True):
     sketches: Days = timedelta(days=90)
     """Hourly sums of embeddings."""
     drift_results: Days = timedelta(days=400)
-    """Comparisons with the reference."""
+    """Comparisons with the reference, what moved, slices that were found, and what was said of alarms."""
     slo_evaluations: Days = timedelta(days=100)
     """One row per SLO and minute."""
     alerts: Days = timedelta(days=400)
@@ -45,7 +45,8 @@ class Retention(Strict, frozen=True):
     ingest_counters: Days = timedelta(days=400)
     """Minute counts of what became of records."""
     audit_log: Days = timedelta(days=400)
-    """Who erased what, and when; what was erased is remembered for ever, so that it does not come back."""
+    """Who erased, blessed, activated or silenced what, and when; what was erased is remembered for ever, so that it
+    does not come back."""
 
     @model_validator(mode="after")
     def _arrivals_outlive_predictions(self) -> Self:

@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_psycopg_url)] | None = None
     """`postgresql+psycopg://...`; empty: the PostgreSQL that `snellen up` started."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Prometheus metrics of a process on 127.0.0.1; 0: none."""
+    """Prometheus metrics of a process on 127.0.0.1; 0: none. Each process of a host needs a port of its own: those of
+    `snellen up` take this one and the next two."""
     kafka: Kafka = Kafka()
     ingest: Ingest = Ingest()
     embedder: Embedder = Embedder()

@@ -1,6 +1,6 @@
 """One file per service level indicator: what counts as an event, and which events are bad. Pure.
 
-A new SLI is one file here, one line in `SLIS`, and its row in docs/sli.md.
+A new SLI is one file here and one line in `SLIS`; the end of docs/sli.md says what belongs to it elsewhere.
 """
 
 from __future__ import annotations

@@ -67,17 +67,6 @@ def wilson_of_deviate(share: float, n: float, z: float) -> Interval:
     return Interval(_wilson_bound(share, n, -z), _wilson_bound(share, n, z))
 
 
-def wilson_lower(successes: int, n: int, confidence: float = 0.95) -> float:
-    """One-sided lower Wilson bound: the proportion is above it with about `confidence`.
-
-    Raises:
-        NotEnoughData: as `wilson`.
-    """
-    _check(successes, n)
-    check_share(confidence, "confidence")
-    return _wilson_bound(successes / n, n, -float(ndtri(confidence)))
-
-
 def clopper_pearson_lower(successes: int, n: int, alpha: float = 0.05) -> float:
     """One-sided exact lower bound: if the proportion is p, P(bound > p) <= `alpha` for every p and n.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-MAX_NAME = 80
+from monitor.domain.events import MAX_NAME
 
 _ACKNOWLEDGE = text("""
     UPDATE alerts SET acknowledged_at = :now, acknowledged_by = :by

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from monitor.domain.events import Prediction
 from monitor.errors import FingerprintMismatch
@@ -34,6 +34,7 @@ _COLUMNS = (
     ("vector", "bytea"),  # psycopg sends the bytes as they are, and the server reads them as a binary halfvec
 )  # fmt: skip
 _KEY = "ts, request_id, embedder_id, kind"
+_LOCK = 0x454D42  # "EMB": the cap is counted by one writer at a time
 _HEADER = struct.Struct(">HH")
 
 
@@ -92,6 +93,16 @@ def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail
             "an encoder that changed needs a fingerprint of its own"
         )
     return number
+
+
+def within(connection: Connection, fingerprints: Collection[str], cap: int) -> set[str]:
+    """Those of these embedders that are known, and as many others as may be registered before the transaction ends: of
+    at most `cap`, nothing but the fingerprint is known. Their rows stay for ever, and their numbers are 32,767."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    query = "SELECT fingerprint FROM embedders WHERE fingerprint = ANY(%s)"
+    known = {row[0] for row in raw(connection).execute(query, (list(fingerprints),))}
+    named = connection.execute(text("SELECT count(*) FROM embedders WHERE detail IS NULL")).scalar_one()
+    return {*known, *sorted({*fingerprints} - known)[: max(cap - named, 0)]}
 
 
 def copy_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> None:

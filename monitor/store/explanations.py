@@ -95,11 +95,6 @@ def vectors_of(connection: Connection, keys: Sequence[Key]) -> list[Vectors]:
     return found
 
 
-def fingerprints(connection: Connection) -> dict[int, str]:
-    """Of every embedder by its number."""
-    return {row.id: row.fingerprint for row in connection.execute(text("SELECT id, fingerprint FROM embedders"))}
-
-
 def recent_looks(connection: Connection, now: datetime) -> list[Look]:
     """The drift results of active references at the ticks that decide whether an alarm persists, oldest first."""
     rows = connection.execute(

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from monitor.domain.events import MAX_NAME
 from monitor.domain.slices import Slice
 
-MAX_NAME = 80
 MAX_COMMENT = 1000
 
 _JUDGE = text("""

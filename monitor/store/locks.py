@@ -17,20 +17,27 @@ SCORING = 0x4C424C  # "LBL"
 CALLS = 0x43414C  # "CAL"
 ERASURE = 0x455241  # "ERA": shared by who writes down again what was read of requests
 
+_HELD = text(
+    "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+    "WHERE datname = current_database() AND locktype = 'advisory' AND granted "
+    "AND (classid, objid, objsubid) = (0, CAST(:key AS oid), 1))"
+)
+
 
 @contextmanager
 def hold(engine: Engine, key: int) -> Iterator[None]:
-    """Hold a lock on a connection of its own until the end of the block, waiting for it if need be.
+    """Hold a lock until the end of the block, on a connection of its own and together with others who hold it so; waits
+    for who has it alone.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
     """
     with translated(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        connection.execute(text("SELECT pg_advisory_lock_shared(:key)"), {"key": key})
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            connection.execute(text("SELECT pg_advisory_unlock_shared(:key)"), {"key": key})
 
 
 @contextmanager
@@ -52,9 +59,8 @@ def try_hold(engine: Engine, key: int) -> Iterator[Connection | None]:
 
 
 def is_held(connection: Connection, key: int) -> bool:
-    """Does anybody hold this lock?"""
-    free = connection.execute(text("SELECT pg_try_advisory_xact_lock_shared(:key)"), {"key": key}).scalar_one()
-    return not free
+    """Does anybody hold this lock, alone or with others? Looks without taking it: two who look would see each other."""
+    return bool(connection.execute(_HELD, {"key": key}).scalar_one())
 
 
 def wait_for(connection: Connection, key: int) -> None:

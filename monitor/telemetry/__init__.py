@@ -1,4 +1,4 @@
-"""Metrics, health and JSON logs of every process."""
+"""Metrics and JSON logs of every process."""
 
 from monitor.telemetry.logs import configure_logging
 from monitor.telemetry.metrics import (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from monitor.errors import SettingsError
+
 RECORDS = Counter("snellen_records_total", "Records by what became of them", ["topic", "outcome"])
 EMBEDDED = Counter(
     "snellen_embedded_total", "Predictions that the embed group read, by what became of them", ["outcome"]
@@ -22,6 +24,17 @@ TICKS = Counter("snellen_ticks_total", "Scheduler jobs by result", ["job", "resu
 
 
 def serve_metrics(port: int) -> None:
-    """Answer `GET /metrics` on 127.0.0.1:port; 0 means that nobody asked for it."""
-    if port:
+    """Answer `GET /metrics` on 127.0.0.1:port; 0 means that nobody asked for it.
+
+    Raises:
+        SettingsError: we cannot listen there.
+    """
+    if not port:
+        return
+    try:
         start_http_server(port, addr="127.0.0.1")
+    except OSError as error:
+        raise SettingsError(
+            f"metrics_port (or SNELLEN_METRICS_PORT): cannot listen on 127.0.0.1:{port}: {error.strerror}; "
+            "give each process of a host a free port of its own, or 0 for no metrics"
+        ) from None

@@ -20,7 +20,8 @@ from monitor.labelling import LABEL_FILES
 from monitor.mapping.transforms import TRANSFORMS
 from monitor.notify import CHANNELS
 from monitor.sli import SLIS
-from monitor.store.models import Base
+from monitor.store.expiry import RULES
+from monitor.store.models import PARTITIONED_BY_DAY, Base
 from monitor.streams import STREAMS
 from monitor.tasks import TASKS
 
@@ -85,6 +86,20 @@ def test_every_make_target_that_is_named_exists() -> None:
 def test_a_package_that_lists_its_files_lists_them_all(package: str) -> None:
     listed = re.findall(r"^(\w+\.py) ", (ROOT / package / "__init__.py").read_text(), flags=re.MULTILINE)
     assert sorted(listed) == sorted(one.name for one in (ROOT / package).glob("[!_]*.py"))
+
+
+def test_the_retention_of_every_table_is_told() -> None:
+    """What is taken away stands in the first tables of its section, what stays in the last."""
+    _, retention, _ = (DOCS / "operations.md").read_text().split("\n## ", 2)
+    goes, stays = (
+        {name for row in re.findall(r"^\| (`.+?) \|", part, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+        for part in retention.split("\nThese stay", 1)
+    )
+    assert {rule.table for rules in RULES.values() for rule in rules} | set(PARTITIONED_BY_DAY) <= goes
+    assert not goes & stays
+    assert goes | stays == set(Base.metadata.tables)
+    code = "".join(file.read_text() for file in (ROOT / "monitor").rglob("*.py"))
+    assert not stays & set(re.findall(r"DELETE FROM (\w+)", code))
 
 
 def test_every_page_is_reached_from_the_readme() -> None:

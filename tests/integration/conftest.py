@@ -64,6 +64,9 @@ def make_service(engine: Engine, label_rate: float = 0.5, **changes: Any) -> Ing
         labels=LabelDesign(rate=label_rate),
         pair_patience=timedelta(minutes=5),
         privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
+        store_rate=1.0,
+        max_models=200,
+        max_embedders=100,
     )
     return IngestService(engine, replace(options, **changes), _no_sketch)
 

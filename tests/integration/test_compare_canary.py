@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from monitor.cli.main import app
-from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, latency_bin
+from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, latency_bins
 from monitor.domain.window import DAY, HOUR, MINUTE
 from monitor.services.compare_canary import CanaryOptions, CanaryReport, Judged, Verdict, compare_canary
 from monitor.store.engine import transaction
@@ -76,7 +76,8 @@ def serve(
         failed = int(rng.binomial(requests, failing))
         late = int(rng.binomial(requests - failed, slow))
         latency = [0] * LATENCY_BINS
-        latency[latency_bin(80)], latency[latency_bin(400)] = requests - failed - late, late
+        fast, slower = latency_bins([80, 400])
+        latency[fast], latency[slower] = requests - failed - late, late
         rows.append({"minute": first.replace(second=0) + MINUTE * (index + 1), "variant": variant, "error": failed,
                      "version": "v2" if variant == "canary" else "v1", "ok": requests - failed, "latency": latency,
                      "confidence": [0] * CONFIDENCE_BINS})  # fmt: skip

@@ -73,6 +73,8 @@ def make(engine: Engine, encoder: Encoder, tmp_path: Path, sketched: list[Embedd
             sample_rate=1.0,
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
+            store_rate=1.0,
+            max_models=200,
         )
         options = replace(options, **changes)
         return EmbedService(

@@ -91,6 +91,7 @@ def make(engine: Engine) -> Make:
             limits=Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30)),
             sample_rate=rate,
             store_rate=store_rate,
+            max_models=200,
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(PrivacyOptions(**options)), SUBJECTS),
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
-from monitor.domain.histograms import latency_bin
+from monitor.domain.histograms import latency_bins
 from monitor.domain.window import MINUTE, Window
 from monitor.services.ingest import IngestService
 from monitor.slo.objective import Selector
@@ -40,7 +40,7 @@ def test_kinds_of_one_minute_are_added_up_and_bins_are_read_where_they_are_asked
     assert by_minute == {minute - 1: (4, 0), minute - 20: (0, 1)}
     assert counts.latency_histogram.shape == (2, 0)
     assert timed.ok.sum() == 4
-    assert timed.latency_histogram.sum(axis=0)[latency_bin(42.0)] == timed.latency_histogram.sum() == 4
+    assert timed.latency_histogram.sum(axis=0)[latency_bins([42.0])] == timed.latency_histogram.sum() == 4
     assert other.minute.size == 0
 
 

@@ -42,6 +42,9 @@ def make(engine: Engine, options: PrivacyOptions, subject: str = "extra.user_id"
             labels=LabelDesign(),
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(options), Subjects([subject])),
+            store_rate=1.0,
+            max_models=200,
+            max_embedders=100,
         ),
         lambda *_: None,
     )

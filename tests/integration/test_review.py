@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from typer.testing import CliRunner
 
 from monitor.cli.main import app
-from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, confidence_bin
+from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, confidence_bins
 from monitor.domain.records import Batch
 from monitor.domain.window import DAY, HOUR, Window
 from monitor.labelling import LABEL_FILES
@@ -84,7 +84,7 @@ def fill(connection: Connection, rng: np.random.Generator, n: int = 600) -> Rows
 def rollup(minute: datetime, counts: dict[float, int], dimension: str = "", value: str = "") -> dict[str, Any]:
     bins = [0] * CONFIDENCE_BINS
     for confidence, count in counts.items():
-        bins[confidence_bin(confidence)] += count
+        bins[confidence_bins([confidence])[0]] += count
     return {
         "minute": minute, "dimension": dimension, "value": value, "ok": sum(counts.values()),
         "latency": [0] * LATENCY_BINS, "confidence": bins,
@@ -178,6 +178,25 @@ def test_skipped_tasks_are_not_waited_for(engine: Engine) -> None:
     assert (then.drawn, then.mature) == (30, False)
 
 
+def test_disputes_are_waited_for_until_somebody_settles_them(engine: Engine) -> None:
+    """However old: the usual delay of answers, an hour here, says nothing of when somebody adjudicates."""
+    times = [WEEK.start + index * HOUR for index in range(90)]
+    tasks = [
+        {"request_id": f"t{index}", "ts": ts, "answered_at": ts + HOUR, "skipped_at": None}
+        for index, ts in enumerate(times)
+    ]
+    with transaction(engine) as connection:
+        connection.execute(TASK, tasks)
+        connection.execute(text("UPDATE label_tasks SET disputed = right(request_id, 1) IN ('0', '4', '8')"))
+        before = label_maturity(connection, WEEK, EVERYTHING, WEEK.start)
+        found = label_maturity(connection, WEEK, EVERYTHING, AFTER)
+        connection.execute(text("UPDATE label_tasks SET disputed = false"))
+        settled = label_maturity(connection, WEEK, EVERYTHING, AFTER)
+    assert (before.drawn, before.to_come) == (0, 0.0)
+    assert (found.drawn, found.answered, found.to_come, found.mature) == (90, 63, 27.0, False)
+    assert (settled.drawn, settled.answered, settled.to_come, settled.mature) == (90, 90, 0.0, True)
+
+
 def confident(connection: Connection, rng: np.random.Generator) -> None:
     """Five weeks in which an answer with confidence 0.6 is right half of the times, one with 0.95 always but for 5%.
 
@@ -209,6 +228,7 @@ def test_confidences_help_labels_and_stand_in_for_them(engine: Engine) -> None:
     assert found.powered.saving > 0.15
     assert truth in found.estimated.interval
     assert found.estimated.n == 14_000
+    assert found.confident == 1.0
     assert found.estimated.past == 28 * 60
     assert by_device["cam-0"].powered is not None
     assert by_device["cam-0"].powered.classical.n == 140
@@ -237,6 +257,28 @@ def test_estimates_are_made_once_before_labels_and_judged_by_them(engine: Engine
     assert found[0].checked.labelled.n == 60
     assert sum(one.checked.agrees is True for one in found) >= 7
     assert len(earlier) == 2
+
+
+def test_estimates_are_judged_by_labels_of_the_answers_that_they_are_of(
+    engine: Engine, snellen: Callable[..., Result]
+) -> None:
+    """A third as many answers more have no confidence, and all of them are wrong: estimates know nothing of those."""
+    with transaction(engine) as connection:
+        confident(connection, np.random.default_rng(6))
+        for day in range(7):
+            ts = WEEK.start + day * DAY + 2 * HOUR
+            silent = {"correct": False, "confidence": None, "pi": 0.03}
+            connection.execute(VERDICT, [verdict(90_000 + 100 * day + index, ts, **silent) for index in range(20)])
+            connection.execute(ROLLUP, [{**rollup(ts, {}), "ok": 667}])
+    made = [estimate_last_day(engine, WEEK.start + day * DAY + 2 * HOUR) for day in range(1, 8)]
+    with transaction(engine) as connection:
+        found = judged_estimates(connection, WEEK, EVERYTHING, AFTER)
+        aided = aided_accuracy(connection, WEEK, AFTER)[""]
+    assert made == [1] * 7
+    assert [one.checked.labelled.n for one in found] == [60] * 7
+    assert sum(one.checked.agrees is True for one in found) >= 6
+    assert aided.confident == pytest.approx(0.75, abs=1e-3)
+    assert re.search(r"14000 answers, the 75\.0% that have a confidence$", snellen("--week", "2026-W46").output, re.M)
 
 
 def test_nothing_is_estimated_without_a_past(engine: Engine) -> None:
@@ -301,6 +343,18 @@ def test_the_command_prints_the_week_and_writes_the_same_file_again(
     assert "by device and region, surely worst first:\n  cam-0 & r0" in printed.output
     assert files[0].read_bytes() == files[1].read_bytes() == snellen(*as_of, "--csv", "-").stdout_bytes
     assert files[0].read_text().count("\n") == 1 + 1 + 3 + 2 + 6
+
+
+@pytest.mark.parametrize(("undecided", "said"), [(0, None), (1, "1 label decides"), (3, "3 labels decide")])
+def test_the_command_says_how_many_labels_decide_nothing(
+    engine: Engine, snellen: Callable[..., Result], undecided: int, said: str | None
+) -> None:
+    with transaction(engine) as connection:
+        connection.execute(VERDICT, [verdict(index, WEEK.start, correct=index % 4 > 0) for index in range(40)])
+        for index in range(undecided):
+            connection.execute(VERDICT, [{**verdict(100 + index, WEEK.start, correct=True), "correct": None}])
+    found = [one for one in snellen("--week", "2026-W46").output.splitlines() if one.startswith("left out")]
+    assert found == ([] if said is None else [f"left out     {said} nothing (unsure, tied, or no scorer for the task)"])
 
 
 def test_a_change_to_a_week_with_few_labels_is_neither_printed_nor_written(

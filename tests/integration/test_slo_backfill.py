@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from monitor import scheduler
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS
 from monitor.domain.window import HOUR, MINUTE
 from monitor.notify import CHANNELS
+from monitor.scheduler import Context, evaluate_last_minute
 from monitor.services import backfill as backfill_module
-from monitor.services.backfill import backfill
+from monitor.services.backfill import backfill, holding
 from monitor.services.evaluate_drift import DriftOptions
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.services.evaluation import Evaluation
@@ -173,3 +176,36 @@ def test_a_backfill_finds_what_live_evaluation_would_have_found(
     assert rows("SELECT count(*) FROM notifications") == [0]
     assert backfill(evaluation, START, START + MINUTES * MINUTE) == MINUTES
     assert rows(HISTORY) == history
+
+
+@pytest.mark.parametrize("around", [lambda _: nullcontext(), holding], ids=["alone", "among several"])
+def test_a_live_tick_between_two_chunks_is_left_out(
+    engine: Engine,
+    evaluation: Evaluation,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    around: Callable[[Engine], AbstractContextManager[None]],
+) -> None:
+    """It would carry an incident to now, and what past ticks have to say of it would come too late."""
+    unused: Any = None
+    context = Context(evaluation, *(unused,) * 7)
+    now = START + MINUTES * MINUTE
+    monkeypatch.setattr(scheduler, "_NOW", text(f"SELECT timestamptz '{now.isoformat()}'"))
+    with engine.begin() as connection:
+        Service().happen(connection, 0, MINUTES)
+    evaluate_ticks = backfill_module.evaluate_ticks
+
+    def then_live(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
+        evaluate_ticks(evaluation, ticks, backfilled=backfilled)
+        evaluate_last_minute(context)
+
+    monkeypatch.setattr(backfill_module, "evaluate_ticks", then_live)
+    monkeypatch.setattr(backfill_module, "CHUNK", 150)  # the outage has begun by then
+    with around(engine):
+        backfill(evaluation, START, now)
+    assert [kind for slo, _, kind, _ in rows(HISTORY) if slo == "availability"] == ["opened", "closed"]
+    assert rows("SELECT DISTINCT backfilled FROM slo_evaluations") == [True]
+    assert len(rows("SELECT tick FROM slo_evaluations WHERE slo = 'availability'")) == MINUTES
+    monkeypatch.setattr(scheduler, "_NOW", text(f"SELECT timestamptz '{(now + MINUTE).isoformat()}'"))
+    evaluate_last_minute(context)
+    assert rows("SELECT DISTINCT tick FROM slo_evaluations WHERE NOT backfilled") == [now + MINUTE]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bin
+from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bins
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.sampling import LabelPlan
 from monitor.sampling.planning import Volume, plan_rates
@@ -37,7 +37,7 @@ def log() -> dict[str, np.ndarray]:
 
 
 def plan_of(log: dict[str, np.ndarray]) -> LabelPlan:
-    bins = np.array([confidence_bin(float(one)) for one in log["confidence"]])
+    bins = confidence_bins(log["confidence"])
 
     def volume(chosen: np.ndarray, where: Slice) -> Volume:
         counts = np.bincount(bins[chosen], minlength=CONFIDENCE_BINS)

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, text
 
-from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, latency_bin
+from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS, latency_bins
 from monitor.slo.evaluation import State, TierReading
 from monitor.slo.policy import Severity
 from monitor.store.partitions import ensure_days
@@ -64,7 +64,7 @@ def rollup(
 ) -> dict[str, Any]:
     """`ok` answers of `ms` milliseconds, eight of nine with a confidence."""
     latency, confidence = [0] * LATENCY_BINS, [0] * CONFIDENCE_BINS
-    latency[latency_bin(80)], confidence[-1] = ok, ok - ok // 9
+    latency[latency_bins([80])[0]], confidence[-1] = ok, ok - ok // 9
     return {
         "minute": minute, "model": MODEL, "version": "1", "variant": "stable", "task": "vqa", "dimension": dimension,
         "value": value, "ok": ok, "error": error, "timeout": 0, "rejected": 0, "latency": latency,

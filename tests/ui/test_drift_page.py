@@ -25,6 +25,11 @@ def said(app: AppTest) -> str:
     return "\n".join(one.value for one in (*app.caption, *app.warning, *app.info)).replace("\\", "")
 
 
+def names(app: AppTest) -> list[Any]:
+    """The fields of a person's name: of who judges, blesses, activates."""
+    return [one for one in app.text_input if one.label == "Your name"]
+
+
 def table(app: AppTest, column: str) -> Any:
     return next(one.value for one in app.dataframe if column in one.value)
 
@@ -87,7 +92,8 @@ def test_drift_in_a_row_is_one_alarm_for_each_slice(open_page: Open) -> None:
 def test_what_is_said_of_an_alarm_is_kept_and_reported_beside_the_promise(open_page: Open, engine: Engine) -> None:
     app = open_page("drift")
     assert "2 alarms, 0 of them judged. Promised: at most 1.0%" in said(app)
-    app.text_input(key="judge-name").set_value("ann")
+    assert "of a model's ticks give a false alarm where nothing drifts" in said(app)
+    names(app)[0].set_value("ann")
     next(one for one in app.button if one.label == "Not useful").click().run()
 
     assert "2 alarms, 1 of them judged: 100.0% not useful (20.7 to 100.0% · 1/1)" in said(app)
@@ -155,9 +161,27 @@ def test_nobody_judges_or_blesses_without_a_name(open_page: Open, engine: Engine
         assert connection.execute(text("SELECT count(*) FROM drift_judgements")).scalar_one() == 0
 
 
+def test_a_name_is_given_once_and_stands_in_every_other_form_and_page(open_page: Open, engine: Engine) -> None:
+    app = open_page("drift")
+    names(app)[0].set_value("ann")
+    next(one for one in app.button if one.label == "Useful").click().run()
+    assert {one.value for one in names(app)} == {"ann"}
+    next(one for one in app.button if one.label == "Bless").click().run()
+    assert "Say who" not in said(app)
+
+    names(app)[1].set_value("bo")
+    next(one for one in app.button if one.label == "Bless").click().run()
+    next(one for one in app.button if one.label == "Useful").click().run()
+    with engine.connect() as connection:
+        query = text("SELECT actor FROM drift_judgements ORDER BY id")
+        assert connection.execute(query).scalars().all() == ["ann", "bo"]
+    app.switch_page("screens/on_call.py").run()
+    assert [one.value for one in names(app)] == ["bo"]
+
+
 def test_traffic_that_cannot_be_blessed_says_why(open_page: Open) -> None:
     app = open_page("drift")
-    app.text_input(key="bless-name").set_value("ann")
+    names(app)[1].set_value("ann")
     [days] = app.date_input
     first = days.value[0] - timedelta(days=20)
     days.set_value((first, first))

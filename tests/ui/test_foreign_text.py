@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboards.words import escaped_bytes, plain
 from monitor.domain.window import Window
+from monitor.labelling import cells
 from monitor.services.review import ReviewTable
 from monitor.services.spreadsheet import table_csv
 from monitor.stats.slice_review import SliceLabels, review
@@ -56,7 +57,7 @@ def test_escaped_bytes_are_printable(raw: bytes) -> None:
     assert not shown or shown.isprintable()
 
 
-@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1"])
 def test_a_spreadsheet_gets_no_formula(value: str) -> None:
     labels = weight_sums([True, False])
     (row,) = review([SliceLabels((value,), labels, labels)], labels)
@@ -67,5 +68,6 @@ def test_a_spreadsheet_gets_no_formula(value: str) -> None:
     first = next(csv.DictReader(StringIO(sheet.decode(), newline="")))
 
     assert first["value"] == f"'{value}"
+    assert cells.plain(first["value"]) == value
     assert first["dimension"] == "'=cmd"
     assert (first["correct"], first["n"]) == ("1", "2")

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
 from monitor import bootstrap
+from monitor.domain.events import MAX_NAME
 
 Open = Callable[..., AppTest]
 
@@ -116,6 +117,14 @@ def test_who_judges_is_shown_without_a_field_until_somebody_else_comes(open_page
     assert "You are **Bo**" in said(app)
     assert "Before: today-b-66" not in said(app)
     assert rows(queue, "SELECT claimed_by FROM label_tasks WHERE claimed_by IS NOT NULL") == [("Bo",)]
+
+
+def test_the_longest_name_of_an_annotator_also_takes_care_of_an_alert(open_page: Open, queue: Engine) -> None:
+    longest = "n" * MAX_NAME
+    app = sit_down(open_page, longest)
+    app.switch_page("screens/on_call.py").run()
+    press(app, "Acknowledge")
+    assert rows(queue, "SELECT acknowledged_by FROM alerts WHERE id = 1") == [(longest,)]
 
 
 def test_the_answer_before_can_be_judged_again(open_page: Open, queue: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
-from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bin
+from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bins
 from monitor.services.estimate_accuracy import estimate_last_day
 from monitor.stats.slices import MIN_LABELS
 
@@ -23,8 +23,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture
 def confident(engine: Engine, seed: ModuleType) -> Engine:
     """Ten days of answers, half of them sure (9 of 10 right), half not (5 of 10); labels end a day ago."""
-    sure, unsure = confidence_bin(0.9), confidence_bin(0.5)
-    confidence = [500 if index in (sure, unsure) else 0 for index in range(CONFIDENCE_BINS)]
+    bins = confidence_bins([0.9, 0.5])
+    confidence = [500 if index in bins else 0 for index in range(CONFIDENCE_BINS)]
     with engine.begin() as connection:
         for day in range(10):
             at = NOW - (day + 0.5) * DAY
@@ -98,9 +98,19 @@ def test_where_there_are_no_labels_the_estimate_and_its_record_are_shown(open_pa
     assert float(found["Estimated without labels"].rstrip("%")) == pytest.approx(70, abs=1)
     assert "No labels in this range: accuracy is unknown, not good." in words
     assert "**4 of 4** daily estimates agree" in words
+    assert "Estimates and labels are of answers that have a confidence." in words
     record = next(one.value for one in app.dataframe)
     assert record["agrees"].tolist() == ["yes"] * 4
     assert record["by labels"].tolist() == ["70.0%"] * 4
+
+
+@pytest.mark.usefixtures("confident")
+def test_an_estimate_says_which_answers_it_is_of(open_page: Open, engine: Engine, seed: ModuleType) -> None:
+    silent = {**seed.rollup(NOW - HOUR, 250, 0), "confidence": [0] * CONFIDENCE_BINS}
+    with engine.begin() as connection:
+        seed.insert(connection, "rollups_minute", [silent])
+    words = " ".join(one.value for one in open_page("slices", range="24 h").caption)
+    assert "n = 1,000, of the 80.0% of answers that have a confidence" in words.replace("\\", "")
 
 
 @pytest.mark.usefixtures("seeded")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from monitor.domain.events import Rejection
@@ -65,17 +64,6 @@ class ChatRequest(Struct, gc=False):
 
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
 _NUMBERS = (int, float)
-_to_messages = msgspec.json.Decoder(list[Message] | str).decode
-
-
-def messages_of(raw: msgspec.Raw) -> list[Message]:
-    """Messages that stand apart from their request, or a bare prompt.
-
-    Raises:
-        msgspec.ValidationError: neither.
-    """
-    read = _to_messages(raw)
-    return [Message(content=read)] if isinstance(read, str) else read
 
 
 def from_request(request: ChatRequest) -> Fields:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,6 @@ from monitor.stats.calibration.reliability import ReliabilityBin
 from monitor.stats.inputs import Floats
 from monitor.stats.intervals import Interval, clopper_pearson_of_shares
 
-Statistic = Callable[[Floats], Floats]
 _TINY: Final = 1e-12
 _FEW: Final = 50.0
 """Answers of the rarer outcome."""

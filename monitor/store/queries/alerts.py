@@ -27,7 +27,6 @@ class Incident:
     backfilled: bool
     opening: str
     """Why it opened."""
-    latest_kind: str
     latest_reason: str
     latest: str
     """What was said last."""
@@ -62,14 +61,14 @@ class Delivery:
 
 _INCIDENT = """
     SELECT alerts.id, slo, severity, opened_at, resolved_at, acknowledged_at, acknowledged_by, alerts.backfilled,
-           coalesce(first.explanation, '') AS opening, coalesce(last.kind, '') AS latest_kind,
+           coalesce(first.explanation, '') AS opening,
            coalesce(last.reason, '') AS latest_reason, coalesce(last.explanation, '') AS latest
     FROM alerts
     LEFT JOIN LATERAL (
         SELECT explanation FROM alert_transitions WHERE alert_id = alerts.id ORDER BY tick, id LIMIT 1
     ) AS first ON true
     LEFT JOIN LATERAL (
-        SELECT kind, reason, explanation FROM alert_transitions WHERE alert_id = alerts.id
+        SELECT reason, explanation FROM alert_transitions WHERE alert_id = alerts.id
         ORDER BY tick DESC, id DESC LIMIT 1
     ) AS last ON true
 """

@@ -1,4 +1,4 @@
-"""Dead letters, one by one: what `snellen dlq` lists, shows and sends again."""
+"""Dead letters, one by one: what `snellen dlq` lists, shows and sends again, and Ingest health shows."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Tally:
     not_useful: Proportion
     """Of those that were judged."""
     promised: float | None
-    """Expected share of false findings among those of a tick."""
+    """At most this share of a model's ticks has a false finding where nothing drifts."""
 
 
 # Where the window's first hour drifted, the ticks before belong to it as well, back to the last that did not drift.
@@ -109,7 +109,7 @@ def drift_alarms(connection: Connection, window: Window, model: str | None = Non
 
 
 def promised_level(connection: Connection, window: Window, model: str | None = None) -> float | None:
-    """The expected share of false findings at the window's last tick; None where nothing was compared."""
+    """The level of the window's last tick, see `Tally.promised`; None where nothing was compared."""
     found: float | None = connection.execute(_LEVEL, bounds(window) | {"model": model}).scalar()
     return found
 

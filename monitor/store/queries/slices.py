@@ -140,15 +140,15 @@ def slice_values(connection: Connection, window: Window, selection: Selection, d
 
 def slice_table(
     connection: Connection, window: Window, dimension: Dimension, selection: Selection = EVERYTHING,
-    before: Window | None = None, as_of: datetime | None = None,
+    as_of: datetime | None = None,
 ) -> SliceTable:  # fmt: skip
-    """Labels per value in `window` and in `before` (the window just before it, when None), which ends where it starts.
+    """Labels per value in `window` and in the one just before it.
 
     Of what was labelled until `as_of`; until now, when None.
     """
     values = f"{dimension.sql} AS first"
     given = {**dimension.parameters, "most": MOST_VALUES, "other": OTHER}
-    found = _ask(connection, _BY_VALUE, (values, "1, 2"), given, window, selection, before, as_of)
+    found = _ask(connection, _BY_VALUE, (values, "1, 2"), given, window, selection, as_of)
     named = [row for row in found if row.first is not None]
     return SliceTable(
         dimensions=(dimension,),
@@ -160,14 +160,13 @@ def slice_table(
 
 def pair_table(
     connection: Connection, window: Window, dimensions: tuple[Dimension, Dimension],
-    selection: Selection = EVERYTHING, before: Window | None = None, as_of: datetime | None = None,
-    least: int = MIN_LABELS,
+    selection: Selection = EVERYTHING, as_of: datetime | None = None, least: int = MIN_LABELS,
 ) -> SliceTable:  # fmt: skip
     """The same per pair of values with at least `least` labels in the window; the `MOST_VALUES` with most labels."""
     (first, of_first), (second, of_second) = dimensions[0].bound("first_key"), dimensions[1].bound("second_key")
     given = {**of_first, **of_second, "most": MOST_VALUES, "least": max(least, 1)}
     by = (f"{first} AS first, {second} AS second", "1, 2, 3")
-    found = _ask(connection, _BY_PAIR, by, given, window, selection, before, as_of)
+    found = _ask(connection, _BY_PAIR, by, given, window, selection, as_of)
     return SliceTable(
         dimensions=dimensions,
         rows=_paired(((row.first, row.second), row) for row in found if row.place is not None),
@@ -178,12 +177,12 @@ def pair_table(
 
 def _ask(
     connection: Connection, query: str, by: tuple[str, str], given: dict[str, Any], window: Window,
-    selection: Selection, before: Window | None, as_of: datetime | None,
+    selection: Selection, as_of: datetime | None,
 ) -> Sequence[Row[Any]]:  # fmt: skip
     conditions, parameters = selection.of_rows()
     values, places = by
     asked = text(query.format(values=values, places=places, conditions=conditions))
-    start = (before or window.previous()).start
+    start = window.previous().start
     return connection.execute(asked, {**bounds(window), **parameters, **given, "before": start, "as_of": as_of}).all()
 
 

@@ -11,7 +11,6 @@ from monitor.domain.window import Window
 from monitor.store.queries.buckets import EPOCH
 from monitor.store.queries.selection import bounds
 
-PREVIEW_BYTES = 300
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
 HALF = "half"
@@ -52,22 +51,6 @@ class OutcomePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that was refused. `raw` holds its first `PREVIEW_BYTES` bytes out of `size`."""
-
-    id: int
-    topic: str
-    partition: int
-    record_offset: int
-    record_ts: datetime | None
-    reason: str
-    detail: str
-    raw: bytes
-    size: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Gap:
     """Records [expected_offset, resumed_offset) that could not be read any more."""
 
@@ -90,13 +73,6 @@ _OUTCOMES = text("""
     FROM ingest_counters WHERE minute >= :start AND minute < :end GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)
 _LAST_MINUTE = text("SELECT max(minute) FROM ingest_counters")
-_DEAD_LETTERS = text(f"""
-    SELECT id, topic, partition, record_offset, record_ts, reason, detail, substr(raw, 1, {PREVIEW_BYTES}) AS raw,
-           length(raw) AS size, created_at
-    FROM dead_letters WHERE created_at >= :start AND created_at < :end
-      AND (CAST(:reason AS text) IS NULL OR reason = :reason)
-    ORDER BY created_at DESC, id DESC LIMIT :limit
-""")
 _REASONS = text("""
     SELECT date_bin(:step, created_at, :origin) AS at, topic, reason AS outcome, count(*) AS records
     FROM dead_letters WHERE created_at >= :start AND created_at < :end GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
@@ -128,14 +104,6 @@ def dead_letters_over_time(connection: Connection, window: Window, step: timedel
     """Dead letters by bucket of the time at which they were refused."""
     rows = connection.execute(_REASONS, {**bounds(window), "step": step, "origin": EPOCH}).mappings()
     return [OutcomePoint(**row) for row in rows]
-
-
-def dead_letters(
-    connection: Connection, window: Window, reason: str | None = None, limit: int = 200
-) -> list[DeadLetter]:
-    """The newest of the window, newest first."""
-    rows = connection.execute(_DEAD_LETTERS, {**bounds(window), "reason": reason, "limit": limit}).mappings()
-    return [DeadLetter(**{**row, "raw": bytes(row["raw"])}) for row in rows]
 
 
 def stream_gaps(connection: Connection, window: Window, limit: int = 100) -> list[Gap]:

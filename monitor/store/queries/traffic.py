@@ -30,8 +30,6 @@ class Traffic:
     cost_usd: float = 0.0
     latency: tuple[int, ...] = _NO_LATENCY
     """Histogram of ok answers over `monitor.domain.histograms.LATENCY_BOUNDS_MS`."""
-    first_minute: datetime | None = None
-    last_minute: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -54,8 +52,7 @@ _SUMS = f"""
     coalesce(sum(ok), 0)::bigint AS ok, coalesce(sum(error), 0)::bigint AS error,
     coalesce(sum(timeout), 0)::bigint AS timeout, coalesce(sum(rejected), 0)::bigint AS rejected,
     coalesce(sum((SELECT sum(one) FROM unnest(confidence) AS one)), 0)::bigint AS with_confidence,
-    coalesce(sum(cost_usd), 0) AS cost_usd, {SUM_OF_BINS} AS latency,
-    min(minute) AS first_minute, max(minute) AS last_minute
+    coalesce(sum(cost_usd), 0) AS cost_usd, {SUM_OF_BINS} AS latency
 """
 _FROM = "FROM rollups_minute WHERE dimension = '' AND minute >= :start AND minute < :end"
 

@@ -16,12 +16,13 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor.domain.histograms import LATENCY_BINS
-from monitor.domain.records import Batch, Record
+from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.services.ingest import IngestService
 from monitor.services.triage import OUR_FAULT
+from monitor.store.embeddings import embedder_id
 from monitor.telemetry.logs import JsonFormatter
-from tests.integration.conftest import make_service
+from tests.integration.conftest import make_service, write_at_once
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -36,8 +37,8 @@ def vector(values: Any, dtype: str = "f4") -> dict[str, Any]:
     return carrying(base64.b64encode(np.asarray(values, dtype=f"<{dtype}").tobytes()).decode(), dtype)
 
 
-def carrying(data: str, dtype: str) -> dict[str, Any]:
-    return {"embeddings": [{"kind": "image", "embedder": "e", "dtype": dtype, "data": data}]}
+def carrying(data: str, dtype: str, embedder: str = "e") -> dict[str, Any]:
+    return {"embeddings": [{"kind": "image", "embedder": embedder, "dtype": dtype, "data": data}]}
 
 
 def with_json(name: str, literal: str) -> Callable[[dict[str, Any]], bytes]:
@@ -250,6 +251,48 @@ def test_an_embedder_keeps_the_length_of_its_first_vector(
     [(reason, detail)] = rows("SELECT reason, detail FROM dead_letters")
     assert reason == "invalid"
     assert "length 3, not 2" in detail
+
+
+def test_embedders_never_seen_stay_within_the_cap_and_those_that_are_known_go_on(
+    engine: Engine, send: Send, prediction: Build, rows: Rows
+) -> None:
+    """Their numbers are never used again. What the embed group uses is no matter of what records name."""
+    service = make_service(engine, max_embedders=2, max_models=1)
+    with engine.begin() as connection:
+        embedder_id(connection, "own", 3, {"weights": "w"})
+    beyond = {"model": {"name": "beyond"}, **named("x")}
+    service.write(send(prediction("first", **named("a"))), NOW)
+    service.write(send(prediction("no model", **beyond)), NOW)
+    names = ["b", "c", "a", "own", "c"]
+    service.write(send(*(prediction(f"{n} {name}", **named(name)) for n, name in enumerate(names))), NOW)
+    make_service(engine, max_embedders=2).write(send(prediction("later", **named("b"))), NOW)
+    assert rows("SELECT fingerprint FROM embedders ORDER BY 1") == ["a", "b", "own"]
+    assert rows("SELECT request_id FROM embeddings ORDER BY 1") == ["0 b", "2 a", "3 own", "first", "later"]
+    assert rows("SELECT reason FROM dead_letters ORDER BY 1") == ["invalid", "invalid", "too_many_models"]
+    assert rows("SELECT DISTINCT detail FROM dead_letters WHERE reason = 'invalid'") == [
+        "image embedding: embedder 'c' is one more than the 2 that records may name (ingest.max_embedders): raise it, "
+        "or mend what names embedders, and replay"
+    ]
+    make_service(engine, max_embedders=3).write(send(prediction("1 c", **named("c"))), NOW)
+    assert rows("SELECT count(*) FROM embeddings WHERE request_id = '1 c'") == [1]
+
+
+def test_collectors_that_bring_embedders_at_once_register_no_more_than_the_cap(
+    database_url: str, send: Send, prediction: Build, rows: Rows
+) -> None:
+    other = Partition("cluster", "t", "22222222-2222-2222-2222-222222222222", 1)
+    batches = [
+        [send(*(prediction(f"{name}{n}-{m}", **named(f"{name}{n}-{m}")) for m in range(4)), **place) for n in range(4)]
+        for name, place in (("a", {}), ("b", {"partition": other}))
+    ]
+    write_at_once(database_url, lambda engine: make_service(engine, max_embedders=5), batches)
+    assert rows("SELECT count(*) FROM embedders") == [5]
+    assert rows("SELECT count(*) FROM embeddings") == [5]
+    assert rows("SELECT count(*) FROM dead_letters WHERE reason = 'invalid'") == [32 - 5]
+
+
+def named(embedder: str) -> dict[str, Any]:
+    return carrying(base64.b64encode(np.ones(3, "<f4").tobytes()).decode(), "f4", embedder)
 
 
 def test_random_bytes_in_any_number_stop_nothing(

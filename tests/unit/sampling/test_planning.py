@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bin
+from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bins
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.errors import NotEnoughData
 from monitor.sampling import LabelPlan
@@ -97,7 +97,7 @@ def test_the_shipped_sampler_draws_what_the_plan_promised() -> None:
     names = np.where(rng.random(40_000) < 0.004, "rare", "common")
 
     def volume(chosen: np.ndarray, where: Slice) -> Volume:
-        bins = np.bincount([confidence_bin(float(one)) for one in confidence[chosen]], minlength=CONFIDENCE_BINS)
+        bins = np.bincount(confidence_bins(confidence[chosen]), minlength=CONFIDENCE_BINS)
         return Volume(where, float(chosen.sum()), tuple(bins / chosen.sum()))
 
     slices = [volume(names == name, Slice("device", name)) for name in ("common", "rare")]

@@ -77,6 +77,14 @@ def test_refusals_are_told_by_reason_with_their_place_and_each_message_once() ->
     ]
 
 
+def test_what_the_client_could_not_unpack_is_told_with_its_reason_and_no_decoder_is_asked() -> None:
+    fault = "offsets 3 to 9 cannot be read: unpacked it is too large"
+    broken = Sample("offset 9", Record(Partition("c", "t", "i", 0), 9, -1, b"", fault=fault))
+    report = check_format([broken], FORMATS["native"](FormatOptions()), LIMITS, NOW)
+    [refusal] = report.refused
+    assert (refusal.reason, refusal.examples) == ("unreadable", [("offset 9", fault)])
+
+
 def test_the_same_id_twice_is_a_duplicate_or_a_contradiction() -> None:
     report = check(event("a"), event("a"), event("a", latency_ms=3))
     assert (report.events["prediction/v1"], report.duplicates) == (1, 1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.histograms import LATENCY_BINS, LATENCY_BOUNDS_MS, latency_bin
+from monitor.domain.histograms import LATENCY_BINS, LATENCY_BOUNDS_MS, latency_bins
 from monitor.sli.availability import Availability
 from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.sli.latency import Latency
@@ -17,9 +17,7 @@ from monitor.sli.series import LabelOutcomes, MinuteCounts
 def minute(
     ok: int = 0, error: int = 0, timeout: int = 0, rejected: int = 0, latencies: tuple[float, ...] = ()
 ) -> MinuteCounts:
-    histogram = np.zeros((1, LATENCY_BINS), dtype=np.int64)
-    for one in latencies:
-        histogram[0, latency_bin(one)] += 1
+    histogram = np.bincount(latency_bins(latencies), minlength=LATENCY_BINS)[None]
     one_row = [np.array([count]) for count in (7, ok, error, timeout, rejected)]
     return MinuteCounts(*one_row, latency_histogram=histogram)
 
