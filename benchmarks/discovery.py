@@ -7,7 +7,7 @@ answers three times as often. `found`: a confirmed slice holds half of the plant
 `false_findings`: confirmed slices whose true accuracy is not even a point below that of the rest. Slices are planted in
 metadata (a pair of values), in what drawn scenes show (one value or two, seen by the demo's small CLIP and named by its
 text bank), the same without any text bank, and in a cluster of made-up vectors; `nothing` plants none, also where every
-answer comes five times in its minute. `daily` searches the metadata of 28 days' labels, nothing planted, on 28 days.
+answer comes five times in its minute. `again` searches the metadata of 28 days' labels, nothing planted, in four weeks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from monitor.explain import Family
 POOL: Final = 8_000
 SHARE, GOOD, BAD = 0.05, 0.9, 0.6
 BURST: Final = 5
-DAYS: Final = 28
+WEEKS: Final = 4
 HARMLESS: Final = 0.01
 """A true gap that is smaller makes a finding false."""
 Members = NDArray[np.bool_]
@@ -89,7 +89,7 @@ def measure(seed: int, simulations: int, labels: int) -> dict[str, Any]:
         "found": {kind: rate(one) for kind, one in hits.items()},
         "false_findings": {"of": confirmed, "false": false, "share": false / max(confirmed, 1)},
         "anything_found_where_nothing_was_planted": anything,
-        "anything_found_on_any_of_28_days": rate([daily(seed, number, labels) for number in range(simulations)]),
+        "anything_found_in_four_weekly_searches": rate([again(seed, number, labels) for number in range(simulations)]),
         "seconds": {"median": float(np.median(seconds)), "most": max(seconds)},
     }
 
@@ -119,14 +119,14 @@ def draw(
     return rows[drawn], accuracy[drawn], probabilities[drawn], correct[drawn]
 
 
-def daily(seed: int, number: int, labels: int) -> bool:
-    """Does any of 28 daily searches find something, though all answers are right with one probability?"""
+def again(seed: int, number: int, labels: int) -> bool:
+    """Does any of the searches of four weeks find something, though all answers are right with one probability?"""
     rng = np.random.default_rng([seed, 2, number])
-    n, day = 2 * labels, labels // DAYS
+    n, week = 2 * labels, labels // WEEKS
     values = rng.integers([8, 6, 10, 4], size=(n, 4)).astype(str).tolist()
     slices = [dict(zip("abcd", one, strict=True)) for one in values]
     correct, minutes = rng.random(n) < GOOD, np.arange(n).astype(str).tolist()
-    windows = (slice(first, first + labels) for first in range(0, DAYS * day, day))
+    windows = (slice(first, first + labels) for first in range(0, WEEKS * week, week))
     return any(
         discover(labelled(correct[one], slices[one], groups=minutes[one]), salt=str(number)).found for one in windows
     )

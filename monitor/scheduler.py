@@ -18,7 +18,7 @@ from monitor import bootstrap
 from monitor.domain.window import HOUR, MINUTE, floor
 from monitor.errors import SettingsError, SnellenError
 from monitor.services.deliver import Delivery, deliver
-from monitor.services.discover_slices import DiscoverOptions, discover_daily
+from monitor.services.discover_slices import DiscoverOptions, discover_due
 from monitor.services.evaluation import Evaluation, evaluate_hour, evaluate_minutes
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.explain import ExplainOptions, explain_alarms
@@ -146,8 +146,8 @@ def explain_drift(context: Context) -> None:
 
 
 def discover(context: Context) -> None:
-    """Slices that nobody had named, once a day."""
-    discover_daily(context.evaluation.engine, context.discover, bootstrap.now())
+    """Slices that nobody had named, where a search is due."""
+    discover_due(context.evaluation.engine, context.discover, bootstrap.now())
 
 
 JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {

@@ -180,7 +180,7 @@ def evaluate(
     """Evaluate past ticks the same way as live ones; marked as backfilled, and no channel hears of them."""
     from monitor import bootstrap, settings
     from monitor.services.backfill import backfill
-    from monitor.services.discover_slices import discover_daily
+    from monitor.services.discover_slices import discover_due
     from monitor.services.explain import explain_past
 
     end = aware(as_of)
@@ -194,7 +194,7 @@ def evaluate(
     with migrated(evaluation.engine) as engine:
         ticks = backfill(evaluation, start, end)
         explain_past(engine, bootstrap.explain_options(config), start, end)
-        discover_daily(engine, bootstrap.discover_options(config), end)
+        discover_due(engine, bootstrap.discover_options(config), end)
     typer.echo(f"{ticks} ticks evaluated up to {end.isoformat()}")
 
 

@@ -27,6 +27,8 @@ from monitor.store.explanations import Vectors, vectors_of
 log = logging.getLogger(__name__)
 
 EXAMPLES = 6
+NEWS = 0.25
+"""Of the span searched, that must have come before it is searched again: a week of four."""
 LEAST_VECTORS = 0.5
 """Of the labelled answers, that must have a kind of vectors for regions to be looked for among them."""
 
@@ -80,14 +82,16 @@ def discover_slices(engine: Engine, options: DiscoverOptions, model: str, window
     return found
 
 
-def discover_daily(engine: Engine, options: DiscoverOptions, now: datetime) -> int:
-    """Search every model with enough labels that was not searched yet for the window that ends at the last midnight
-    (UTC); returns how many searches there were. One process at a time.
+def discover_due(engine: Engine, options: DiscoverOptions, now: datetime) -> int:
+    """Search every model with enough labels up to the last midnight (UTC), of whose span `NEWS` has come since it was
+    searched; returns how many searches there were. One process at a time.
+
+    A search each day would look at nearly the same labels again, and chance needs to succeed only once.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
     """
-    window = Window.before(floor(now, DAY), options.span)
+    window, rest = Window.before(floor(now, DAY), options.span), max(NEWS * options.span, DAY)
     with locks.try_hold(engine, locks.DISCOVERY) as held:
         if held is None:
             return 0
@@ -95,7 +99,7 @@ def discover_daily(engine: Engine, options: DiscoverOptions, now: datetime) -> i
             waiting = [
                 model
                 for model, labels in store.labelled_models(connection, window).items()
-                if labels >= LEAST_LABELS and not store.searched_since(connection, model, window.end - DAY)
+                if labels >= LEAST_LABELS and not store.searched_since(connection, model, window.end - rest)
             ]
         return sum(attempt_all((one, partial(_search, engine, options, one, window, now)) for one in waiting))
 

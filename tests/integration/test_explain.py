@@ -16,12 +16,12 @@ from sqlalchemy import Engine, text
 from monitor import bootstrap, settings
 from monitor.domain.records import Batch
 from monitor.domain.slices import ALL_TRAFFIC, Slice
-from monitor.domain.window import HOUR, Window
+from monitor.domain.window import DAY, HOUR, Window
 from monitor.errors import NotEnoughData, SettingsError
 from monitor.explain.words import in_words
 from monitor.privacy import Subjects
 from monitor.services.concepts import embed_bank, families
-from monitor.services.discover_slices import DiscoverOptions, discover_daily, discover_slices
+from monitor.services.discover_slices import DiscoverOptions, discover_due, discover_slices
 from monitor.services.erase import EraseService
 from monitor.services.explain import ExplainOptions, explain_alarms, explain_past, explain_windows
 from monitor.services.ingest import IngestService
@@ -293,10 +293,12 @@ def test_answers_of_one_minute_count_as_a_group(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("graded")
-def test_the_daily_search_comes_once_a_day(engine: Engine, rows: Rows) -> None:
-    tomorrow = LABELLED.end + 2 * HOUR
-    assert (discover_daily(engine, SEARCH, tomorrow), discover_daily(engine, SEARCH, tomorrow + HOUR)) == (1, 0)
-    assert rows("SELECT window_end FROM slice_discoveries") == [LABELLED.end]
+def test_a_search_is_due_again_when_a_quarter_of_its_span_is_new(engine: Engine, rows: Rows) -> None:
+    options, tomorrow = replace(SEARCH, span=8 * DAY), LABELLED.end + 2 * HOUR
+    moments = [tomorrow, tomorrow + HOUR, tomorrow + DAY, tomorrow + 2 * DAY]
+    assert [discover_due(engine, options, moment) for moment in moments] == [1, 0, 0, 1]
+    ends = rows("SELECT window_end FROM slice_discoveries ORDER BY 1")
+    assert ends == [LABELLED.end, LABELLED.end + 2 * DAY]
 
 
 @pytest.mark.usefixtures("graded")
@@ -305,7 +307,7 @@ def test_labels_that_nobody_drew_are_left_out(engine: Engine) -> None:
         connection.execute(text("UPDATE verdicts SET inclusion_probability = NULL"))
     with pytest.raises(NotEnoughData, match="has 0 labels"):
         discover_slices(engine, SEARCH, "m", LABELLED, NOW)
-    assert discover_daily(engine, SEARCH, LABELLED.end + HOUR) == 0
+    assert discover_due(engine, SEARCH, LABELLED.end + HOUR) == 0
 
 
 def test_the_embed_worker_embeds_the_bank_with_its_own_text_tower(

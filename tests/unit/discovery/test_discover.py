@@ -108,7 +108,7 @@ def test_a_few_groups_that_are_all_wrong_say_no_more_than_they_are() -> None:
 
 
 def test_searches_of_windows_that_overlap_have_the_same_halves() -> None:
-    """A daily search looks at most labels again; dealt anew each day, each would have many more chances to err."""
+    """A later search looks at most labels again; dealt anew each day, each would have many more chances to err."""
     rng = np.random.default_rng(0)
     slices, names = traffic(rng, 1000), minutes(1000, 2)
     yesterday, today = (
