@@ -12,11 +12,10 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.interval import IntervalTrigger
-from sqlalchemy import Engine, text
 
 from monitor import bootstrap
 from monitor.domain.window import HOUR, MINUTE, floor
-from monitor.errors import SettingsError, SnellenError
+from monitor.errors import SnellenError
 from monitor.services.deliver import Delivery, deliver
 from monitor.services.discover_slices import DiscoverOptions, discover_due
 from monitor.services.evaluation import Evaluation, evaluate_hour, evaluate_minutes
@@ -27,17 +26,15 @@ from monitor.services.plan_labels import PlanOptions, plan_labels
 from monitor.services.retain import make_partitions_ahead, retain
 from monitor.settings import Settings
 from monitor.store import locks
+from monitor.store.clock import database_now, earlier
 from monitor.store.engine import require_migrated, transaction
 from monitor.store.label_tasks import Terms
 from monitor.telemetry import TICKS, serve_metrics
 
 log = logging.getLogger(__name__)
 
-_NOW = text("SELECT now()")
 CLOCK_S = 5.0
 """So often is looked whether the clock was set back."""
-CLOCKS_APART = timedelta(minutes=10)
-"""Where the clocks of two machines differ by more, one of them is wrong, and what is old is not known."""
 
 
 @dataclass(slots=True)
@@ -88,18 +85,12 @@ def _now(context: Context) -> datetime | None:
         if locks.is_held(connection, locks.BACKFILL):
             log.info("a backfill is running, this tick is left out")
             return None
-    return _database_now(context.evaluation.engine)
-
-
-def _database_now(engine: Engine) -> datetime:
-    with transaction(engine) as connection:
-        now: datetime = connection.execute(_NOW).scalar_one()
-    return now
+    return database_now(context.evaluation.engine)
 
 
 def deliver_due(context: Context) -> None:
     """Send what is due by the database's clock, which says when it came to be."""
-    deliver(context.delivery, _database_now(context.delivery.engine))
+    deliver(context.delivery, database_now(context.delivery.engine))
 
 
 def partitions_ahead(context: Context) -> None:
@@ -113,14 +104,8 @@ def retire_old_rows(context: Context) -> None:
     Raises:
         SettingsError: the clocks of this machine and of PostgreSQL are too far apart; nothing was taken away.
     """
-    engine, ours = context.evaluation.engine, bootstrap.now()
-    theirs = _database_now(engine)
-    if abs(ours - theirs) > CLOCKS_APART:
-        raise SettingsError(
-            f"this machine's clock says {ours:%Y-%m-%d %H:%M}Z, PostgreSQL's {theirs:%Y-%m-%d %H:%M}Z: set "
-            "the one that is wrong (nothing is deleted until then)"
-        )
-    for expired in retain(engine, context.keep, min(ours, theirs)):
+    engine = context.evaluation.engine
+    for expired in retain(engine, context.keep, earlier(engine, bootstrap.now())):
         if expired.rows or expired.days or expired.waiting:
             log.info("retention: %s", expired)
 

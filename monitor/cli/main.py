@@ -162,10 +162,11 @@ def retain(
     """Take away what is older than the settings `retention.*` keep it; the scheduler does so every hour."""
     from monitor import bootstrap, settings
     from monitor.services.retain import retain as run
+    from monitor.store.clock import earlier
 
     config = settings.load()
     with database(config, "retain") as engine:
-        done = run(engine, dict(config.retention), bootstrap.now(), dry_run=dry_run)
+        done = run(engine, dict(config.retention), earlier(engine, bootstrap.now()), dry_run=dry_run)
     for expired in done:
         typer.echo(str(expired))
     if not done:

@@ -32,6 +32,7 @@ from monitor.services.evaluation import Evaluation
 from monitor.settings.retention import Retention
 from monitor.sli import SLIS
 from monitor.slo.openslo import parse_objectives
+from monitor.store import clock
 from tests.integration.test_evaluate_drift import OPTIONS, START, WATCHED, Traffic
 
 TICK = START + 36 * HOUR
@@ -50,7 +51,7 @@ def context(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Context:
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Set the clock of the database."""
-    return lambda now: monkeypatch.setattr(scheduler, "_NOW", text(f"SELECT timestamptz '{now.isoformat()}'"))
+    return lambda now: monkeypatch.setattr(clock, "_NOW", text(f"SELECT timestamptz '{now.isoformat()}'"))
 
 
 def test_an_hour_whose_comparison_failed_is_compared_when_the_fault_is_over(

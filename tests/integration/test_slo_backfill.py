@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from monitor import scheduler
 from monitor.domain.histograms import CONFIDENCE_BINS, LATENCY_BINS
 from monitor.domain.window import HOUR, MINUTE
 from monitor.notify import CHANNELS
@@ -25,6 +24,7 @@ from monitor.services.references import ReferenceOptions
 from monitor.sli import SLIS
 from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
+from monitor.store import clock
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 MINUTES = 300
@@ -190,7 +190,7 @@ def test_a_live_tick_between_two_chunks_is_left_out(
     unused: Any = None
     context = Context(evaluation, *(unused,) * 7)
     now = START + MINUTES * MINUTE
-    monkeypatch.setattr(scheduler, "_NOW", text(f"SELECT timestamptz '{now.isoformat()}'"))
+    monkeypatch.setattr(clock, "_NOW", text(f"SELECT timestamptz '{now.isoformat()}'"))
     with engine.begin() as connection:
         Service().happen(connection, 0, MINUTES)
     evaluate_ticks = backfill_module.evaluate_ticks
@@ -206,6 +206,6 @@ def test_a_live_tick_between_two_chunks_is_left_out(
     assert [kind for slo, _, kind, _ in rows(HISTORY) if slo == "availability"] == ["opened", "closed"]
     assert rows("SELECT DISTINCT backfilled FROM slo_evaluations") == [True]
     assert len(rows("SELECT tick FROM slo_evaluations WHERE slo = 'availability'")) == MINUTES
-    monkeypatch.setattr(scheduler, "_NOW", text(f"SELECT timestamptz '{(now + MINUTE).isoformat()}'"))
+    monkeypatch.setattr(clock, "_NOW", text(f"SELECT timestamptz '{(now + MINUTE).isoformat()}'"))
     evaluate_last_minute(context)
     assert rows("SELECT DISTINCT tick FROM slo_evaluations WHERE NOT backfilled") == [now + MINUTE]
