@@ -83,7 +83,7 @@ class Embedders:
     def assign(self, unpacked: Unpacked) -> tuple[list[EmbeddedPrediction], dict[str, str]]:
         """One row per prediction and embedder, and by request_id what speaks against the predictions that get none.
 
-        Embedders never seen are registered, in a transaction of their own.
+        Embedders never seen are registered, each in a transaction of its own.
 
         Raises:
             StoreError: PostgreSQL refused or does not answer.
@@ -111,20 +111,30 @@ class Embedders:
         new = [key for key in keys if key not in self._ids]
         if not new:
             return {}
-        numbers: dict[tuple[str, int], int] = {}
         faults: dict[tuple[str, int], str] = {}
-        with transaction(self._engine) as connection:
+        with transaction(self._engine) as connection:  # one look for all: a flood of names has no transaction each
             admitted = within(connection, {fingerprint for fingerprint, _ in new}, self._cap)
-            for key in new:
-                try:
-                    if key[0] in admitted:
-                        numbers[key] = embedder_id(connection, *key, None)
-                    else:
-                        faults[key] = self._beyond(key[0])
-                except FingerprintMismatch as error:
-                    faults[key] = str(error)
-        self._ids |= numbers  # only now are they committed
+        for key in new:
+            try:
+                number = self._number(*key) if key[0] in admitted else None
+            except FingerprintMismatch as error:
+                faults[key] = str(error)
+                continue
+            if number is None:
+                faults[key] = self._beyond(key[0])
+            else:
+                self._ids[key] = number
         return faults
+
+    def _number(self, fingerprint: str, dimension: int) -> int | None:
+        """None: others have been faster, and no more may be registered.
+
+        In a transaction of its own: PostgreSQL does not give back the numbers of one that fails.
+        """
+        with transaction(self._engine) as connection:
+            if fingerprint not in within(connection, {fingerprint}, self._cap):
+                return None
+            return embedder_id(connection, fingerprint, dimension, None)
 
     def _beyond(self, fingerprint: str) -> str:
         return (

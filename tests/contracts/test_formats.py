@@ -149,6 +149,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "server-sent events": lambda: b"data: {}\n\n" * (MIB // 10),
     "lines": lambda: b"\n" * MIB,
     "protobuf of nothing": lambda: b"\x0a\x00" * (MIB // 2),
+    "protobuf of empty scopes": lambda: b"\x0a\x02\x12\x00" * (MIB // 4),
     "protobuf in protobuf": nested_protobuf,
     "zeros": lambda: bytes(MIB),
 }
