@@ -29,6 +29,7 @@ class ClusterOccupancy:
 
     name: Final = "cluster_occupancy"
     weight: Final = 1.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:
         places = rows.axes[:, :AXES]

@@ -35,6 +35,11 @@ class Detector(Protocol):
         (68), a widening in 57% (56).
         """
 
+    @property
+    def directions(self) -> str | None:
+        """The parameter [d, m], if any, along which `features` finds the rows in `Projection.along`: one product for
+        all detectors takes three quarters of the time of one for each."""
+
     def learn(self, rows: Projection) -> Parameters | None:
         """Parameters frozen into the fit (no randomness but from fixed seeds), or None if it cannot apply here."""
 
@@ -45,18 +50,21 @@ class Detector(Protocol):
         """
 
 
-def bounded(features: Floats, parameters: Parameters) -> Floats:
-    """Rows [n, m] pulled in to a length of at most sqrt(m) + REACH, or + what the detector learnt as its `reach`."""
-    lengths = np.sqrt(squared_lengths(features))
+def bounded(features: Floats, parameters: Parameters) -> tuple[Floats, Floats]:
+    """Rows [n, m] pulled in to a length of at most sqrt(m) + REACH, or + what the detector learnt as its `reach`; and
+    their squared lengths [n, 1] then."""
+    squared = squared_lengths(features)
+    lengths = np.sqrt(squared)
     reach = np.sqrt(features.shape[1]) + parameters.get("reach", REACH)
-    shrunk: Floats = features * np.minimum(1.0, reach / np.maximum(lengths, 1e-12))
-    return shrunk
+    if (lengths <= reach).all():  # so it is nearly always
+        return features, squared
+    factors = np.minimum(1.0, reach / np.maximum(lengths, 1e-12))
+    return features * factors, squared * factors**2
 
 
 def squared_lengths(values: Floats) -> Floats:
     """Of rows [n, m], as [n, 1]: in one pass, without an array of their squares."""
-    found: Floats = np.einsum("ij,ij->i", values, values)[:, np.newaxis]
-    return found
+    return np.asarray(np.vecdot(values, values))[:, np.newaxis]
 
 
 def standard(values: Floats, least: float) -> Parameters:

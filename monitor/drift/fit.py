@@ -135,8 +135,8 @@ class Fit:
         leading = slice(0, self.location_axes)
         location = projection.axes[:, leading] * self.scales[leading] + self.mean @ self.axes[:, leading]
         blocks = [bounded(block, self.parameters[name]) for name, block in self._blocks(projection)]
-        squares = [squared_lengths(block) / block.shape[1] for block in blocks] if self.has_squares else []
-        return to_units(np.concatenate([location, *blocks, *squares], axis=1))
+        squares = [squared / block.shape[1] for block, squared in blocks] if self.has_squares else []
+        return to_units(np.concatenate([location, *(block for block, _ in blocks), *squares], axis=1))
 
     def demand(self, fingerprint: str) -> None:
         """Check that vectors of this embedder may be read.
@@ -186,7 +186,9 @@ class Fit:
         return facts | {"has_squares": True} if self.has_squares else facts, arrays
 
     def _project(self, rows: NDArray[np.floating[Any]]) -> Projection:
-        return _project(rows, self.mean, self.axes, self.scales, self.variance)
+        own = ((name, DETECTORS[name].directions) for name in self.parameters)
+        directions = {name: self.parameters[name][key] for name, key in own if key is not None}
+        return _project(rows, self.mean, self.axes, self.scales, self.variance, directions)
 
     def _blocks(self, projection: Projection) -> Iterator[tuple[str, Floats]]:
         for name, parameters in self.parameters.items():
@@ -227,7 +229,7 @@ def _frame(rows: Floats, fingerprint: str) -> Fit:
     ridge = max(float(variances[count:].sum()) / max(rows.shape[1] - count, 1), 0.0)
     axes = _pointed(directions[:, :count]).astype(np.float32)
     scales = np.sqrt(variances[:count] + ridge).astype(np.float32)
-    projection = _project(rows, mean, axes, scales, variance)
+    projection = _project(rows, mean, axes, scales, variance, {})
     learnt = {name: detector.learn(projection) for name, detector in DETECTORS.items()}
     parameters = {
         name: {key: array.astype(np.float32) for key, array in found.items()}
@@ -250,12 +252,16 @@ def _project(
     axes: NDArray[np.float32],
     scales: NDArray[np.float32],
     variance: float,
+    directions: Mapping[str, NDArray[Any]],
 ) -> Projection:
     centred = rows.astype(np.float64)
     centred -= mean
-    along = centred @ axes.astype(np.float64)
-    residual = (squared_lengths(centred) - squared_lengths(along))[:, 0]
-    return Projection(centred, along / scales, np.maximum(residual, 0.0), variance)
+    frame = [axes, *directions.values()]
+    products = centred @ np.concatenate(frame, axis=1, dtype=np.float64)
+    leading, *others = np.split(products, np.cumsum([part.shape[1] for part in frame[:-1]]), axis=1)
+    residual = (squared_lengths(centred) - squared_lengths(leading))[:, 0]
+    along = dict(zip(directions, others, strict=True))
+    return Projection(centred, leading / scales, np.maximum(residual, 0.0), variance, along)
 
 
 def _in_order(rows: Floats) -> Floats:

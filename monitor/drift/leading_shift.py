@@ -23,6 +23,7 @@ class LeadingShift:
 
     name: Final = "leading_shift"
     weight: Final = 3.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:
         leading = rows.axes[:, :MAX_AXES]

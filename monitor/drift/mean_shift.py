@@ -17,6 +17,7 @@ class MeanShift:
 
     name: Final = "mean_shift"
     weight: Final = 1.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters:
         del rows  # the frame has all that is needed

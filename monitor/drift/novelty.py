@@ -33,9 +33,12 @@ class Novelty:
 
     name: Final = "novelty"
     weight: Final = 2.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:
-        energies = rows.energies(1.0 - _leverage(rows))  # they lie closer than rows will that the axes have not seen
+        energies = rows.energies_unseen(
+            1.0 - _leverage(rows)
+        )  # they lie closer than rows will that the axes have not seen
         threshold = np.quantile(energies, BEYOND, axis=0)
         beyond = np.maximum(energies - threshold, 0.0)
         excess = np.maximum(beyond.mean(axis=0) / (1.0 - BEYOND), _LEAST_EXCESS)
@@ -47,7 +50,7 @@ class Novelty:
         return {"threshold": threshold, "excess": excess, "centre": centre, "scale": scale, "reach": reach}
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        counts = _farthest(rows.energies(), parameters["threshold"], parameters["excess"])
+        counts = _farthest(rows.energies, parameters["threshold"], parameters["excess"])
         return standardised(counts, parameters)
 
 

@@ -16,6 +16,7 @@ class ResidualEnergy:
 
     name: Final = "residual_energy"
     weight: Final = 1.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:
         return None if rows.spans else standard(_log_residual(rows), _LEAST_SCALE)
@@ -25,4 +26,4 @@ class ResidualEnergy:
 
 
 def _log_residual(rows: Projection) -> Floats:
-    return rows.energies()[:, :1]
+    return rows.energies[:, :1]

@@ -28,6 +28,7 @@ class ResidualProjection:
 
     name: Final = "residual_projection"
     weight: Final = 1.0
+    directions: Final = "directions"
 
     def learn(self, rows: Projection) -> Parameters | None:
         n, dimension = rows.centred.shape
@@ -44,5 +45,5 @@ class ResidualProjection:
         return {"directions": directions @ whiten, "explained": explained @ whiten}
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        beyond: Floats = rows.centred @ parameters["directions"] - rows.axes @ parameters["explained"]
+        beyond: Floats = rows.along[self.name] - rows.axes @ parameters["explained"]
         return beyond

@@ -23,6 +23,7 @@ class SecondMoments:
 
     name: Final = "second_moments"
     weight: Final = 1.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters:
         return standard(_squares(rows), _LEAST_SCALE)

@@ -20,6 +20,7 @@ class Spread:
 
     name: Final = "spread"
     weight: Final = 2.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters:
         return standard(_length_first(rows), _LEAST_SCALE)
@@ -29,4 +30,4 @@ class Spread:
 
 
 def _length_first(rows: Projection) -> Floats:
-    return rows.energies()[:, ::-1]
+    return rows.energies[:, ::-1]

@@ -27,9 +27,10 @@ class TailEnergy:
 
     name: Final = "tail_energy"
     weight: Final = 1.0
+    directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters:
-        energies = rows.energies()
+        energies = rows.energies
         threshold, far = np.quantile(energies, [BEYOND, 0.99], axis=0)
         width = np.maximum(_WIDTH * (far - threshold), _LEAST_WIDTH)
         beyond = _beyond(energies, threshold, width)
@@ -41,7 +42,7 @@ class TailEnergy:
         }
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        beyond = _beyond(rows.energies(), parameters["threshold"], parameters["width"])
+        beyond = _beyond(rows.energies, parameters["threshold"], parameters["width"])
         scaled: Floats = (beyond - parameters["centre"]) / parameters["scale"]
         return scaled
 

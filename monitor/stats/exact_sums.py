@@ -17,6 +17,9 @@ from monitor.stats.inputs import Floats
 UNIT: Final = 2.0**-20
 """A millionth: far below the standard deviation of any feature (about 1)."""
 
+_PER_UNIT: Final = 1.0 / UNIT
+"""As exact, for powers of two, as to divide, which takes twice as long."""
+
 LIMIT: Final = 2.0**20
 """Values beyond are cut. A row then adds at most 2**40 units, so 8 million of the most extreme rows fit 64 bits."""
 
@@ -34,7 +37,9 @@ def to_units(values: Floats) -> Units:
         raise NotEnoughData("values to be summed must be real numbers, none of them masked")
     try:
         with np.errstate(invalid="raise"):  # half precision ends below 65,536 units
-            return np.rint(np.clip(found.astype(np.float64, copy=False), -LIMIT, LIMIT) / UNIT).astype(np.int64)
+            cut = np.asarray(np.clip(found.astype(np.float64, copy=False), -LIMIT, LIMIT))
+            cut *= _PER_UNIT
+            return np.rint(cut, out=cut).astype(np.int64)
     except FloatingPointError:
         raise NotEnoughData("values to be summed hold NaN") from None
 
