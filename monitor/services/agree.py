@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from monitor.domain.window import Window
 from monitor.errors import NotEnoughData
-from monitor.services.score_labels import score_label
+from monitor.services.label_words import score_word
 from monitor.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from monitor.store.queries.agreement import judged_together
 from monitor.store.queries.selection import Selection
@@ -71,7 +71,7 @@ def agreement(connection: Connection, window: Window, selection: Selection) -> A
     outcomes, ratings = (np.full((len(units), len(people)), np.nan) for _ in range(2))
     for (request_id, name), (prediction, label) in last.items():
         place = units[request_id], people[name]
-        correct = score_label(prediction, label).correct
+        correct = score_word(prediction, label).correct
         outcomes[place] = np.nan if correct is None else float(correct)
         ratings[place] = np.nan if label.rating is None else label.rating
     decided = np.isfinite(outcomes)

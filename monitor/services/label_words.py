@@ -1,22 +1,70 @@
-"""What annotators said of one answer: whose word decides, and which texts the answer is compared with."""
+"""What annotators said of one answer: whose word decides, what it makes of the answer, and which texts count."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from monitor.domain.results import Answer
+from monitor.domain.results import Answer, Candidate, Label, Verdict
 from monitor.privacy import holds_marker
+from monitor.tasks import TASKS
+from monitor.tasks.task import spoken_verdict, unscored
+
+NO_TASK: Final = "none"
+"""Scorer of a task that we have no scorer for: only verdicts in so many words count."""
 
 
 class Word(Protocol):
+    """What one annotator said, as it is stored."""
+
     @property
     def annotator_id(self) -> str: ...
+    @property
+    def verdict(self) -> str | None: ...
+    @property
+    def answers(self) -> list[str]: ...
+    @property
+    def rating(self) -> float | None: ...
     @property
     def adjudicates(self) -> bool: ...
 
 
+class Answered(Protocol):
+    """What the model said, as it is stored."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def answer(self) -> str | None: ...
+    @property
+    def candidates(self) -> list[dict[str, Any]] | None: ...
+
+
 W = TypeVar("W", bound=Word)
+
+
+def answer_of(row: Answered) -> Answer:
+    return Answer(row.answer, tuple(Candidate(one["answer"], one["score"]) for one in row.candidates or ()))
+
+
+def score_word(row: Answered, word: Word) -> Verdict:
+    """What one annotator's word makes of the answer, by the scorer of its task."""
+    answer = answer_of(row)
+    label = Label(verdict=word.verdict, answers=comparable(answer, word.answers), rating=word.rating)  # type: ignore[arg-type]
+    task = TASKS.get(row.task)
+    if task is None:
+        return spoken_verdict(label) or unscored(NO_TASK)
+    return task.score(answer, label)
+
+
+def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> list[W]:
+    """Those whose texts are acceptable answers: where a verdict was given in so many words, not of who lost the vote.
+
+    Where all only name answers, these are many opinions of one question, and a scorer weighs them all.
+    """
+    if correct is None or all(word.verdict is None for word in words):
+        return list(words)
+    return [word for word in words if score_word(row, word).correct is not (not correct)]
 
 
 def deciding(words: Sequence[W]) -> list[W]:

@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from monitor.domain.results import Answer, Candidate, Judged, Label
+from monitor.domain.results import Answer, Judged, Label
 from monitor.domain.window import Window
-from monitor.services.label_words import comparable, deciding
+from monitor.services.label_words import answer_of, comparable, deciding, not_outvoted
 from monitor.store.queries.drawn import MOST_ROWS, DrawnRow, LabelWords, agreements, drawn_answers, label_words
 from monitor.store.queries.selection import EVERYTHING, Selection
 from monitor.store.queries.slices import Dimension
@@ -99,12 +99,12 @@ def _metrics(name: str, value: str | None, rows: Sequence[Judged], task: Task | 
 
 
 def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None) -> Judged:
-    answer = Answer(row.answer, tuple(Candidate(one["answer"], one["score"]) for one in row.candidates or ()))
+    answer = answer_of(row)
     answered = row.status == "ok"
     said = deciding(words)
     return Judged(
         answer=answer,
-        label=_label(answer, said),
+        label=_label(answer, not_outvoted(row, said, row.correct), said),
         correct=row.correct,
         score=row.score,
         refused=row.refused if answered else None,
@@ -115,9 +115,9 @@ def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None)
     )
 
 
-def _label(answer: Answer, words: Sequence[LabelWords]) -> Label:
-    """All acceptable answers and the mean rating."""
-    accepted = tuple(text for one in words for text in one.answers)
+def _label(answer: Answer, naming: Sequence[LabelWords], words: Sequence[LabelWords]) -> Label:
+    """All acceptable answers that `naming` gave, and the mean rating of `words`."""
+    accepted = tuple(text for one in naming for text in one.answers)
     ratings = [one.rating for one in words if one.rating is not None]
     return Label(
         answers=comparable(answer, accepted),

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from monitor.domain.results import Answer, Candidate, Label, Verdict
-from monitor.services.label_words import comparable, deciding, last_words
+from monitor.domain.results import Verdict
+from monitor.services.label_words import deciding, last_words, score_word
 from monitor.store import locks
 from monitor.store.engine import transaction
 from monitor.store.scoring import (
@@ -22,12 +22,8 @@ from monitor.store.scoring import (
     upsert_verdicts,
     waiting_predictions,
 )
-from monitor.tasks import TASKS, Task
-from monitor.tasks.task import spoken_verdict, unscored
 
 CHUNK = 5000
-NO_TASK = "none"
-"""Scorer of a task that we have no scorer for: only verdicts in so many words count."""
 
 
 def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] | None = None) -> int:
@@ -79,7 +75,7 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
     """
     reviewers = sorted((label for label in labels if label.annotator_kind != "user"), key=_age)
     words = deciding(reviewers) or last_words(sorted(labels, key=_age))
-    verdicts = [score_label(prediction, label) for label in words]
+    verdicts = [score_word(prediction, label) for label in words]
     verdict = _majority(verdicts)
     said = {one.correct for one in verdicts}
     return VerdictRow(
@@ -109,17 +105,6 @@ def _answered_at(reviewers: Sequence[LabelRow], needed: int | None) -> datetime 
 
 def _age(label: LabelRow) -> tuple[object, ...]:
     return (label.ts, label.annotator_id, label.verdict or "", label.answers)
-
-
-def score_label(prediction: PredictionRow, row: LabelRow) -> Verdict:
-    """What one label makes of the prediction, by the scorer of its task."""
-    candidates = tuple(Candidate(one["answer"], one["score"]) for one in prediction.candidates or ())
-    answer = Answer(prediction.answer, candidates)
-    label = Label(verdict=row.verdict, answers=comparable(answer, row.answers), rating=row.rating)  # type: ignore[arg-type]
-    task: Task | None = TASKS.get(prediction.task)
-    if task is None:
-        return spoken_verdict(label) or unscored(NO_TASK)
-    return task.score(answer, label)
 
 
 def _majority(verdicts: Iterable[Verdict]) -> Verdict:

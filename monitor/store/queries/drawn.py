@@ -45,6 +45,7 @@ class LabelWords:
     request_id: str
     ts: datetime
     annotator_id: str
+    verdict: str | None
     answers: list[str]
     rating: float | None
     safety_violation: bool | None
@@ -81,7 +82,7 @@ _DRAWN = """
     ORDER BY p.ts, p.request_id
 """
 _WORDS = text("""
-    SELECT l.request_id, l.ts, annotator_id, answers, rating, safety_violation, adjudicates
+    SELECT l.request_id, l.ts, annotator_id, verdict, answers, rating, safety_violation, adjudicates
     FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS k (request_id, ts)
     JOIN labels AS l ON l.request_id = k.request_id
     WHERE annotator_kind <> 'user' AND scored AND (l.ts >= k.ts OR NOT EXISTS (
