@@ -22,8 +22,10 @@ from monitor.errors import SettingsError, StoreError, StoreTooSlow, StoreUnavail
 ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_EXCEEDED = "54"
 """Class of SQLSTATE: a value is too large for an index, a statement too complex; psycopg has them among the passing."""
-_TIMED_OUT = frozenset({"25P03", "25P04"})
-"""The server ended the session, whose transaction was idle or open too long; psycopg has them among other faults."""
+_READ_ONLY = "25006"
+_WILL_PASS = frozenset({_READ_ONLY, "25P03", "25P04"})
+"""The server takes no writes (its disk is nearly full, or another one takes over), or it ended the session, whose
+transaction was idle or open too long. psycopg has them among other faults."""
 _BROKEN_OFF = "57014"
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError)
 _REFUSED = re.compile(
@@ -78,8 +80,14 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         UnstorableValue: a value that no column or index can hold.
         StoreError: anything else that PostgreSQL refused.
     """
-    with translated(), engine.begin() as connection:
-        yield connection
+    with translated():
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except (DBAPIError, psycopg.Error) as error:
+            if _state(error) == _READ_ONLY:
+                engine.dispose()  # sessions may keep it as long as they live
+            raise
 
 
 @contextmanager
@@ -110,7 +118,7 @@ def translated() -> Iterator[None]:
 
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(cause, "sqlstate", None) or ""
+    state = _state(error)
     kind: type[StoreError] = StoreError
     if isinstance(cause, psycopg.DataError) or state.startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
@@ -118,9 +126,14 @@ def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
         return StoreError(f"PostgreSQL refuses us: {cause}; check user, password, database and sslmode in database_url")
     elif state == _BROKEN_OFF:
         kind = StoreTooSlow
-    elif isinstance(cause, _PASSING) or state in _TIMED_OUT or _lacks_partition(cause):
+    elif isinstance(cause, _PASSING) or state in _WILL_PASS or _lacks_partition(cause):
         kind = StoreUnavailable
     return kind(f"PostgreSQL: {type(cause).__name__}: {_said(cause)}")
+
+
+def _state(error: DBAPIError | psycopg.Error) -> str:
+    """SQLSTATE, or nothing where the server did not answer."""
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None) or ""
 
 
 def _said(cause: BaseException | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 from monitor.domain.records import Batch, Partition
 from monitor.embedded.probes import to_libpq
@@ -118,6 +118,29 @@ def test_faults_that_pass_are_tried_again(
     with pytest.raises(StoreUnavailable, match=what):
         ingest.write(batch, NOW)
     assert_nothing_is_stored(rows)
+    ingest.write(batch, NOW)
+    assert_stored_once(rows)
+
+
+def test_a_database_that_takes_no_writes_for_a_while_is_waited_for(
+    ingest: IngestService, engine: Engine, database_url: str, batch: Batch, rows: Rows
+) -> None:
+    """So providers set it when its disk is nearly full. Sessions that began meanwhile keep it."""
+    administrator = create_engine(database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def alter(setting: str) -> None:
+        with administrator.connect() as connection:
+            connection.execute(text("SET default_transaction_read_only = off"))
+            connection.execute(text(f'ALTER DATABASE "{engine.url.database}" {setting}'))
+
+    alter("SET default_transaction_read_only = on")
+    engine.dispose()
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        ingest.write(batch, NOW)
+    assert_nothing_is_stored(rows)  # and leaves a session behind
+    alter("RESET default_transaction_read_only")
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        ingest.write(batch, NOW)
     ingest.write(batch, NOW)
     assert_stored_once(rows)
 

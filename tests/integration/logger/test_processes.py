@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor.broker import ClientConfig, ensure_topics
+from monitor.embedded.broker import Broker
 from tests.integration.logger.conftest import Make, ids, read, wait_for
 
 pytestmark = pytest.mark.integration
@@ -119,8 +120,9 @@ print(sorted(heavy & set(sys.modules)), "monitor.settings" in sys.modules, "moni
     assert run(script).strip() == "[] False False"
 
 
-def test_the_example_of_the_docs_runs(broker: str, tmp_path: Path) -> None:
-    """As it stands, but for the address."""
+def test_the_example_of_the_docs_runs(own_broker: Broker) -> None:
+    """As it stands, but for the address: so into the topics that other tests' collectors read unless told otherwise."""
+    broker = own_broker.bootstrap_servers
     ensure_topics(ClientConfig(broker), ["snellen.predictions", "snellen.labels"], 2)
     [example] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "logger.md").read_text(), flags=re.DOTALL)
     assert "127.0.0.1:9092" in example
