@@ -35,5 +35,5 @@ if handed_over is not None:
 else:
     from monitor.bootstrap import open_store
 
-    with open_store().engine.connect() as connection:
+    with open_store().connect() as connection:
         run(connection)

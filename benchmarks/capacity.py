@@ -79,7 +79,7 @@ def measure(count: int) -> dict[str, Any]:
 def fill(engine: Engine, url: str, count: int) -> dict[str, Any]:
     """Traffic through the shipped services; returns what it weighed before it was stored."""
     settings = Settings().at(url, "127.0.0.1:1")
-    ingest = bootstrap.make_ingest(settings, bootstrap.Store(engine))
+    ingest = bootstrap.make_ingest(settings, engine)
     with transaction(engine) as connection:
         connection.execute(
             text(

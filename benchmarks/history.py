@@ -138,7 +138,7 @@ def fill_day(engine: Engine, day: datetime, table: str, key: str, values: str, r
 def writer(engine: Engine) -> Side:
     """Stores batches of predictions through the shipped service."""
     url = engine.url.render_as_string(hide_password=False)
-    service = bootstrap.make_ingest(Settings().at(url, "127.0.0.1:1"), bootstrap.Store(engine))
+    service = bootstrap.make_ingest(Settings().at(url, "127.0.0.1:1"), engine)
     with transaction(engine) as connection:
         connection.execute(
             text(

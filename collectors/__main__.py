@@ -80,10 +80,10 @@ def run(group: str, config: settings.Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    store = bootstrap.open_store(config, application=f"snellen-{group}")
-    require_migrated(store.engine)
+    engine = bootstrap.open_store(config, application=f"snellen-{group}")
+    require_migrated(engine)
     worker = Worker()
-    positions = Positions(store.engine, bootstrap.group(config, group), bootstrap.now)
+    positions = Positions(engine, bootstrap.group(config, group), bootstrap.now)
     limits = config.ingest
     handler: Handler[Any]
     if group == "ingest":
@@ -91,12 +91,12 @@ def run(group: str, config: settings.Settings) -> None:
         sys.setswitchinterval(SWITCH_S)
         keep_freed_pages()
         collect_by_the_clock()
-        handler, sizing = bootstrap.make_ingest(config, store), Sizing(SMALLEST, limits.batch_records, TARGET_S)
+        handler, sizing = bootstrap.make_ingest(config, engine), Sizing(SMALLEST, limits.batch_records, TARGET_S)
     else:
         topics = bootstrap.embed_topics(config)
         # Encoding is slow: a full ingest batch would outlast the time that Kafka waits between two polls.
         records = min(limits.batch_records, 4 * config.embedder.batch_size)
-        handler, sizing = _Embedding(bootstrap.make_embed(config, store)), Sizing(records, records, TARGET_S)
+        handler, sizing = _Embedding(bootstrap.make_embed(config, engine)), Sizing(records, records, TARGET_S)
 
     serve_metrics(config.metrics_port)  # who answers there is about to read
 

@@ -53,7 +53,7 @@ def play(home: Home, week: Week, stack: Stack, console: Console, options: argpar
 
     wait_for("postgres", "broker", "ingest")  # the last of them starts on a schema that is migrated
     config = _own_servers(home)
-    engine = bootstrap.open_store(config, application="snellen-demo").engine
+    engine = bootstrap.open_store(config, application="snellen-demo")
     wire = Wire(config)
     try:
         with holding(engine):  # from before the scheduler's first tick

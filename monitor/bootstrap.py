@@ -7,7 +7,7 @@ more memory, of statistics that they never run.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -55,17 +55,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    engine: Engine
-
-
 def now() -> datetime:
     """The clock of every process; everything below takes time as an argument."""
     return datetime.now(UTC)
 
 
-def open_store(settings: Settings | None = None, application: str = "snellen") -> Store:
+def open_store(settings: Settings | None = None, application: str = "snellen") -> Engine:
     """The database of the settings.
 
     Raises:
@@ -74,7 +69,7 @@ def open_store(settings: Settings | None = None, application: str = "snellen") -
     settings = settings or settings_module.load()
     engine = make_engine(database_url(settings), application=application)
     _warn_once(weakness(engine.url))
-    return Store(engine)
+    return engine
 
 
 @cache
@@ -187,7 +182,7 @@ def make_wire(settings: Settings) -> Wire:
     )
 
 
-def make_ingest(settings: Settings, store: Store) -> IngestService:
+def make_ingest(settings: Settings, engine: Engine) -> IngestService:
     ingest = settings.ingest
     options = IngestOptions(
         group=group(settings, "ingest"),
@@ -202,7 +197,7 @@ def make_ingest(settings: Settings, store: Store) -> IngestService:
         pair_patience=ingest.pair_patience,
         privacy=make_privacy(settings),
     )
-    return IngestService(store.engine, options, _sketches(settings, store).update)
+    return IngestService(engine, options, _sketches(settings, engine).update)
 
 
 def label_design(settings: Settings) -> LabelDesign:
@@ -216,11 +211,11 @@ def label_terms(settings: Settings) -> Terms:
     return Terms(settings.labels.lease, settings.labels.lifetime)
 
 
-def make_label_desk(settings: Settings, store: Store) -> LabelDesk:
+def make_label_desk(settings: Settings, engine: Engine) -> LabelDesk:
     """Raises SettingsError when a pattern of what is redacted is no regular expression."""
     from monitor.services.label_tasks import LabelDesk
 
-    return LabelDesk(store.engine, make_privacy(settings), label_terms(settings))
+    return LabelDesk(engine, make_privacy(settings), label_terms(settings))
 
 
 def plan_options(settings: Settings) -> PlanOptions:
@@ -239,8 +234,8 @@ def tasks(settings: Settings) -> dict[str, Task]:
     return TASKS | {"captioning": Captioning(CaptionWeights(**dict(settings.captions)))}
 
 
-def make_eraser(settings: Settings, store: Store) -> EraseService:
-    return EraseService(store.engine, _subjects(settings), _sketches(settings, store))
+def make_eraser(settings: Settings, engine: Engine) -> EraseService:
+    return EraseService(engine, _subjects(settings), _sketches(settings, engine))
 
 
 def make_privacy(settings: Settings) -> Privacy:
@@ -255,7 +250,7 @@ def _subjects(settings: Settings) -> Subjects:
     return Subjects(settings.privacy.subject, keys)
 
 
-def make_embed(settings: Settings, store: Store) -> EmbedService:
+def make_embed(settings: Settings, engine: Engine) -> EmbedService:
     """Raises SettingsError when no model is set, or it cannot be loaded."""
     from monitor.services.concepts import embed_bank
 
@@ -273,9 +268,9 @@ def make_embed(settings: Settings, store: Store) -> EmbedService:
     embedder = make_embedder(settings)
     encoder = embedder.encoder
     embed_bank(
-        store.engine, text_bank(settings), encoder.fingerprint, encoder.dimension, encoder.detail, encoder.encode_texts
+        engine, text_bank(settings), encoder.fingerprint, encoder.dimension, encoder.detail, encoder.encode_texts
     )
-    return EmbedService(store.engine, embedder, options, _sketches(settings, store).update)
+    return EmbedService(engine, embedder, options, _sketches(settings, engine).update)
 
 
 def text_bank(settings: Settings) -> Bank:
@@ -368,7 +363,7 @@ def make_evaluation(settings: Settings) -> Evaluation:
     from monitor.services.evaluation import Evaluation
 
     return Evaluation(
-        engine=open_store(settings, application="snellen-evaluate").engine,
+        engine=open_store(settings, application="snellen-evaluate"),
         objectives=read_objectives(settings),
         drift=DriftOptions(reference_options(settings), settings.drift.alpha),
     )
@@ -401,9 +396,9 @@ def expiry_options(settings: Settings) -> ExpiryOptions:
     return ExpiryOptions(group(settings, "ingest"), group(settings, "embed"), ingest.pair_keep, ingest.max_waiting)
 
 
-def make_delivery(settings: Settings, store: Store | Evaluation) -> Delivery:
+def make_delivery(settings: Settings, engine: Engine) -> Delivery:
     """Raises SettingsError when a channel's address is wrong."""
-    return Delivery(store.engine, channels(settings), settings.alerts.link_base)
+    return Delivery(engine, channels(settings), settings.alerts.link_base)
 
 
 def channels(settings: Settings) -> dict[str, Channel]:
@@ -421,5 +416,5 @@ def limits(settings: Settings) -> Limits:
     return Limits(ingest.max_record_bytes, ingest.max_future, ingest.max_age, 2 * ingest.batch_bytes)
 
 
-def _sketches(settings: Settings, store: Store) -> SketchService:
-    return SketchService(store.engine, settings.ingest.slice_dimensions, settings.ingest.max_slice_values)
+def _sketches(settings: Settings, engine: Engine) -> SketchService:
+    return SketchService(engine, settings.ingest.slice_dimensions, settings.ingest.max_slice_values)

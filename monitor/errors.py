@@ -6,7 +6,7 @@ SnellenError
 ├── NotEnoughData        a statistic was asked for with too few or unusable numbers
 ├── FingerprintMismatch  vectors, sketches or references of different embedders (or fits) were about to be compared
 ├── StoreError           PostgreSQL is unmigrated or refused a statement
-│   ├── StoreUnavailable PostgreSQL does not answer, is out of space or broke a deadlock: the same again may succeed
+│   ├── StoreUnavailable PostgreSQL does not answer, takes no writes or broke a deadlock: the same again may succeed
 │   │   └── StoreTooSlow PostgreSQL broke off a statement that took too long: less at once may succeed
 │   ├── UnstorableValue  PostgreSQL refused a value: the same again will fail
 │   ├── TooManyDays      the events of a batch are of more days than one transaction can store: halve it
@@ -60,7 +60,7 @@ class StoreError(SnellenError):
 
 
 class StoreUnavailable(StoreError):
-    """PostgreSQL does not answer, is out of space, or broke a deadlock; the same again may succeed."""
+    """PostgreSQL does not answer, is out of space, is read-only, or broke a deadlock; the same again may succeed."""
 
 
 class StoreTooSlow(StoreUnavailable):

@@ -160,7 +160,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     require_migrated(evaluation.engine)
     context = Context(
         evaluation,
-        bootstrap.make_delivery(settings, evaluation),
+        bootstrap.make_delivery(settings, evaluation.engine),
         bootstrap.expiry_options(settings),
         dict(settings.retention),
         bootstrap.plan_options(settings),

@@ -71,9 +71,9 @@ def prepare(settings: Settings, addresses: Addresses) -> None:
     """
     migrate(addresses.database_url)
     here = settings.at(addresses.database_url, addresses.bootstrap_servers)
-    store = bootstrap.open_store(here)
-    make_partitions_ahead(store.engine, bootstrap.now())
-    store.engine.dispose()
+    engine = bootstrap.open_store(here)
+    make_partitions_ahead(engine, bootstrap.now())
+    engine.dispose()
     ensure_topics(bootstrap.client_config(here), bootstrap.own_topics(here), here.kafka.partitions)
 
 

@@ -37,7 +37,7 @@ def engine() -> Engine:
         SettingsError: no database is named.
         StoreError: it is not migrated, or does not answer.
     """
-    made = bootstrap.open_store(config(), application="snellen-dashboard").engine
+    made = bootstrap.open_store(config(), application="snellen-dashboard")
     try:
         require_migrated(made)
     except StoreError:

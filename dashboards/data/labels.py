@@ -42,7 +42,7 @@ def states(window: Window) -> dict[TaskState, int]:
 
 @st.cache_resource(show_spinner=False)
 def _label_desk() -> LabelDesk:
-    return bootstrap.make_label_desk(config(), bootstrap.Store(engine()))
+    return bootstrap.make_label_desk(config(), engine())
 
 
 def take_task(annotator: str, stratum: str | None, *, adjudicate: bool) -> TaskItem | None:

@@ -22,7 +22,7 @@ def database(config: Settings, name: str) -> AbstractContextManager[Engine]:
     """
     from monitor import bootstrap
 
-    return migrated(bootstrap.open_store(config, application=f"snellen-{name}").engine)
+    return migrated(bootstrap.open_store(config, application=f"snellen-{name}"))
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def erase(
     config = settings.load()
     actor, now = by or getpass.getuser(), bootstrap.now()
     with database(config, "erase") as engine:
-        service = bootstrap.make_eraser(config, bootstrap.Store(engine))
+        service = bootstrap.make_eraser(config, engine)
         if subject is None:
             done = service.requests(request_ids, actor, now, dry_run=dry_run)
         else:

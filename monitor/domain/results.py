@@ -50,7 +50,8 @@ class Verdict:
 class Judged:
     """One answer with what annotators made of it: what a task's metrics over many answers rest on.
 
-    `label` holds what all annotators said: their acceptable answers one after the other, and their mean rating.
+    `label` holds what annotators said: the acceptable answers of those who were not outvoted one after the other, and
+    the mean rating of all.
     `correct` and `score` are the verdict's, None where it decides nothing. `agreement` in [-1, 1] is the cosine of the
     answer's vector with the image's, by one embedder. `probability` in (0, 1] is that of being drawn for labelling.
     """

@@ -36,9 +36,8 @@ class Novelty:
     directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:
-        energies = rows.energies_unseen(
-            1.0 - _leverage(rows)
-        )  # they lie closer than rows will that the axes have not seen
+        # They lie closer than rows will that the axes have not seen.
+        energies = rows.energies_unseen(1.0 - _leverage(rows))
         threshold = np.quantile(energies, BEYOND, axis=0)
         beyond = np.maximum(energies - threshold, 0.0)
         excess = np.maximum(beyond.mean(axis=0) / (1.0 - BEYOND), _LEAST_EXCESS)

@@ -75,13 +75,15 @@ def _traces(data: TracesData) -> Iterator[Said]:
     if not data.resource_spans:
         raise InvalidEvent(Rejection.UNREADABLE, "not OTLP in Protocol Buffers: no resource in it")
     for group in data.resource_spans:
-        if spans := [span for scope in group.scope_spans for span in scope.spans]:
+        if any(scope.spans for scope in group.scope_spans):
+            spans = (span for scope in group.scope_spans for span in scope.spans)
             yield from _each(group.resource.attributes, spans, _span)
 
 
 def _logs(data: LogsData) -> Iterator[Said]:
     for group in data.resource_logs:
-        if records := [record for scope in group.scope_logs for record in scope.log_records]:
+        if any(scope.log_records for scope in group.scope_logs):
+            records = (record for scope in group.scope_logs for record in scope.log_records)
             yield from _each(group.resource.attributes, records, _log)
 
 

@@ -18,10 +18,6 @@ from monitor.store.engine import transaction
 from monitor.store.references import ActiveReference, Source
 from monitor.streams import FIELD_STREAMS, STREAMS, vector_streams
 
-BLESSED = "bless reference"
-ACTIVATED = "activate reference"
-"""Actions in the audit log."""
-
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -67,7 +63,7 @@ def bless(
             "model": model, "from": window.start.isoformat(), "to": window.end.isoformat(),
             "references": {one.stream: one.reference.id for one in made if one.reference},
         }  # fmt: skip
-        audit.record(connection, audit.Entry(by.at, by.name, BLESSED, detail))
+        audit.record(connection, audit.Entry(by.at, by.name, audit.Action.BLESS, detail))
     return made
 
 
@@ -91,5 +87,5 @@ def activate(engine: Engine, options: ReferenceOptions, reference_id: int, by: A
                 store.delete_retained_sketches(connection, chosen)
                 sketch_retained(connection, options.sketcher(engine), source, [chosen])
         detail = {"model": chosen.model, "stream": chosen.stream, "reference": chosen.id}
-        audit.record(connection, audit.Entry(by.at, by.name, ACTIVATED, detail))
+        audit.record(connection, audit.Entry(by.at, by.name, audit.Action.ACTIVATE, detail))
     return chosen

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from monitor.domain.events import HALF_MAX, MAX_DIMENSION, Embedding, Prediction
 from monitor.errors import FingerprintMismatch
-from monitor.store.embeddings import STORED, EmbeddedPrediction, Halves, embedder_id, within
+from monitor.store.embeddings import STORED, EmbeddedPrediction, HalfVector, embedder_id, within
 from monitor.store.engine import transaction
 
 _WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
@@ -23,7 +23,7 @@ _WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
 class Unpacked:
     """The vectors that some predictions bring along, as numbers."""
 
-    vectors: dict[tuple[str, str], tuple[Prediction, dict[str, Halves]]] = field(default_factory=dict)
+    vectors: dict[tuple[str, str], tuple[Prediction, dict[str, HalfVector]]] = field(default_factory=dict)
     """(request_id, embedder) -> vectors by kind, as they will be stored, at half precision."""
     faults: dict[str, str] = field(default_factory=dict)
     """request_id -> what is wrong with a vector of it."""
@@ -147,7 +147,7 @@ def _fault(one: Embedding, fault: str) -> str:
     return f"{one.kind} embedding: {fault}"
 
 
-def _read(rows: list[bytes], dtype: str) -> tuple[Halves, NDArray[np.bool_]]:
+def _read(rows: list[bytes], dtype: str) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
     """Vectors [n, d] as halves, and which of them can be used [n]: all finite, not all zero.
 
     On their bits: without the sign, halves are ordered like whole numbers, and those from infinity on are not finite.

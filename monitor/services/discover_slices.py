@@ -17,7 +17,7 @@ from monitor.errors import NotEnoughData
 from monitor.explain.bank import Bank
 from monitor.services.attempts import attempt_all
 from monitor.services.concepts import families
-from monitor.services.explained_rows import KINDS, LEAST_GROUPS, embedders, stacked
+from monitor.services.explained_rows import KINDS, LEAST_GROUPS, commonest, embedders, stacked
 from monitor.store import discoveries as store
 from monitor.store import locks
 from monitor.store.discoveries import LabelledAnswer
@@ -60,8 +60,7 @@ def discover_slices(engine: Engine, options: DiscoverOptions, model: str, window
                 f"least {LEAST_LABELS} are needed to look for slices"
             )
         stored = vectors_of(connection, [(one.ts, one.request_id) for one in answers])
-        counted = embedders(stored)
-        embedder = counted.most_common(1)[0][0] if counted else None
+        embedder = commonest(embedders(stored))
         known = families(connection, options.bank, embedder)
     dimensions = {*options.slice_dimensions, "version", "variant", "task"}
     rows = labelled(

@@ -23,7 +23,7 @@ from monitor.services.protect import Privacy
 from monitor.services.replay_marks import ReplayMarks
 from monitor.services.triage import Accepted, Limits, Triage, triage
 from monitor.store import offsets
-from monitor.store.embeddings import EmbeddedPrediction, Halves, Vector, embedder_id, insert_embeddings
+from monitor.store.embeddings import EmbeddedPrediction, HalfVector, Vector, embedder_id, insert_embeddings
 from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival
 from monitor.store.partitions import DayPartitions
@@ -86,8 +86,8 @@ class Made(NamedTuple):
     """What was made of one prediction."""
 
     arrival: Arrival
-    vectors: dict[str, Vector | Halves]
-    quality: Vector | Halves | None
+    vectors: dict[str, Vector | HalfVector]
+    quality: Vector | HalfVector | None
 
 
 class EmbedService:
@@ -217,7 +217,7 @@ class EmbedService:
 
 
 def _measured(
-    connection: Connection, made: list[tuple[Prediction, dict[str, Vector | Halves], Vector | Halves | None]]
+    connection: Connection, made: list[tuple[Prediction, dict[str, Vector | HalfVector], Vector | HalfVector | None]]
 ) -> list[EmbeddedPrediction]:
     """What was measured of the pictures, as vectors of an embedder of their own."""
     pictures = [(event, {quality.KIND: vector}) for event, _, vector in made if vector is not None]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from monitor.domain.events import Model, Prediction
 from monitor.domain.halves import Half
 from monitor.services.triage import Accepted
-from monitor.store.embeddings import STORED, Halves, Vector
+from monitor.store.embeddings import STORED, HalfVector, Vector
 from monitor.store.halves import HalfArrival
 from monitor.streams import image_quality as quality
 
@@ -56,7 +56,7 @@ def left_to_embed(accepted: Accepted) -> Prediction:
     return replace(event, input=given, output=replace(event.output, **dict.fromkeys(waited & {"answer"})))
 
 
-def made_before(accepted: Accepted, fingerprint: str) -> tuple[dict[str, Halves], Halves | None]:
+def made_before(accepted: Accepted, fingerprint: str) -> tuple[dict[str, HalfVector], HalfVector | None]:
     """What this embedder made of the side that waited, by kind, and what was measured of its picture."""
     side, kinds = _waited(accepted), _of_waited(accepted)
     made = side.vectors if side is not None and side.vectors is not None else {}
@@ -90,5 +90,5 @@ def _stored(vector: Vector) -> bytes:
     return vector.astype(STORED).tobytes()
 
 
-def _read(content: bytes) -> Halves:
+def _read(content: bytes) -> HalfVector:
     return np.frombuffer(content, STORED).astype(np.float16)

@@ -59,7 +59,7 @@ class EraseService:
             requests = len({one.request_id for one in predictions.find(connection, request_ids)} - before)
             hashes = sorted(self._subjects.digests(one)[0].hex() for one in request_ids)
             detail = {"request_ids": hashes, "requests": requests, "rows": dict(rows)}
-            audit.record(connection, audit.Entry(now, by, audit.ERASE, detail))
+            audit.record(connection, audit.Entry(now, by, audit.Action.ERASE, detail))
         return Erasure(requests, rows, bool(before))
 
     def subject(self, subject: str, by: str, now: datetime, *, dry_run: bool, everywhere: bool = False) -> Erasure:
@@ -80,7 +80,7 @@ class EraseService:
             all_ids = [*request_ids, *erasure.pairs_of(connection, person)]
             rows = self._remove(connection, all_ids, labels, [*all_ids, subject], now)
             detail = {"subject": digests[0].hex(), "requests": len(request_ids), "rows": dict(rows)}
-            audit.record(connection, audit.Entry(now, by, audit.ERASE, detail))
+            audit.record(connection, audit.Entry(now, by, audit.Action.ERASE, detail))
         return Erasure(len(request_ids), rows, before)
 
     def _attempt(self, *, dry_run: bool) -> AbstractContextManager[Connection]:

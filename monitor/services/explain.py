@@ -20,7 +20,7 @@ from monitor.explain.bank import Bank
 from monitor.explain.examples import examples
 from monitor.services.attempts import attempt_all
 from monitor.services.concepts import families
-from monitor.services.explained_rows import sampled
+from monitor.services.explained_rows import commonest, sampled
 from monitor.store import explanations as store
 from monitor.store import locks
 from monitor.store.engine import transaction
@@ -55,8 +55,7 @@ def explain_windows(engine: Engine, options: ExplainOptions, compared: Compared,
             sampled(connection, compared.model, compared.part, window, options.rows)
             for window in (compared.reference, compared.current)
         )
-        common = before.embedders() & current.embedders()
-        embedder = common.most_common(1)[0][0] if common else None
+        embedder = commonest(before.embedders() & current.embedders())
         known = families(connection, options.bank, embedder)
     rows = current.rows(embedder, options.slice_dimensions)
     found = explain(before.rows(embedder, options.slice_dimensions), rows, known, alpha=options.alpha)

@@ -84,6 +84,11 @@ def embedders(stored: Iterable[Vectors]) -> Counter[int]:
     return Counter(number for one in stored for number, kind in one if kind in KINDS)
 
 
+def commonest(counted: Counter[int]) -> int | None:
+    """The embedder of most vectors; None where there are none."""
+    return counted.most_common(1)[0][0] if counted else None
+
+
 def stacked(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float64]:
     """As [n, d], NaN where there is none; at least one there must be."""
     width = next(one.size for one in vectors if one is not None)

@@ -14,19 +14,24 @@ NO_TASK: Final = "none"
 """Scorer of a task that we have no scorer for: only verdicts in so many words count."""
 
 
-class Word(Protocol):
-    """What one annotator said, as it is stored."""
+class Spoken(Protocol):
+    """That an annotator said something."""
 
     @property
     def annotator_id(self) -> str: ...
+    @property
+    def adjudicates(self) -> bool: ...
+
+
+class Word(Spoken, Protocol):
+    """What one annotator said, as it is stored."""
+
     @property
     def verdict(self) -> str | None: ...
     @property
     def answers(self) -> list[str]: ...
     @property
     def rating(self) -> float | None: ...
-    @property
-    def adjudicates(self) -> bool: ...
 
 
 class Answered(Protocol):
@@ -40,6 +45,7 @@ class Answered(Protocol):
     def candidates(self) -> list[dict[str, Any]] | None: ...
 
 
+S = TypeVar("S", bound=Spoken)
 W = TypeVar("W", bound=Word)
 
 
@@ -58,21 +64,24 @@ def score_word(row: Answered, word: Word) -> Verdict:
 
 
 def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> list[W]:
-    """Those whose texts are acceptable answers: where a verdict was given in so many words, not of who lost the vote.
+    """Those whose texts are acceptable answers. Where somebody gave a verdict in so many words, they are neither who lost
+    the vote nor the parties of a tie.
 
-    Where all only name answers, these are many opinions of one question, and a scorer weighs them all.
+    Where all only name answers, these are many opinions of one question, and a scorer weighs them all; and what a label
+    lists (items, references) stays right whoever lost.
     """
-    if correct is None or all(word.verdict is None for word in words):
+    spoken = any(word.verdict not in (None, "unsure") for word in words)
+    if not spoken or (row.task in TASKS and TASKS[row.task].lists):
         return list(words)
-    return [word for word in words if score_word(row, word).correct is not (not correct)]
+    return [word for word in words if score_word(row, word).correct in (correct, None)]
 
 
-def deciding(words: Sequence[W]) -> list[W]:
+def deciding(words: Sequence[S]) -> list[S]:
     """The last word of each adjudicator where there is one, else of each annotator; `words` by age, without users'."""
     return last_words([one for one in words if one.adjudicates] or words)
 
 
-def last_words(words: Sequence[W]) -> list[W]:
+def last_words(words: Sequence[S]) -> list[S]:
     """Of each annotator; `words` by age."""
     return list({one.annotator_id: one for one in words}.values())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -19,8 +20,16 @@ _LAST = text("""
     ORDER BY at DESC, id DESC LIMIT :limit
 """)
 
-ERASE: Final = "erase"
-"""Somebody erased requests or a person: the action under which `erasure` finds whether it was done before."""
+
+class Action(StrEnum):
+    """All that is accounted for. The names stay: entries of years are found by them."""
+
+    ERASE = "erase"
+    """`monitor.store.erasure` finds by it whether a person was erased before."""
+    BLESS = "bless reference"
+    ACTIVATE = "activate reference"
+    SILENCE = "silence"
+    END_SILENCE = "end silence"
 
 
 @dataclass(frozen=True, slots=True)

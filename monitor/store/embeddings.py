@@ -22,10 +22,10 @@ from monitor.store.packing import Block, pack
 from monitor.store.tombstones import erased
 
 Vector = NDArray[np.float32]
-Halves = NDArray[np.float16]
-"""Vectors as they are stored."""
+HalfVector = NDArray[np.float16]
+"""A vector as it is stored."""
 STORED = np.dtype(">f2")
-"""Halves in the order of bytes in which they are sent."""
+"""Half precision in the order of bytes in which it is sent."""
 Key = tuple[datetime, str, int, str]
 """Event time, request id, embedder, kind: the primary key."""
 
@@ -50,7 +50,7 @@ class EmbeddedPrediction(Struct, frozen=True, eq=False):
     slices: Mapping[str, str]
     embedder_id: int
     fingerprint: str
-    given: Mapping[str, Vector | Halves]
+    given: Mapping[str, Vector | HalfVector]
 
     @property
     def vectors(self) -> Mapping[str, Vector]:
@@ -59,7 +59,7 @@ class EmbeddedPrediction(Struct, frozen=True, eq=False):
 
     @classmethod
     def of(
-        cls, event: Prediction, embedder_id: int, fingerprint: str, vectors: Mapping[str, Vector | Halves]
+        cls, event: Prediction, embedder_id: int, fingerprint: str, vectors: Mapping[str, Vector | HalfVector]
     ) -> EmbeddedPrediction:
         model = event.model
         return cls(
@@ -159,7 +159,7 @@ def _records(rows: Iterable[EmbeddedPrediction]) -> Iterator[tuple[datetime, str
             yield row.ts, row.request_id, row.embedder_id, kind, _halfvec(vector)
 
 
-def _halfvec(vector: Vector | Halves) -> bytes:
+def _halfvec(vector: Vector | HalfVector) -> bytes:
     """pgvector's binary form: dimension and a reserved number of 16 bits each, then the halves, all big-endian."""
     stored = vector if vector.dtype == STORED else vector.astype(STORED)
     return _header(len(vector)) + stored.tobytes()
@@ -175,7 +175,7 @@ def _header(dimension: int) -> bytes:
     return _HEADER.pack(dimension, 0)
 
 
-def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, Halves]:
+def _new_vectors(row: EmbeddedPrediction, inserted: set[Key]) -> dict[str, HalfVector]:
     """The row's vectors that were inserted. Each key is given out once, to the first row that has it."""
     new = {}
     for kind, vector in row.given.items():

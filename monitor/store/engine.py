@@ -76,7 +76,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction; commits on the way out, rolls back on any error.
 
     Raises:
-        StoreUnavailable: no answer, out of space, a broken deadlock: the whole transaction may be tried again.
+        StoreUnavailable: no answer, no space, no writes, a broken deadlock: the whole transaction may be tried again.
         UnstorableValue: a value that no column or index can hold.
         StoreError: anything else that PostgreSQL refused.
     """

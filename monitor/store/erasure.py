@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.slices import Slice
 from monitor.drift.sketch import Sketch
-from monitor.store.audit import ERASE
+from monitor.store.audit import Action
 from monitor.store.copy import raw
 from monitor.store.embeddings import EmbeddedPrediction, of_halfvec
 
@@ -165,7 +165,7 @@ def known_subject(connection: Connection, digests: Collection[str]) -> bool:
     """Was a subject of one of these hashes (hex) erased before?"""
     found = connection.execute(
         text("SELECT true FROM audit_log WHERE action = :action AND detail ->> 'subject' = ANY(:digests) LIMIT 1"),
-        {"action": ERASE, "digests": list(digests)},
+        {"action": Action.ERASE, "digests": list(digests)},
     )
     return found.first() is not None
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.window import Window
 from monitor.slo.silence import Silence, checked
-from monitor.store.audit import Entry, record
+from monitor.store.audit import Action, Entry, record
 
 _ADD = text("""
     INSERT INTO silences (slos, starts_at, ends_at, created_by, reason) VALUES (:slos, :start, :end, :by, :reason)
@@ -31,7 +31,7 @@ def add_silence(connection: Connection, slos: str, window: Window, by: str, reas
     given = {"slos": slos.strip(), "start": window.start, "end": window.end, "by": by.strip(), "reason": reason.strip()}
     number = int(connection.execute(_ADD, given).scalar_one())
     said = {"silence": number, "slos": slos, "from": f"{window.start:%FT%RZ}", "to": f"{window.end:%FT%RZ}"}
-    record(connection, Entry(now, by.strip(), "silence", said))
+    record(connection, Entry(now, by.strip(), Action.SILENCE, said))
     return number
 
 
@@ -39,7 +39,7 @@ def end_silence(connection: Connection, number: int, by: str, now: datetime) -> 
     """End it now; one that has not begun never will. False when there is none of this number, or it is over."""
     ended = connection.execute(_END, {"id": number, "now": now}).rowcount > 0
     if ended:
-        record(connection, Entry(now, by, "end silence", {"silence": number}))
+        record(connection, Entry(now, by, Action.END_SILENCE, {"silence": number}))
     return ended
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.tasks.metric import Metric
@@ -14,6 +14,9 @@ LABEL: Final = "label"
 
 class Task(Protocol):
     """Scores one answer against one label. Implementations are stateless; see `TASKS`."""
+
+    lists: ClassVar[bool] = False
+    """Whether the texts of a label are a list, of relevant items or references, rather than names of one truth."""
 
     @property
     def scorer(self) -> str:

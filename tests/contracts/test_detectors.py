@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from monitor.domain.results import DetectorResult
 from monitor.drift import DETECTORS
 from monitor.drift.compare import detect
+from monitor.drift.detector import Parameters
 from monitor.drift.fit import Fit, learn
 from monitor.drift.projection import Projection
 from monitor.drift.reference import Reference, build
@@ -54,6 +56,11 @@ def projection(rows: np.ndarray) -> Projection:
     return Projection(
         centred, centred[:, :8], (centred[:, 8:] ** 2).sum(axis=1), float((centred**2).sum(axis=1).mean())
     )
+
+
+def along(view: Projection, name: str, parameters: Parameters) -> Projection:
+    key = DETECTORS[name].directions
+    return view if key is None else replace(view, along={name: view.centred @ parameters[key]})
 
 
 def test_the_name_in_the_table_is_the_detectors_own_and_documented(name: str) -> None:
@@ -118,7 +125,7 @@ def test_rows_are_left_alone(name: str) -> None:
     before = view.axes.copy(), view.centred.copy(), view.residual.copy()
     parameters = DETECTORS[name].learn(view)
     assert parameters is not None
-    DETECTORS[name].features(view, parameters)
+    DETECTORS[name].features(along(view, name, parameters), parameters)
     np.testing.assert_array_equal(rows, kept)
     for now, then in zip((view.axes, view.centred, view.residual), before, strict=True):
         np.testing.assert_array_equal(now, then)

@@ -125,6 +125,13 @@ def nested_protobuf() -> bytes:
     return inner
 
 
+def nested(content: bytes, *tags: int) -> bytes:
+    """In messages in messages, the innermost first."""
+    for tag in tags:
+        content = bytes([tag]) + varint(len(content)) + content
+    return content
+
+
 def varint(number: int) -> bytes:
     out = bytearray()
     while number > 127:
@@ -150,6 +157,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "lines": lambda: b"\n" * MIB,
     "protobuf of nothing": lambda: b"\x0a\x00" * (MIB // 2),
     "protobuf of empty scopes": lambda: b"\x0a\x02\x12\x00" * (MIB // 4),
+    "protobuf of empty spans": lambda: nested(b"\x12\x00" * (MIB // 2 - 8), 0x12, 0x0A),
     "protobuf in protobuf": nested_protobuf,
     "zeros": lambda: bytes(MIB),
 }

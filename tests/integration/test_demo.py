@@ -75,12 +75,12 @@ class Snellen:
 
     def __init__(self, config: Settings, *, embeds: bool) -> None:
         self.config = config
-        self.store = bootstrap.open_store(config)
+        self.engine = bootstrap.open_store(config)
         self._groups: list[tuple[str, IngestService | EmbedService]] = [
-            ("ingest", bootstrap.make_ingest(config, self.store))
+            ("ingest", bootstrap.make_ingest(config, self.engine))
         ]
         if embeds:
-            self._groups.append(("embed", bootstrap.make_embed(config, self.store)))
+            self._groups.append(("embed", bootstrap.make_embed(config, self.engine)))
         self._stands: dict[tuple[str, Partition], int] = {}
 
     def take(self, events: Sequence[Event]) -> None:
@@ -94,7 +94,7 @@ class Snellen:
     def alerts(self) -> list[tuple[str, datetime]]:
         """SLO and beginning of every incident there ever was."""
         query = "SELECT slo, opened_at FROM alerts ORDER BY opened_at"
-        with self.store.engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [(row.slo, row.opened_at) for row in connection.execute(text(query))]
 
     def drift(self) -> list[tuple[str, str, datetime]]:
@@ -103,25 +103,25 @@ class Snellen:
             SELECT stream, value, tick FROM drift_results JOIN drift_references ON id = reference_id
             WHERE verdict = 'drift' ORDER BY tick
         """
-        with self.store.engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [(row.stream, row.value, row.tick) for row in connection.execute(text(query))]
 
     def canaries(self) -> dict[str, str]:
         """Version of every canary, and the verdict on it."""
         now, options = bootstrap.now(), bootstrap.canary_options(self.config)
-        with transaction(self.store.engine) as connection:
+        with transaction(self.engine) as connection:
             reports = [compare_canary(connection, one, now, options) for one in canary_rollouts(connection, now)]
         return {report.rollout.version: report.verdict for report in reports}
 
     def first_causes(self, window: Window) -> list[Cause]:
         """What each explanation of the drift that persisted in a window names first."""
         options = bootstrap.explain_options(self.config)
-        explain_past(self.store.engine, options, window.start, window.end)
-        with transaction(self.store.engine) as connection:
+        explain_past(self.engine, options, window.start, window.end)
+        with transaction(self.engine) as connection:
             return [one.findings.causes[0] for one in explanations(connection, window)]
 
     def _positions(self, kind: str) -> Positions:
-        return Positions(self.store.engine, bootstrap.group(self.config, kind), bootstrap.now)
+        return Positions(self.engine, bootstrap.group(self.config, kind), bootstrap.now)
 
     def _batch(self, kind: str, events: Sequence[Event]) -> Batch:
         records, expected, following = [], {}, {}
@@ -167,7 +167,7 @@ def play(config: Settings, encoder: Encoder, tmp_path: Path) -> Iterator[Callabl
         labellers = Labellers(bootstrap.label_design(here))
         simulation = Simulation(traffic, schedule, SceneVqa(encoder), labellers, tmp_path / "images")
         snellen, evaluation = Snellen(here, embeds=embeds), bootstrap.make_evaluation(here)
-        engines.extend((snellen.store.engine, evaluation.engine))
+        engines.extend((snellen.engine, evaluation.engine))
         snellen.take([event for batch in simulation.advance(end) for event in batch])
         backfill(evaluation, start, end)
         return Played(snellen, {incident.name: window for incident, window in schedule.entries})

@@ -318,7 +318,7 @@ def test_the_embed_worker_embeds_the_bank_with_its_own_text_tower(
     monkeypatch.setenv("SNELLEN_DATABASE_URL", database_url)
     monkeypatch.setenv("SNELLEN_EMBEDDER__MODEL", "local-dir:demo/clip/model")
     monkeypatch.setenv("SNELLEN_EXPLAIN__CONCEPTS", str(bank))
-    bootstrap.make_embed(settings.load(), bootstrap.Store(engine))
+    bootstrap.make_embed(settings.load(), engine)
     assert rows("SELECT phrase FROM concept_vectors ORDER BY phrase") == [
         "a photo in bright light", "a photo in dim light",
     ]  # fmt: skip

@@ -172,7 +172,7 @@ def test_the_command_names_streams_that_cannot_be_compared(
         connection.execute(text("UPDATE predictions SET confidence = 1"))
     evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
     monkeypatch.setenv("SNELLEN_CONFIG", os.devnull)
-    monkeypatch.setattr(bootstrap, "open_store", lambda *_, **__: bootstrap.Store(engine))
+    monkeypatch.setattr(bootstrap, "open_store", lambda *_, **__: engine)
     said = CliRunner().invoke(app, ["reference", "list"]).output
     [line] = [one for one in said.splitlines() if "confidence" in one]
     reason, rows = "constant in the reference: cannot be compared", "2,040"
@@ -231,7 +231,7 @@ def test_any_two_windows_are_reported_with_their_rows(
     hours(0, 2)
     hours(2, 3, run="b", longer=True)
     monkeypatch.setenv("SNELLEN_CONFIG", os.devnull)
-    monkeypatch.setattr(bootstrap, "open_store", lambda *_, **__: bootstrap.Store(engine))
+    monkeypatch.setattr(bootstrap, "open_store", lambda *_, **__: engine)
     windows = [
         "--reference", "2026-11-18T00:00Z/2026-11-18T02:00Z", "--current", "2026-11-18T02:00Z/2026-11-18T03:00Z",
     ]  # fmt: skip

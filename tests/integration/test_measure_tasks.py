@@ -218,12 +218,22 @@ def test_verdicts_alone_give_top_1_and_say_what_they_leave_open(
         ([("incorrect", []), ("incorrect", []), (None, ["cat"])], 0.0, None),
         ([("incorrect", ["dog"]), ("incorrect", []), ("correct", ["cat"])], 0.0, 1.0),
         ([(None, ["cat"]), (None, ["dog"]), (None, ["dog"])], 1.0, 1.0),
+        ([(None, ["cat"]), (None, ["dog"]), (None, ["dog"]), ("unsure", [])], 1.0, 1.0),
+        ([("correct", []), ("incorrect", ["dog"])], None, None),
     ],
-    ids=["against two", "a text against two", "for it against two", "one of two names it", "only names"],
+    ids=[
+        "against two",
+        "a text against two",
+        "for it against two",
+        "one of two names it",
+        "only names",
+        "names and doubt",
+        "a tie",
+    ],
 )
 def test_what_those_name_who_were_outvoted_is_no_acceptable_answer(
     ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport],
-    words: list[tuple[str | None, list[str]]], top_1: float, top_3: float | None,
+    words: list[tuple[str | None, list[str]]], top_1: float | None, top_3: float | None,
 ) -> None:  # fmt: skip
     output = {
         "candidates": [{"answer": one, "score": score} for one, score in (("cat", 0.7), ("dog", 0.2), ("ox", 0.1))]
@@ -235,6 +245,19 @@ def test_what_those_name_who_were_outvoted_is_no_acceptable_answer(
     ingest.write(send(prediction(DRAWN[0], task="classification", output=output), *said), NOW)
     found = named(measured().figures[0])
     assert (found["top_1"].value, found["top_3"].value) == (top_1, top_3)
+
+
+def test_items_that_are_relevant_stay_so_whoever_was_outvoted(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    output = {"candidates": [{"answer": one, "score": score} for one, score in (("a", 0.7), ("b", 0.3))]}
+    words: list[tuple[str | None, list[str]]] = [("correct", ["a"]), ("correct", []), (None, ["z"])]
+    said = [
+        label(DRAWN[0], verdict=verdict, answers=answers, annotator={"id": f"a{place}", "kind": "human"})
+        for place, (verdict, answers) in enumerate(words)
+    ]
+    ingest.write(send(prediction(DRAWN[0], task="retrieval", output=output), *said), NOW)
+    assert named(measured().figures[0])["recall_at_10"].value == 0.5
 
 
 def test_a_task_without_a_scorer_has_what_annotators_say(

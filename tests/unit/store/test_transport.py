@@ -45,5 +45,5 @@ def test_a_process_says_it_once(caplog: pytest.LogCaptureFixture) -> None:
     config = settings.load(database_url=f"{BASE}once.example.org/d")
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            bootstrap.open_store(config).engine.dispose()
+            bootstrap.open_store(config).dispose()
     assert [record.getMessage().split(" at ")[1].split(" ")[0] for record in caplog.records] == ["once.example.org"]
