@@ -64,9 +64,9 @@ def score_word(row: Answered, word: Word) -> Verdict:
 
 
 def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> list[W]:
-    """Those whose texts are acceptable answers. Where somebody gave a verdict in so many words, they are neither who lost
-    the vote nor the parties of a tie.
+    """Those whose texts are acceptable answers.
 
+    Where a verdict was given in so many words, not those of who lost the vote, and in a tie those of neither side.
     Where all only name answers, these are many opinions of one question, and a scorer weighs them all; and what a label
     lists (items, references) stays right whoever lost.
     """
