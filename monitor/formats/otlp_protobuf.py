@@ -8,6 +8,7 @@ https://github.com/open-telemetry/opentelemetry-proto (trace.proto, logs.proto),
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, Literal
 
 from google.protobuf.message import DecodeError
@@ -37,15 +38,15 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """Wire types of https://protobuf.dev/programming-guides/encoding."""
 _LOOKED_AT: Final = 64
 """Fields of one message, at most: whoever looks for more is not looking at OTLP."""
+_NESTED: Final = 4
+"""Resources, and scopes of each, in which a leaf is looked for: the first may be empty."""
 _VARINT_BYTES = 10
 
 
 def signal(value: bytes) -> Signal | None:
     """Does this look like OTLP traces or logs with anything in them? Costs some microseconds, whatever the size."""
     try:
-        leaf = memoryview(value)
-        for number in (1, 2, 2):  # resource, scope, span or log record
-            leaf = next(content for field, wire, content in _fields(leaf) if (field, wire) == (number, _BYTES))
+        leaf = next(_nested(memoryview(value), 1, 2, 2))  # resource, scope, span or log record
         fields = {field: (wire, len(content)) for field, wire, content in _fields(leaf)}
     except (StopIteration, ValueError):
         return None
@@ -157,6 +158,20 @@ def _plain(value: AnyValue, levels: int) -> Any:
             return None
         case kind:
             return getattr(value, kind)
+
+
+def _nested(message: memoryview, *numbers: int) -> Iterator[memoryview]:
+    """Messages within messages, by the numbers of the fields that hold them; the first ones of each.
+
+    Raises:
+        ValueError: these bytes are no message.
+    """
+    if not numbers:
+        yield message
+        return
+    found = (content for field, wire, content in _fields(message) if (field, wire) == (numbers[0], _BYTES))
+    for content in islice(found, _NESTED):
+        yield from _nested(content, *numbers[1:])
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,6 +86,16 @@ def test_an_event_logged_on_its_own_is_a_prediction_too(sample: Callable[[str], 
     (event,) = otlp.decoder(FormatOptions())(sample("otlp/details_event"))
     assert isinstance(event, Prediction)
     assert (event.request_id, event.output.answer, event.latency_ms) == (f"{TRACE}-{SPAN}", JOKE, None)
+
+
+@pytest.mark.parametrize("empty", [b"\x0a\x00", b"\x0a\x02\x12\x00"], ids=["a resource", "a scope"])
+@pytest.mark.parametrize("name", ["details_event", "image_by_uri"], ids=["logs", "traces"])
+def test_a_resource_or_scope_of_nothing_may_come_first(
+    sample: Callable[[str], Record], name: str, empty: bytes
+) -> None:
+    record, read = sample(f"otlp/{name}"), otlp.decoder(FormatOptions())
+    assert otlp.recognises(replace(record, value=empty + record.value))
+    assert read(replace(record, value=empty + record.value)) == read(record) != []
 
 
 def test_evaluations_become_labels_where_they_plainly_say_something(sample: Callable[[str], Record]) -> None:
