@@ -27,6 +27,17 @@ Status = Literal["ok", "error", "timeout", "rejected"]
 EmbeddingKind = Literal["image", "prompt", "answer"]
 
 
+class Taken(StrEnum):
+    """What became of a record that was not refused; stable names, counted beside the reasons of `Rejection`."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    HALF = "half"
+    """One side of a call that is logged in two records; with the other it is one accepted prediction."""
+    IGNORED = "ignored"
+    """Says nothing about a prediction."""
+
+
 class Rejection(StrEnum):
     """Why a record became a dead letter; stable names, counted per reason."""
 

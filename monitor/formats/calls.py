@@ -22,6 +22,7 @@ from monitor.formats.decoder import Decoded
 from monitor.formats.headers import headers_of
 from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
+from monitor.formats.parts import HIDDEN
 from monitor.formats.payloads.chat_request import user_of
 from monitor.formats.payloads.failures import UNTOLD, from_error, from_status_code
 from monitor.formats.payloads.framing import Read, refusing, word
@@ -72,6 +73,8 @@ class Call:
     """`latency_ms`, `cost_usd`, `tokens`, `trace_id`, `extra`."""
     metadata: Sequence[Mapping[str, Any]] = ()
     """Where slices are looked up, beside the request's own metadata."""
+    redacted: bool = False
+    """Texts were hidden before the call was logged: what stands in their place is not taken for them."""
 
 
 class Calls:
@@ -102,8 +105,7 @@ class Calls:
         ts = _time(call, None, record)
         call_id = call.id or read.id
         rows = [over(fields, row) for row in read.rows]
-        limit = self._options.max_record_bytes
-        return [Half(one, side, ts, row) for one, row in with_ids(call_id, rows, "id", limit)]
+        return [Half(one, side, ts, row) for one, row in self._with_ids(call, call_id, rows)]
 
     def _predictions(self, call: Call, request: Read, response: Read, record: Record) -> list[Decoded]:
         ts = _time(call, response, record)
@@ -113,8 +115,11 @@ class Calls:
         matched = _matched(request.rows, response.rows)
         rows = [over(base, asked, failure, said, _settled(failure, said) if failure else {}) for asked, said in matched]
         call_id = call.id or request.id or response.id or response.answer_id
-        limit = self._options.max_record_bytes
-        return [_prediction(row, one, ts) for one, row in with_ids(call_id, rows, "id", limit)]
+        return [_prediction(row, one, ts) for one, row in self._with_ids(call, call_id, rows)]
+
+    def _with_ids(self, call: Call, call_id: str, rows: list[Fields]) -> list[tuple[str, Fields]]:
+        shown = list(map(_shown, rows)) if call.redacted else rows
+        return with_ids(call_id, shown, "id", self._options.max_record_bytes)
 
     def _request(self, call: Call) -> Read | None:
         if call.request is None:
@@ -218,6 +223,29 @@ def _settled(failure: Fields, said: Fields) -> Fields:
     """What of a failure counts whatever the response says: its status, and its code where the response has none."""
     names = ("status", "error_code") if said.get("error_code") == UNTOLD else ("status",)
     return {name: failure[name] for name in names}
+
+
+def _shown(row: Fields) -> Fields:
+    """The fields without texts that were hidden. Candidates go as a whole where an answer is: they would tell it."""
+    output: Fields = row.get("output", {})
+    candidates = output.get("candidates", ())
+    if not HIDDEN.isdisjoint([output.get("answer"), *(one["answer"] for one in candidates)]):
+        row = {**row, "output": {name: value for name, value in output.items() if name != "candidates"}}
+    shown: Fields = _without_hidden(row)
+    return shown
+
+
+def _without_hidden(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _without_hidden(one) for name, one in value.items() if not _is_hidden(one)}
+        case list():
+            return [_without_hidden(one) for one in value if not _is_hidden(one)]
+    return value
+
+
+def _is_hidden(value: Any) -> bool:
+    return isinstance(value, str) and value in HIDDEN
 
 
 def _time(call: Call, response: Read | None, record: Record) -> datetime:

@@ -16,15 +16,26 @@ from monitor.errors import InvalidEvent
 from monitor.formats.parts import HIDDEN, are_parts, is_refusal, picture_of, text_of
 from monitor.formats.payloads import images
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.trees import at
 
 _FILTERED = frozenset(
-    {"content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content", "blocklist"}
+    {
+        "content_filter",
+        "contentfilter",
+        "content_filtered",
+        "guardrail_intervened",
+        "safety",
+        "prohibited_content",
+        "blocklist",
+    }
 )
-"""Finish reasons of answers that a filter stopped: OpenAI's, Bedrock's (two), Gemini's."""
+"""Finish reasons of answers that a filter stopped: OpenAI's (as .NET spells it, too), Bedrock's (two), Gemini's."""
 _IN_PLACE_OF_FILTERED = "FILTERED"
 """What OpenLLMetry writes as the content of such an answer."""
 _OF_MESSAGES = frozenset({"role", "parts", "content", "type"})
 _SYSTEM = frozenset({"system", "developer"})
+_ROLES = {"human": "user", "ai": "assistant"}
+"""LangChain's word for a role -> everyone else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +69,15 @@ def asked(messages: Iterable[Message], instructions: Iterable[str] = ()) -> Fiel
 def answered(messages: Iterable[Message], finish_reasons: Iterable[Any] = ()) -> Fields:
     """`output` of a prediction: the first answer, whether the model refused, and whether a filter cut in.
 
+    Reasoning and calls of tools may stand in messages of their own before it.
+
     Args:
         finish_reasons: those of the call, for answers that do not say theirs.
     """
     found: Fields = {}
-    first = next(iter(messages), Message(""))
-    reasons = {str(one).lower() for one in ([first.finish_reason] if first.finish_reason else finish_reasons)}
+    messages = list(messages)
+    first = next(filter(_says, messages), messages[0] if messages else Message(""))
+    reasons = _lowered([first.finish_reason] if first.finish_reason else finish_reasons)
     filtered = not _FILTERED.isdisjoint(reasons)
     answer = "".join(first.texts)
     if answer and not (filtered and answer == _IN_PLACE_OF_FILTERED):
@@ -78,17 +92,19 @@ def answered(messages: Iterable[Message], finish_reasons: Iterable[Any] = ()) ->
 def read_messages(value: Any, name: str) -> list[Message]:
     """Messages of an attribute: a list of objects, the same as JSON text, or plain text, which is one message.
 
+    Text that is any other JSON object says nothing: it is the body of some API.
+
     Raises:
         InvalidEvent: they are none; the message names the attribute.
     """
-    found = read_json(value)
-    if isinstance(found, dict):
-        found = found.get("messages", [found])
+    said = read_json(value)
+    found = _listed(said) if isinstance(said, dict) else said
     if isinstance(found, list) and all(isinstance(one, dict) and one.keys() & _OF_MESSAGES for one in found):
         return [_message(one) for one in found]
-    if isinstance(value, str):
-        return [Message("user", [value])] if value and value not in HIDDEN else []
-    raise InvalidEvent(Rejection.INVALID, f"{name} is neither text nor a list of messages")
+    if not isinstance(value, str):
+        raise InvalidEvent(Rejection.INVALID, f"{name} is neither text nor a list of messages")
+    plain = not isinstance(said, dict) and value not in HIDDEN
+    return [Message("user", [value])] if value and plain else []
 
 
 def read_json(value: Any) -> Any:
@@ -104,6 +120,53 @@ def read_json(value: Any) -> Any:
 def texts_of(value: Any, name: str) -> list[str]:
     """The texts of parts that stand for themselves, such as `gen_ai.system_instructions`."""
     return [text for one in read_messages(value, name) for text in one.texts]
+
+
+def _says(message: Message) -> bool:
+    return bool(message.texts) or message.refused or not _FILTERED.isdisjoint(_lowered([message.finish_reason]))
+
+
+def _lowered(finish_reasons: Iterable[Any]) -> set[str]:
+    """In lower case, without what Python puts before members of an enum: `FinishReason.CONTENT_FILTER`."""
+    return {str(one).lower().rpartition(".")[2] for one in finish_reasons}
+
+
+def _listed(value: dict[str, Any]) -> list[Any]:
+    """The messages of an object: it is one, or the body of a request or response that holds them (LangSmith)."""
+    match value:
+        case {"messages": list(found)}:
+            return [_constructed(one) for one in _first_batch(found)]
+        case {"choices": list(found)} | {"generations": list(found)}:
+            return [_chosen(one) for one in _first_batch(found)]
+        case {"prompts": [str(text), *_]}:
+            return [{"role": "user", "content": text}]
+    return [value]
+
+
+def _first_batch(found: list[Any]) -> list[Any]:
+    """LangChain has batches of one."""
+    return found[0] if found and isinstance(found[0], list) else found
+
+
+def _chosen(one: Any) -> Any:
+    """The message of a choice of OpenAI's, or of a generation of LangChain's; the text of a completion."""
+    match one:
+        case {"message": dict(message)}:
+            said = _constructed(message)
+        case {"text": str(text)}:
+            said = {"role": "assistant", "content": text}
+        case _:
+            return one
+    return {"finish_reason": at(one, "finish_reason") or at(one, "generation_info", "finish_reason")} | said
+
+
+def _constructed(one: Any) -> Any:
+    """A message that LangChain wrote as the class and the arguments that make it."""
+    match one:
+        case {"id": [*_, str(name)], "kwargs": dict(said)}:
+            role = name.removesuffix("Chunk").removesuffix("Message").lower()
+            return {"role": _ROLES.get(role, role)} | said
+    return one
 
 
 def _message(value: dict[str, Any]) -> Message:

@@ -6,7 +6,9 @@ semantic conventions 1.36, and the flattened ones of OpenLLMetry (https://github
 
 from __future__ import annotations
 
+import base64
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -23,7 +25,13 @@ from monitor.formats.trees import children, tree
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 """The event that carries what was asked and answered, beside its span or instead of it."""
-_CHATS = frozenset({"chat", "generate_content", "text_completion", "completion"})
+_CHAT = re.compile(
+    r"a?(chat|(text_)?completion|generate_content(_stream)?|responses|anthropic_messages)"
+    r"|(chat|text)\.(streaming_)?completions"
+)
+"""Operations that are a chat: the convention's, LiteLLM's kinds of calls (with an `a` where they are asynchronous) and
+Semantic Kernel's. Others are passed over: they may be embeddings, tools or agents.
+"""
 _CONTENT = ("gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
 """Span events whose attributes belong to the call."""
 SERVED: Final = "gen_ai.request.id"
@@ -37,6 +45,8 @@ _KEPT = (
     "gen_ai.response.finish_reasons",
     SERVED,
 )
+_OBJECT_IN_BASE64 = "eyJ"
+"""How a JSON object begins that was set as bytes: LangSmith does so, and newer SDKs for Python leave it at that."""
 CHOICE: Final = "gen_ai.choice"
 OLD_ROLES: Final = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
 """Events that were one message each, up to 1.36: the answer, and the role of what came before it."""
@@ -72,7 +82,7 @@ def fields(span: Span, options: FormatOptions) -> Fields | None:
             span = with_attributes(span, event.attributes)
     attributes = span.attributes
     operation = _operation(attributes)
-    if operation in _CHATS:
+    if _CHAT.fullmatch(operation):
         said = _chat(attributes, span.events)
     elif operation == "retrieval":
         said = _retrieval(attributes)
@@ -102,13 +112,20 @@ def _chat(attributes: Attributes, events: Iterable[SpanEvent]) -> Fields:
     for event in () if questions or answers else events:
         side = answers if event.name == CHOICE else questions
         side.extend(old_message(event.name, _old_content(event.attributes)))
-    reasons = attributes.get("gen_ai.response.finish_reasons") or []
     instructions = attributes.get("gen_ai.system_instructions")
     context = texts_of(instructions, "gen_ai.system_instructions") if instructions is not None else []
     return {
         "input": asked(questions, context),
-        "output": answered(answers, reasons if isinstance(reasons, list) else [reasons]),
+        "output": answered(answers, _finish_reasons(attributes)),
     }
+
+
+def _finish_reasons(attributes: Attributes) -> list[Any]:
+    """A list; also as text, in JSON (.NET, LiteLLM) or joined by commas (LangSmith; Semantic Kernel, by a name of its
+    own).
+    """
+    said = attributes.get("gen_ai.response.finish_reasons", attributes.get("gen_ai.response.finish_reason"))
+    return said if isinstance(said, list) else [one.strip(' []"') for one in str(said or "").split(",")]
 
 
 def _messages(attributes: Attributes, name: str) -> list[Message]:
@@ -123,6 +140,8 @@ def _old_messages(nested: Mapping[str, Any], name: str) -> list[Message]:
     value = nested.get(name)
     if value is None:
         return []
+    if isinstance(value, str) and value.startswith(_OBJECT_IN_BASE64):
+        value = _as_text(value)
     if isinstance(value, dict):
         rows = [one for one in children(value) if isinstance(one, dict)]
         value = [
@@ -130,6 +149,14 @@ def _old_messages(nested: Mapping[str, Any], name: str) -> list[Message]:
             for one in rows
         ]
     return read_messages(value, f"gen_ai.{name}")
+
+
+def _as_text(value: str) -> str:
+    """What bytes say that stand as base64; any other text as it is."""
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return value
 
 
 def _old_content(attributes: Attributes) -> Any:
@@ -156,7 +183,7 @@ def old_message(name: str, content: Any) -> list[Message]:
     content = content if isinstance(content, dict) else {"content": content}
     message = content.get("message", content)
     around = {"role": role or "assistant", "finish_reason": content.get("finish_reason")}
-    return read_messages([around | (message if isinstance(message, dict) else {})], name)
+    return read_messages([around | (message if isinstance(message, dict) else {"content": message})], name)
 
 
 def _retrieval(attributes: Attributes) -> Fields:

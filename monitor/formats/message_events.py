@@ -2,18 +2,19 @@
 
 https://github.com/open-telemetry/semantic-conventions/blob/v1.36.0/docs/gen-ai/gen-ai-events.md. So OpenTelemetry's own
 instrumentations for Python write (`openai-v2`, `botocore`, `google-genai`): each message of a call in the context of
-its span, the content in the body, or no body where content is not to be captured. Nothing in them names the model.
+its span, the content in the body, or no body where content is not to be captured. .NET's (Microsoft.Extensions.AI) and
+Semantic Kernel have the body as JSON text. Nothing in them names the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from monitor.domain.halves import Half
 from monitor.errors import InvalidEvent
-from monitor.formats.chats import Message, answered, asked
+from monitor.formats.chats import Message, answered, asked, read_json
 from monitor.formats.genai import CHOICE, OLD_ROLES, old_message
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.predictions import request_id
@@ -38,10 +39,11 @@ class Talk:
         Raises:
             InvalidEvent: its body is no message.
         """
-        messages = old_message(event.name, event.body)
+        body = read_json(event.body)
+        messages = old_message(event.name, body)
         if event.name != CHOICE:
             self.questions.extend(messages)
-        elif (self.ended is not None or _is_first(event)) and all(one.finish_reason != _BROKEN for one in messages):
+        elif (self.ended is not None or _is_first(body)) and all(one.finish_reason != _BROKEN for one in messages):
             for one in messages:
                 self._answer(one)
             self.ended = event
@@ -95,9 +97,9 @@ def is_whole(span: Span) -> bool:
     return failed and "gen_ai.system" in span.attributes and "gen_ai.provider.name" not in span.attributes
 
 
-def _is_first(choice: LogEvent) -> bool:
+def _is_first(choice: Any) -> bool:
     """Another choice, or another piece of a stream, goes on with what an earlier record began."""
-    index = choice.body.get("index") if isinstance(choice.body, dict) else None
+    index = choice.get("index") if isinstance(choice, dict) else None
     return not (isinstance(index, int) and index > 0)
 
 

@@ -7,8 +7,10 @@ carries the id of the call in a header.
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -22,12 +24,18 @@ from monitor.formats.headers import headers_of
 from monitor.formats.limits import refuse_nul
 from monitor.formats.moments import moment
 from monitor.formats.options import FormatOptions
+from monitor.formats.parts import HIDDEN
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import refusing, word
-from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.rows import MAX_ID, Fields
 from monitor.formats.payloads.server_events import is_stream
 
 _LITELLM_METADATA = ("requester_metadata", "spend_logs_metadata")
+_RESPONSES: Final = ("responses", "aresponses")
+"""LiteLLM's `call_type` of OpenAI's Responses API."""
+_PROVIDERS_ID: Final = re.compile(rb";response_id:([!-~]+)\Z")
+"""The end of what LiteLLM writes in base64 as the id of a response: `litellm:custom_llm_provider:P;model_id:M;...`."""
+_HIDDEN: Final = tuple(text.encode() for text in HIDDEN)
 
 
 class ChatLog(Envelope, gc=False):
@@ -41,6 +49,8 @@ class ChatLog(Envelope, gc=False):
     status: Any = None
     error_str: Any = None
     error_information: Any = None
+    call_type: Any = None
+    litellm_call_id: Any = None
     prompt_tokens: Any = None
     completion_tokens: Any = None
     model_parameters: Raw | UnsetType = UNSET
@@ -85,7 +95,9 @@ def _call(record: Record) -> Call:
     if log.request is not UNSET or (log.response is not UNSET and log.messages is UNSET):
         return from_envelope(log, headers)
     if log.startTime is not None or log.response is not UNSET:
-        return _from_litellm(log)
+        call = _from_litellm(log)
+        call.redacted = any(text in record.value for text in _HIDDEN)
+        return call
     if log.messages is UNSET and log.choices is UNSET and log.error is None:
         raise InvalidEvent(Rejection.INVALID, "no request, response, messages, choices or error in the record")
     return bare("request" if log.messages is not UNSET else "response", record)
@@ -108,7 +120,7 @@ def _from_litellm(log: ChatLog) -> Call:
     if user := _user_of(log, metadata, nested):
         fields["extra"]["user_id"] = user
     return Call(
-        word(log.id),
+        _id_of(log),
         started,
         _request_of(log),
         None if failed else body_of(log.response),
@@ -119,6 +131,25 @@ def _from_litellm(log: ChatLog) -> Call:
     )
 
 
+def _id_of(log: ChatLog) -> str:
+    """LiteLLM's id of the call, where that is not too long. Those of the Responses API are: they hold the provider and
+    its own id (`ResponsesAPIRequestUtils._build_responses_api_response_id`). There it is the id that clients get as the
+    header `x-litellm-call-id`; versions that do not log that one leave the provider's."""
+    given = word(log.id)
+    if len(given) <= MAX_ID:
+        return given
+    return word(log.litellm_call_id) or _providers_id(given) or given
+
+
+def _providers_id(given: str) -> str:
+    try:
+        content = base64.b64decode(given.removeprefix("resp_"), validate=True)
+    except ValueError:
+        return ""
+    found = _PROVIDERS_ID.search(content)
+    return found[1].decode() if found else ""
+
+
 def _user_of(log: ChatLog, metadata: Mapping[str, Any], nested: Sequence[Mapping[str, Any]]) -> str:
     """The person behind the call, else whose key was used."""
     said = [log.end_user, metadata.get("user_api_key_end_user_id"), *(one.get("user_id") for one in nested)]
@@ -126,8 +157,11 @@ def _user_of(log: ChatLog, metadata: Mapping[str, Any], nested: Sequence[Mapping
 
 
 def _request_of(log: ChatLog) -> bytes:
-    """LiteLLM logs a request's messages and parameters apart; put together they are the request again."""
+    """LiteLLM logs a request's messages and parameters apart; put together they are the request again. The messages of
+    the Responses API are its `input`."""
     messages = b"[]" if log.messages is UNSET else bytes(log.messages)
+    if log.call_type in _RESPONSES and messages.startswith((b"[", b'"')):
+        return b'{"model":"","input":%b}' % messages
     if not messages.startswith(b"["):
         messages = b'[{"role":"user","content":%b}]' % (messages if messages.startswith(b'"') else b"null")
     return b'{"messages":%b}' % messages

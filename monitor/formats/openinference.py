@@ -91,7 +91,7 @@ def _llm(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fields]:
     yield {
         "model": _model(attributes),
         "input": asked(questions),
-        "output": answered(filter(_says, answers), [reason] if reason else []),
+        "output": answered(answers, [reason] if reason else []),
         "tokens": _tokens(attributes),
         "cost_usd": attributes.get("llm.cost.total"),
     }
@@ -177,11 +177,6 @@ def _messages(value: Any) -> list[Message]:
             parts = parts or [{"type": "text", "text": message.get("content")}]
             found += read_messages([{"role": message.get("role", ""), "parts": parts}], "llm messages")
     return found
-
-
-def _says(message: Message) -> bool:
-    """Reasoning and calls of tools stand in messages of their own, before that of the answer."""
-    return bool(message.texts or message.refused)
 
 
 def _texts(value: Any, kind: str) -> list[Message]:

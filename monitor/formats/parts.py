@@ -14,8 +14,8 @@ from monitor.formats.payloads.chat_request import Part, address_of
 
 REDACTED: Final = "__REDACTED__"
 """What OpenInference writes in place of texts and pictures that are hidden."""
-HIDDEN: Final = frozenset({REDACTED, "<elided>"})
-"""All such placeholders; the other is of OpenTelemetry's instrumentation of google-genai."""
+HIDDEN: Final = frozenset({REDACTED, "<elided>", "redacted-by-litellm"})
+"""All such placeholders: OpenTelemetry's instrumentation of google-genai writes the second, LiteLLM the third."""
 FILE_REF: Final = "urn:gen-ai-file:{}"
 """A picture that was uploaded before, by its id: nothing that could be opened."""
 _BLOCKS: Final = frozenset(

@@ -24,8 +24,12 @@ RESOURCE = ("service.name", "service.version", "deployment.environment.name", "d
 """Attributes of the resource that are kept in `extra`."""
 MAX_SHARED = 256
 """Characters of a resource's attribute that every span of a record repeats; longer ones are left out."""
+_HTTP = ("http.response.status_code", "http.status_code")
+"""Attributes that say the HTTP status; the other is the older name (botocore's instrumentation)."""
 _EXACT = 2**53
 """Below it a float holds every whole number."""
+_MAX_DIGITS = 15
+"""Of a whole number that is written as text."""
 
 Written = TypeVar("Written", Prediction, Label)
 _read_back: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -75,8 +79,10 @@ def demand_model(span: Span, fields: Fields) -> None:
 
 
 def known_tokens(counts: Mapping[str, Any]) -> Fields:
-    """Those that are said. A data frame makes floats of whole numbers where one of a column is missing."""
-    return {name: _whole(count) for name, count in counts.items() if count is not None}
+    """Those that are said. A data frame makes floats of whole numbers where one of a column is missing; gateways write
+    text (Higress), empty where nothing is known (LiteLLM).
+    """
+    return {name: _whole(count) for name, count in counts.items() if count not in (None, "")}
 
 
 def prediction(span: Span, fields: Fields, suffix: str = "") -> Prediction:
@@ -109,15 +115,16 @@ def written(fields: Fields, kind: type[Written], place: str) -> Written:
 
 
 def _outcome(span: Span) -> Fields:
-    """`status` and `error_code`, by `error.type`, the exception, or the span's own status."""
+    """`status` and `error_code`, by the HTTP status, `error.type` (which may be one), the exception, or the span's own
+    status.
+    """
     exception = next((one.attributes for one in span.events if one.name == "exception"), {})
     kind = span.attributes.get("error.type") or (exception.get("exception.type") if span.failed else None)
     if not span.failed and not kind:
         return {"status": "ok"}
-    code = str(span.attributes.get("http.response.status_code", ""))
+    code = next((one for name in _HTTP if (one := failures.http_status(span.attributes.get(name)))), None)
     error = {"type": str(kind or ""), "code": code, "message": span.message or exception.get("exception.message", "")}
-    number = int(code) if code.isdecimal() and len(code) == 3 and int(code) >= 400 else None
-    return failures.from_error(error, number)
+    return failures.from_error(error)
 
 
 def _model(span: Span, said: Mapping[str, Any], default: str | None) -> Fields:
@@ -147,6 +154,8 @@ def _shared(span: Span) -> Fields:
 
 
 def _whole(count: Any) -> Any:
+    if isinstance(count, str) and count.isdecimal() and len(count) <= _MAX_DIGITS:
+        return int(count)
     return int(count) if isinstance(count, float) and count.is_integer() and abs(count) < _EXACT else count
 
 

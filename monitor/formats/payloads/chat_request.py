@@ -69,8 +69,8 @@ _NUMBERS = (int, float)
 def from_request(request: ChatRequest) -> Fields:
     """`input` and `extra` of a request.
 
-    The prompt is the text of the last user message, the image the first of the newest user message that has any, the
-    context what the system (or developer) messages say.
+    The prompt is the text of the last user message that has one, the image the first of the newest user message that
+    has any, the context what the system (or developer) messages say.
 
     Raises:
         InvalidEvent: there are more messages or parts than allowed.
@@ -83,9 +83,11 @@ def from_request(request: ChatRequest) -> Fields:
         raise InvalidEvent(Rejection.INVALID, f"messages: {len(messages)} of them; {MAX_MESSAGES} are allowed")
     said: Fields = {}
     extra: Fields = {}
-    users = [one for one in messages if one.role == "user"]
-    if users and (prompt := text_in(users[-1].content)) is not None:
-        said["prompt"] = prompt
+    users = [one for one in messages if one.role == "user" and not _only_results(one.content)]
+    for message in reversed(users):
+        if (prompt := text_in(message.content)) is not None:
+            said["prompt"] = prompt
+            break
     if len(users) > 1:
         extra["turns"] = len(users)
     others = len(users) < len(messages) or request.system is not None
@@ -118,6 +120,11 @@ def user_of(user: Any, safety_identifier: Any, metadata: Any) -> str:
     """Whose request it is: what OpenAI calls the user, what it calls so now, or Anthropic's `metadata.user_id`."""
     named = metadata.get("user_id") if isinstance(metadata, dict) else None
     return word(user) or word(safety_identifier) or word(named)
+
+
+def _only_results(content: str | list[Part] | None) -> bool:
+    """Anthropic's answers of tools come as messages of the user, who has not said them."""
+    return isinstance(content, list) and bool(content) and all(part.type == "tool_result" for part in content)
 
 
 def _context(system: Any, messages: Sequence[Message]) -> str:

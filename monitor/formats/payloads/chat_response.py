@@ -17,7 +17,14 @@ from msgspec import Raw, Struct
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.payloads.chat_request import Part, text_in
-from monitor.formats.payloads.confidence import Token, TopToken, alternatives, answer_tokens, confidence
+from monitor.formats.payloads.confidence import (
+    Token,
+    TopToken,
+    alternatives,
+    answer_tokens,
+    confidence,
+    spelling,
+)
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.rows import Fields, over
@@ -36,7 +43,9 @@ class Function(Struct, gc=False):
 
 class ToolCall(Struct, gc=False):
     function: Function | None = None
-    index: int = 0
+    index: int | None = None
+    """Of a piece in a stream; not all servers number them (chat_stream)."""
+    id: Any = None
 
 
 class Answer(Struct, gc=False):
@@ -47,6 +56,12 @@ class Answer(Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[ToolCall] | ToolCall | None = None
     """Text Generation Inference streams one without a list."""
+    reasoning_content: Any = None
+    """What the model thought before it answered, as DeepSeek, SGLang and vLLM call it."""
+    reasoning: Any = None
+    """The same of newer vLLM and of OpenRouter."""
+    thinking: Any = None
+    """The same of Ollama."""
 
 
 class Logprobs(Struct, gc=False):
@@ -89,7 +104,8 @@ class ChatResponse(Struct, gc=False):
     id: Any = None
     model: Any = None
     created: Any = None
-    choices: list[Choice] = []
+    choices: list[Choice] | None = []
+    """None, not absent, is what openai-python dumps of an error: `ChatCompletion(id=None, choices=None, error=...)`."""
     usage: Usage | None = None
     system_fingerprint: Any = None
     error: Any = None
@@ -116,13 +132,14 @@ def from_response(response: ChatResponse) -> Fields:
     """
     if (error := error_of(response)) is not None:
         return from_error(error)
-    if len(response.choices) > MAX_CHOICES:
-        raise InvalidEvent(Rejection.INVALID, f"choices: {len(response.choices)} of them; {MAX_CHOICES} are allowed")
-    if not response.choices:
+    choices = response.choices
+    if not choices:
         raise InvalidEvent(Rejection.INVALID, "choices: none, and no error either")
-    first = min(response.choices, key=_index) if len(response.choices) > 1 else response.choices[0]
+    if len(choices) > MAX_CHOICES:
+        raise InvalidEvent(Rejection.INVALID, f"choices: {len(choices)} of them; {MAX_CHOICES} are allowed")
+    first = min(choices, key=_index) if len(choices) > 1 else choices[0]
     extra: Fields = {}
-    fields: Fields = {"status": "ok", "output": _output(first, response.choices, extra)}
+    fields: Fields = {"status": "ok", "output": _output(first, choices, extra)}
     if response.usage is not None:
         fields["tokens"] = _tokens(response.usage)
     if isinstance(response.system_fingerprint, str):
@@ -208,10 +225,19 @@ def _answer_of(choice: Choice) -> str | None:
 
 
 def _answer_tokens(choice: Choice) -> Sequence[Token]:
+    """Those of the answer alone: reasoning that was taken out of its text may still stand among them."""
     given = choice.logprobs
     if not isinstance(given, Logprobs):
         return ()
-    return answer_tokens(given.content or given.refusal or tokens_of_text(given))
+    tokens = answer_tokens(given.content or given.refusal or tokens_of_text(given))
+    if choice.message is not None and reasoned(choice.message):
+        return spelling(_answer_of(choice) or "", tokens)
+    return tokens
+
+
+def reasoned(answer: Answer) -> bool:
+    """Does it say, apart from the answer, what the model thought before?"""
+    return bool(answer.reasoning_content or answer.reasoning or answer.thinking)
 
 
 def tokens_of_text(given: Logprobs) -> list[Token]:

@@ -26,11 +26,12 @@ from monitor.formats.payloads.chat_response import (
     calls_of,
     error_of,
     read_chat,
+    reasoned,
     text_of_arguments,
     tokens_of_text,
 )
 from monitor.formats.payloads.confidence import Token
-from monitor.formats.payloads.framing import Read
+from monitor.formats.payloads.framing import Read, word
 
 _to_chunk = msgspec.json.Decoder(ChatResponse).decode
 
@@ -56,7 +57,7 @@ class ChatStream:
         whole.system_fingerprint = chunk.system_fingerprint or whole.system_fingerprint
         if (error := error_of(chunk)) is not None:
             whole.error = error
-        for piece in chunk.choices:
+        for piece in chunk.choices or ():
             self._growing.setdefault(piece.index, _Growing()).add(piece)
             if len(self._growing) > MAX_CHOICES:
                 raise InvalidEvent(Rejection.INVALID, f"choices: more than the {MAX_CHOICES} that are allowed")
@@ -70,6 +71,27 @@ class ChatStream:
 
 
 @dataclass(slots=True)
+class _GrowingCall:
+    """A tool call while its arguments come in."""
+
+    id: str = ""
+    name: str | None = None
+    arguments: list[str] = field(default_factory=list)
+
+    def ends_at(self, call: ToolCall) -> bool:
+        """Does this piece begin another call? It then names a function, and has another id or comes after arguments.
+
+        The place of a call among the others does not tell: Gemini (openai-python, issue 2806) and Xinference (issue
+        3634) leave it out, Ollama (issue 15457) calls each the first. Nor does an id alone: Poolside (pool, issue 9)
+        gives the pieces of one call two.
+        """
+        if call.function is None or not call.function.name:
+            return False
+        given = word(call.id)
+        return self.id != given if self.id and given else bool(self.arguments)
+
+
+@dataclass(slots=True)
 class _Growing:
     """A choice while its pieces come in, in lists: joining texts piece by piece would take quadratic time."""
 
@@ -77,7 +99,10 @@ class _Growing:
     refusal: list[str] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     refusal_tokens: list[Token] = field(default_factory=list)
-    calls: dict[int, tuple[str | None, list[str]]] = field(default_factory=dict)
+    calls: list[_GrowingCall] = field(default_factory=list)
+    newest: dict[int | None, _GrowingCall] = field(default_factory=dict)
+    """The calls that further pieces belong to, by their place."""
+    reasoned: bool = False
     finish_reason: str | None = None
     filters: dict[str, Raw] | None = None
     error: Any = None
@@ -89,27 +114,35 @@ class _Growing:
         delta = piece.delta or piece.message or Answer(content=piece.text)
         if content := text_in(delta.content):
             self.content.append(content)
+        elif reasoned(delta):  # the words of a plain answer are not asked
+            self.reasoned = True
         if delta.refusal:
             self.refusal.append(delta.refusal)
         if delta.tool_calls is not None:
             for call in calls_of(delta):
-                self._call(call.index, call.function or Function())
+                self._call(call)
         if isinstance(piece.logprobs, Logprobs):
+            self.reasoned = self.reasoned or reasoned(delta)
             self.tokens.extend(piece.logprobs.content or tokens_of_text(piece.logprobs))
             self.refusal_tokens.extend(piece.logprobs.refusal or ())
 
-    def _call(self, index: int, function: Function) -> None:
+    def _call(self, piece: ToolCall) -> None:
         """The first piece of a call names its function, the following ones bring its arguments."""
-        if index in self.calls or len(self.calls) < MAX_TOOL_CALLS:
-            self.calls.setdefault(index, (function.name, []))[1].append(text_of_arguments(function) or "")
+        call, function = self.newest.get(piece.index), piece.function or Function()
+        if call is None or call.ends_at(piece):
+            call = self.newest[piece.index] = _GrowingCall(word(piece.id), function.name)
+            if len(self.calls) < MAX_TOOL_CALLS:
+                self.calls.append(call)
+        if arguments := text_of_arguments(function):
+            call.arguments.append(arguments)
 
     def choice(self, index: int) -> Choice:
-        calls = [ToolCall(Function(name, "".join(arguments))) for name, arguments in self.calls.values()]
+        calls = [ToolCall(Function(one.name, "".join(one.arguments))) for one in self.calls]
         refusal = "".join(self.refusal) or None
         content = "".join(self.content) if self.content or not (refusal or calls) else None
         return Choice(
             index=index,
-            message=Answer(content, refusal, calls or None),
+            message=Answer(content, refusal, calls or None, reasoning=self.reasoned),
             finish_reason=self.finish_reason,
             logprobs=Logprobs(self.tokens, self.refusal_tokens),
             content_filter_results=self.filters,

@@ -40,6 +40,28 @@ def answer_tokens(tokens: Sequence[Token]) -> Sequence[Token]:
     return tokens[first:last]
 
 
+def spelling(answer: str, tokens: Sequence[Token]) -> Sequence[Token]:
+    """The fewest tokens at the end that spell the answer, white space around it aside; none where they do not.
+
+    Servers that take the reasoning out of an answer leave it in the log-probabilities (SGLang, issue 25055; vLLM and
+    Ollama too).
+
+    Args:
+        answer: the text.
+        tokens: as `answer_tokens` leaves them.
+    """
+    said = answer.strip()
+    if not said or not tokens:
+        return ()
+    last = tokens[-1].token
+    first, missing = len(tokens), len(said) + len(last) - len(last.rstrip())
+    while first > 0 and missing > 0:
+        first -= 1
+        missing -= len(tokens[first].token)
+    found = tokens[first:]
+    return found if "".join(one.token for one in found).strip() == said else ()
+
+
 def confidence(tokens: Sequence[Token]) -> float | None:
     """Geometric mean of the tokens' probabilities, in [0, 1]; None without tokens or where one of them is unknown."""
     if not tokens:

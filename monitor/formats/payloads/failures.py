@@ -10,10 +10,13 @@ from monitor.formats.payloads.rows import Fields
 _TIMEOUTS = frozenset({408, 504, 524})
 _CLIENT = re.compile(
     r"invalid|badrequest|bad_request|not_?found|authentication|permission|unprocessable|rate_?limit|contextwindow"
-    r"|content_?(filter|policy)|unsupported|context_length|\bvalidation\b",
+    r"|content_?(filter|policy)|unsupported|context_length|\bvalidation(exception)?\b|access_?denied|unauthenticated"
+    r"|throttl|too_?many_?requests|resource_?exhausted|quota|billing|(request|payload)_?too_?large|conflict"
+    r"|failed_?precondition",
     re.IGNORECASE,
 )
-_TIMEOUT = re.compile(r"time_?d?_?out", re.IGNORECASE)
+"""Names of what HTTP would call 4xx: OpenAI's, Anthropic's, those of Bedrock's exceptions, and of gRPC's codes."""
+_TIMEOUT = re.compile(r"time_?d?_?out|deadline_?exceeded", re.IGNORECASE)
 _FILTERED = re.compile(r"content_?(filter|policy)|responsible_?ai", re.IGNORECASE)
 UNTOLD: Final = "error"
 """The `error_code` of what says nothing of its kind."""
@@ -37,7 +40,7 @@ def from_error(error: Any, code: int | None = None) -> Fields:
     """
     parts = error if isinstance(error, dict) else {"message": error}
     kind, given, message = (_word(parts.get(name)) for name in ("type", "code", "message"))
-    number = code or (int(given) if given.isdecimal() and len(given) == 3 else None)
+    number = code or http_status(given) or http_status(kind)
     words = f"{kind} {given}"
     fields: Fields = {
         "status": _status(number, words),
@@ -48,6 +51,12 @@ def from_error(error: Any, code: int | None = None) -> Fields:
     if message:
         fields["extra"] = {"error_message": message[:_MAX_MESSAGE]}
     return fields
+
+
+def http_status(value: Any) -> int | None:
+    """The HTTP status of a failure that this number or text is; None where it is none."""
+    text = _word(value)
+    return int(text) if text.isdecimal() and len(text) == 3 and int(text) >= 400 else None
 
 
 def _word(value: Any) -> str:

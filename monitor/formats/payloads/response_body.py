@@ -66,7 +66,7 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     if not body.startswith(b"{"):
         return _without_members(body, roles)
     response, head, tail = decoded(_body.decode, body)
-    if response.choices or response.object in _CHAT:
+    if response.choices or response.choices is None or response.object in _CHAT:
         return chat_response.read_chat(response)
     if response.error is not None:
         return Read([from_error(chat_response.error_of(response))], word(response.id))

@@ -29,6 +29,8 @@ from monitor.formats.payloads.framing import Read
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _REASONS: Final = {"completed": "stop", "max_output_tokens": "length"}
 """How a chat completion calls the same end."""
+_OF_ITEMS: Final = frozenset({"role", "type", "id"})
+"""An item of a request has one of these at least; texts and pictures to be embedded (Jina) have none."""
 
 
 class Part(Struct, gc=False):
@@ -78,15 +80,16 @@ class Event(Struct, gc=False):
 
 
 def request_of(body: dict[str, Any]) -> ChatRequest | None:
-    """The chat request that asks the same; None where this is none. Requests for embeddings have texts alone: those of
-    one request are one prompt."""
+    """The chat request that asks the same; None where this is none. Items without a role (calls of tools and their
+    results, reasoning) are nobody's messages. Requests for embeddings have texts alone: those of one request are one
+    prompt."""
     match body.get("input"):
         case str(text):
             messages = [AskedMessage(content=text)]
         case [str(), *_] as texts if all(isinstance(one, str) for one in texts):
             messages = [AskedMessage(content="\n".join(texts))]
-        case [{"role": _}, *_] as given:
-            messages = msgspec.convert([one for one in given if "role" in one], list[AskedMessage])
+        case list(items) if all(isinstance(one, dict) and one.keys() & _OF_ITEMS for one in items):
+            messages = msgspec.convert([one for one in items if "role" in one], list[AskedMessage])
         case _:
             return None
     if isinstance(context := body.get("instructions"), str):

@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 MAX_ROWS = 1024
 MAX_GROWTH: Final = 16
 """Items of one call share what was said once, a prompt say: together they may be so many times `max_record_bytes`."""
-_MAX_ID = 128
+MAX_ID: Final = 128
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,13 +31,13 @@ def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) ->
     Raises:
         InvalidEvent: the id is missing or too long, there are too many rows, or together they are too large.
     """
-    if len(rows) == 1 and 0 < len(call_id) <= _MAX_ID:  # mostly
+    if len(rows) == 1 and 0 < len(call_id) <= MAX_ID:  # mostly
         return [(call_id, rows[0])]
     demand_few(len(rows))
     longest = f"{call_id}#{len(rows) - 1}" if len(rows) > 1 else call_id
-    if not call_id or len(longest) > _MAX_ID:
+    if not call_id or len(longest) > MAX_ID:
         raise InvalidEvent(
-            Rejection.INVALID, f"{name}: an id of 1 to {_MAX_ID} characters is needed, not {call_id[:64]!r}"
+            Rejection.INVALID, f"{name}: an id of 1 to {MAX_ID} characters is needed, not {call_id[:64]!r}"
         )
     _demand_small(rows, MAX_GROWTH * max_bytes, name)
     return [(f"{call_id}#{number}", row) for number, row in enumerate(rows)]

@@ -30,7 +30,7 @@ from monitor.domain.window import Window
 from monitor.formats.native import decode
 from monitor.sampling import LABEL_KEY, selected
 from monitor.sampling.label_plan import annotators_needed
-from monitor.services.draw_labels import NO_LABELS, LabelDesign
+from monitor.services.draw_labels import LabelDesign
 
 START = datetime(2026, 11, 14, 12, tzinfo=UTC)
 HOURS = timedelta(hours=2)
@@ -71,7 +71,7 @@ def serve(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             schedule = schedule.including(INCIDENTS[incident], Window(START, START + length))
         traffic = KeptTraffic()
         folder = tmp_path_factory.mktemp("images")
-        simulation = Simulation(traffic, schedule, SceneVqa(encoder), Labellers(NO_LABELS), folder)
+        simulation = Simulation(traffic, schedule, SceneVqa(encoder), Labellers(LabelDesign()), folder)
         events = [event for batch in simulation.advance(START + length) for event in batch]
         return [(traffic.cases[event.request_id], event) for event in events if isinstance(event, Prediction)]
 

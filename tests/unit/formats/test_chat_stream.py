@@ -141,6 +141,14 @@ def test_an_older_error_body_inside_the_stream_is_one_too() -> None:
     assert fields(stream(error))["error_code"] == "500"
 
 
+def test_chunks_that_openai_python_dumped_have_null_for_what_they_lack() -> None:
+    """`ChatCompletionChunk(id=None, choices=None, ..., error={...})`."""
+    lacking = dict.fromkeys(("id", "choices", "created", "model", "object", "usage"))
+    said = fields(stream(delta("a"), {**lacking, "error": {"message": "overloaded", "code": 502}}))
+    assert (said["status"], said["error_code"]) == ("error", "502")
+    assert fields(stream(delta("a"), lacking, delta("b", ended="stop")))["output"] == {"answer": "ab"}
+
+
 def test_more_choices_than_allowed_are_refused() -> None:
     with pytest.raises(InvalidEvent, match="choices"):
         fields(stream(*(delta("a", index) for index in range(MAX_CHOICES + 1))))

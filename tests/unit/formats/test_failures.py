@@ -90,5 +90,35 @@ def test_an_error_without_a_code_has_that_of_http() -> None:
     assert logged({"error": "down"}, error={"type": "upstream"}).error_code == "upstream"
 
 
-def test_an_error_of_validation_that_is_not_the_requests_is_an_error() -> None:
-    assert answered({"error": {"type": "ResponseValidationError"}})["status"] == "error"
+@pytest.mark.parametrize(
+    "kind", ["ResponseValidationError", "overloaded_error", "ServiceUnavailableException", "UNAVAILABLE"]
+)
+def test_an_error_that_is_not_the_requests_is_an_error(kind: str) -> None:
+    """The second is Anthropic's 529, the third Bedrock's 503, the last gRPC's."""
+    assert answered({"error": {"type": kind}})["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("ThrottlingException", "ValidationException", "AccessDeniedException", "ServiceQuotaExceededException"),
+        *("TooManyRequestsException", "RESOURCE_EXHAUSTED", "ResourceExhausted", "PERMISSION_DENIED"),
+        *("UNAUTHENTICATED", "FAILED_PRECONDITION", "insufficient_quota", "ConflictError", "request_too_large"),
+        *("billing_error", "PayloadTooLargeError"),
+    ],
+)
+def test_names_of_what_http_calls_4xx_are_the_fault_of_the_request(kind: str) -> None:
+    """Bedrock's, gRPC's with Google's exceptions, OpenAI's, Anthropic's."""
+    assert answered({"error": {"type": kind, "message": "m"}})["status"] == "rejected"
+
+
+@pytest.mark.parametrize("kind", ["DEADLINE_EXCEEDED", "DeadlineExceeded", "timeout_error", "504", "408"])
+def test_names_and_numbers_of_time_outs_are_time_outs(kind: str) -> None:
+    row = answered({"error": {"type": kind, "message": "m"}})
+    assert (row["status"], row["error_code"]) == ("timeout", kind)
+
+
+@pytest.mark.parametrize("error", [{"type": "429"}, {"code": 429, "status": "RESOURCE_EXHAUSTED"}, {"code": "429"}])
+def test_a_status_of_http_is_one_wherever_it_stands(error: dict[str, Any]) -> None:
+    row = answered({"error": error})
+    assert (row["status"], row["error_code"]) == ("rejected", "429")

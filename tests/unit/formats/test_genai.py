@@ -116,6 +116,48 @@ def test_what_stands_in_place_of_a_filtered_answer_is_none() -> None:
     assert read(CHAT | said | {"gen_ai.completion.0.finish_reason": "stop"}).output.answer == "FILTERED"
 
 
+def items(*parts: tuple[str, str, str]) -> dict[str, Any]:
+    """`gen_ai.output.messages` with one message for each output item: type, content and finish reason."""
+    messages = [
+        {"role": "assistant", "parts": [{"type": kind, "content": content}], "finish_reason": reason}
+        for kind, content, reason in parts
+    ]
+    return CHAT | {"gen_ai.output.messages": json.dumps(messages)}
+
+
+@pytest.mark.parametrize(
+    "before", [("server_tool_call", "", "tool_call"), ("tool_call", "", "tool_calls"), ("reasoning", "hm", "stop")]
+)
+def test_the_answer_may_come_after_messages_that_say_nothing(before: tuple[str, str, str]) -> None:
+    """OpenTelemetry's instrumentation of openai, of the Responses API (`get_output_messages_from_response`)."""
+    assert read(items(before, ("text", "cat", "stop"))).output.answer == "cat"
+    refused = read(items(before, ("refusal", "No.", "stop"))).output
+    assert (refused.refused, refused.safety) == (True, None)
+    filtered = read(items(before, ("text", "", "content_filter"))).output
+    assert filtered.safety is not None
+    assert read(items(before)).output.answer is None
+
+
+@pytest.mark.parametrize("placeholder", ["__REDACTED__", "<elided>", "redacted-by-litellm"])
+def test_what_stands_in_place_of_hidden_texts_is_none(placeholder: str) -> None:
+    """OpenInference; OpenTelemetry's google-genai; LiteLLM (litellm/litellm_core_utils/redact_messages.py)."""
+    messages = [{"role": "user", "parts": [{"type": "text", "content": placeholder}]}]
+    said = {f"gen_ai.{side}.messages": json.dumps(messages) for side in ("input", "output")}
+    for attributes in (said, {"gen_ai.prompt": placeholder, "gen_ai.completion": placeholder}):
+        event = read(CHAT | attributes)
+        assert (event.input.prompt, event.output.answer) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "reasons", ['["content_filter"]', '["stop", "content_filter"]', "content_filter", "[ContentFilter]"]
+)
+def test_finish_reasons_may_be_text(reasons: str) -> None:
+    """.NET's Microsoft.Extensions.AI and LiteLLM (`safe_dumps`); two of them; one of LangSmith; Semantic Kernel's."""
+    output = read(CHAT | {"gen_ai.response.finish_reasons": reasons}).output
+    assert output.refused
+    assert output.safety is not None
+
+
 def test_a_filtered_second_choice_does_not_refuse_the_first() -> None:
     messages = [
         {"role": "assistant", "parts": [{"type": "text", "content": "Red."}], "finish_reason": "stop"},
@@ -179,8 +221,24 @@ def test_whole_numbers_of_tokens_may_be_floats(count: float, expected: int) -> N
     assert tokens.input == expected
 
 
-@pytest.mark.parametrize("count", [5.5, 1e300, -1.0])
-def test_other_numbers_of_tokens_are_refused(count: float) -> None:
+def test_numbers_of_tokens_may_be_text() -> None:
+    """Higress writes every attribute as text (alibaba/higress, ai-statistics: `setSpanAttribute`)."""
+    said = {"gen_ai.request.model": "qwen-vl-max", "gen_ai.usage.input_tokens": "12", "gen_ai.usage.output_tokens": "3"}
+    tokens = read(said | {"component": "proxy", "http.status_code": "200", "gen_ai.span.kind": "LLM"}).tokens
+    assert tokens is not None
+    assert (tokens.input, tokens.output) == (12, 3)
+
+
+def test_an_empty_text_is_no_number_of_tokens() -> None:
+    """LiteLLM, of a value that is not known (`safe_set_attribute`)."""
+    said = {"gen_ai.usage.input_tokens": "", "gen_ai.usage.output_tokens": "3"}
+    tokens = read(CHAT | said).tokens
+    assert tokens is not None
+    assert (tokens.input, tokens.output) == (None, 3)
+
+
+@pytest.mark.parametrize("count", [5.5, 1e300, -1.0, "many", "-1", "1.5", "9" * 16, "9" * 10_000])
+def test_other_numbers_of_tokens_are_refused(count: float | str) -> None:
     (refused,) = decode(in_json({"attributes": CHAT | {"gen_ai.usage.input_tokens": count}}))
     assert isinstance(refused, InvalidEvent)
     assert "tokens.in" in str(refused)

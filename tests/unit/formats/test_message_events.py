@@ -230,6 +230,32 @@ def test_a_call_that_failed_is_complete_without_a_choice(service: Service, messa
     assert decode(service.logged().SerializeToString()) == []
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (
+            {"role": "user", "content": "What is it?"},
+            {"message": {"role": "assistant", "content": "cat"}, "finish_reason": "content_filter", "index": 0},
+        ),
+        ({"content": "What is it?"}, {"finish_reason": "content_filter", "index": 0, "message": {"content": "cat"}}),
+    ],
+)
+def test_bodies_may_be_json_text(service: Service, question: Any, answer: Any) -> None:
+    """Semantic Kernel for Python (microsoft/semantic-kernel, `decorators.py`: `logger.info(json.dumps(...))`), and an
+    older Microsoft.Extensions.AI of .NET (dotnet/extensions, `OpenTelemetryChatClient.cs`: `LogChatResponse`).
+    """
+    messages = [("gen_ai.user.message", json.dumps(question)), ("gen_ai.choice", json.dumps(answer))]
+    service.call(*messages, named_by_attribute=True)
+    output = met(service).output
+    assert (output.answer, output.refused) == ("cat", True)
+    assert met(service).input.prompt == "What is it?"
+
+
+def test_another_choice_in_json_text_goes_on_with_an_earlier_record(service: Service) -> None:
+    service.call(("gen_ai.choice", json.dumps({"index": 1, "message": {"content": "Another one."}})))
+    assert decode(service.logged().SerializeToString()) == []
+
+
 def test_messages_whose_choice_comes_later_do_not_speak_before_it(service: Service) -> None:
     service.call(("gen_ai.user.message", USER))
     assert decode(service.logged().SerializeToString()) == []

@@ -266,6 +266,67 @@ def test_a_call_that_failed_says_whose_fault_it_was(fields: dict[str, Any], stat
     assert prediction.input.prompt == "What?"
 
 
+DUMPED: dict[str, Any] = dict.fromkeys(
+    ("id", "choices", "created", "model", "object", "service_tier", "system_fingerprint", "usage")
+)
+"""What openai-python makes of a body without any member that it knows: `ChatCompletion(id=None, choices=None, ...)`."""
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code", "message"),
+    [
+        ({"error": {"message": "error code: 524\n", "code": 504}}, "timeout", "504", "error code: 524\n"),
+        (
+            {
+                "id": "gen-1789864459-MWopRke8EAYfUP7veir4",
+                "error": {"message": "Upstream error from Nvidia: Service temporarily overloaded", "code": 503},
+            },
+            "error",
+            "503",
+            "Upstream error from Nvidia: Service temporarily overloaded",
+        ),
+        (
+            {
+                "error": {
+                    "code": "model_not_found",
+                    "message": "No available channel for model qwen-vl-max-2025-04-08",
+                    "type": "new_api_error",
+                }
+            },
+            "rejected",
+            "model_not_found",
+            "No available channel for model qwen-vl-max-2025-04-08",
+        ),
+        (
+            {
+                "object": "error",
+                "message": "The model does not support Chat Completions API",
+                "type": "BadRequestError",
+                "param": None,
+                "code": 400,
+            },
+            "rejected",
+            "400",
+            "The model does not support Chat Completions API",
+        ),
+    ],
+    ids=["OpenRouter", "OpenRouter, with an id", "new-api", "vLLM"],
+)
+def test_a_failure_that_openai_python_took_for_a_completion(
+    said: dict[str, Any], status: str, code: str, message: str
+) -> None:
+    prediction = read(record({**CALL, "response": {**DUMPED, **said}}))
+    assert (prediction.status, prediction.error_code) == (status, code)
+    assert prediction.extra["error_message"] == message
+    assert prediction == read(record({**CALL, "response": said}))
+
+
+def test_what_it_took_for_a_completion_without_an_error_is_refused() -> None:
+    """No answer of ours: Azure API Management may answer `{"response": "Yes, ..."}`."""
+    fault = refused({**CALL, "response": {**DUMPED, "response": "Yes, Azure OpenAI supports customer managed keys."}})
+    assert (fault.reason, "choices" in str(fault)) == (Rejection.INVALID, True)
+
+
 def test_azure_rejects_a_prompt_that_its_filter_flags() -> None:
     error = {"code": "content_filter", "message": "filtered", "type": None}
     prediction = read(record({**CALL, "status_code": 400, "response": {"error": error}}))

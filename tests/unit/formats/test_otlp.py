@@ -175,7 +175,18 @@ def test_our_own_attributes_win() -> None:
     ("attributes", "status", "expected"),
     [
         ({}, {}, ("ok", None)),
-        ({"error.type": "429"}, {}, ("error", "429")),
+        ({"error.type": "429"}, {}, ("rejected", "429")),
+        ({"error.type": "400"}, {"code": 2}, ("rejected", "400")),
+        ({"error.type": "408"}, {"code": 2}, ("timeout", "408")),
+        ({"error.type": "504"}, {"code": 2}, ("timeout", "504")),
+        ({"error.type": "500"}, {"code": 2}, ("error", "500")),
+        ({"error.type": "ThrottlingException", "http.status_code": 429}, {"code": 2}, ("rejected", "429")),
+        ({"error.type": "ValidationException", "http.status_code": "400"}, {"code": 2}, ("rejected", "400")),
+        (
+            {"error.type": "ModelTimeoutException", "http.status_code": 200},
+            {"code": 2},
+            ("timeout", "ModelTimeoutException"),
+        ),
         ({"error.type": "RateLimitError", "http.response.status_code": 429}, {"code": 2}, ("rejected", "429")),
         ({}, {"code": "STATUS_CODE_ERROR"}, ("error", "error")),
         ({"error.type": "asyncio.TimeoutError"}, {"code": 2}, ("timeout", "asyncio.TimeoutError")),
@@ -185,6 +196,9 @@ def test_our_own_attributes_win() -> None:
 def test_failures_keep_their_kind(
     attributes: dict[str, Any], status: dict[str, Any], expected: tuple[str, str | None]
 ) -> None:
+    """openai-dotnet names an HTTP status as the type (`OpenTelemetryScope.GetErrorType`), OpenTelemetry's
+    instrumentation of botocore an exception, with the status under its older name.
+    """
     (event,) = decode(in_json({"attributes": CHAT | attributes, "status": status}))
     assert (event.status, event.error_code) == expected
     assert event.output.refused is ("gen_ai.response.finish_reasons" in attributes)

@@ -73,6 +73,8 @@ NAMES = names()
 PLAIN = (
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=12)
     | st.sampled_from(["__REDACTED__", "[", '{"role": "user"}', '[{"role": "user", "parts": [7]}]', "[1]", "\x00"])
+    | st.sampled_from(['{"choices": [{"text": ""}]}', '{"generations": [[{"message": {"id": [""], "kwargs": {}}}]]}'])
+    | st.sampled_from(["9" * 99, "FinishReason.", ",", '{"index": 1}'])
 )  # fmt: skip
 ANY = st.recursive(
     PLAIN,
