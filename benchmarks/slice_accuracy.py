@@ -1,11 +1,14 @@
 """Do the intervals of slice accuracy cover? Answers drawn by the shipped label sampler, weighed by what it says.
 
-    python -m benchmarks.slice_accuracy [--quick] [--seed N] [--sizes 20 100] [--extreme] [--marks]
+    python -m benchmarks.slice_accuracy [--quick] [--seed N] [--sizes 20 100] [--extreme] [--marks] [--tied]
 
 A cell is a kind of model, an accuracy and a number of labels. In each, requests with ids of their own go through
 `LabelPlan.draw`; those that it draws are graded and estimated by `share_of_sums`. Covered is the accuracy of the
 process that made the answers. Judged is the average over accuracies from 0.5 to 0.98 per number of labels and kind:
 single cells jump, because a count of mistakes is a whole number.
+
+`--tied`: half of the traffic is drawn 1 to 333 times less often, and holds nearly all mistakes, its share of them, or
+nearly none. Judged by how many labels of that half are to be expected.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +40,11 @@ ACCURACIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 SIZES = {20: 600, 50: 500, 100: 400, 300: 200, 1000: 80, 5000: 60}
 """Labels, about -> samples per cell."""
 KINDS = ("calibrated", "uninformative", "overconfident")
+RATIOS = (1, 2, 4, 10, 20, 50, 160, 333)
+TIES = {"seldom drawn": 1.9, "anywhere": 1.0, "often drawn": 0.1}
+"""Where mistakes are -> how often the half that is seldom drawn is wrong, over the average."""
+SELDOM = (3, 5, 10, 20, max(SIZES))
+"""Between which expected numbers of its labels cells are judged together; with fewer, samples hold none of them."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,15 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="numbers of labels to try")
     parser.add_argument("--extreme", action="store_true", help="with weights up to 160 to 1")
     parser.add_argument("--marks", action="store_true", help="also how often unchanged slices are marked")
+    parser.add_argument("--tied", action="store_true", help="also where mistakes are tied to weights")
     options = parser.parse_args()
     began, plan = time.perf_counter(), EXTREME if options.extreme else PLAN
     found = [cell for n in options.sizes for cell in cells(n, options.seed, plan, quick=options.quick)]
     marks = false_marks(options.seed, 20 if options.quick else 250) if options.marks else None
+    bound = tied(options.seed, 200 if options.quick else 4000) if options.tied else None
     result = {
         "seed": options.seed, "seconds": round(time.perf_counter() - began, 1), "summary": summary(found),
-        "false_marks": marks, "cells": found,
+        "false_marks": marks, "tied": bound, "cells": found,
     }  # fmt: skip
     print(json.dumps(result, indent=2))
 
@@ -143,6 +154,36 @@ def false_marks(seed: int, tables: int) -> dict[str, Any]:
         changed += any(one.changed for one in found)
         standing += any(one.stands_out for one in found)
     return {"tables": tables, "with_a_change": changed / tables, "with_one_that_stands_out": standing / tables}
+
+
+def tied(seed: int, samples: int) -> list[dict[str, Any]]:
+    """Coverage per place of the mistakes and expected number of labels of the half that is seldom drawn."""
+    result = []
+    for place, least, most in ((place, *pair) for place in TIES for pair in pairwise(SELDOM)):
+        covered = [
+            tied_cell(place, ratio, n, accuracy, seed, samples)
+            for n in SIZES for ratio in RATIOS for accuracy in ACCURACIES if least <= n / (1 + ratio) < most
+        ]  # fmt: skip
+        result.append({
+            "mistakes": place, "labels_seldom_drawn": [least, most], "cells": len(covered),
+            "covered": round(float(np.mean(covered)), 4), "worst_cell": min(covered),
+        })  # fmt: skip
+    return result
+
+
+def tied_cell(place: str, ratio: int, n: int, accuracy: float, seed: int, samples: int) -> float:
+    """Share of samples of about n labels whose interval covers."""
+    rng = np.random.default_rng([seed, list(TIES).index(place), ratio, n, round(1000 * accuracy)])
+    chances = 1.0 - (1.0 - accuracy) * np.array([TIES[place], 2.0 - TIES[place]])
+    drawn = rng.poisson(n / (1 + ratio) * np.array([1, ratio]), (samples, 2))
+    right, heavy = rng.binomial(drawn, chances), float(ratio)
+    hits = 0
+    for (rows, others), (good, also) in zip(drawn.tolist(), right.tolist(), strict=True):
+        hits += accuracy in share_of_sums(WeightSums(
+            rows + others, good + also, heavy * rows + others, heavy**2 * rows + others, heavy * good + also,
+            heavy**2 * good + also, heavy**3 * rows + others,
+        )).interval  # fmt: skip
+    return hits / samples
 
 
 def summary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ LOOKS: Final = {
     Verdict.UNDECIDED: Look("cannot tell yet", "◐", ":material/pending:", "orange", ORANGE),
 }
 TITLES: Final = {
-    "accuracy": "Accuracy", "calibration": "Calibration (signed gap)", "errors": "Errors and timeouts",
+    "accuracy": "Accuracy", "calibration": "Calibration (gap's distance from 0)", "errors": "Errors and timeouts",
     "latency": "Slow answers",
 }  # fmt: skip
 

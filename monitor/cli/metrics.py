@@ -49,7 +49,7 @@ def metrics(
     with database(config, "metrics") as engine, transaction(engine) as connection:
         require_served(connection, model, version)
         require_replayed(connection, replay)
-        found = measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config))
+        found = measure_tasks(connection, window, selection, dimension, tasks=bootstrap.tasks(config))
         if found.used and all(one.value is None for one in found.figures):
             known = [one.name for one in slice_dimensions(connection, window, selection)]
             require_known("--by", by, known, "no drawn answer of this window has it")

@@ -19,13 +19,15 @@ from monitor.errors import NotEnoughData
 Arrays = Mapping[str, NDArray[Any]]
 
 _FACTS: Final = "facts"
+_NAMES: Final = "arrays"
+"""The fact that says which arrays there are: damage to the archive's directory can hide some. Older ones lack it."""
 _DAMAGED: Final = (ValueError, OSError, KeyError, EOFError, RuntimeError, BadZipFile, zlib.error, TokenError)
 """What numpy and zipfile trip over in bytes that were changed."""
 
 
 def pack(kind: str, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
     """Equal content gives equal bytes. `kind` names the format and its version; `facts` must be plain JSON."""
-    text = json.dumps({"kind": kind, **facts})
+    text = json.dumps({"kind": kind, _NAMES: list(arrays), **facts})
     buffer = BytesIO()
     np.savez(buffer, allow_pickle=False, **{_FACTS: np.array(text)}, **arrays)
     return buffer.getvalue()
@@ -52,6 +54,6 @@ def unpack(data: bytes, *kinds: str) -> tuple[dict[str, Any], dict[str, NDArray[
         facts = json.loads(str(arrays.pop(_FACTS)))
     except _DAMAGED as error:
         raise NotEnoughData(f"these bytes hold no {kinds[0]}: {error}; make the reference anew") from None
-    if not isinstance(facts, dict) or facts.get("kind") not in kinds:
+    if not isinstance(facts, dict) or facts.get("kind") not in kinds or facts.pop(_NAMES, [*arrays]) != [*arrays]:
         raise NotEnoughData(f"these bytes hold no {kinds[0]}; make the reference anew")
     return facts, arrays

@@ -33,8 +33,7 @@ whatever the window; 4,096 took 1.4 times as long."""
 
 ID_BYTES: Final = 16
 _ROWS_PER_AXIS: Final = 10
-_SHARE_OF_DIMENSIONS: Final = 0.75
-"""Axes beyond this share of the dimensions are left to the residual, which must not be empty."""
+"""Rows that it takes to tell an axis from noise."""
 
 _LEAST_VARIANCE: Final = 1e-4
 """Axes below this share of the first are the rounding of half precision."""
@@ -225,7 +224,7 @@ def _frame(rows: Floats, fingerprint: str) -> Fit:
             f"all {rows.shape[0]} vectors are the same, or nearly: they spread by {variance**0.5:.1g} about a mean of "
             f"length {size**0.5:.1g}, and there is no variation to compare with. Take off a constant, or scale them"
         )
-    count = _axes_to_keep(rows, variances)
+    count = _axes_to_keep(rows.shape[0], variances)
     ridge = max(float(variances[count:].sum()) / max(rows.shape[1] - count, 1), 0.0)
     axes = _pointed(directions[:, :count]).astype(np.float32)
     scales = np.sqrt(variances[:count] + ridge).astype(np.float32)
@@ -239,11 +238,10 @@ def _frame(rows: Floats, fingerprint: str) -> Fit:
     return Fit(fingerprint, mean, axes, scales, variance, parameters)
 
 
-def _axes_to_keep(rows: Floats, variances: Floats) -> int:
-    n, dimension = rows.shape
+def _axes_to_keep(n: int, variances: Floats) -> int:
+    """All of a stream of few numbers: in whatever direction it moves, its distance says how far."""
     varying = int((variances > _LEAST_VARIANCE * variances[0]).sum())
-    most = min(MAX_AXES, int(n) // _ROWS_PER_AXIS, int(_SHARE_OF_DIMENSIONS * dimension), varying)
-    return max(1, most)
+    return max(1, min(MAX_AXES, n // _ROWS_PER_AXIS, varying))
 
 
 def _project(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -56,13 +57,14 @@ def compare_arrays(
     Without them rows are taken for independent draws. The frame and the metric are then learnt on the rows of both
     sides, without looking at which is which, so that the sides can be permuted: the share of permutations whose
     combined p-value is as small is an exact p-value (Phipson and Smyth, 2010, "Permutation P-values Should Never Be
-    Zero"), never below 1 / (`permutations` + 1). With `permutations` = 0 the combined p-value of the analytic laws is
-    given as it is. Detectors' own p-values are always analytic.
+    Zero"), never below 1 / (`permutations` + 1), so that a level below that is refused. With `permutations` = 0 the
+    combined p-value of the analytic laws is given as it is. Detectors' own p-values are always analytic. A p-value of
+    at most `level` is drift.
 
     Raises:
-        NotEnoughData: NaN, other shapes, dimensions that differ, rows that are all the same, a level outside (0, 1), or
-            permutations or a seed that are no whole numbers of at least 0. Too few rows (50 current, 100 reference) or
-            windows are a verdict, not an error.
+        NotEnoughData: NaN, other shapes, dimensions that differ, rows that are all the same, a level outside (0, 1) or
+            that so few permutations cannot reach, or permutations or a seed that are no whole numbers of at least 0.
+            Too few rows (50 current, 100 reference) or windows are a verdict, not an error.
     """
     check_share(level, "level")
     check_whole(permutations, "permutations", least=0)
@@ -73,6 +75,10 @@ def compare_arrays(
     if windows is not None:
         made = build(first, windows, _ARRAYS)
         return compare(made.fit, made.baseline, sketch(second, made.fit), made.dispersion, level=level)
+    if permutations and level < 1.0 / (permutations + 1):
+        raise NotEnoughData(
+            f"{permutations} permutations cannot reach level {level:g}: {ceil(1.0 / level) - 1} are needed"
+        )
     missing = _missing(len(first), len(second))
     if missing is not None:
         return missing
@@ -110,7 +116,7 @@ def _independent(rows: Floats, n: int, level: float, permutations: int, rng: np.
     place = found[LOCATING][1]
     least = laws[LOCATING].detectable(level * part(LOCATING, laws), POWER) * float(blocks[LOCATING].weights.sum())
     return DriftResult(
-        verdict=DriftVerdict.DRIFT if p_value < level else DriftVerdict.NO_DRIFT,
+        verdict=DriftVerdict.DRIFT if p_value <= level else DriftVerdict.NO_DRIFT,
         n_reference=n,
         n_current=total - n,
         p_value=p_value,

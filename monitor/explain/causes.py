@@ -14,10 +14,10 @@ from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.explain.candidates import KINDS, ROUNDING, Candidate, Kind
 from monitor.explain.halves import Values, Windows
 from monitor.explain.rows import Family
-from monitor.stats.dominance import Dominance
+from monitor.stats.dominance import Dominance, share_interval
 from monitor.stats.groups import spread_of_mean, welch_freedom
 from monitor.stats.inputs import Floats
-from monitor.stats.intervals import Interval, wilson_of_share
+from monitor.stats.intervals import Interval
 from monitor.stats.multiple_testing import holm
 
 MOST_TRIED: Final = 12
@@ -184,31 +184,27 @@ def _cause(half: Windows, ranked: Ranked, values: Values, found: Dominance, adju
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sample:
-    """Mean and deviation of some rows, and the variance of that mean with its degrees of freedom when rows of one group
-    depend on each other."""
+    """Values [n] and the numbers [n] of their groups; mean and deviation, and the variance of that mean with its
+    degrees of freedom when rows of one group depend on each other."""
 
+    values: Floats
+    numbers: NDArray[np.int64]
     mean: float
     deviation: float
     variance: float
     freedom: float
-    rows: int
-    groups: int
 
     @classmethod
     def of(cls, values: Floats, where: NDArray[np.bool_], groups: NDArray[np.int64]) -> _Sample:
         keep = where & np.isfinite(values)
         chosen, numbers = values[keep], np.unique(groups[keep], return_inverse=True)[1]
         variance, freedom = spread_of_mean(chosen, numbers)
-        many = int(numbers.max()) + 1
-        return cls(float(chosen.mean()), float(chosen.std(ddof=1)), variance, freedom, chosen.size, many)
+        return cls(chosen, numbers, float(chosen.mean()), float(chosen.std(ddof=1)), variance, freedom)
 
     def interval_of_share(self, confidence: float) -> Interval:
-        """Wilson's, with the number of independent rows that would vary as much."""
-        alone = self.mean * (1.0 - self.mean)
-        effective = min(alone / self.variance, self.rows) if self.variance > 0.0 and alone > 0.0 else self.groups
-        return wilson_of_share(self.mean, effective, confidence)
+        return share_interval(self.values > 0.0, self.numbers, confidence)
 
 
 def _change(before: _Sample, now: _Sample, confidence: float) -> tuple[float, Interval]:

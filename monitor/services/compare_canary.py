@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from monitor.domain.histograms import LATENCY_BOUNDS_MS
 from monitor.domain.window import DAY, MINUTE, Window, floor
-from monitor.stats.sequential import BoundedMeans, Comparison, Evidence, Outcome, TwoProportions, compare
+from monitor.stats.sequential import Comparison, Distances, Evidence, Outcome, TwoProportions, compare
 from monitor.store.queries.canary import (
     Floats,
     Ints,
@@ -75,7 +75,8 @@ class Side:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """One measure. `comparison` is of canary - stable; None while there are no rows of both."""
+    """One measure. `comparison` is of canary - stable, for calibration of their gaps' distances from 0; None while
+    there are no rows of both."""
 
     measure: Measure
     noun: str
@@ -152,20 +153,15 @@ def _accuracy(labels: LabelledRows, alpha: float, margin: float) -> Judged:
 
 
 def _calibration(labels: LabelledRows, alpha: float, margin: float) -> Judged:
-    """The signed gap, mean confidence - accuracy: the nearer to 0 the better."""
+    """How far the signed gap, mean confidence - accuracy, is from 0: the nearer the better."""
     known = np.isfinite(labels.confidence)
     of_canary = labels.canary[known]
     gaps = labels.confidence[known] - labels.correct[known]
     sides = [Side(int(one.sum()), _mean(gaps[one])) for one in (~of_canary, of_canary)]
-    found = _judged(
-        "calibration", "labels with a confidence", sides, lambda: BoundedMeans(gaps, of_canary),
+    return _judged(
+        "calibration", "labels with a confidence", sides, lambda: Distances(gaps, of_canary),
         labels.known_at[known], alpha, margin, Verdict.WORSE,
     )  # fmt: skip
-    if found.verdict not in (Verdict.BETTER, Verdict.WORSE):
-        return found
-    # That the gaps differ is proven; which of the two is the better one is a matter of the distance from 0.
-    nearer = abs(sides[1].mean or 0.0) < abs(sides[0].mean or 0.0)
-    return replace(found, verdict=Verdict.BETTER if nearer else Verdict.WORSE)
 
 
 def _errors(stable: RequestMinutes, canary: RequestMinutes, alpha: float, margin: float) -> Judged:

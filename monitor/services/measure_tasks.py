@@ -13,9 +13,9 @@ from monitor.domain.results import Answer, Judged, Label
 from monitor.domain.window import Window
 from monitor.services.label_words import answer_of, comparable, deciding, not_outvoted
 from monitor.store.queries.drawn import MOST_ROWS, DrawnRow, LabelWords, agreements, drawn_answers, label_words
-from monitor.store.queries.selection import EVERYTHING, Selection
+from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
-from monitor.tasks import TASKS, Task
+from monitor.tasks import Task
 from monitor.tasks.metric import Metric, accuracy
 from monitor.tasks.safety import common_metrics
 
@@ -63,11 +63,16 @@ class TaskReport:
 def measure_tasks(
     connection: Connection,
     window: Window,
-    selection: Selection = EVERYTHING,
+    selection: Selection,
     dimension: Dimension | None = None,
-    tasks: Mapping[str, Task] = TASKS,
+    *,
+    tasks: Mapping[str, Task],
 ) -> TaskReport:
-    """Of the answers drawn for labelling, and of replayed logs, among the predictions made within the window."""
+    """Of the answers drawn for labelling, and of replayed logs, among the predictions made within the window.
+
+    Args:
+        tasks: whose metrics, by name; answers of another task have the common ones.
+    """
     found = drawn_answers(connection, window, selection, dimension)
     words: dict[str, list[LabelWords]] = defaultdict(list)
     for one in label_words(connection, found.rows):

@@ -16,7 +16,7 @@ from scipy.special import expit
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_shares, as_vector
 from monitor.stats.intervals import Interval, wilson_of_share
-from monitor.stats.weighted import PRIOR_ROWS
+from monitor.stats.weighted import PRIOR_ROWS, sums_of_weights
 
 MIN_PAST: Final = 100
 """Labelled answers of the past from which the meaning of confidences can be told."""
@@ -34,13 +34,14 @@ class Meaning:
     """What share of answers was right at a confidence, as `past` labelled answers tell.
 
     logit(share) = c + a ln(confidence) - b ln(1 - confidence), with `coefficients` (c, a, b) and their `covariance`.
-    `rarer` of the past answers had the rarer outcome; `design_effect` >= 1 is Kish's of their weights.
+    `seen` of the past answers had the rarer outcome, counted by the weight that they carry, and `design_effect` >= 1 is
+    that of weights which are tied to outcomes: `seen` and `design_effect_of_ties` of `monitor.stats.weighted`.
     """
 
     coefficients: Floats
     covariance: Floats
     past: int
-    rarer: int
+    seen: float
     design_effect: float
 
     def of(self, confidence: ArrayLike) -> Floats:
@@ -98,8 +99,9 @@ def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike |
     Data to Predict Out-of-Distribution Performance", ICLR, there "average confidence"; NannyML's CBPE is the same.
 
     The interval is Wilson's with as many labels as would be as sure. From few mistakes of the past the variance is a
-    bad guess and from none it is 0, so its design effect is averaged with Kish's, as in `monitor.stats.weighted`: of 99
-    answers in 100 right, learnt from 100, a normal interval covers 60%, this one 92 to 97%.
+    bad guess and from none it is 0, so its design effect is averaged with that of weights which are tied to outcomes,
+    as in `monitor.stats.weighted`: of 99 answers in 100 right, learnt from 100, a normal interval covers 60%, this one
+    92 to 97%.
 
     >>> past = meaning([0.2, 0.8] * 500, [0, 1, 0, 1, 0, 1, 0, 1, 1, 0] * 100)  # right one time in 5, and 4 in 5
     >>> round(estimate_accuracy([0.2, 0.8], past, counts=[300, 100]).share, 2)
@@ -120,7 +122,7 @@ def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike |
     if plain == 0.0:  # beyond what a float can tell from 0 or 1
         return EstimatedAccuracy(share, wilson_of_share(share, known.past / known.design_effect), round(n), known.past)
     of_design = known.past * float(slope @ known.covariance @ slope) / plain
-    effect = (known.rarer * of_design + PRIOR_ROWS * known.design_effect) / (known.rarer + PRIOR_ROWS)
+    effect = (known.seen * of_design + PRIOR_ROWS * known.design_effect) / (known.seen + PRIOR_ROWS)
     as_sure = 1.0 / (effect / known.past + float(rows @ noise) / (n**2 * plain))
     return EstimatedAccuracy(share, wilson_of_share(share, as_sure), round(n), known.past)
 
@@ -150,6 +152,7 @@ def _fit(rows: Floats, right: Floats, weights: Floats) -> Meaning:
         if np.abs(step).max() < 1e-9:
             break
     inverse = np.linalg.inv(curvature)
-    n, hits = right.size, int(right.sum())
+    n = right.size
     covariance = inverse @ (score.T @ score) @ inverse * n / (n - at.size)
-    return Meaning(at, covariance, n, min(hits, n - hits), float(n * (weights @ weights) / weights.sum() ** 2))
+    sums = sums_of_weights(right, weights)
+    return Meaning(at, covariance, n, sums.seen, sums.design_effect_of_ties)

@@ -16,11 +16,14 @@ from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_vector
 from monitor.stats.intervals import Interval, wilson_of_share
 from monitor.stats.proportions import LEVEL
-from monitor.stats.weighted import PRIOR_ROWS, WeightedShare, weighted_share
+from monitor.stats.weighted import WeightedShare, share_of_sums, weight_sums
 
 MIN_LABELS: Final = 50
 """With 50 labels and more the interval covers 94 to 97% (`benchmarks/prediction_powered.py`); with fewer the gain that
 it is narrowed by is mostly chance."""
+
+_PRIOR_ROWS: Final = 5.0
+"""How many rows of the rarer outcome it counts for that guesses are worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,10 @@ def prediction_powered_among(
       Prediction-Powered Inference", section 6. With equal probabilities it is theirs times (n + m) / m, because
       labelled rows count among all; below 0 it is 0, so that a guess which is upside down is not believed in reverse.
     - Interval: the linearised variance with and without guesses gives the ratio of effective sample sizes. It takes a
-      degree of freedom for the power, and is pulled towards 1 as the classical estimate's design effect is
-      (`monitor.stats.weighted`), because a normal interval from the plain variance covers as little as 75% with 50
-      labels and an accuracy of 95%.
+      degree of freedom for the power, and is pulled towards 1 against as many rows of the rarer outcome as the
+      classical estimate counts (`monitor.stats.weighted`), because a normal interval from the plain variance covers as
+      little as 75% with 50 labels and an accuracy of 95%, and one that counts mistakes as they come, whatever their
+      weights, 84%.
 
     Raises:
         NotEnoughData: as `prediction_powered`, fewer rows in all than labelled ones, or a mean or variance that
@@ -132,13 +136,13 @@ def prediction_powered_among(
         raise NotEnoughData(f"no guesses are like this: {everything}")
     if everything.n < right.size:
         raise NotEnoughData(f"{everything.n} rows in all cannot hold {right.size} labelled ones")
-    classical = weighted_share(right, probabilities)
+    sums = weight_sums(right, probabilities)
+    classical = share_of_sums(sums)
     weights = 1.0 / as_probabilities(probabilities, "probabilities", right.size)
     power, ratio = _tuned(right, known, weights / weights.sum(), everything)
     moved = power * (everything.mean - float(weights @ known) / float(weights.sum()))
     share = min(max((classical.share or 0.0) + moved, 0.0), 1.0)
-    rarer = min(classical.count, classical.n - classical.count)
-    pulled = (rarer / ratio + PRIOR_ROWS) / (rarer + PRIOR_ROWS)
+    pulled = (sums.seen / ratio + _PRIOR_ROWS) / (sums.seen + _PRIOR_ROWS)
     return PredictionPowered(classical, share, classical.effective_n / pulled, power)
 
 

@@ -108,19 +108,15 @@ def recommended(found: Sequence[Repair]) -> Repair | None:
     return max((one for one in found if one.holds), key=lambda one: one.won.value, default=None)
 
 
-def fit_temperature(confidence: ArrayLike, correct: ArrayLike, *, probability: ArrayLike | None = None) -> float:
+def fit_temperature(rows: Rows) -> float:
     """The T in [1/20, 20] under which expit(logit(confidence) / T) has the least (weighted) log loss.
 
     Guo et al. (2017), section 4.2. Outcomes count as they are: Platt's targets, (k + 1) / (k + 2) for right answers,
     would make sound confidences that are nearly 1 look too high. The bounds hold a sample that has no mistake.
 
     Raises:
-        NotEnoughData: rows that `calibration` refuses, only right or only wrong answers, or nothing but 1/2.
+        NotEnoughData: only right or only wrong answers, or nothing but 1/2.
     """
-    return _temperature(as_rows(confidence, correct, probability))
-
-
-def _temperature(rows: Rows) -> float:
     right = rows.correct.sum()
     if right in (0, rows.n):
         raise NotEnoughData(
@@ -158,7 +154,7 @@ def _interval(rows: Rows, temperature: float, level: float) -> Interval:
 
 
 def _temperature_scaling(rows: Rows) -> Recalibrate:
-    temperature = _temperature(rows)
+    temperature = fit_temperature(rows)
     return lambda confidence: np.asarray(expit(_logits(confidence) / temperature))
 
 
@@ -184,7 +180,7 @@ def _judged(
     by_half = tuple(float(np.average(won[half], weights=rows.weight[half])) for half in (first, ~first))
     lower, upper = percentiles(resampled_means(won[:, None], rows.weight), rows.n, level)
     interval = Interval(float(lower[0]), float(upper[0]))
-    temperature = _temperature(rows) if kind == "temperature" else None
+    temperature = fit_temperature(rows) if kind == "temperature" else None
     return Repair(
         kind=kind,
         temperature=temperature,

@@ -32,7 +32,7 @@ class Captioning(Task):
     """
 
     scorer: Final = "human_rating"
-    lists = True
+    set_valued = True
 
     def __init__(self, weights: CaptionWeights | None = None, frequencies: DocumentFrequencies | None = None) -> None:
         self.weights = weights or CaptionWeights()

@@ -14,7 +14,8 @@ from monitor.tasks.task import Task, folded, said, spoken_verdict, unscored
 _READ: Final = 2000
 """Characters of an answer that are read: the choice stands at its beginning."""
 
-_LEAD: Final = r"(?:(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:\sis)?\s?:?\s?)?"
+_LEAD: Final = r"(?:(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:s\b)?+(?:\s(?:is|are))?\s?:?\s?)?"
+"""The s of a plural is never given back as a letter: "options" names none."""
 _ALONE: Final = re.compile(rf"{_LEAD}[(\[{{*]*([a-z])[)\]}}*.:,;]*", re.IGNORECASE)
 """One letter, alone but for brackets and closing marks, or after "the answer is"."""
 _MARKED: Final = re.compile(rf"{_LEAD}(?:[(\[]([a-z])[)\]][.:]?|([a-z])[).:])\s(.*)", re.IGNORECASE)

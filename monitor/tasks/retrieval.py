@@ -19,7 +19,7 @@ CUTS: Final = (1, 5, 10)
 class Retrieval(Task):
     """score = recall@k: the share of the label's answers among the k best candidates; correct when any is there."""
 
-    lists = True
+    set_valued = True
 
     def __init__(self, k: int = DEFAULT_K) -> None:
         self.k = k

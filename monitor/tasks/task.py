@@ -15,8 +15,8 @@ LABEL: Final = "label"
 class Task(Protocol):
     """Scores one answer against one label. Implementations are stateless; see `TASKS`."""
 
-    lists: ClassVar[bool] = False
-    """Whether the texts of a label are a list, of relevant items or references, rather than names of one truth."""
+    set_valued: ClassVar[bool] = False
+    """Whether the texts of a label are a set, of relevant items or references, rather than names of one truth."""
 
     @property
     def scorer(self) -> str:

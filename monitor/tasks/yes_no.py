@@ -21,16 +21,36 @@ _NO: Final = frozenset({"no", "nope", "nah", "n", "false"})
 _NEGATIONS: Final = frozenset({"no", "not", "none", "never", "nothing", "nobody", "cannot", "without"})
 _UNSURE: Final = frozenset({
     "know", "sure", "unsure", "tell", "say", "determine", "determined", "certain", "unclear", "unable", "maybe",
-    "perhaps", "possibly",
+    "perhaps", "possibly", "might", "whether", "uncertain", "ambiguous", "inconclusive", "indeterminate",
 })  # fmt: skip
+_VERY: Final = r"(?:(?:a bit|a little|almost|entirely|extremely|fully|quite|rather|really|so|too|very) )?"
+_JUDGE: Final = r"(?:answer|assess|confirm|decide|discern|distinguish|identify|judge|make out|recogni[sz]e|see|verify)"
+_IT_IS: Final = r"^(?:(?:it|this|that)(?: is|'s| was) )?"
+_IT_IS_NOT: Final = rf"(?:{_IT_IS}not|^(?:it|this|that) (?:isn't|wasn't))"
+_DOUBT: Final = re.compile("|".join((
+    rf"{_IT_IS}{_VERY}(?:hard|difficult|tricky|impossible) to {_JUDGE}\b",
+    rf"{_IT_IS_NOT} {_VERY}(?:possible|easy) to {_JUDGE}\b",
+    rf"{_IT_IS_NOT} {_VERY}clear(?: (?:at|enough|from|here|if|in|that|to|wh\w+)\b|$)",
+    rf"^(?:it|this|that|there|the \w+)(?: is|'s) (?:just |simply )?too (?:\w+ ){{1,2}}to {_JUDGE}\b",
+    rf"{_IT_IS}{_VERY}possible(?: that\b|$)",
+    r"\b(?:cannot|can not|can't|could not|couldn't) (?:be )?(?:\w+ly )?(?:answer|assess|confirm|decid|judg|verif)\w*",
+    rf"\bi(?: am|'m) not {_VERY}confident\b",
+    r"(?:\bno|n't(?: have)? (?:an?|any)) (?:idea|clue)\b",
+    r"\b(?:yes or no|no or yes|true or false|false or true)\b",
+)))  # fmt: skip
+"""Doubt in more than one word. Most of it stands at the beginning: "there is a dog, but it is hard to see" is a dog."""
 _AFFIRMING: Final = frozenset(
     {("there", "is"), ("there", "are"), ("there's", "a"), ("it", "is"), ("this", "is"), ("they", "are"), ("i", "see")}
 )
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _LEAD: Final = re.compile(r"\A[\W_]*(?:the\s+)?(?:correct\s+|final\s+)?answer\b[\W_]*(?:is\b)?", re.IGNORECASE)
 """What may stand before the word that decides: "Answer:", "The answer is"."""
-_OPEN: Final = re.compile(r"[\W_]*(?:n\.a\b|[^\W_]+(?:[ *_]*/|\W+or\W+(?:yes|no)\b))", re.IGNORECASE)
-"""A yes or no that decides nothing: "N/A", "yes/no", "yes or no"."""
+_OPEN: Final = re.compile(
+    r"[\W_]*(?:n\.a\b|[^\W_]+(?:[ *_]*/|\W+or\W+(?:yes|no|true|false|y|n)\b)"
+    r"|no +(?:idea|clue|telling|way +(?:to|of) +(?:be|judg|know|say|see|tell)\w*)\b)",
+    re.IGNORECASE,
+)
+"""A yes or no that decides nothing: "N/A", "yes/no", "yes or no", "no idea"."""
 _SENTENCE_END: Final = re.compile(r"[.!?;\n]")
 _READ: Final = 500
 """Characters of an answer that are read: yes or no stands at its beginning."""
@@ -64,9 +84,9 @@ class YesNo(Task):
 def polarity(text: str) -> bool | None:
     """True for yes, False for no, None for neither.
 
-    A leading yes or no decides, also after "the answer is", unless it leaves open which ("N/A", "yes/no", "yes or no"):
-    that is neither. Else the first sentence decides: doubt is neither, a negation is no, and "there is" and its like
-    are yes. POPE takes every answer without a negation for yes, an empty one included.
+    A leading yes or no decides, also after "the answer is", unless it leaves open which ("N/A", "yes or no") or is
+    doubt ("no idea"): that is neither. Else the first sentence decides: doubt is neither, a negation is no, and "there
+    is" and its like are yes. POPE takes every answer without a negation for yes, an empty one included.
 
     >>> polarity("Yes, it's not far."), polarity("There isn't a dog."), polarity("I can't tell."), polarity("blue")
     (True, False, None, None)
@@ -77,7 +97,7 @@ def polarity(text: str) -> bool | None:
         return None
     if words[0] in _YES | _NO:
         return None if _OPEN.match(head) else words[0] in _YES
-    if not _UNSURE.isdisjoint(words):
+    if not _UNSURE.isdisjoint(words) or _DOUBT.search(" ".join(words)):
         return None
     if not _NEGATIONS.isdisjoint(words) or any(word.endswith("n't") for word in words):
         return False

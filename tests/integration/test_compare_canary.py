@@ -190,8 +190,24 @@ def test_an_underconfident_canary_is_no_better(engine: Engine, compare: Callable
     label(engine, "canary", 1200, 0.85, confidence=0.4, seed=1)
     gap = compare()["calibration"]
     assert gap.comparison is not None
-    assert gap.comparison.interval.upper < 0
+    assert gap.comparison.interval.lower > 0  # of the distance from 0, though the gap itself is lower
+    assert gap.canary.mean == pytest.approx(-0.45, abs=0.03)
     assert gap.verdict == Verdict.WORSE
+
+
+def test_a_gap_as_large_on_the_other_side_is_neither_better_nor_worse(
+    engine: Engine, compare: Callable[..., dict[str, Judged]]
+) -> None:
+    announce(engine, ("rollout", "v2", timedelta()))
+    label(engine, "stable", 1500, 0.7)
+    label(engine, "canary", 1500, 0.98, confidence=0.85, seed=1)
+    gap = compare()["calibration"]
+    assert gap.comparison is not None
+    assert gap.stable.mean == pytest.approx(0.15, abs=0.03)
+    assert gap.canary.mean == pytest.approx(-0.13, abs=0.03)
+    assert 0.0 in gap.comparison.interval
+    assert gap.verdict == Verdict.UNDECIDED
+    assert "more labels with a confidence of the canary needed" in gap.reason
 
 
 def test_a_canary_that_was_mended_is_changed_and_no_longer_what_it_was(

@@ -22,6 +22,7 @@ from monitor.services.measure_tasks import TaskMetrics, TaskReport, measure_task
 from monitor.services.score_labels import score_labels
 from monitor.store.queries.selection import EVERYTHING, LIVE, Selection
 from monitor.store.queries.slices import Dimension
+from monitor.tasks import TASKS
 from monitor.tasks.metric import Metric
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -37,7 +38,7 @@ def measured(engine: Engine) -> Callable[..., TaskReport]:
     def measure(selection: Selection = EVERYTHING, dimension: Dimension | None = None) -> TaskReport:
         score_labels(engine)
         with engine.connect() as connection:
-            return measure_tasks(connection, WINDOW, selection, dimension)
+            return measure_tasks(connection, WINDOW, selection, dimension, tasks=TASKS)
 
     return measure
 

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_outcomes, as_vector
@@ -51,9 +50,15 @@ class BoundedMeans:
         self._differences = means[1] - means[0]
 
     @property
+    def means(self) -> tuple[float, float]:
+        """Of the first and of the second stream, over all blocks."""
+        first, second = self.sums.sum(axis=1) / self.rows.sum(axis=1)
+        return float(first), float(second)
+
+    @property
     def estimate(self) -> float:
-        means = self.sums.sum(axis=1) / self.rows.sum(axis=1)
-        return float(means[1] - means[0])
+        first, second = self.means
+        return second - first
 
     @property
     def rows_per_block(self) -> float:
@@ -64,18 +69,24 @@ class BoundedMeans:
         return self._wealth(differences, 1.0), self._wealth(differences, -1.0)
 
     def growth(self, difference: float) -> float:
-        """See `Evidence`: the mean growth of the best bet so far."""
-        sign = 1.0 if self.estimate > difference else -1.0
-        return float(self._log_factors(np.array([difference]), sign).mean(axis=1).max())
+        """See `Evidence`."""
+        at_most, at_least = self.growths(np.array([difference]))
+        return float((at_most if self.estimate > difference else at_least)[0])
+
+    def growths(self, differences: Floats) -> tuple[Floats, Floats]:
+        """The mean growth [d] of the best bet so far, against "at most" and "at least" each of `differences` [d]."""
+        at_most, at_least = (self._log_factors(differences, sign).mean(axis=1).max(axis=0) for sign in (1.0, -1.0))
+        return at_most, at_least
 
     def _wealth(self, differences: Floats, sign: float) -> Floats:
         products = np.cumsum(self._log_factors(differences, sign), axis=1)
-        mixed: Floats = logsumexp(products, axis=0) - np.log(_BETS.size)
+        largest = products.max(axis=0)
+        mixed: Floats = largest + np.log(np.exp(products - largest).mean(axis=0))
         return mixed
 
     def _log_factors(self, differences: Floats, sign: float) -> Floats:
         """Logarithms [bets, blocks, d] of 1 + bet sign (observed - d); at worst the observed one is -sign reach."""
         excess = sign * (self._differences[:, None] - differences)
         worst = self.reach + sign * differences
-        factors: Floats = np.log1p(_BETS[:, None, None] * excess / worst)
+        factors: Floats = np.log1p(_BETS[:, None, None] * (excess / worst))
         return factors

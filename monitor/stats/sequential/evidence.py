@@ -11,7 +11,7 @@ from monitor.stats.inputs import Floats
 
 
 class Evidence(Protocol):
-    """About the difference of two rates or means, second - first, gathered block by block."""
+    """About the difference of two rates, means or distances from 0, second - first, gathered block by block."""
 
     ends: NDArray[np.int64]
     """[blocks], the index of the last increment of each."""

@@ -24,12 +24,13 @@ def test_features_are_centred_and_of_unit_variance_on_the_rows_of_the_fit(traffi
 def test_axes_never_outnumber_what_rows_and_dimensions_allow(traffic) -> None:  # type: ignore[no-untyped-def]
     assert learn(traffic(512).rows(2000), "e").scales.size == MAX_AXES
     assert learn(traffic(512).rows(100), "e").scales.size == 10
-    assert learn(traffic(16).rows(2000), "e").scales.size == 12
+    assert learn(traffic(16).rows(2000), "e").scales.size == 16
 
 
 def test_residual_energy_does_not_apply_where_nothing_is_left_over(traffic) -> None:  # type: ignore[no-untyped-def]
-    assert "residual_energy" not in learn(traffic(1).rows(200), "e").blocks
-    assert "residual_energy" in learn(traffic(2).rows(200), "e").blocks
+    for dimension in (1, 2, 16, MAX_AXES):
+        assert "residual_energy" not in learn(traffic(dimension).rows(600), "e").blocks
+    assert "residual_energy" in learn(traffic(MAX_AXES + 1).rows(600), "e").blocks
 
 
 def test_the_order_of_rows_does_not_matter(traffic) -> None:  # type: ignore[no-untyped-def]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.drift.compare import compare
-from monitor.drift.fit import learn
+from monitor.drift.fit import MAX_AXES, learn
 from monitor.drift.reference import build
 from monitor.drift.sketch import sketch
 from monitor.stats.exact_sums import to_values
@@ -47,10 +47,10 @@ def test_a_shift_outside_of_the_axes_is_found_that_hardly_lengthens_the_residual
     assert {one.name: one.p_value for one in same.detectors}[NAME] > 0.05
 
 
-@pytest.mark.parametrize("dimension", [1, 3])
+@pytest.mark.parametrize("dimension", [1, 3, MAX_AXES, MAX_AXES + 2])
 def test_it_does_not_apply_where_nothing_is_left_over(dimension: int) -> None:
-    few = np.random.default_rng(3).standard_normal((200, dimension))
-    assert (NAME in learn(few, "e").blocks) is (dimension > 1)
+    few = np.random.default_rng(3).standard_normal((600, dimension))
+    assert (NAME in learn(few, "e").blocks) is (dimension > MAX_AXES)
 
 
 def test_rounding_to_half_precision_stays_invisible() -> None:

@@ -40,9 +40,9 @@ def test_what_moves_the_axes_and_the_residual_apart_is_seen_too() -> None:
     assert {one.name: one.p_value for one in found}["spread"] < 0.01
 
 
-@pytest.mark.parametrize(("dimension", "features"), [(1, 1), (3, 2)])
+@pytest.mark.parametrize(("dimension", "features"), [(1, 1), (3, 1), (64, 2)])
 def test_without_a_residual_the_axes_count_alone(dimension: int, features: int) -> None:
-    fit = learn(np.random.default_rng(2).standard_normal((300, dimension)), "e")
+    fit = learn(np.random.default_rng(2).standard_normal((600, dimension)), "e")
     block = fit.blocks["spread"]
     assert block.stop - block.start == features
 

@@ -19,12 +19,30 @@ def test_the_permutation_test_keeps_its_level_and_the_analytic_law_comes_near() 
     p, analytic = [], []
     for i in range(150):
         first, second = skewed(rng, 120), skewed(rng, 60)
-        p.append(compare_arrays(first, second, permutations=39, seed=i).p_value)
+        p.append(compare_arrays(first, second, level=0.1, permutations=39, seed=i).p_value)
         analytic.append(compare_arrays(first, second, permutations=0).p_value)
     low, high = stats.binom.ppf([0.0005, 0.9995], 150, 0.1)
     assert low <= (np.array(p) <= 0.1).sum() <= high
     assert (np.array(analytic) <= 0.1).mean() < 0.2
     assert stats.spearmanr(p, analytic).statistic > 0.9
+
+
+@pytest.mark.parametrize(("level", "permutations"), [(0.01, 99), (1 / 49, 48), (0.002, 499), (1e-4, 0)])
+def test_the_least_level_that_permutations_reach_is_heard(level: float, permutations: int) -> None:
+    rng = np.random.default_rng(10)
+    found = compare_arrays(skewed(rng, 120), skewed(rng, 60) + 20.0, level=level, permutations=permutations)
+    assert found.verdict is DriftVerdict.DRIFT
+    assert found.p_value == 1 / (permutations + 1) if permutations else found.p_value < level
+
+
+def test_an_exact_p_value_is_at_most_the_level_no_more_often_than_that() -> None:
+    """Of 10 equally likely ranks the first is drift at level 0.1, not the first of none."""
+    rng, fired = np.random.default_rng(11), 0
+    for i in range(200):
+        found = compare_arrays(skewed(rng, 120), skewed(rng, 60), level=0.1, permutations=9, seed=i)
+        fired += found.verdict is DriftVerdict.DRIFT
+    low, high = stats.binom.ppf([0.0005, 0.9995], 200, 0.1)
+    assert low <= fired <= high
 
 
 def test_in_one_dimension_a_shift_of_the_mean_is_students_t() -> None:
@@ -129,11 +147,14 @@ def test_the_same_seed_gives_the_same_answer_and_inputs_are_left_alone() -> None
         (np.eye(200), np.eye(200), {"level": 1.0}, "level"),
         (np.eye(200), np.eye(200), {"permutations": -1}, "permutations"),
         (np.eye(200), np.eye(200), {"permutations": 2.5}, "permutations"),
+        (np.eye(200), np.eye(200), {"level": 0.0019}, "499 permutations cannot reach level 0.0019: 526 are needed"),
+        (np.eye(200), np.eye(200), {"permutations": 98}, "98 permutations .* 99 are needed"),
         (np.eye(200), np.eye(200), {"seed": -1}, "seed"),
         (np.eye(200), np.eye(200), {"windows": np.zeros(3, dtype=int)}, "window numbers"),
     ],
-    ids=["constant", "dimensions", "infinite", "one row", "level", "permutations", "half of one", "seed", "windows"],
-)
+    ids=["constant", "dimensions", "infinite", "one row", "level", "permutations", "half of one", "too low a level",
+         "too few permutations", "seed", "windows"],
+)  # fmt: skip
 def test_unusable_arrays_are_refused(first, second, options, words) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(NotEnoughData, match=words):
         compare_arrays(first, second, **options)

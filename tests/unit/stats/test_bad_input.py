@@ -16,6 +16,7 @@ from monitor.errors import NotEnoughData
 from monitor.stats.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha
 from monitor.stats.bootstrap import resampled_means
 from monitor.stats.calibration import brier_score, calibration, corp_decomposition, reliability_table
+from monitor.stats.calibration.rows import as_rows
 from monitor.stats.classifier_test import domain_scores
 from monitor.stats.dominance import dominance
 from monitor.stats.estimated_accuracy import estimate_accuracy, meaning
@@ -61,7 +62,7 @@ GOOD: Mapping[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "cauchy_combination": (cauchy_combination, (SHARES,)),
     "guesses": (Guesses.of, (SHARES, DRAWN)),
     "prediction_powered": (prediction_powered, (RIGHT, SHARES, SHARES, DRAWN)),
-    "fit_temperature": (lambda c, y, p: fit_temperature(c, y, probability=p), (SHARES, RIGHT, DRAWN)),
+    "fit_temperature": (lambda c, y, p: fit_temperature(as_rows(c, y, p)), (SHARES, RIGHT, DRAWN)),
     "repairs": (lambda c, y, p: repairs(c, y, probability=p), (SHARES, RIGHT, DRAWN)),
     "ledoit_wolf": (ledoit_wolf, (ROWS,)),
     "weighted_share": (weighted_share, (RIGHT, DRAWN)),

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import mannwhitneyu, norm
 
 from monitor.errors import NotEnoughData
-from monitor.stats.dominance import dominance
-from monitor.stats.intervals import Interval
+from monitor.stats.dominance import dominance, share_interval
+from monitor.stats.intervals import Interval, wilson_of_share
 
 whole = arrays(np.int64, st.integers(2, 40), elements=st.integers(-5, 5))
 
@@ -63,6 +63,19 @@ def test_equal_values_differ_in_nothing() -> None:
     assert (found.delta, found.p_value) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, 7.5])
+def test_equal_values_leave_open_what_nobody_has_seen(value: float) -> None:
+    """Newcombe's of 0 of 10 against 0 of 10; of groups, of as many as there are."""
+    bound = wilson_of_share(0.0, 10).upper
+    ten = np.full(10, value)
+    found = dominance(ten, ten).interval
+    assert (found.lower, found.upper) == pytest.approx((-bound, bound))
+    pairs = np.repeat(np.arange(10), 2)
+    grouped = dominance(np.repeat(ten, 2), np.repeat(ten, 2), reference_groups=pairs, current_groups=pairs).interval
+    assert grouped.lower == pytest.approx(-grouped.upper)
+    assert bound < grouped.upper < 1.4 * bound  # Student's quantile of 9 degrees of freedom
+
+
 @pytest.mark.parametrize(("size", "repeats"), [(120, 1), (60, 6)])
 def test_the_interval_covers_and_the_test_keeps_its_level_with_groups(size: int, repeats: int) -> None:
     """`repeats` near-duplicates of each of `size` independent rows."""
@@ -103,6 +116,52 @@ def test_the_interval_of_a_rare_share_covers(n: int, m: int) -> None:
     shares = [(rng.random((1500, size)) < 0.02).astype(float) for size in (n, m)]
     covered = [0.0 in dominance(*pair).interval for pair in zip(*shares, strict=True)]
     assert 0.935 <= np.mean(covered) <= 0.985
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.01, 0.05), (0.02, 0.1)])
+def test_the_interval_of_shares_that_may_not_be_seen_covers(first: float, second: float) -> None:
+    """Of 20 rows each; with no interval where neither side has any, 70% were covered."""
+    rng = np.random.default_rng(7)
+    draws = [(rng.random((1000, 20)) < share).astype(float) for share in (first, second)]
+    assert np.mean([second - first in dominance(*pair).interval for pair in zip(*draws, strict=True)]) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("groups", "rows", "share", "alike"),
+    [(100, 5, 0.05, 1.0), (100, 20, 0.05, 1.0), (50, 5, 0.1, 1.0), (30, 5, 0.1, 0.5)],
+)
+def test_the_interval_of_a_share_covers_with_uneven_groups(groups: int, rows: int, share: float, alike: float) -> None:
+    """Groups of geometric sizes; by the variance of those few that have it, 89 to 94% were covered."""
+    rng = np.random.default_rng(8)
+
+    def draw() -> tuple[np.ndarray, np.ndarray]:
+        numbers = np.repeat(np.arange(groups), rng.geometric(1 / rows, groups))
+        common, own = rng.random(groups)[numbers], rng.random(numbers.size)
+        return np.where(rng.random(numbers.size) < alike, common, own) < share, numbers
+
+    covered, alone, looks = 0, 0, 500
+    for _ in range(looks):
+        (before, first), (now, second) = draw(), draw()
+        covered += 0.0 in dominance(before, now, reference_groups=first, current_groups=second).interval
+        alone += share in share_interval(now, second, 0.95)
+    assert covered / looks >= 0.95
+    assert alone / looks >= 0.92
+
+
+@pytest.mark.parametrize(("groups", "rows"), [(10, 5), (15, 5)])
+def test_the_interval_of_one_share_covers_with_few_bursts(groups: int, rows: int) -> None:
+    """With a normal quantile 89 to 90% were covered."""
+    rng = np.random.default_rng(9)
+    covered = 0
+    for _ in range(500):
+        numbers = np.repeat(np.arange(groups), rng.geometric(1 / rows, groups))
+        common, own = rng.random(groups)[numbers], rng.random(numbers.size)
+        covered += 0.3 in share_interval(np.where(rng.random(numbers.size) < 0.5, common, own) < 0.3, numbers, 0.95)
+    assert covered / 500 >= 0.93
+
+
+def test_the_interval_of_a_share_of_single_rows_is_wilsons() -> None:
+    assert share_interval(np.arange(20) < 3, np.arange(20), 0.95) == wilson_of_share(0.15, 20)
 
 
 def test_the_interval_of_two_shares_is_newcombes() -> None:

@@ -108,3 +108,24 @@ def test_nothing_to_estimate_is_refused(confidence: list[float], counts: list[fl
 def test_the_least_of_probabilities_overflows_nothing() -> None:
     known = meaning([0.2, 0.8] * 100, [0, 1] * 100, [5e-324] + [1.0] * 199)
     assert known.design_effect == pytest.approx(200.0)
+
+
+@pytest.mark.parametrize(
+    ("sure", "unsure", "ratio", "rare", "labels"), [(0.98, 0.3, 50, 0.05, 150), (0.81, 0.99, 20, 0.5, 200)]
+)
+def test_a_past_whose_heavy_rows_are_few_is_covered_wherever_its_mistakes_are(
+    sure: float, unsure: float, ratio: int, rare: float, labels: int
+) -> None:
+    """Answers of confidence 0.5 are drawn `ratio` times as often as those of 0.95. Counting mistakes as they come, or
+    with Kish's design effect, covers 68 and 77%."""
+    rng, covered = np.random.default_rng(5), []
+    drawn, truth = (1 - rare) + rare * ratio, (1 - rare) * sure + rare * unsure
+    for _ in range(300):
+        rows = rng.poisson(labels / drawn * np.array([1 - rare, rare * ratio]))
+        if rows.sum() < MIN_PAST:
+            continue
+        right = rng.random(rows.sum()) < np.repeat([sure, unsure], rows)
+        known = meaning(np.repeat([0.95, 0.5], rows), right, np.repeat([1 / ratio, 1.0], rows))
+        found = estimate_accuracy([0.95, 0.5], known, [10**6 * (1 - rare), 10**6 * rare])
+        covered.append(truth in found.interval)
+    assert np.mean(covered) > 0.92

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from monitor.errors import NotEnoughData
 from monitor.stats.calibration.rows import as_rows
-from monitor.stats.scaling import MIN_ISOTONIC, _interval, _temperature, fit_temperature, recommended, repairs
+from monitor.stats.scaling import MIN_ISOTONIC, _interval, fit_temperature, recommended, repairs
 
 Answers = tuple[np.ndarray, np.ndarray]
 
@@ -23,7 +23,7 @@ def heated(rng: np.random.Generator, n: int, temperature: float) -> Answers:
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 1.8, 3.0])
 def test_the_temperature_that_was_planted_is_found(temperature: float) -> None:
     confidence, correct = heated(np.random.default_rng(3), 20_000, temperature)
-    assert fit_temperature(confidence, correct) == pytest.approx(temperature, rel=0.06)
+    assert fit_temperature(as_rows(confidence, correct)) == pytest.approx(temperature, rel=0.06)
 
 
 def test_the_temperature_equals_a_logistic_regression_without_intercept() -> None:
@@ -31,16 +31,14 @@ def test_the_temperature_equals_a_logistic_regression_without_intercept() -> Non
     probability = np.where(confidence < 0.7, 0.8, 0.2)
     model = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
     model.fit(logit(confidence)[:, None], correct, sample_weight=1 / probability)
-    assert fit_temperature(confidence, correct, probability=probability) == pytest.approx(
-        1 / model.coef_[0, 0], rel=2e-3
-    )
+    assert fit_temperature(as_rows(confidence, correct, probability)) == pytest.approx(1 / model.coef_[0, 0], rel=2e-3)
 
 
 @pytest.mark.parametrize("sure", [0.9, 0.999999])
 def test_bounds_hold_the_temperature_where_no_answer_contradicts(sure: float) -> None:
     """Every right answer above 1/2, every wrong one below: the colder, the better, and that is no knowledge of T."""
     confidence, correct = [sure] * 90 + [1 - sure] * 30, [True] * 90 + [False] * 30
-    assert 0.0499 < fit_temperature(confidence, correct) < 0.5
+    assert 0.0499 < fit_temperature(as_rows(confidence, correct)) < 0.5
     found = repairs(confidence, correct)[0].temperature_interval
     assert found is not None
     assert (found.lower, found.upper) == pytest.approx((0.05, 20.0))
@@ -60,7 +58,7 @@ def test_a_sharp_models_temperature_is_found_and_covered(temperature: float, n: 
         if correct.all():
             continue
         rows = as_rows(expit(true[drawn] * temperature), correct, probability[drawn])
-        fitted.append(_temperature(rows))
+        fitted.append(fit_temperature(rows))
         held.append(temperature in _interval(rows, fitted[-1], 0.95))
     assert np.median(fitted) == pytest.approx(temperature, rel=0.07)
     assert np.mean(held) > 0.92

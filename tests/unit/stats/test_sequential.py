@@ -13,7 +13,7 @@ from scipy.special import rel_entr
 from scipy.stats import binom
 
 from monitor.errors import NotEnoughData
-from monitor.stats.sequential import BoundedMeans, Comparison, Outcome, TwoProportions, compare
+from monitor.stats.sequential import BoundedMeans, Comparison, Distances, Outcome, TwoProportions, compare
 from monitor.stats.sequential.blocks import block_ends, block_sums
 from monitor.stats.sequential.two_proportions import nearest
 
@@ -303,8 +303,9 @@ def test_counts_that_cannot_be_are_refused(n1: list[float], k1: list[int], n2: l
 
 @pytest.mark.parametrize(("values", "second"), [([], []), ([0.5], [1]), ([1.5, 0.0], [0, 1]), ([0.5, 0.1], [0, 2])])
 def test_values_that_cannot_be_are_refused(values: list[float], second: list[int]) -> None:
-    with pytest.raises(NotEnoughData):
-        BoundedMeans(values, second)
+    for kind in (BoundedMeans, Distances):
+        with pytest.raises(NotEnoughData):
+            kind(values, second)
 
 
 @pytest.mark.parametrize(("alpha", "margin"), [(0.0, 0.1), (1.0, 0.1), (0.05, 0.0), (0.05, 1.0)])

@@ -9,18 +9,24 @@ from monitor.tasks.multiple_choice import Choice, MultipleChoice, choice
 
 
 @pytest.mark.parametrize(
-    "text", ["B", "b", " (b) ", "B.", "(B)", "[b]:", "\tB)\n", "**B**", "Answer: B", "The correct answer is (b)."]
-)
+    "text", ["B", "b", " (b) ", "B.", "(B)", "[b]:", "\tB)\n", "**B**", "Answer: B", "The correct answer is (b).",
+             "Answers: B", "the correct answers are: b", "Options: B", "choices (b)", "optionB", "Answer:B"],
+)  # fmt: skip
 def test_ways_to_write_a_letter_are_one_choice(text: str) -> None:
     assert choice(text) == Choice("B", "")
 
 
-@pytest.mark.parametrize("text", ["B. the left one", "(b) The left  one", "B: the left one", "Answer: B) the left one"])
+@pytest.mark.parametrize("text", ["B. the left one", "(b) The left  one", "B: the left one", "Answer: B) the left one",
+                                  "choices: (b) the left one"])  # fmt: skip
 def test_a_marked_letter_before_the_options_text_is_read(text: str) -> None:
     assert choice(text) == Choice("B", "the left one")
 
 
-@pytest.mark.parametrize("text", ["both", "B or C", "A, B", "b c", "", "12", "A cat", "I think B", "a.m.", "B.C. 44"])
+@pytest.mark.parametrize(
+    "text",
+    ["both", "B or C", "A, B", "b c", "", "12", "A cat", "I think B", "a.m.", "B.C. 44",
+     "options", "Answers", "the choices are", "answers: a and b", "options are fine"],
+)  # fmt: skip
 def test_other_answers_are_not_guessed_into_letters(text: str) -> None:
     assert choice(text) == Choice(None, " ".join(text.casefold().split()))
 
@@ -33,6 +39,10 @@ def test_other_answers_are_not_guessed_into_letters(text: str) -> None:
         ("The LEFT one", "the left one", True),
         ("B. the left one", "the left one", True),
         ("A. the left one", "B. the left one", False),  # letters decide
+        ("Answers: B", "B", True),
+        ("choices: (b) dog", "B", True),
+        ("options", "S", False),
+        ("choice s", "S", True),
         ("B?", "B", False),
         ("", "", False),
     ],

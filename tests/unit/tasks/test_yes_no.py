@@ -100,6 +100,58 @@ def test_what_is_neither(text: str) -> None:
     assert polarity(text) is (False if text == "None" else None)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is hard to see.", "It is too dark to judge.", "True or false?", "true/false", "No idea.", "no clue",
+        "No way to tell.", "No way of knowing", "No telling", "It is not clear from the picture.", "It is not clear.",
+        "It isn't clear", "Not clear.", "It's not entirely clear", "It is not clear whether there is a dog.",
+        "It is difficult to see whether there is a dog.", "It is difficult to judge.", "It's very hard to make out",
+        "It is impossible to see.", "It is not possible to see a dog from this angle.", "I am not confident.",
+        "I'm not very confident", "It is possible.", "It is possible that there is a dog", "It's possible",
+        "It is ambiguous.", "It is uncertain.", "It is either yes or no", "It might be a dog",
+        "It might not be a dog", "I have no idea.", "I don't have any idea", "I haven't a clue", "I cannot judge.",
+        "I can't answer that", "It cannot be confirmed", "It cannot be reliably judged", "Answer: No idea",
+        "There is too much glare to judge", "The image is too dark to see a dog",
+        "It is unknown whether there is a dog", "It isn't easy to see", "false or true", "No idea, sorry",
+        "It is too blurry to identify", "Y or N",
+    ],
+)  # fmt: skip
+def test_doubt_is_neither(text: str) -> None:
+    assert polarity(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Yes, it is clear that there is a dog.", "It is clear that there is a dog", "It is clearly a dog.",
+        "It is clear.", "It is a clear day", "There is a hard hat.", "There is a judge in the picture.",
+        "It is possible to turn left", "It is possible to see a dog", "There is a dog, but it is hard to see.",
+        "It is too dark.", "It is difficult to cross the street", "It is a good idea", "There is a clue on the table",
+        "They are confident", "Yes, that is possible.", "Yes, no doubt", "Yes, though it is hard to see",
+        "It is impossible.", "It is hard.", "True", "There is a bird too small to identify",
+        "I see a dog that is hard to make out", "Yes, no idea why",
+    ],
+)  # fmt: skip
+def test_a_yes_with_words_of_doubt_is_yes(text: str) -> None:
+    assert polarity(text) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No, that is not possible.", "No, it is hard to see", "No, not clearly.", "The sky is not clear",
+        "It is not a clear day", "It is not clear water", "That is not possible", "It is not possible.",
+        "It is not difficult", "It is not hard", "No way!", "No, there is no way to know", "I can't see a dog",
+        "I cannot see a dog", "There is no clear sign of a dog", "False", "They are not confident",
+        "It is not a good idea", "There is no judge", "No, no idea", "No ideas board is there", "There isn't a judge",
+        "There can't be a judge", "Not visible", "No way through is open", "It is not too dark to see",
+    ],
+)  # fmt: skip
+def test_a_no_with_words_of_doubt_is_no(text: str) -> None:
+    assert polarity(text) is False
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_read_the_same_in_any_case_and_space(text: str) -> None:
     assert polarity(f" {text} ") is polarity(text)
