@@ -23,7 +23,8 @@ from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.explain import ExplainOptions, explain_alarms
 from monitor.services.measure_backlog import measure_backlog
 from monitor.services.plan_labels import PlanOptions, plan_labels
-from monitor.services.retain import make_partitions_ahead, retain
+from monitor.services.retain import ON_THE_WAY, make_partitions_ahead, retain
+from monitor.services.score_labels import score_labels
 from monitor.settings import Settings
 from monitor.store import locks
 from monitor.store.clock import database_now, earlier
@@ -110,6 +111,18 @@ def retire_old_rows(context: Context) -> None:
             log.info("retention: %s", expired)
 
 
+def settle_old_labels(context: Context) -> None:
+    """Labels whose prediction can come no more: they are older than arrivals are kept, by the clock that makes them
+    younger.
+
+    Raises:
+        SettingsError: the clocks of this machine and of PostgreSQL are too far apart; nothing was settled.
+    """
+    engine = context.evaluation.engine
+    oldest = earlier(engine, bootstrap.now()) - context.keep["arrivals"] - ON_THE_WAY
+    score_labels(engine, lost_before=oldest)
+
+
 def expire_waiting_halves(context: Context) -> None:
     """Sides of calls whose other side never came."""
     expire_halves(context.evaluation.engine, context.expiry, bootstrap.now())
@@ -144,6 +157,7 @@ JOBS: dict[str, tuple[int, Callable[[Context], None]]] = {
     "label_plan": (900, plan_label_sampling),
     "label_backlog": (60, measure_label_backlog),
     "retain": (3600, retire_old_rows),
+    "settle": (3600, settle_old_labels),
     "explain": (120, explain_drift),
     "discover": (3600, discover),
 }

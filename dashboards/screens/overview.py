@@ -46,7 +46,7 @@ def page() -> None:
     if frame.nothing_yet():
         return
     at = min(view.window.end, data.now())
-    ticks, alerts = data.alerts.latest_ticks(at), data.alerts.open_incidents(at)
+    ticks, alerts = standing(data.alerts.latest_ticks(at), view), data.alerts.open_incidents(at)
     arriving(view)
     headline(ticks, alerts, view)
     slo_cards(ticks, view)
@@ -60,6 +60,12 @@ def page() -> None:
         drift(view)
     with right:
         deployments(view)
+
+
+def standing(ticks: Sequence[SloTick], view: View) -> list[SloTick]:
+    """Without the objectives that had ended by then: they have no document, and nobody judged them any more."""
+    documents = data.alerts.objectives()
+    return [one for one in ticks if one.slo in documents or parts.lateness(one, view) <= parts.LATE]
 
 
 def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -> None:

@@ -18,8 +18,11 @@ from monitor.services.field_sketches import sketch_fields
 from monitor.services.references import ReferenceOptions
 from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.store import references as store
+from monitor.store import vectors
+from monitor.store.drift_results import insert_results
 from monitor.store.engine import transaction
-from monitor.store.references import ActiveReference, Baseline, WindowSketch
+from monitor.store.references import ActiveReference, Baseline
+from monitor.store.sketches import WindowSketch, sketches_in
 from monitor.streams import VECTOR_STREAMS, vector_streams
 
 OWN_DIMENSIONS = ("variant", "version")
@@ -81,7 +84,7 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
         ]
         compared += _rebaselined(connection, references, {one.reference.id for one in compared}, window)
         adjusted = _adjust(compared)
-        store.insert_results(
+        insert_results(
             connection, [_row(one, p, window, options.alpha) for one, p in zip(compared, adjusted, strict=True)]
         )
     return len(compared)
@@ -89,7 +92,7 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
 
 def _looks(connection: Connection, reference: ActiveReference, window: Window) -> list[_Look]:
     known = store.baselines(connection, reference.id)
-    found = store.sketches_in(connection, reference, window)
+    found = sketches_in(connection, reference, window)
     return [_Look(reference, part, current, _baseline(known, part)) for part, current in sorted(found.items())]
 
 
@@ -121,7 +124,7 @@ def _rebaselined(
         return []
     have = {(one.model, one.stream, one.embedder_id) for one in references}
     found = {}
-    for source, kinds in store.sources(connection, window).items():
+    for source, kinds in vectors.sources(connection, window).items():
         for stream in vector_streams(source.fingerprint):
             former = silent.get((source.model, stream.name))
             if former and kinds.issuperset(stream.kinds) and (*_key(former), source.embedder_id) not in have:

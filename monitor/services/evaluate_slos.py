@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from monitor.domain.window import MINUTE, Window
 from monitor.services.attempts import attempt_all
@@ -24,13 +24,12 @@ from monitor.slo.evaluation import Evaluation
 from monitor.slo.incident import Reason, Step
 from monitor.slo.objective import Objective
 from monitor.slo.policy import Severity
-from monitor.store import alerts, indicators
+from monitor.store import alerts, indicators, locks
 from monitor.store.engine import transaction
 from monitor.store.queries.deployments import deployments_within
 from monitor.store.silences import silences_within
 
 SHOWN_DEPLOYMENTS = 5
-_LOCK_CLASS = 0x534C4F  # "SLO"; the second key is the SLO's own
 
 
 def evaluate_slos(
@@ -84,9 +83,7 @@ def read_series(connection: Connection, objective: Objective, ticks: Sequence[da
 
 def _evaluate(engine: Engine, objective: Objective, ticks: Sequence[datetime], *, backfilled: bool) -> int:
     with transaction(engine) as connection:
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(:class, hashtext(:slo))"), {"class": _LOCK_CLASS, "slo": objective.name}
-        )
+        locks.wait_for_named(connection, locks.OBJECTIVES, objective.name)
         series = read_series(connection, objective, ticks)
         evaluations = [evaluate(objective, series, tick) for tick in ticks]
         new = alerts.insert_evaluations(connection, evaluations, backfilled=backfilled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ from monitor.services.estimate_accuracy import estimate_last_day
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.services.score_labels import score_labels
+from monitor.services.withdraw_incidents import withdraw_incidents
 from monitor.slo.objective import Objective
 
 
@@ -51,18 +52,20 @@ def evaluate_hour(evaluation: Evaluation, tick: datetime) -> None:
 
 
 def evaluate_minutes(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:
-    """Evaluate the SLOs at whole minutes, in order, also where labels cannot be scored.
+    """Evaluate the SLOs at whole minutes, in order, also where labels cannot be scored. Live, incidents of SLOs that
+    are there no more are closed.
 
     Raises:
         StoreError: as `evaluate_ticks`.
     """
     engine, objectives = evaluation.engine, evaluation.objectives
-    attempt_all(
-        [
-            ("scoring labels", partial(score_labels, engine)),
-            ("evaluating SLOs", partial(evaluate_slos, engine, objectives, ticks, backfilled=backfilled)),
-        ]
-    )
+    steps: list[tuple[str, Callable[[], int]]] = [
+        ("scoring labels", partial(score_labels, engine)),
+        ("evaluating SLOs", partial(evaluate_slos, engine, objectives, ticks, backfilled=backfilled)),
+    ]
+    if not backfilled:
+        steps.append(("closing incidents", partial(withdraw_incidents, engine, objectives, ticks[-1])))
+    attempt_all(steps)
 
 
 def minutes(start: datetime, end: datetime) -> list[datetime]:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from monitor.slo.evaluation import Evaluation, State, TierReading
-from monitor.slo.explain import details, summary
+from monitor.slo.explain import details, summary, withdrawal
 from monitor.slo.incident import AlertState, Kind, Mute, Reason, Step, Transition
 from monitor.slo.objective import Alerting, Objective
 from monitor.slo.policy import Severity
@@ -90,6 +90,25 @@ def next_state(
     if reason is None:
         return Step(replace(state, muted_by=muted_by or state.muted_by), None)
     return _tell(state, kind, reason, evaluation, objective, alerting, muted_by)
+
+
+def withdrawn(previous: AlertState, tick: datetime) -> Transition:
+    """The end of an incident that is judged no more, because no document alerts on it. Told where it was announced."""
+    said, why = withdrawal(previous, tick)
+    return Transition(
+        incident=previous.incident,
+        slo=previous.slo,
+        severity=previous.severity,
+        number=previous.transitions + 1,
+        kind=Kind.CLOSED,
+        reason=Reason.WITHDRAWN,
+        tick=tick,
+        opened_at=previous.opened_at,
+        notify=previous.announced,
+        muted_by=None,
+        summary=said,
+        details=why,
+    )
 
 
 def _outlook(tiers: tuple[TierReading, ...]) -> _Outlook:

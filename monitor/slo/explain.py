@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from monitor.slo import duration
 from monitor.slo.evaluation import Evaluation, State, TierReading
 from monitor.slo.incident import AlertState, Kind, Reason
@@ -17,6 +19,7 @@ _SAYS = {
     Reason.SEVERITY_LOWERED: "burns more slowly than its page said, but still too fast",
     Reason.RESOLVED: "is back within its limits",
     Reason.EXPIRED: "has had no data for a long time; nothing shows that it is over",
+    Reason.WITHDRAWN: "is judged no more; nothing shows that it is over",
 }
 
 
@@ -25,10 +28,15 @@ def summary(objective: Objective, evaluation: Evaluation, state: AlertState, kin
     says = _SAYS[Reason.NO_DATA] if state.cause is Reason.NO_DATA and kind is not Kind.CLOSED else _SAYS[reason]
     subject = f"{objective.display_name} of {objective.service} {says}"
     if kind is Kind.CLOSED:
-        lasted = (evaluation.tick - state.opened_at).total_seconds() / 60
-        return f"{subject} ({state.severity} open for {duration.words(lasted)})"
+        return _closed(subject, state, evaluation.tick)
     tier = worst(evaluation.of(state.severity))
     return subject if tier is None else f"{subject}: {tier.figures}"
+
+
+def withdrawal(state: AlertState, tick: datetime) -> tuple[str, str]:
+    """Summary and details of an incident whose document is gone: its name is all that is known of it."""
+    why = f"no document alerts on {state.slo} with this severity any more: this is not a recovery"
+    return _closed(f"{state.slo} {_SAYS[Reason.WITHDRAWN]}", state, tick), f"{Reason.WITHDRAWN}: {why}"
 
 
 def details(objective: Objective, evaluation: Evaluation, state: AlertState, reason: Reason) -> str:
@@ -64,6 +72,11 @@ def budget(objective: Objective, evaluation: Evaluation) -> str:
         f"gone in {duration.words(first.minutes or 0)} at the pace of the last {duration.words(first.window_minutes)}"
     )
     return f"{left} ({spent}); {pace}"
+
+
+def _closed(subject: str, state: AlertState, tick: datetime) -> str:
+    lasted = (tick - state.opened_at).total_seconds() / 60
+    return f"{subject} ({state.severity} open for {duration.words(lasted)})"
 
 
 def _reason(objective: Objective, state: AlertState, reason: Reason) -> str:

@@ -98,9 +98,9 @@ class Fields:
         value: bool | None = self._take(key, bool, "true or false", required=False)
         return default if value is None else value
 
-    def number(self, key: str, *, required: bool = True) -> Fraction | None:
+    def number(self, key: str) -> Fraction | None:
         """The number exactly as its decimal text says."""
-        value = self._take(key, (int, Decimal, float), "a number", required)
+        value = self._take(key, (int, Decimal, float), "a number", required=True)
         if value is None:
             return None
         if isinstance(value, float) or not _is_moderate(Decimal(value)):
@@ -120,9 +120,9 @@ class Fields:
             return Fields({}, self.where, f"{self._path}{key}.", [])
         return Fields(value, self.where, f"{self._path}{key}.", self._faults)
 
-    def children(self, key: str, *, required: bool = True) -> list[Fields]:
+    def children(self, key: str) -> list[Fields]:
         """The mappings of the list below `key`."""
-        values = self._take(key, list, "a list", required) or []
+        values = self._take(key, list, "a list", required=True) or []
         children = []
         for index, value in enumerate(values):
             if isinstance(value, dict):

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     """Closed: for the keep-firing time no tier was above its limit, by the data."""
     EXPIRED = "expired"
     """Closed: for the close-without-data time there was nothing to judge by. Nothing shows that it is over."""
+    WITHDRAWN = "withdrawn"
+    """Closed: its SLO, or the SLO's alerts of this severity, left the documents. Nothing shows that it is over."""
 
 
 class Mute(StrEnum):

@@ -21,6 +21,14 @@ _EVALUATION_COLUMNS = (
     ("budget_remaining", "float8"), ("burn", "float8"), ("tiers", "jsonb"), ("detail", "jsonb"), ("backfilled", "bool"),
 )  # fmt: skip
 _OPEN = text("SELECT id, severity, state FROM alerts WHERE slo = :slo AND resolved_at IS NULL FOR UPDATE")
+_LEFT_ALONE = text("""
+    SELECT id, state FROM alerts
+    WHERE resolved_at IS NULL AND CAST(state ->> 'updated_at' AS timestamptz) < :before ORDER BY id FOR UPDATE
+""")
+_TOLD = text("""
+    SELECT DISTINCT channel FROM notifications JOIN alert_transitions ON alert_transitions.id = transition_id
+    WHERE alert_id = :alert_id
+""")
 _INSERT = text("""
     INSERT INTO alerts (slo, severity, opened_at, state, backfilled)
     VALUES (:slo, :severity, :opened_at, :state, :backfilled) RETURNING id
@@ -60,6 +68,19 @@ def open_incidents(connection: Connection, slo: str) -> dict[Severity, OpenIncid
         Severity(row.severity): OpenIncident(row.id, AlertState.from_json(row.state))
         for row in connection.execute(_OPEN, {"slo": slo})
     }
+
+
+def left_alone(connection: Connection, before: datetime) -> list[OpenIncident]:
+    """Open incidents that nobody has judged since, the oldest first, locked until the end of the transaction."""
+    return [
+        OpenIncident(row.id, AlertState.from_json(row.state))
+        for row in connection.execute(_LEFT_ALONE, {"before": before})
+    ]
+
+
+def channels_told(connection: Connection, alert_id: int) -> list[str]:
+    """The channels that there are messages about an incident for."""
+    return list(connection.execute(_TOLD, {"alert_id": alert_id}).scalars())
 
 
 def open_incident(connection: Connection, state: AlertState, *, backfilled: bool) -> OpenIncident:

@@ -61,11 +61,14 @@ _LOOKS = text("""
     WHERE tick > :start AND tick <= :end AND dimension = :dimension AND value = :value
       AND (CAST(:model AS text) IS NULL OR model = :model) AND (CAST(:stream AS text) IS NULL OR stream = :stream)
 """)
-_FIRST = text("SELECT min(minute) FROM rollups_minute WHERE minute <= :now")
+_FIRST = text("""
+    SELECT least((SELECT min(minute) FROM rollups_minute WHERE minute <= :now),
+                 (SELECT min(minute) FROM pair_counts WHERE minute <= :now))
+""")
 
 
 def first_minute(connection: Connection, now: datetime) -> datetime | None:
-    """When the recorded history begins; None while it is empty."""
+    """When the recorded history begins; None while it is empty. A call that lost a side is known by that alone."""
     found: datetime | None = connection.execute(_FIRST, {"now": now}).scalar()
     return found
 

@@ -1,4 +1,8 @@
-"""The outbox: rows are claimed with a lease, sent, then marked; a crash in between repeats an idempotent call."""
+"""The outbox: rows are claimed with a lease, sent, then marked; a crash in between repeats an idempotent call.
+
+What there is to say of one incident goes to a channel in its order: who hears of the end first and of the opening later
+would be woken for something that is over.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,15 @@ from sqlalchemy import Connection, text
 _CLAIM = text("""
     UPDATE notifications SET claimed_until = :until, attempts = attempts + 1
     WHERE id IN (
-        SELECT id FROM notifications
-        WHERE sent_at IS NULL AND failed_at IS NULL AND due_at <= :now
-          AND (claimed_until IS NULL OR claimed_until < :now)
-        ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        SELECT one.id FROM notifications AS one JOIN alert_transitions AS step ON step.id = one.transition_id
+        WHERE one.sent_at IS NULL AND one.failed_at IS NULL AND one.due_at <= :now
+          AND (one.claimed_until IS NULL OR one.claimed_until < :now)
+          AND NOT EXISTS (
+              SELECT FROM notifications AS before JOIN alert_transitions AS earlier ON earlier.id = before.transition_id
+              WHERE before.sent_at IS NULL AND before.failed_at IS NULL AND before.channel = one.channel
+                AND earlier.alert_id = step.alert_id AND earlier.id < step.id
+          )
+        ORDER BY one.due_at LIMIT :limit FOR UPDATE OF one SKIP LOCKED
     )
     RETURNING id, transition_id, channel, attempts
 """)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -25,32 +25,9 @@ from monitor.sli import SLIS
 from monitor.slo.objective import Objective
 from monitor.slo.openslo import parse_objectives
 from monitor.store import clock
+from tests.integration.slo.conftest import POLICY, START
 
-START = datetime(2026, 11, 10, tzinfo=UTC)
 MINUTES = 300
-POLICY = """
-apiVersion: openslo/v1
-kind: AlertNotificationTarget
-metadata: {name: to-log}
-spec: {target: log}
----
-apiVersion: openslo/v1
-kind: AlertCondition
-metadata: {name: fast, annotations: {snellen.dev/tiers: default}}
-spec:
-  severity: page
-  condition: {kind: burnrate, op: gt, threshold: 13.44, lookbackWindow: 1h, alertAfter: 1m}
----
-apiVersion: openslo/v1
-kind: AlertPolicy
-metadata: {name: page}
-spec:
-  alertWhenBreaching: true
-  alertWhenResolved: true
-  alertWhenNoData: false
-  conditions: [{conditionRef: fast}]
-  notificationTargets: [{targetRef: to-log}]
-"""
 SLO = """---
 apiVersion: openslo/v1
 kind: SLO
@@ -70,7 +47,7 @@ spec:
   alertPolicies: [{alertPolicyRef: page}]
 """
 DOCUMENTS = (
-    POLICY
+    POLICY % 13.44
     + SLO % ("availability", "", "requests", "valid_requests", "status: ok", "valid_requests", 0.99)
     + SLO
     % (
