@@ -32,7 +32,7 @@ from monitor.settings import Settings
 from monitor.store import references
 from monitor.store.embeddings import embedder_id
 from monitor.store.engine import make_engine, migrate, transaction
-from monitor.store.references import Source
+from monitor.store.vectors import Source
 
 BATCH, HOURS, DIMENSION, CAMERAS, EMBEDDER = 2000, 2, 512, 10, "bench@1"
 LOG = Partition("bench", "snellen.predictions", "11111111-1111-1111-1111-111111111111", 0)

@@ -37,7 +37,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.pipeline import BATCH, PARTITIONS, TOPIC, Pace, Servers, collector, end, fill, servers, watch
 from collectors.memory import collect_by_the_clock, keep_freed_pages
-from monitor.domain.events import Prediction
+from monitor.domain.events import Prediction, Taken
 from monitor.domain.window import DAY, Window, floor
 from monitor.drift.fit import learn
 from monitor.formats import native
@@ -48,6 +48,7 @@ from monitor.store.embeddings import copy_embeddings, embedder_id
 from monitor.store.engine import make_engine, transaction
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival
+from monitor.store.vectors import Source
 
 DIMENSION = 512
 MODEL, EMBEDDER = "scene-vqa", "bench@1"
@@ -149,7 +150,7 @@ def bless(engine: Engine) -> None:
     day, rng = datetime.now(UTC) - timedelta(days=2), np.random.default_rng(1)
     fit = learn(rng.standard_normal((REFERENCE_ROWS, DIMENSION), np.float32), EMBEDDER)
     with transaction(engine) as connection:
-        source = references.Source(MODEL, embedder_id(connection, EMBEDDER, DIMENSION, None), EMBEDDER)
+        source = Source(MODEL, embedder_id(connection, EMBEDDER, DIMENSION, None), EMBEDDER)
         window = Window(floor(day, DAY), floor(day, DAY) + DAY)
         references.insert_reference(connection, source, "image", fit, window, REFERENCE_ROWS, blessed=True)
         references.next_epoch(connection)
@@ -217,7 +218,7 @@ def run_bare(bootstrap: str, database: str, records: int) -> None:
         with transaction(engine) as connection:
             predictions.insert(connection, [Arrival(event, b"", None) for event in events])
             copy_embeddings(connection, vectors)
-            count_outcomes(connection, Counter({(TOPIC, "accepted"): len(events)}), datetime.now(UTC))
+            count_outcomes(connection, Counter({(TOPIC, Taken.ACCEPTED): len(events)}), datetime.now(UTC))
         done += len(events)
     time.sleep(60)  # the watcher ends this process
 

@@ -23,9 +23,12 @@ from sqlalchemy import Connection, text
 
 from benchmarks.ingest import values
 from benchmarks.pipeline import PARTITIONS, TIMEOUT_S, Servers, collector, cpu_seconds, end, fill, servers
+from monitor.domain.events import Taken
 from monitor.store.engine import make_engine
 
-_BY_TOPIC = text("SELECT topic, sum(records)::int FROM ingest_counters WHERE outcome = 'accepted' GROUP BY topic")
+_BY_TOPIC = text(
+    f"SELECT topic, sum(records)::int FROM ingest_counters WHERE outcome = '{Taken.ACCEPTED}' GROUP BY topic"
+)
 
 
 def main() -> None:

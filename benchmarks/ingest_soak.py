@@ -35,6 +35,7 @@ from sqlalchemy import text
 from benchmarks.pipeline import PARTITIONS, Servers, collector, cpu_seconds, end, family, servers
 from benchmarks.steady import Producer
 from monitor.broker import ClientConfig, ensure_topics
+from monitor.domain.events import Taken
 from monitor.errors import StoreUnavailable
 from monitor.store.engine import make_engine, transaction
 
@@ -42,7 +43,9 @@ TOPICS = ("bench.a", "bench.b")
 TURN_S = 60.0
 """How long a topic is written before the other one is. Collectors join their group anew then, which takes seconds."""
 WARM_UP_S, DRAIN_S = 10.0, 300.0
-_STORED = text("SELECT topic, sum(records)::int FROM ingest_counters WHERE outcome = 'accepted' GROUP BY topic")
+_STORED = text(
+    f"SELECT topic, sum(records)::int FROM ingest_counters WHERE outcome = '{Taken.ACCEPTED}' GROUP BY topic"
+)
 _ROWS = text("SELECT count(*), count(DISTINCT request_id), (SELECT count(*) FROM embeddings) FROM predictions")
 
 

@@ -15,6 +15,7 @@ import psutil
 from sqlalchemy import Connection, text
 
 from monitor.broker import ClientConfig, Sink, ensure_topics
+from monitor.domain.events import Taken
 from monitor.domain.records import Partition, Record
 from monitor.embedded.broker import Broker
 from monitor.embedded.postgres import Postgres
@@ -24,7 +25,7 @@ from monitor.store.engine import migrate
 TOPIC, PARTITIONS, BATCH = "bench.predictions", 4, 4000
 TIMEOUT_S = 300.0
 Headers = tuple[tuple[str, bytes], ...]
-_COUNTED = text("SELECT coalesce(sum(records), 0) FROM ingest_counters WHERE outcome = 'accepted'")
+_COUNTED = text(f"SELECT coalesce(sum(records), 0) FROM ingest_counters WHERE outcome = '{Taken.ACCEPTED}'")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
@@ -33,6 +33,8 @@ TWO_LINES, FOUR_LINES = 62, 90
 WHY, LAST = 176, 128
 """Characters of four lines in the columns of `incident_table`."""
 
+_UNSEEN_ENDS: Final[dict[str, str]] = {Reason.EXPIRED: "closed: no data", Reason.WITHDRAWN: "closed: judged no more"}
+"""Ends of incidents of which nothing shows that they are over, by the last transition's reason."""
 INCIDENT_COLUMNS = (
     "open", "severity", "SLO", "state", "opened (UTC)", "closed (UTC)", "why it opened", "last word",
 )  # fmt: skip
@@ -94,7 +96,7 @@ def lateness(tick: SloTick, view: View) -> timedelta:
 
 def incident_state(one: Incident) -> str:
     if one.resolved_at is not None:
-        state = "closed: no data" if one.latest_reason == Reason.EXPIRED else "resolved"
+        state = _UNSEEN_ENDS.get(one.latest_reason, "resolved")
     else:
         state = f"acknowledged by {one.acknowledged_by}" if one.acknowledged_at else "open"
     return f"{state}, backfilled" if one.backfilled else state

@@ -47,11 +47,12 @@ def with_gaps(points: Mapping[datetime, Mapping[str, Any]], window: Window, step
     return [{"at": at, "when": when(at), **points.get(at, {})} for at in buckets]
 
 
-def time_axis(window: Window, field: str = "at") -> alt.X:
-    """The whole range, in UTC, whether data fill it or not. A bucket that began before it is drawn from its start."""
+def time_axis(window: Window) -> alt.X:
+    """Of the field `at`, in UTC: the whole range, whether data fill it or not. A bucket that began before it is drawn
+    from its start."""
     labels = next((style for longest, style in _TIME_LABELS if window.length <= longest), "%d %b %Y")
     return alt.X(
-        f"{field}:T",
+        "at:T",
         title=None,
         scale=alt.Scale(type="utc", domain=[_date(window.start), _date(window.end)], nice=False, clamp=True),
         axis=alt.Axis(format=labels, labelOverlap=True, tickCount=8, grid=False),

@@ -12,11 +12,14 @@ import altair as alt
 
 from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, time_axis, when
 from dashboards.charts.palette import BLUE, GREY, PURPLE, SERIES, SKY, VERMILLION
+from monitor.domain.events import Taken
 from monitor.domain.window import MINUTE, Window
-from monitor.store.queries.streams import ACCEPTED, DUPLICATE, HALF, IGNORED, OutcomePoint
+from monitor.store.queries.streams import OutcomePoint
 
 REFUSED = "dead letter"
-_OUTCOMES = {ACCEPTED: BLUE, HALF: PURPLE, DUPLICATE: SKY, IGNORED: GREY, REFUSED: VERMILLION}
+_OUTCOMES = {
+    Taken.ACCEPTED: BLUE, Taken.HALF: PURPLE, Taken.DUPLICATE: SKY, Taken.IGNORED: GREY, REFUSED: VERMILLION,
+}  # fmt: skip
 
 
 def consumption(points: Sequence[OutcomePoint], window: Window, step: timedelta) -> Layered:
@@ -25,7 +28,7 @@ def consumption(points: Sequence[OutcomePoint], window: Window, step: timedelta)
     for one in points:
         rates[one.at, one.outcome if one.outcome in _OUTCOMES else REFUSED] += one.records / (step / MINUTE)
     rows = _stacked(rates, list(_OUTCOMES), step)
-    met = {kind for _, kind in rates} | {ACCEPTED, DUPLICATE, REFUSED}
+    met = {kind for _, kind in rates} | {Taken.ACCEPTED, Taken.DUPLICATE, REFUSED}
     return _bars(
         rows, {kind: colour for kind, colour in _OUTCOMES.items() if kind in met}, "records / min", ".1f", window
     )

@@ -65,14 +65,14 @@ def answer_task(key: TaskKey, annotator: str, said: Said) -> TaskState | None:
     return _label_desk().answer(key, annotator, said, bootstrap.now())
 
 
-def skip_task(key: TaskKey, annotator: str, reason: str) -> None:
-    """Set a task aside that cannot be answered.
+def skip_task(key: TaskKey, annotator: str, reason: str) -> bool:
+    """Set a task aside that cannot be answered, a dispute for this annotator only; False when that came too late.
 
     Raises:
         InvalidEvent: the reason is too long.
         StoreError: PostgreSQL does not answer.
     """
-    _label_desk().skip(key, annotator, reason, bootstrap.now())
+    return _label_desk().skip(key, annotator, reason, bootstrap.now())
 
 
 def release_task(key: TaskKey, annotator: str) -> None:

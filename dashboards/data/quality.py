@@ -49,7 +49,8 @@ class Calibrated:
 def task_report(window: Window, selection: Selection, dimension: Dimension | None) -> measure_tasks.TaskReport:
     """Every task's metrics, captions weighed as the settings say."""
     with transaction(engine()) as connection:
-        return measure_tasks.measure_tasks(connection, window, selection, dimension, bootstrap.tasks(config()))
+        tasks = bootstrap.tasks(config())
+        return measure_tasks.measure_tasks(connection, window, selection, dimension, tasks=tasks)
 
 
 def review_file(window: Window, selection: Selection, as_of: datetime) -> Callable[[], bytes]:

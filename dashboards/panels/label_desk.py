@@ -9,7 +9,7 @@ import streamlit as st
 from dashboards import data, frame
 from dashboards.panels import who
 from dashboards.words import moment, plain
-from monitor.domain.label_tasks import TaskItem, TaskKey
+from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
 from monitor.errors import InvalidEvent
 from monitor.labelling.rows import MAX_TEXT
 from monitor.services.label_tasks import Judgement, Said
@@ -90,7 +90,10 @@ def _current(choice: Choice) -> TaskItem | None:
 
 def _nothing(choice: Choice) -> None:
     if choice[2]:
-        frame.empty("No dispute waits for you.", "Who has judged an answer does not settle the dispute about it.")
+        frame.empty(
+            "No dispute waits for you.",
+            "Who has judged an answer does not settle the dispute about it. What you have set aside is left to others.",
+        )
     else:
         frame.empty("Nothing waits for you.", "What you have judged is not offered to you again. Try all strata.")
     _back(choice)
@@ -153,8 +156,9 @@ def _verdict(task: TaskItem, name: str) -> None:
                 state = data.labels.answer_task(task.key, name, said)
                 _next(task, f"{verdict}; the task is {state or 'gone'}")
         if st.button("Set aside", key=f"skip-{own}", icon=":material/block:", shortcut="9"):
-            data.labels.skip_task(task.key, name, comment or "cannot be judged")
-            _next(task, "set aside")
+            done = data.labels.skip_task(task.key, name, comment or "cannot be judged")
+            aside = "left to others" if task.state is TaskState.ADJUDICATING else "set aside"
+            _next(task, aside if done else "not set aside: it is answered or gone")
 
 
 def _next(task: TaskItem, outcome: str) -> None:

@@ -11,7 +11,7 @@ from dashboards import data, parts
 from dashboards.panels import who
 from dashboards.words import moment, plain, span
 from monitor.domain.window import Window
-from monitor.errors import NotEnoughData
+from monitor.errors import NotEnoughData, StoreUnavailable
 from monitor.store.queries.drift import Reference
 
 _COLUMNS = ("reference", "stream", "kind", "window (UTC)", "rows", "embedder", "made (UTC)")
@@ -34,7 +34,7 @@ def references(found: Sequence[Reference], model: str | None) -> None:
             "Bless a stretch of traffic that you know to be good."
         )
     former = st.toggle("Show former references")
-    parts.table([_row(one) for one in found if one.active or former], _COLUMNS)
+    parts.table([_row(one) for one in found if one.active or one.gathering or former], _COLUMNS)
     if model is None:
         st.caption("Choose one model to bless its traffic.")
         return
@@ -42,7 +42,7 @@ def references(found: Sequence[Reference], model: str | None) -> None:
     with left, st.expander("Bless traffic", icon=":material/verified:"):
         bless(model, sorted({one.stream for one in found}))
     with right, st.expander("Go back to an earlier reference", icon=":material/history:"):
-        activate([one for one in found if not one.active])
+        activate([one for one in found if not one.active and not one.gathering])
 
 
 def changed_encoders(found: Sequence[Reference]) -> list[Reference]:
@@ -69,7 +69,7 @@ def bless(model: str, streams: Sequence[str]) -> None:
         try:
             with st.spinner("Fitting, and sketching what is retained"):
                 made = data.drift.bless(model, Window(first, last + timedelta(days=1)), chosen, by)
-        except NotEnoughData as error:
+        except (NotEnoughData, StoreUnavailable) as error:
             st.warning(plain(str(error)))
             return
     for one in made:
@@ -89,15 +89,19 @@ def activate(former: Sequence[Reference]) -> None:
         if not by:
             st.warning("Say who does it.")
             return
-        with st.spinner("Sketching what is retained"):
-            data.drift.activate_reference(chosen, by)
+        try:
+            with st.spinner("Sketching what is retained"):
+                data.drift.activate_reference(chosen, by)
+        except StoreUnavailable as error:
+            st.warning(plain(str(error)))
+            return
         st.rerun()
 
 
 def _row(one: Reference) -> dict[str, object]:
     return {
         "reference": one.id, "stream": one.stream,
-        "kind": ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former"),
+        "kind": one.kind,
         "window (UTC)": span(one.window), "rows": one.rows, "embedder": one.embedder,
         "made (UTC)": moment(one.created_at),
     }  # fmt: skip

@@ -14,9 +14,10 @@ from dashboards.frame import View
 from dashboards.panels.arriving import SILENT, silent
 from dashboards.panels.dead_letters import dead_letters
 from dashboards.words import NOTHING, count, lasting, many, moment, percent
+from monitor.domain.events import Taken
 from monitor.domain.window import DAY, MINUTE
 from monitor.stats.proportions import Proportion
-from monitor.store.queries.streams import DUPLICATE, TAKEN, Gap, OutcomePoint, PartitionLag
+from monitor.store.queries.streams import Gap, OutcomePoint, PartitionLag
 
 
 def page() -> None:
@@ -53,7 +54,7 @@ def page() -> None:
 def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: View) -> None:
     totals = Counter[str]()
     for one in points:
-        totals[one.outcome if one.outcome in TAKEN else charts.REFUSED] += one.records
+        totals[one.outcome if one.outcome in list(Taken) else charts.REFUSED] += one.records
     everything = totals.total()
     current = [one for one in lags if not one.former]
     known = [one.lag for one in current if one.lag is not None]
@@ -68,7 +69,7 @@ def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: 
     with rate:
         parts.figure("Consumed", f"{everything / (view.window.length / MINUTE):.1f} /min", f"n = {count(everything)}")
     with doubled:
-        share = Proportion(totals[DUPLICATE], everything)
+        share = Proportion(totals[Taken.DUPLICATE], everything)
         parts.figure("Duplicates", percent(share.share, 2), f"{count(share.count)} of {count(share.n)}",
                      "The same event again: dropped and counted, never stored twice.")  # fmt: skip
     with dead:

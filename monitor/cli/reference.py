@@ -71,7 +71,7 @@ def show(
 
     with database(settings.load(), "reference") as engine, transaction(engine) as connection:
         require_served(connection, model)
-        found = [one for one in references(connection, model) if one.active or every]
+        found = [one for one in references(connection, model) if one.active or one.gathering or every]
         lacking = [one for one in unfitted(connection, model) if one.compared_since is None]
     lines = [_cells(one) for one in found]
     lines += [("none", one.model, one.stream, one.reason, f"{one.rows:,}", "", one.embedder) for one in lacking]
@@ -85,9 +85,8 @@ _COLUMNS = ("number", "model", "stream", "kind", "rows", "window (UTC)", "embedd
 
 
 def _cells(one: Reference) -> tuple[str, ...]:
-    kind = ("blessed" if one.blessed else "provisional") + ("" if one.active else ", former")
     span = f"{one.window.start:%Y-%m-%d %H:%M} to {one.window.end:%Y-%m-%d %H:%M}"
-    return str(one.id), one.model, one.stream, kind, f"{one.rows:,}", span, one.embedder
+    return str(one.id), one.model, one.stream, one.kind, f"{one.rows:,}", span, one.embedder
 
 
 @app.command()

@@ -63,14 +63,14 @@ def agreement(connection: Connection, window: Window, selection: Selection) -> A
         StoreError: PostgreSQL does not answer.
     """
     last = {
-        (prediction.request_id, label.annotator_id): (prediction, label)
+        ((prediction.request_id, prediction.ts), label.annotator_id): (prediction, label)
         for prediction, label in judged_together(connection, window, selection, MOST_TASKS)
     }
-    units = {request_id: index for index, request_id in enumerate(dict.fromkeys(one for one, _ in last))}
+    units = {key: index for index, key in enumerate(dict.fromkeys(one for one, _ in last))}
     people = {name: index for index, name in enumerate(sorted({name for _, name in last}))}
     outcomes, ratings = (np.full((len(units), len(people)), np.nan) for _ in range(2))
-    for (request_id, name), (prediction, label) in last.items():
-        place = units[request_id], people[name]
+    for (key, name), (prediction, label) in last.items():
+        place = units[key], people[name]
         correct = score_word(prediction, label).correct
         outcomes[place] = np.nan if correct is None else float(correct)
         ratings[place] = np.nan if label.rating is None else label.rating

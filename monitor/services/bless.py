@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from monitor.domain.window import Window
 from monitor.drift.dispersion import MIN_WINDOWS
-from monitor.errors import NotEnoughData
-from monitor.services.references import Made, ReferenceOptions, make_of_fields, make_of_vectors, sketch_retained
-from monitor.store import audit, observations
+from monitor.errors import NotEnoughData, StoreUnavailable
+from monitor.services.gathering import gather, making_references
+from monitor.services.references import Made, ReferenceOptions, make_of_fields, make_of_vectors
+from monitor.store import audit, observations, sketches, vectors
 from monitor.store import references as store
 from monitor.store.engine import transaction
-from monitor.store.references import ActiveReference, Source
+from monitor.store.references import ActiveReference
+from monitor.store.vectors import Source
 from monitor.streams import FIELD_STREAMS, STREAMS, vector_streams
 
 
@@ -35,6 +38,7 @@ def bless(
     Raises:
         NotEnoughData: an unknown stream, a window that is too short, or one without traffic of the model. What a single
             stream lacks is told in its result.
+        StoreUnavailable: somebody else makes references now.
         StoreError: PostgreSQL refused or does not answer.
     """
     unknown = sorted(set(streams) - set(STREAMS))
@@ -47,23 +51,24 @@ def bless(
             f"(drift.window) are needed, {least} in all; half of them show how much unchanged traffic varies"
         )
     with transaction(engine) as connection:
-        sources = [one for one in store.sources(connection, window, replays=True) if one.model == model]
+        sources = [one for one in vectors.sources(connection, window, replays=True) if one.model == model]
         has_rows = bool(observations.counted(connection, window, model))
     if not has_rows:
         raise NotEnoughData(f"there are no predictions of {model!r} from {window.start} to {window.end}")
     wanted = set(streams) or set(STREAMS)
-    made = []
-    for source in sources:
-        chosen = [one for one in vector_streams(source.fingerprint) if one.name in wanted]
-        made += make_of_vectors(engine, options, source, chosen, window, blessed=True)
     fields = [one for one in FIELD_STREAMS.values() if one.name in wanted]
-    made += make_of_fields(engine, options, model, fields, window, blessed=True)
-    with transaction(engine) as connection:
+    made = []
+    with _alone(engine):
+        for source in sources:
+            chosen = [one for one in vector_streams(source.fingerprint) if one.name in wanted]
+            made += make_of_vectors(engine, options, source, chosen, window, blessed=True)
+        made += make_of_fields(engine, options, model, fields, window, blessed=True)
         detail = {
             "model": model, "from": window.start.isoformat(), "to": window.end.isoformat(),
             "references": {one.stream: one.reference.id for one in made if one.reference},
         }  # fmt: skip
-        audit.record(connection, audit.Entry(by.at, by.name, audit.Action.BLESS, detail))
+        with transaction(engine) as connection:
+            audit.record(connection, audit.Entry(by.at, by.name, audit.Action.BLESS, detail))
     return made
 
 
@@ -72,20 +77,44 @@ def activate(engine: Engine, options: ReferenceOptions, reference_id: int, by: A
 
     Raises:
         NotEnoughData: there is no such reference.
+        StoreUnavailable: somebody else makes references now.
         StoreError: PostgreSQL refused or does not answer.
     """
-    with transaction(engine) as connection:
-        store.next_epoch(connection)
-        chosen = store.reference(connection, reference_id)
-        if chosen is None:
-            raise NotEnoughData(f"there is no reference {reference_id}; see `snellen reference list`")
-        was_active = chosen.id in {one.id for one in store.active_references(connection)}
+    with _alone(engine):
+        with transaction(engine) as connection:
+            chosen = store.reference(connection, reference_id)
+            if chosen is None:
+                raise NotEnoughData(f"there is no reference {reference_id}; see `snellen reference list`")
+            was_active = chosen.id in {one.id for one in store.active_references(connection)}
         if not was_active:
-            store.activate(connection, chosen)
-            if chosen.stream not in FIELD_STREAMS:  # hours of those are sketched when they are compared
-                source = Source(chosen.model, chosen.embedder_id, chosen.fit.fingerprint)
-                store.delete_retained_sketches(connection, chosen)
-                sketch_retained(connection, options.sketcher(engine), source, [chosen])
+            _take_up(engine, options, chosen)
         detail = {"model": chosen.model, "stream": chosen.stream, "reference": chosen.id}
-        audit.record(connection, audit.Entry(by.at, by.name, audit.Action.ACTIVATE, detail))
+        with transaction(engine) as connection:
+            audit.record(connection, audit.Entry(by.at, by.name, audit.Action.ACTIVATE, detail))
     return chosen
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    with making_references(engine) as alone:
+        if not alone:
+            raise StoreUnavailable("references are being made, or requests erased, right now: try again later")
+        yield
+
+
+def _take_up(engine: Engine, options: ReferenceOptions, chosen: ActiveReference) -> None:
+    """Make a former reference the active one. Nobody has sketched under it meanwhile."""
+    if chosen.stream in FIELD_STREAMS:  # hours of those are sketched when they are compared
+        with transaction(engine) as connection:
+            store.next_epoch(connection)
+            store.activate(connection, chosen)
+        return
+
+    def begin(connection: Connection) -> list[ActiveReference]:
+        store.gather(connection, chosen)
+        return [chosen]
+
+    with transaction(engine) as connection:
+        sketches.delete_retained_sketches(connection, chosen)
+    source = Source(chosen.model, chosen.embedder_id, chosen.fit.fingerprint)
+    gather(engine, options.sketcher(engine), source, begin)

@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 from monitor.domain.window import DAY, HOUR, Window, floor
 from monitor.drift.compare import MIN_REFERENCE
 from monitor.services.field_sketches import contributions
+from monitor.services.gathering import making_references
 from monitor.services.references import Made, ReferenceOptions, make_of_fields, make_of_vectors
-from monitor.store import observations
+from monitor.store import observations, vectors
 from monitor.store import references as store
 from monitor.store.engine import transaction
 from monitor.streams import FIELD_STREAMS, fingerprint, vector_streams
@@ -22,25 +23,28 @@ def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) 
 
     Where some streams of a model have one and others do not, because they came later or could not be fitted, it is
     tried again at midnight (UTC), of the newest traffic. Only traffic before `tick` is looked at, so that past ticks
-    are evaluated as they would have been.
+    are evaluated as they would have been. While somebody else makes references, none is made here.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
     """
-    return _provisional_of_vectors(engine, options, tick) + _provisional_of_fields(engine, options, tick)
+    with making_references(engine) as alone:
+        if not alone:
+            return 0
+        return _provisional_of_vectors(engine, options, tick) + _provisional_of_fields(engine, options, tick)
 
 
 def _provisional_of_vectors(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
     jobs = []
     with transaction(engine) as connection:
         have = {(one.model, one.embedder_id, one.stream) for one in store.active_references(connection)}
-        for source, kinds in store.sources(connection, Window.before(tick, HOUR)).items():
+        for source, kinds in vectors.sources(connection, Window.before(tick, HOUR)).items():
             able = [one for one in vector_streams(source.fingerprint) if kinds.issuperset(one.kinds)]
             missing = [one for one in able if (source.model, source.embedder_id, one.name) not in have]
             if missing and (len(missing) == len(able) or _is_midnight(tick)):
-                first = store.first_vector(connection, source, tick)
+                first = vectors.first_vector(connection, source, tick)
                 for window in _candidates(options, first, tick, newest=len(missing) < len(able)):
-                    if store.count(connection, source, window) >= options.rows:
+                    if vectors.count(connection, source, window) >= options.rows:
                         jobs.append((source, missing, window))
                         break
     made = [

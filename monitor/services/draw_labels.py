@@ -46,10 +46,6 @@ class LabelDesign:
         return LabelPlan(self.rate, self.boost)
 
 
-NO_LABELS: Final = LabelDesign()
-"""Nothing is drawn."""
-
-
 @dataclass(frozen=True, slots=True)
 class Coins:
     """What the coins say of some predictions before anything but their ids is looked at."""

@@ -16,7 +16,7 @@ from monitor.embedding.embedder import Embedder
 from monitor.errors import TooManyDays
 from monitor.formats import Decoder
 from monitor.sampling import selected
-from monitor.services.draw_labels import NO_LABELS, LabelDesign, LabelSampler
+from monitor.services.draw_labels import LabelDesign, LabelSampler
 from monitor.services.embed_halves import left_to_embed, made_before, to_embed, with_vectors
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
@@ -51,7 +51,7 @@ class EmbedOptions:
     """Vectors are made of what came, also those of halves that wait; these and the slices of vectors are redacted."""
     store_rate: float
     max_models: int
-    labels: LabelDesign = NO_LABELS
+    labels: LabelDesign
     """As the ingest group's: vectors of what it does not store would belong to nothing."""
 
 

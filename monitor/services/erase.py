@@ -97,6 +97,7 @@ class EraseService:
     ) -> Counter[str]:
         rows: Counter[str] = Counter()
         keys = [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
+        locks.share(connection, locks.REFERENCES)  # what is gathered meanwhile may be of these requests
         references.share_epoch(connection)
         for start in range(0, len(keys), CHUNK):
             some = keys[start : start + CHUNK]
@@ -105,7 +106,8 @@ class EraseService:
         for table in ("embeddings", "predictions"):
             rows[table] = erasure.delete_by_key(connection, table, keys)
         locks.wait_for(connection, locks.ERASURE)
-        for table in ("label_tasks", "verdicts", "explanation_examples", "discovery_examples"):
+        rows["label_tasks"] = erasure.delete_tasks(connection, keys, request_ids)
+        for table in ("verdicts", "explanation_examples", "discovery_examples"):
             rows[table] = erasure.delete_by_id(connection, table, request_ids)
         gone = erasure.delete_labels(connection, request_ids, labels)
         rows["labels"] = len(gone)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from monitor.domain.events import content_hash
+from monitor.domain.label_tasks import TaskKey
 from monitor.labelling import Row
 from monitor.labelling.rows import UNDATED, kept
 from monitor.services.protect import Privacy
@@ -19,6 +20,7 @@ from monitor.store.engine import transaction
 from monitor.store.label_tasks import give_back
 from monitor.store.labels import LabelArrival, insert_labels
 from monitor.store.predictions import find
+from monitor.store.scoring import reopen
 
 CHUNK = 1000
 
@@ -48,7 +50,8 @@ def import_labels(
 ) -> Imported:
     """Store every label that can be; the same file again changes nothing. Each chunk is stored whole or not at all.
 
-    A label that says not when it was given is of now; it is known again by the rest of its content.
+    A label that says not when it was given is of now; it is known again by the rest of its content. One that was given
+    up, since nothing was known of its prediction, is looked at again: a replay may have brought that.
 
     Args:
         adjudicate: the labels are the word of adjudicators, and settle disputes.
@@ -62,9 +65,11 @@ def import_labels(
         arrivals = list(_arrivals(chunk, privacy, done, max_future, now))
         with transaction(engine) as connection:
             new = insert_labels(connection, arrivals)
+            reopen(connection, [one.content_hash for one in arrivals if one.content_hash not in new])
             ids = {one.event.request_id for one in arrivals if one.content_hash in new}
-            give_back(connection, ids)
-            done.unknown += len(ids - {one.request_id for one in find(connection, ids)})
+            known = find(connection, ids)
+            give_back(connection, [TaskKey(one.ts, one.request_id) for one in known])
+            done.unknown += len(ids - {one.request_id for one in known})
         done.new += len(new)
         done.known += len(arrivals) - len(new)
     score_labels(engine)

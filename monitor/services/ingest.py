@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from monitor.domain.events import Prediction, Rejection
+from monitor.domain.events import Prediction, Rejection, Taken
 from monitor.domain.records import Batch, Record
 from monitor.errors import StoreUnavailable, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
@@ -299,21 +299,21 @@ def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
     sorted_out = prepared.sorted_out
     outcomes: Counter[tuple[str, str]] = Counter()
     taken = Counter([one.records[-1].partition.topic for one in sorted_out.predictions.values()])
-    outcomes.update({(topic, "accepted"): count for topic, count in taken.items()})
+    outcomes.update({(topic, Taken.ACCEPTED): count for topic, count in taken.items()})
     outcomes.update(
-        (half.partition.topic, "half")
+        (half.partition.topic, Taken.HALF)
         for one in sorted_out.predictions.values()
         if len(one.records) > 1
         for half in one.records[:-1]
     )
-    outcomes.update((one.record.partition.topic, "half") for one in prepared.meeting.alone)
-    outcomes.update((record.partition.topic, "duplicate") for record in sorted_out.duplicates)
-    outcomes.update((record.partition.topic, "ignored") for record in sorted_out.ignored)
+    outcomes.update((one.record.partition.topic, Taken.HALF) for one in prepared.meeting.alone)
+    outcomes.update((record.partition.topic, Taken.DUPLICATE) for record in sorted_out.duplicates)
+    outcomes.update((record.partition.topic, Taken.IGNORED) for record in sorted_out.ignored)
     outcomes.update((one.record.partition.topic, str(one.reason)) for one in sorted_out.rejected)
     left = set(new)
     others = [(label.content_hash, record) for label, record in sorted_out.labels]
     others += [(digest, record) for _, digest, record in sorted_out.deployments]
     for digest, record in others:
-        outcomes[record.partition.topic, "accepted" if digest in left else "duplicate"] += 1
+        outcomes[record.partition.topic, Taken.ACCEPTED if digest in left else Taken.DUPLICATE] += 1
         left.discard(digest)
     return outcomes

@@ -83,15 +83,19 @@ class LabelDesk:
             return label_tasks.state_of(connection, key, self._terms, now)
 
     def skip(self, key: TaskKey, annotator: str, reason: str, now: datetime) -> bool:
-        """Set a task aside that cannot be answered; False when somebody has answered it meanwhile.
+        """Set a task aside that cannot be answered; False when it is answered or gone meanwhile.
+
+        A dispute stays open: others are offered it, this annotator no more.
 
         Raises:
             InvalidEvent: the reason is too long.
             StoreError: PostgreSQL does not answer.
         """
-        words = self._privacy.redactor.text(_short(f"{_name(annotator)}: {reason.strip()}", "the reason"))
+        name = _name(annotator)
+        words = self._privacy.redactor.text(_short(f"{name}: {reason.strip()}", "the reason"))
         with transaction(self._engine) as connection:
-            return label_tasks.skip(connection, key, words, now)
+            label_tasks.release(connection, key, name)
+            return label_tasks.skip(connection, key, words, now) or label_tasks.pass_on(connection, key, name, words)
 
     def release(self, key: TaskKey, annotator: str) -> None:
         """Give a task back unanswered, to be offered to others at once."""

@@ -71,7 +71,7 @@ def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> lis
     lists (items, references) stays right whoever lost.
     """
     spoken = any(word.verdict not in (None, "unsure") for word in words)
-    if not spoken or (row.task in TASKS and TASKS[row.task].lists):
+    if not spoken or (row.task in TASKS and TASKS[row.task].set_valued):
         return list(words)
     return [word for word in words if score_word(row, word).correct in (correct, None)]
 

@@ -18,11 +18,10 @@ import numpy as np
 from sqlalchemy import Connection
 
 from monitor.domain.window import HOUR, Window
-from monitor.store import observations
-from monitor.store import references as store
+from monitor.store import observations, vectors
 from monitor.store.embeddings import EmbeddedPrediction
 from monitor.store.observations import ObservedPrediction
-from monitor.store.references import Source
+from monitor.store.vectors import Source
 
 MAX_ROWS: Final = 20_000
 """A reference of vectors rests on about so many rows: more only cost more."""
@@ -59,12 +58,12 @@ def spread(counts: Mapping[int, int], most: int, hours: int) -> Taken:
 
 def rows_of_vectors(connection: Connection, source: Source, window: Window, hours: int) -> list[EmbeddedPrediction]:
     """Of a source's vectors, oldest first, at most `MAX_ROWS`: of each window a stretch of time without a gap."""
-    counts = store.counts(connection, source, window, hours)
+    counts = vectors.counts(connection, source, window, hours)
     lot = np.random.default_rng(2)
     rows: list[EmbeddedPrediction] = []
     for number, taken in spread(counts, MAX_ROWS, hours).items():
         skipped = int(lot.integers(counts[number] - taken + 1))
-        with closing(store.embedded(connection, source, _part(window, number * hours, hours))) as found:
+        with closing(vectors.embedded(connection, source, _part(window, number * hours, hours))) as found:
             rows += islice(found, skipped, skipped + taken)
     return rows
 

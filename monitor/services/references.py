@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -20,19 +19,19 @@ from monitor.drift.dispersion import estimate
 from monitor.drift.sketch import Sketch
 from monitor.errors import NotEnoughData
 from monitor.services.field_sketches import contributions
+from monitor.services.gathering import gather
 from monitor.services.reference_rows import rows_of_fields, rows_of_vectors, window_number
 from monitor.services.sketches import Placed, SketchService
 from monitor.store import references as store
 from monitor.store import unfitted
-from monitor.store.embeddings import EmbeddedPrediction, embedder_id
+from monitor.store.embeddings import embedder_id
 from monitor.store.engine import transaction
 from monitor.store.observations import ObservedPrediction
-from monitor.store.references import ActiveReference, Baseline, Source
+from monitor.store.references import ActiveReference, Baseline
+from monitor.store.vectors import Source
 from monitor.streams import FIELD_STREAMS, FieldStream, Vector, VectorStream, fingerprint
 
 log = logging.getLogger(__name__)
-
-CHUNK = 5000
 
 CONSTANT = "constant in the reference"
 UNCOUNTABLE = "nothing comes often enough to be counted by name"
@@ -83,7 +82,7 @@ def make_of_vectors(
 ) -> list[Made]:
     """Make references of a source's vectors in a window, for each stream that has enough rows.
 
-    Writers of sketches wait while what is retained is sketched under the new fits, so that no vector is left out.
+    Ingest goes on while what is retained is sketched under the new fits: see `monitor.services.gathering`.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
@@ -99,23 +98,14 @@ def make_of_vectors(
         )
         for stream in streams
     ]  # fmt: skip
-    with transaction(engine) as connection:
-        store.next_epoch(connection)
-        made = _store_all(connection, fitted, window, blessed=blessed)
-        sketch_retained(connection, sketcher, source, [one.reference for one in made if one.reference])
+    made: list[Made] = []
+
+    def begin(connection: Connection) -> list[ActiveReference]:
+        made.extend(_store_all(connection, fitted, window, blessed=blessed, gathering=True))
+        return [one.reference for one in made if one.reference]
+
+    gather(engine, sketcher, source, begin)
     return made
-
-
-def sketch_retained(
-    connection: Connection, sketcher: SketchService, source: Source, references: Sequence[ActiveReference]
-) -> None:
-    """Sketch all retained vectors of a source under references that hold no sketch of them."""
-    if not references:
-        return
-    for chunk in _chunks(store.embedded(connection, source)):
-        sketcher.admit(chunk)
-        for reference in references:
-            store.add_sketches(connection, reference.id, sketcher.sketch(reference, chunk))
 
 
 # ---- from fields ----------------------------------------------------------------------------------------------------
@@ -214,7 +204,9 @@ def _is_constant(rows: Sequence[tuple[Placed, Vector]]) -> bool:
     return len(rows) >= reference_fit.MIN_ROWS and all(np.array_equal(vector, rows[0][1]) for _, vector in rows)
 
 
-def _store_all(connection: Connection, fitted: Sequence[_Fitted], window: Window, *, blessed: bool) -> list[Made]:
+def _store_all(
+    connection: Connection, fitted: Sequence[_Fitted], window: Window, *, blessed: bool, gathering: bool = False
+) -> list[Made]:
     """Under the lock of the epoch. A provisional reference never takes the place of one that is there by now."""
     active = {(one.model, one.embedder_id, one.stream) for one in store.active_references(connection)}
     made = []
@@ -227,7 +219,7 @@ def _store_all(connection: Connection, fitted: Sequence[_Fitted], window: Window
         elif blessed or key not in active:
             stored = store.insert_reference(
                 connection, one.source, one.stream, one.built.fit, window, one.rows,
-                blessed=blessed, categories=one.categories,
+                blessed=blessed, categories=one.categories, gathering=gathering,
             )  # fmt: skip
             store.insert_baselines(connection, stored.id, one.baselines)
             unfitted.forget(connection, one.source, one.stream, blessed=blessed)
@@ -261,8 +253,3 @@ def _build(
 def _numbers(rows: Sequence[Placed], options: ReferenceOptions) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The window in which each row lies."""
     return np.array([window_number(row.ts, options.hours) for row in rows], dtype=np.int64)
-
-
-def _chunks(rows: Iterator[EmbeddedPrediction]) -> Iterator[list[EmbeddedPrediction]]:
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk

@@ -92,23 +92,25 @@ def labels_of(connection: Connection, window: Window, as_of: datetime, selection
 
 
 def review_whole(
-    connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING,
-    labels: Labels | None = None,
-) -> JudgedSlice[Values]:  # fmt: skip
-    """All labelled traffic of the window against the window before; `labels` are looked up when None."""
-    known = labels or labels_of(connection, window, as_of, selection)
+    connection: Connection, window: Window, as_of: datetime, selection: Selection, labels: Labels
+) -> JudgedSlice[Values]:
+    """All labelled traffic of the window against the window before; `labels` are those of the same selection."""
     earlier = labelled_accuracy(connection, window.previous(), selection, as_of).sums
-    everything: SliceLabels[Values] = SliceLabels((), known.labelled.sums, earlier)
-    return review([everything], known.labelled.sums, mature=known.maturity.mature)[0]
+    everything: SliceLabels[Values] = SliceLabels((), labels.labelled.sums, earlier)
+    return review([everything], labels.labelled.sums, mature=labels.maturity.mature)[0]
 
 
 def review_slices(
-    connection: Connection, window: Window, dimensions: Sequence[Dimension], as_of: datetime,
-    selection: Selection = EVERYTHING, labels: Labels | None = None,
-) -> ReviewTable:  # fmt: skip
+    connection: Connection,
+    window: Window,
+    dimensions: Sequence[Dimension],
+    as_of: datetime,
+    selection: Selection,
+    labels: Labels,
+) -> ReviewTable:
     """The slices of one dimension, or the pairs of two, by what was labelled until `as_of`, and in the window before.
 
-    `labels` are looked up when None.
+    `labels` are those of the same selection.
 
     Raises:
         ValueError: neither one nor two dimensions.
@@ -120,9 +122,8 @@ def review_slices(
             found = pair_table(connection, window, (first, second), selection, as_of)
         case _:
             raise ValueError(f"slices are of one dimension or of two, not of {len(dimensions)}")
-    known = labels or labels_of(connection, window, as_of, selection)
     slices = [SliceLabels(row.values, row.now, row.before) for row in found.rows]
-    rows = review(slices, known.labelled.sums, mature=known.maturity.mature)
+    rows = review(slices, labels.labelled.sums, mature=labels.maturity.mature)
     return ReviewTable(found.dimensions, tuple(rows), found.folded, found.without)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,24 +17,35 @@ from monitor.store.scoring import (
     LabelRow,
     PredictionRow,
     VerdictRow,
+    look_up,
+    settle,
     take_labels,
     unscored_ids,
     update_tasks,
     upsert_verdicts,
-    waiting_predictions,
 )
+from monitor.telemetry import LABELS_SETTLED
+
+log = logging.getLogger(__name__)
 
 CHUNK = 5000
 
 
-def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] | None = None) -> int:
+def score_labels(
+    engine: Engine,
+    chunk: int = CHUNK,
+    request_ids: Sequence[str] | None = None,
+    lost_before: datetime | None = None,
+) -> int:
     """Score every label whose prediction is known; returns how many predictions got a verdict row.
 
-    One process does so at a time: whoever scores what somebody said on a page does not meet the scheduler.
+    Labels that can never be scored are settled: nobody looks at them again, and the log says how many. One process does
+    so at a time: whoever scores what somebody said on a page does not meet the scheduler.
 
     Args:
         chunk: labels of one transaction, about.
         request_ids: only labels of these.
+        lost_before: from before it no prediction can come any more, but by a replay.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; what was committed stays, the rest waits.
@@ -41,7 +53,7 @@ def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] 
     if request_ids is not None:
         with transaction(engine) as connection:
             locks.wait_for(connection, locks.SCORING)
-            return _score(connection, request_ids)
+            return _score(connection, request_ids, lost_before)
     scored, after = 0, ""
     while True:
         with transaction(engine) as connection:
@@ -49,21 +61,25 @@ def score_labels(engine: Engine, chunk: int = CHUNK, request_ids: Sequence[str] 
             ids = unscored_ids(connection, after, chunk)
             if not ids:
                 return scored
-            scored += _score(connection, ids)
+            scored += _score(connection, ids, lost_before)
         after = ids[-1]
 
 
-def _score(connection: Connection, request_ids: Sequence[str]) -> int:
+def _score(connection: Connection, request_ids: Sequence[str], lost_before: datetime | None) -> int:
     """Score the labels of these whose prediction is known, none of which is erased meanwhile."""
     locks.share(connection, locks.ERASURE)
-    predictions = waiting_predictions(connection, request_ids)
+    waiting = look_up(connection, request_ids, lost_before)
     labels = defaultdict(list)
-    for label in take_labels(connection, predictions):
+    for label in take_labels(connection, waiting.predictions):
         labels[label.request_id].append(label)
-    verdicts = [outcome(one, labels[one.request_id]) for one in predictions]
+    verdicts = [outcome(one, labels[one.request_id]) for one in waiting.predictions]
     upsert_verdicts(connection, verdicts)
     update_tasks(connection, verdicts)
-    return len(predictions)
+    if waiting.hopeless:
+        settle(connection, waiting.hopeless)
+        LABELS_SETTLED.inc(len(waiting.hopeless))
+        log.info("%d labels decide nothing: what they speak of is not stored", len(waiting.hopeless))
+    return len(waiting.predictions)
 
 
 def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:

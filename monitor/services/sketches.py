@@ -1,4 +1,4 @@
-"""Add vectors to the hourly sketches of every active reference, in the transaction that stores them."""
+"""Add vectors to the hourly sketches of every reference in use, in the transaction that stores them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from monitor.drift.sketch import Sketch, merge
 from monitor.store import references
 from monitor.store.embeddings import EmbeddedPrediction
 from monitor.store.references import ActiveReference
+from monitor.store.sketches import add_sketches
 from monitor.store.slice_values import SliceValues
 from monitor.streams import VECTOR_STREAMS, Vector
 
@@ -43,7 +44,7 @@ class Placed(Protocol):
 
 
 class SketchService:
-    """Knows the active references. One per process; reads them anew when their epoch changes."""
+    """Knows the references in use. One per process; reads them anew when their epoch changes."""
 
     def __init__(self, engine: Engine, dimensions: tuple[str, ...], cap: int) -> None:
         self._engine = engine
@@ -57,13 +58,15 @@ class SketchService:
         Raises:
             FingerprintMismatch: a vector of another embedder than its number says.
         """
+        if not rows:
+            return  # and wait for nobody who changes the references
         epoch = references.share_epoch(connection)
         if epoch != self._epoch:
-            self._references, self._epoch = references.active_references(connection), epoch
+            self._references, self._epoch = references.sketched_references(connection), epoch
         if self._references:
             self.admit(rows)
         for reference in self._references:
-            references.add_sketches(connection, reference.id, self.sketch(reference, rows))
+            add_sketches(connection, reference.id, self.sketch(reference, rows))
 
     def admit(self, rows: Sequence[Placed]) -> None:
         """Take up slice values never seen, before these rows are sketched; in a transaction of its own."""

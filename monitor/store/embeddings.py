@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.events import Prediction
 from monitor.errors import FingerprintMismatch
+from monitor.store import locks
 from monitor.store.copy import copy_blocks, raw, stage
 from monitor.store.json_parameters import Json
 from monitor.store.packing import Block, pack
@@ -34,7 +35,6 @@ _COLUMNS = (
     ("vector", "bytea"),  # psycopg sends the bytes as they are, and the server reads them as a binary halfvec
 )  # fmt: skip
 _KEY = "ts, request_id, embedder_id, kind"
-_LOCK = 0x454D42  # "EMB": the cap is counted by one writer at a time
 _HEADER = struct.Struct(">HH")
 
 
@@ -98,7 +98,7 @@ def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail
 def within(connection: Connection, fingerprints: Collection[str], cap: int) -> set[str]:
     """Those of these embedders that are known, and as many others as may be registered before the transaction ends: of
     at most `cap`, nothing but the fingerprint is known. Their rows stay for ever, and their numbers are 32,767."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    locks.wait_for(connection, locks.EMBEDDERS)
     query = "SELECT fingerprint FROM embedders WHERE fingerprint = ANY(%s)"
     known = {row[0] for row in raw(connection).execute(query, (list(fingerprints),))}
     named = connection.execute(text("SELECT count(*) FROM embedders WHERE detail IS NULL")).scalar_one()

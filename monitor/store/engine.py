@@ -85,7 +85,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             with engine.begin() as connection:
                 yield connection
         except (DBAPIError, psycopg.Error) as error:
-            if _state(error) == _READ_ONLY:
+            if _state(_cause(error)) == _READ_ONLY:
                 engine.dispose()  # sessions may keep it as long as they live
             raise
 
@@ -117,8 +117,8 @@ def translated() -> Iterator[None]:
 
 
 def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state = _state(error)
+    cause = _cause(error)
+    state = _state(cause)
     kind: type[StoreError] = StoreError
     if isinstance(cause, psycopg.DataError) or state.startswith(_LIMIT_EXCEEDED):
         kind = UnstorableValue
@@ -131,9 +131,14 @@ def _translated(error: DBAPIError | psycopg.Error) -> StoreError:
     return kind(f"PostgreSQL: {type(cause).__name__}: {_said(cause)}")
 
 
-def _state(error: DBAPIError | psycopg.Error) -> str:
+def _cause(error: DBAPIError | psycopg.Error) -> BaseException | None:
+    """The driver's own error, which SQLAlchemy wraps."""
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _state(cause: BaseException | None) -> str:
     """SQLSTATE, or nothing where the server did not answer."""
-    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None) or ""
+    return getattr(cause, "sqlstate", None) or ""
 
 
 def _said(cause: BaseException | None) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 
 from sqlalchemy import Connection, text
 
 from monitor.domain.slices import Slice
+from monitor.domain.window import DAY
 from monitor.drift.sketch import Sketch
 from monitor.store.audit import Action
 from monitor.store.copy import raw
 from monitor.store.embeddings import EmbeddedPrediction, of_halfvec
+from monitor.store.retired_days import State, old_days
 
 Key = tuple[str, datetime]
 """Request id and event time."""
@@ -102,7 +104,7 @@ def embedded(connection: Connection, keys: Sequence[Key]) -> list[EmbeddedPredic
 
 
 def delete_by_key(connection: Connection, table: str, keys: Sequence[Key]) -> int:
-    """Of a table that is partitioned by day."""
+    """Of a table whose key begins with the event time."""
     statement = f"DELETE FROM {table} USING {_KEYS} WHERE {table}.ts = gone.ts AND {table}.request_id = gone.request_id"
     return raw(connection).execute(statement, _columns(keys)).rowcount
 
@@ -110,6 +112,14 @@ def delete_by_key(connection: Connection, table: str, keys: Sequence[Key]) -> in
 def delete_by_id(connection: Connection, table: str, request_ids: Sequence[str], column: str = "request_id") -> int:
     statement = f"DELETE FROM {table} WHERE {column} = ANY(%s)"
     return raw(connection).execute(statement, (list(request_ids),)).rowcount
+
+
+def delete_tasks(connection: Connection, keys: Sequence[Key], request_ids: Sequence[str]) -> int:
+    """Label tasks of these requests, whose `keys` are those that arrivals tell. By id alone, which has no index, only
+    where arrivals are not kept any more: tasks may be kept longer."""
+    older = "DELETE FROM label_tasks WHERE ts < %s AND request_id = ANY(%s)"
+    found = raw(connection).execute(older, (_all_known_since(connection), list(request_ids)))
+    return found.rowcount + delete_by_key(connection, "label_tasks", keys)
 
 
 def delete_labels(connection: Connection, request_ids: Sequence[str], content_hashes: Sequence[bytes]) -> list[bytes]:
@@ -168,6 +178,16 @@ def known_subject(connection: Connection, digests: Collection[str]) -> bool:
         {"action": Action.ERASE, "digests": list(digests)},
     )
     return found.first() is not None
+
+
+def _all_known_since(connection: Connection) -> datetime:
+    """Since when all arrivals are there: the begin of the last days, without a gap, of which none were taken away."""
+    days = old_days(connection, "arrivals", date.max)
+    whole = {one.day for one in days if one.state is State.ATTACHED and not one.thinned}
+    first = max(whole, default=date.max)
+    while first - DAY in whole:
+        first -= DAY
+    return datetime.combine(first, time(), UTC)
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[datetime]]:

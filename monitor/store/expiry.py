@@ -21,13 +21,16 @@ class Rule:
     moment: str
     """The column that says how old a row is."""
     condition: str = "true"
-    """Only rows that satisfy it ever expire."""
+    """Only rows that satisfy it ever expire; :end is the moment before which they do."""
     by_event_time: bool = False
     """Rows sum up predictions, and say nothing of replays: on days with replayed predictions they are exempt too."""
 
 
-_SUPERSEDED = "EXISTS (SELECT FROM sampling_plans AS later WHERE later.effective_from > sampling_plans.effective_from)"
-"""The newest plan holds, however old."""
+_SUPERSEDED = """EXISTS (
+    SELECT FROM sampling_plans AS later
+    WHERE later.effective_from > sampling_plans.effective_from AND later.effective_from <= :end
+)"""
+"""A plan is as old as the one that took over from it: it holds until then, and plans are stored hours ahead."""
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "rollups": (

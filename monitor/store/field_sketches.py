@@ -11,7 +11,7 @@ from monitor.domain.slices import Slice
 from monitor.domain.window import Window
 from monitor.drift.sketch import Sketch
 from monitor.store.copy import raw
-from monitor.store.references import add_sketches
+from monitor.store.sketches import add_sketches
 from monitor.streams import FIELD_STREAMS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -36,6 +36,7 @@ _TAKE = """
           SELECT FROM labels l
           WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND l.annotator_kind <> 'user'
       )
+      AND NOT t.passed_by ? :annotator
       AND EXISTS (SELECT FROM predictions p WHERE p.ts = t.ts AND p.request_id = t.request_id)
     ORDER BY t.ts, t.request_id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
 """
@@ -48,8 +49,9 @@ _HOLD = text("""
     WHERE t.ts = held.ts AND t.request_id = held.request_id
 """)
 _RETURN = text("""
-    UPDATE label_tasks SET claimed_by = NULL, claimed_until = NULL
-    WHERE request_id = ANY(:ids) AND starts_with(claimed_by, :files)
+    UPDATE label_tasks t SET claimed_by = NULL, claimed_until = NULL
+    FROM unnest(CAST(:times AS timestamptz[]), CAST(:ids AS text[])) AS back(ts, request_id)
+    WHERE t.ts = back.ts AND t.request_id = back.request_id AND starts_with(t.claimed_by, :files)
 """)
 _RELEASE = text("""
     UPDATE label_tasks SET claimed_by = NULL, claimed_until = NULL
@@ -58,6 +60,11 @@ _RELEASE = text("""
 _SKIP = text("""
     UPDATE label_tasks SET skipped_at = :now, skip_reason = :reason, claimed_by = NULL, claimed_until = NULL
     WHERE ts = :ts AND request_id = :request_id AND answered_at IS NULL
+""")
+_PASS = text(f"""
+    UPDATE label_tasks t SET skip_reason = :reason,
+        passed_by = t.passed_by - CAST(:annotator AS text) || to_jsonb(CAST(:annotator AS text))
+    WHERE t.ts = :ts AND t.request_id = :request_id AND {DISPUTED}
 """)
 _FIND = text(f"SELECT {STATE} AS state FROM label_tasks t WHERE t.ts = :ts AND t.request_id = :request_id")
 _ANSWERED = text("""
@@ -81,7 +88,7 @@ class Terms:
 def take(
     connection: Connection, annotator: str, terms: Terms, now: datetime, *, stratum: str | None, adjudicate: bool
 ) -> TaskKey | None:
-    """Claim the oldest task that this annotator may answer: not answered by them, and held by nobody else.
+    """Claim the oldest task that this annotator may answer: not answered nor passed by them, and held by nobody else.
 
     Args:
         stratum: only of this one.
@@ -98,13 +105,12 @@ def take(
 
 def hold(connection: Connection, keys: Sequence[TaskKey], holder: str, until: datetime) -> None:
     """Claim tasks that a file takes away; the caller has locked them, see `monitor.store.queries.label_tasks.queue`."""
-    times, ids = [one.ts for one in keys], [one.request_id for one in keys]
-    connection.execute(_HOLD, {"holder": holder, "until": until, "times": times, "ids": ids})
+    connection.execute(_HOLD, {"holder": holder, "until": until, **_columns(keys)})
 
 
-def give_back(connection: Connection, request_ids: Collection[str]) -> None:
+def give_back(connection: Connection, keys: Sequence[TaskKey]) -> None:
     """End the claims of files on tasks of which a label came back; other people may still be needed."""
-    connection.execute(_RETURN, {"ids": list(request_ids), "files": FILES})
+    connection.execute(_RETURN, {"files": FILES, **_columns(keys)})
 
 
 def release(connection: Connection, key: TaskKey, annotator: str) -> None:
@@ -113,8 +119,14 @@ def release(connection: Connection, key: TaskKey, annotator: str) -> None:
 
 
 def skip(connection: Connection, key: TaskKey, reason: str, now: datetime) -> bool:
-    """Set a task aside that cannot be answered; False when it was answered, or there is none."""
+    """Set a task aside for all that cannot be answered; False when it was answered, or there is none."""
     return connection.execute(_SKIP, {**key._asdict(), "reason": reason, "now": now}).rowcount == 1
+
+
+def pass_on(connection: Connection, key: TaskKey, annotator: str, reason: str) -> bool:
+    """Leave a dispute to others: it is not offered to this annotator again; False when there is none."""
+    given = {**key._asdict(), "annotator": annotator, "reason": reason}
+    return connection.execute(_PASS, given).rowcount == 1
 
 
 def state_of(connection: Connection, key: TaskKey, terms: Terms, now: datetime) -> TaskState | None:
@@ -127,3 +139,8 @@ def has_answered(connection: Connection, request_id: str, annotator: str) -> boo
     """Has this annotator said anything of the request?"""
     given = {"request_id": request_id, "annotator": annotator}
     return bool(connection.execute(_ANSWERED, given).scalar_one())
+
+
+def _columns(keys: Sequence[TaskKey]) -> dict[str, Any]:
+    """The parameters :times and :ids."""
+    return {"times": [one.ts for one in keys], "ids": [one.request_id for one in keys]}

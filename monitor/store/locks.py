@@ -15,6 +15,12 @@ EXPLANATION = 0x455850  # "EXP"
 DISCOVERY = 0x444953  # "DIS"
 SCORING = 0x4C424C  # "LBL"
 CALLS = 0x43414C  # "CAL"
+REFERENCES = 0x524546  # "REF": shared by who takes requests out of their sketches
+PARTITIONS = 0x504152  # "PAR": two makers of the same partition would collide
+MODELS = 0x4D4F44  # "MOD", and the next two: a cap is counted by one writer at a time
+EMBEDDERS = 0x454D42  # "EMB"
+SLICE_VALUES = 0x534C56  # "SLV"
+OBJECTIVES = 0x534C4F  # "SLO": a kind; each by its name
 ERASURE = 0x455241  # "ERA": shared by who writes down again what was read of requests
 
 _HELD = text(
@@ -71,6 +77,11 @@ def wait_for(connection: Connection, key: int) -> None:
 def share(connection: Connection, key: int) -> None:
     """Hold a lock together with others who share it until the transaction ends, waiting for who has it alone."""
     connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": key})
+
+
+def wait_for_named(connection: Connection, kind: int, name: str) -> None:
+    """Hold the lock of a kind with this name until the transaction ends, waiting for it if need be."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:kind, hashtext(:name))"), {"kind": kind, "name": name})
 
 
 def wait_for_all(connection: Connection, kind: int, numbers: Collection[int]) -> None:

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.window import days_of
 from monitor.errors import StoreUnavailable, TooManyDays
+from monitor.store import locks
 from monitor.store.engine import transaction
 from monitor.store.models import PARTITIONED_BY_DAY
 
 MAX_DAYS = 64
 """Of one transaction: each takes a lock per table and index, and PostgreSQL has room for some thousands."""
-_LOCK = 0x504152  # "PAR": two makers of the same partition would collide
 _OWN_KEY = {"arrivals": "request_id"}
 """Keys that a partition has for itself, because the parent cannot have them."""
 # Tables are looked up as rows: to_regclass() in a prepared statement may answer from before the lock was waited for.
@@ -76,7 +76,7 @@ def ensure_days(connection: Connection, days: Iterable[date]) -> None:
     wanted = {partition(table, day): (table, day) for day in days for table in PARTITIONED_BY_DAY}
     if not _lacking(connection, wanted):
         return
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    locks.wait_for(connection, locks.PARTITIONS)
     for name, made in sorted(_lacking(connection, wanted).items()):
         table, day = wanted[name]
         if not made:

@@ -21,20 +21,22 @@ _COLUMNS = (
 
 _UNSCORED = "SELECT request_id FROM labels WHERE NOT scored AND request_id > %s ORDER BY request_id LIMIT %s"
 _WAITING = f"""
-    SELECT DISTINCT ON (l.request_id) p.*, t.inclusion_probability, t.in_base, t.annotators
+    SELECT l.content_hash, l.request_id, p.*, t.inclusion_probability, t.in_base, t.annotators
     FROM unnest({TEXTS}) AS given (request_id) CROSS JOIN LATERAL (
-        SELECT request_id, ts FROM labels WHERE labels.request_id = given.request_id AND NOT scored OFFSET 0
-    ) AS l CROSS JOIN LATERAL (
+        SELECT content_hash, request_id, ts, replay FROM labels
+        WHERE labels.request_id = given.request_id AND NOT scored OFFSET 0
+    ) AS l LEFT JOIN LATERAL (
         SELECT ts FROM arrivals a WHERE a.request_id = l.request_id
         ORDER BY a.ts <= l.ts DESC, CASE WHEN a.ts <= l.ts THEN l.ts - a.ts ELSE a.ts - l.ts END LIMIT 1
-    ) AS arrival CROSS JOIN LATERAL (
-        SELECT request_id, ts, model, version, variant, task, answer, candidates, confidence, slices, replay
+    ) AS arrival ON true LEFT JOIN LATERAL (
+        SELECT ts, model, version, variant, task, answer, candidates, confidence, slices, replay
         FROM predictions WHERE predictions.ts = arrival.ts AND predictions.request_id = l.request_id LIMIT 1
-    ) AS p LEFT JOIN LATERAL (
+    ) AS p ON true LEFT JOIN LATERAL (
         SELECT inclusion_probability, in_base, annotators FROM label_tasks
         WHERE label_tasks.ts = p.ts AND label_tasks.request_id = l.request_id LIMIT 1
     ) AS t ON true
-    ORDER BY l.request_id, p.ts DESC
+    WHERE arrival.ts IS NOT NULL OR (l.replay IS NULL AND l.ts < %s)
+    ORDER BY p.ts
 """
 # OFFSET and the limits keep the lookups row by row, in the index of each day: labels are few, predictions are not.
 _LABELS = """
@@ -46,6 +48,11 @@ _LABELS = """
         l.ts >= k.ts OR NOT EXISTS (
             SELECT FROM arrivals a WHERE a.request_id = l.request_id AND a.ts <= l.ts
         ) AS speaks_of_it
+"""
+_SETTLE = "UPDATE labels SET scored = true WHERE content_hash = ANY(%s)"
+_REOPEN = """
+    UPDATE labels l SET scored = false WHERE content_hash = ANY(%s) AND scored
+    AND NOT EXISTS (SELECT FROM verdicts v WHERE v.request_id = l.request_id)
 """
 _TASKS = text("""
     UPDATE label_tasks t SET answers = k.answers, answered_at = k.answered_at, disputed = k.disputed
@@ -74,6 +81,15 @@ class PredictionRow:
     """With which it was drawn for labelling; this and the next two are None where it was not."""
     in_base: bool | None
     annotators: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What labels that wait speak of, as far as it is known."""
+
+    predictions: list[PredictionRow]
+    hopeless: list[bytes]
+    """Content hashes of labels that can never be scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +130,39 @@ def unscored_ids(connection: Connection, after: str, limit: int) -> list[str]:
     return list(dict.fromkeys(row[0] for row in raw(connection).execute(_UNSCORED, (after, limit))))
 
 
-def waiting_predictions(connection: Connection, request_ids: Sequence[str]) -> list[PredictionRow]:
-    """Those of these predictions whose labels have not all been scored; labels that came before theirs wait unseen.
+def look_up(connection: Connection, request_ids: Sequence[str], lost_before: datetime | None) -> Waiting:
+    """The predictions of these ids whose labels have not all been scored; labels that came before theirs wait unseen.
 
     A label names an id only. Where an id was used for several predictions, days apart, it speaks of the latest one at
     or before its own time, or else of the first one after. Of several such predictions with waiting labels the newest
     is taken.
+
+    A label is hopeless where the prediction has come and has no row: rows are written in the transaction of the
+    arrival, so that it was not stored, is kept no longer, or was erased.
+
+    Args:
+        lost_before: labels from before it whose prediction has not come are hopeless too, but for those of replays,
+            which bring predictions of any age.
     """
-    return [PredictionRow(*row) for row in raw(connection).execute(_WAITING, (as_json(request_ids),))]
+    hopeless: list[bytes] = []
+    newest: dict[str, PredictionRow] = {}
+    for content_hash, request_id, ts, *rest in raw(connection).execute(_WAITING, (as_json(request_ids), lost_before)):
+        if ts is None:
+            hopeless.append(content_hash)
+        else:
+            newest[request_id] = PredictionRow(request_id, ts, *rest)
+    return Waiting(list(newest.values()), hopeless)
+
+
+def settle(connection: Connection, content_hashes: Sequence[bytes]) -> None:
+    """Mark labels as scored that get no verdict, so that they wait no more. A later label of the same id still brings
+    them to bear, see `take_labels`."""
+    raw(connection).execute(_SETTLE, (list(content_hashes),))
+
+
+def reopen(connection: Connection, content_hashes: Sequence[bytes]) -> None:
+    """Let labels that were settled without a verdict wait again."""
+    raw(connection).execute(_REOPEN, (list(content_hashes),))
 
 
 def take_labels(connection: Connection, predictions: Collection[PredictionRow]) -> list[LabelRow]:

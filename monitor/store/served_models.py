@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.events import Prediction
+from monitor.store import locks
 from monitor.store.copy import raw
 from monitor.store.engine import transaction
 
 REMEMBERED: Final = timedelta(days=7)
 """A model of which nothing came for so long makes room for another."""
-_LOCK: Final = 0x4D4F44  # "MOD": the cap is counted by one writer at a time
 
 
 class ModelKey(NamedTuple):
@@ -58,7 +58,7 @@ class ServedModels:
         return {key: self._fault(key) for key in new - admitted}
 
     def _admit(self, connection: Connection, new: Set[ModelKey]) -> set[ModelKey]:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        locks.wait_for(connection, locks.MODELS)
         connection.execute(text("DELETE FROM served_models WHERE seen_on < :since"), {"since": self._day - REMEMBERED})
         known = _read(connection)
         room = max(self._cap - len(known), 0)

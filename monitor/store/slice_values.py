@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.slices import OTHER
+from monitor.store import locks
 from monitor.store.engine import transaction
-
-_LOCK = 0x534C56  # "SLV": the cap is counted by one writer at a time
 
 
 class SliceValues:
@@ -43,7 +42,7 @@ class SliceValues:
         return found
 
     def _insert(self, connection: Connection, seen: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        locks.wait_for(connection, locks.SLICE_VALUES)
         known = _read(connection)
         for dimension, value in sorted(seen - known):
             if sum(one == dimension for one, _ in known) < self._cap:

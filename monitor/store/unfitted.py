@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from monitor.domain.window import Window
-from monitor.store.references import Source
+from monitor.store.vectors import Source
 
 _KEY = "model = :model AND stream = :stream AND embedder_id = :embedder"
 

@@ -7,6 +7,7 @@ from monitor.telemetry.metrics import (
     LABEL_BACKLOG,
     LABEL_BACKLOG_AGE,
     LABEL_DISPUTES,
+    LABELS_SETTLED,
     LAG,
     RECORDS,
     SIDES_LET_GO,
@@ -17,6 +18,7 @@ from monitor.telemetry.metrics import (
 __all__ = [
     "BATCH_SECONDS",
     "EMBEDDED",
+    "LABELS_SETTLED",
     "LABEL_BACKLOG",
     "LABEL_BACKLOG_AGE",
     "LABEL_DISPUTES",

@@ -19,6 +19,7 @@ BATCH_SECONDS = Histogram(
 LAG = Gauge("snellen_lag_records", "Log end minus the offset to read next", ["topic", "partition"])
 LABEL_BACKLOG = Gauge("snellen_label_backlog_tasks", "Drawn answers that wait for an annotator", ["stratum"])
 LABEL_BACKLOG_AGE = Gauge("snellen_label_backlog_oldest_seconds", "Age of the oldest of them", ["stratum"])
+LABELS_SETTLED = Counter("snellen_labels_settled_total", "Labels that decide nothing: what they speak of is not stored")
 LABEL_DISPUTES = Gauge("snellen_label_disputes", "Label tasks whose annotators contradict each other")
 TICKS = Counter("snellen_ticks_total", "Scheduler jobs by result", ["job", "result"])
 

@@ -115,3 +115,39 @@ def test_ratings_are_compared_by_their_distance(
     found = report(engine)
     assert found.ratings is not None
     assert found.ratings.coefficient > 0.99
+
+
+def test_two_answers_of_one_id_are_two_units(
+    engine: Engine, service: IngestService, send: Send, prediction: Build, label: Build
+) -> None:
+    """Ids need to be unique over days, not forever: what was said on one day is not said of the other's answer."""
+    twice = IngestService(
+        engine, replace(service._options, labels=LabelDesign(rate=1.0, annotators=2)), lambda *_: None
+    )
+    said = {2: ("correct", "incorrect"), 1: ("correct", "correct")}
+    for ago, verdicts in said.items():
+        asked = NOW - ago * DAY
+        words = [
+            label("r", annotator=by(name), verdict=verdict, ts=(asked + DAY / 4).isoformat())
+            for name, verdict in zip(("ann", "bo"), verdicts, strict=True)
+        ]
+        twice.write(send(prediction("r", ts=asked.isoformat()), *words), NOW)
+        score_labels(engine)
+    with transaction(engine) as connection:
+        found = agreement(connection, Window.before(NOW, 7 * DAY), EVERYTHING)
+    assert found.units == 2
+    assert [(one.units, one.alike) for one in found.pairs] == [(2, 1)]
+
+
+def test_words_that_came_before_their_answer_are_said_of_it(
+    engine: Engine, service: IngestService, send: Send, prediction: Build, label: Build
+) -> None:
+    """By a clock that is behind."""
+    twice = IngestService(
+        engine, replace(service._options, labels=LabelDesign(rate=1.0, annotators=2)), lambda *_: None
+    )
+    early = "2026-11-20T11:59:29Z"
+    words = [label("r", annotator=by(name), ts=ts) for name, ts in (("ann", early), ("bo", "2026-11-20T11:59:40Z"))]
+    twice.write(send(prediction("r"), *words), NOW)
+    found = report(engine)
+    assert [(one.units, one.alike) for one in found.pairs] == [(1, 1)]

@@ -21,7 +21,7 @@ from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestService
 from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
-from monitor.store import references as store
+from monitor.store import vectors
 from monitor.store.engine import transaction
 
 START = datetime(2026, 11, 17, tzinfo=UTC)
@@ -73,9 +73,9 @@ def test_a_reference_of_a_part_of_its_traffic_takes_unchanged_bursts_for_no_drif
         assert alarmed <= 2
 
     with transaction(engine) as connection:
-        [source] = store.sources(connection, blessed)
+        [source] = vectors.sources(connection, blessed)
         taken = reference_rows.rows_of_vectors(connection, source, blessed, 1)
-        everything = {one.ts: place for place, one in enumerate(store.embedded(connection, source, blessed))}
+        everything = {one.ts: place for place, one in enumerate(vectors.embedded(connection, source, blessed))}
     assert 0.8 * MOST <= len(taken) <= MOST
     by_hour = defaultdict(list)
     for one in taken:

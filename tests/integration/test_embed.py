@@ -28,6 +28,7 @@ from monitor.errors import Fenced, FingerprintMismatch, StoreError
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.sampling import selected
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EMBED_KEY, EmbedOptions, EmbedOutcome, EmbedService
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
@@ -75,6 +76,7 @@ def make(engine: Engine, encoder: Encoder, tmp_path: Path, sketched: list[Embedd
             privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
             store_rate=1.0,
             max_models=200,
+            labels=LabelDesign(),
         )
         options = replace(options, **changes)
         return EmbedService(

@@ -22,6 +22,7 @@ from monitor.embedding.embedder import Embedder
 from monitor.embedding.images import ImageOpener
 from monitor.formats import FORMATS, FormatOptions
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.erase import EraseService
 from monitor.services.protect import Privacy
@@ -92,6 +93,7 @@ def make(engine: Engine) -> Make:
             sample_rate=rate,
             store_rate=store_rate,
             max_models=200,
+            labels=LabelDesign(),
             pair_patience=timedelta(minutes=5),
             privacy=Privacy(Redactor(PrivacyOptions(**options)), SUBJECTS),
         )

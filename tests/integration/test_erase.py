@@ -35,6 +35,7 @@ from monitor.services.sketches import SketchService
 from monitor.store import audit, erasure, references
 from monitor.store.embeddings import embedder_id, insert_embeddings
 from monitor.store.halves import HalfArrival, wait
+from monitor.store.vectors import Source
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -343,7 +344,7 @@ def test_sums_are_as_if_the_vectors_had_never_been(
 def _activate_reference(engine: Engine, fit: Fit) -> None:
     with engine.begin() as connection:
         number = embedder_id(connection, fit.fingerprint, fit.dimension, None)
-        source = references.Source("m", number, fit.fingerprint)
+        source = Source("m", number, fit.fingerprint)
         window = Window(NOW - timedelta(days=2), NOW - timedelta(days=1))
         references.insert_reference(connection, source, "image", fit, window, 2000, blessed=True)
         references.next_epoch(connection)

@@ -26,8 +26,9 @@ from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
-from monitor.store import references
+from monitor.store import references, vectors
 from monitor.store.queries import drift as queries
+from monitor.store.sketches import sketches_in
 
 START = datetime(2026, 11, 10, tzinfo=UTC)
 SPAN = timedelta(hours=32)
@@ -144,13 +145,13 @@ def test_sketches_are_the_same_whether_vectors_came_before_or_after_the_referenc
     traffic.hours(36, 40)
     with engine.connect() as connection:
         [reference] = [one for one in references.active_references(connection) if one.stream == "image"]
-        [source] = references.sources(connection, Window(START, START + 99 * HOUR))
-        everything = list(references.embedded(connection, source))
-        found = references.sketches_in(connection, reference, Window(START, START + 99 * HOUR))
-    vectors = np.stack([row.vectors["image"] for row in everything])
+        [source] = vectors.sources(connection, Window(START, START + 99 * HOUR))
+        everything = list(vectors.embedded(connection, source))
+        found = sketches_in(connection, reference, Window(START, START + 99 * HOUR))
+    images = np.stack([row.vectors["image"] for row in everything])
     assert len(everything) == 40 * PER_HOUR
-    assert found[ALL_TRAFFIC].sketch == sketch(vectors, reference.fit)
-    of_device = vectors[[row.slices["device"] == "cam-1" for row in everything]]
+    assert found[ALL_TRAFFIC].sketch == sketch(images, reference.fit)
+    of_device = images[[row.slices["device"] == "cam-1" for row in everything]]
     assert found[Slice("device", "cam-1")].sketch == sketch(of_device, reference.fit)
 
 

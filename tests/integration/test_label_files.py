@@ -24,6 +24,7 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.import_labels import import_labels
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
+from monitor.services.score_labels import score_labels
 from monitor.store.label_tasks import Terms
 from monitor.store.queries.label_tasks import queue
 from monitor.store.tombstones import bury, tombstone
@@ -273,6 +274,30 @@ def test_what_annotators_write_is_redacted(engine: Engine, rows: Rows) -> None:
     with_mail = LABEL_FILES["jsonl"].read(io.BytesIO(line), None)
     import_labels(engine, PRIVACY, with_mail, SOON, datetime.now(UTC))
     assert "@" not in rows("SELECT comment FROM labels")[0]
+
+
+def test_labels_that_were_given_up_are_taken_up_when_their_file_comes_again(
+    engine: Engine, ingest: IngestService, send: Send, prediction: Build, rows: Rows
+) -> None:
+    """Labels of a year ago, before the log of that year is replayed."""
+    now = datetime.now(UTC)
+    then = now - timedelta(days=365)
+    line = {"request_id": "r", "verdict": "correct", "annotator": "ann", "labelled_at": then.isoformat()}
+
+    def come() -> tuple[int, int]:
+        done = import_labels(
+            engine, PRIVACY, LABEL_FILES["jsonl"].read(io.BytesIO(json.dumps(line).encode()), None), SOON, now
+        )
+        score_labels(engine, lost_before=now - timedelta(days=45))
+        return done.new, done.known
+
+    assert come() == (1, 0)
+    assert rows("SELECT scored FROM labels") == [True]
+    ingest.write(send(prediction("r", ts=then.isoformat()), replay="again"), now)
+    assert come() == (0, 1)
+    assert rows("SELECT correct FROM verdicts") == [True]
+    assert come() == (0, 1)
+    assert rows("SELECT scored FROM labels") == [True]
 
 
 def test_labels_of_an_erased_request_do_not_come_back(

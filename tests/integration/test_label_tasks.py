@@ -128,6 +128,54 @@ def test_a_dispute_is_settled_by_a_third_person_against_any_majority(
     assert rows("SELECT annotator_id FROM labels WHERE adjudicates") == ["dee"]
 
 
+def test_a_dispute_that_is_set_aside_is_left_to_others(
+    desk: LabelDesk, engine: Engine, serve: Callable[..., None], rows: Rows
+) -> None:
+    serve("a", "b", annotators=2)
+    for _ in range(2):
+        task = desk.take("ann", NOW)
+        assert task is not None
+        desk.answer(task.key, "ann", Said("correct"), NOW)
+        assert desk.answer(task.key, "bo", Said("incorrect"), NOW) is TaskState.ADJUDICATING
+    verdicts = rows("SELECT request_id, correct, labelled_at FROM verdicts ORDER BY 1")
+
+    offered = desk.take("dee", NOW, adjudicate=True)
+    assert offered is not None
+    assert offered.key.request_id == "a"
+    for reason in ("no picture", "still none"):
+        assert desk.skip(offered.key, "dee", reason, NOW + MINUTE)
+    assert rows("SELECT passed_by, skip_reason, skipped_at, claimed_by FROM label_tasks WHERE request_id = 'a'") == [
+        (["dee"], "dee: still none", None, None)
+    ]
+    following = desk.take("dee", NOW + MINUTE, adjudicate=True)
+    assert following is not None
+    assert following.key.request_id == "b"
+    with transaction(engine) as connection:
+        assert queries.disputes(connection).waiting == 2
+        assert queries.states(connection, Window.before(NOW, DAY), TERMS, NOW) == {TaskState.ADJUDICATING: 2}
+    assert rows("SELECT request_id, correct, labelled_at FROM verdicts ORDER BY 1") == verdicts
+
+    by_another = desk.take("eve", NOW + MINUTE, adjudicate=True)
+    assert by_another is not None
+    assert by_another.key == offered.key
+    assert desk.skip(offered.key, "dee", "again", NOW + MINUTE)
+    assert rows("SELECT claimed_by FROM label_tasks WHERE request_id = 'a'") == ["eve"]
+    assert desk.answer(offered.key, "eve", Said("incorrect"), NOW + MINUTE) is TaskState.DONE
+    assert not desk.skip(offered.key, "dee", "too late", NOW + MINUTE)
+
+
+def test_who_set_a_dispute_aside_may_still_settle_it(desk: LabelDesk, serve: Callable[..., None], rows: Rows) -> None:
+    serve("a", annotators=2)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    desk.answer(task.key, "ann", Said("correct"), NOW)
+    desk.answer(task.key, "bo", Said("incorrect"), NOW)
+    assert desk.skip(task.key, "dee", "by mistake", NOW)
+    assert desk.take("dee", NOW, adjudicate=True) is None
+    assert desk.answer(task.key, "dee", Said("correct"), NOW + MINUTE) is TaskState.DONE
+    assert rows("SELECT annotator_id FROM labels WHERE adjudicates") == ["dee"]
+
+
 def test_an_annotator_who_comes_to_agree_ends_the_dispute(desk: LabelDesk, serve: Callable[..., None]) -> None:
     serve("a", annotators=2)
     task = desk.take("ann", NOW)

@@ -5,63 +5,38 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
 from monitor.domain.records import Batch
 from monitor.domain.window import HOUR, Window
-from monitor.errors import NotEnoughData
+from monitor.errors import NotEnoughData, StoreUnavailable
 from monitor.services.bless import Actor, activate, bless
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestService
 from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
+from monitor.store import references as store
 from monitor.store.engine import transaction
 from monitor.store.queries import drift as queries
+from tests.integration.vector_traffic import PER_HOUR, START, Hours, vector_hours
 
-START = datetime(2026, 11, 17, tzinfo=UTC)
 REFERENCE = ReferenceOptions(HOUR, 500, 16 * HOUR, slice_dimensions=("device",), max_slice_values=10)
 OPTIONS = DriftOptions(REFERENCE, alpha=0.01)
-PER_HOUR = 60
 BY = Actor("ann", START)
 Rows = Callable[..., list[Any]]
-Hours = Callable[..., None]
 SKETCHES = "SELECT dimension, value, hour, n, sums FROM embedding_sketches WHERE reference_id = :id ORDER BY 1, 2, 3"
 
 
 @pytest.fixture
 def hours(engine: Engine, ingest: IngestService, send: Callable[..., Batch]) -> Hours:
-    """Stores hours of traffic with image vectors, around a centre, and confidences."""
-    rng = np.random.default_rng(5)
-    service = IngestService(engine, ingest._options, SketchService(engine, ("device",), 10).update)
-
-    def store(
-        first: int, last: int, *, centre: float = 0.0, embedder: str = "clip@1", per_hour: int = PER_HOUR
-    ) -> None:
-        events = []
-        for number in range((last - first) * per_hour):
-            vector = rng.normal(centre, 1.0, 8).astype("<f2")
-            data = b64encode(vector.tobytes()).decode()
-            events.append(
-                {
-                    "schema": "prediction/v1", "request_id": f"{embedder}-{first}-{number}", "task": "vqa",
-                    "ts": (START + first * HOUR + number * HOUR / per_hour).isoformat(), "status": "ok",
-                    "model": {"name": "m", "version": "v1"}, "slices": {"device": f"cam-{rng.integers(2)}"},
-                    "output": {"confidence": float(rng.uniform())},
-                    "embeddings": [{"kind": "image", "embedder": embedder, "dtype": "f2", "data": data}],
-                }
-            )  # fmt: skip
-        service.write(send(*events), START + last * HOUR)
-
-    return store
+    return vector_hours(engine, ingest, send)
 
 
 def verdicts(rows: Rows, stream: str = "image") -> dict[datetime, str]:
@@ -187,7 +162,7 @@ def test_a_new_encoder_is_a_new_baseline_and_says_so(engine: Engine, hours: Hour
     hours(26, 40, centre=3.0, embedder="clip@2")
     evaluate_drift(engine, OPTIONS, START + 40 * HOUR)
     with transaction(engine) as connection:
-        newest, *_ = queries.references(connection, "m", "image")
+        newest = next(one for one in queries.references(connection, "m") if one.stream == "image")
         [finding] = [
             one for one in queries.findings(connection, Window(START + 39 * HOUR, START + 41 * HOUR), "m")
             if one.stream == "image"
@@ -197,3 +172,21 @@ def test_a_new_encoder_is_a_new_baseline_and_says_so(engine: Engine, hours: Hour
     assert finding.verdict == "no_drift"
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM drift_results WHERE verdict = 'drift'")).scalar_one() == 0
+
+
+def test_only_batches_with_vectors_wait_while_references_change(
+    engine: Engine,
+    ingest: IngestService,
+    hours: Hours,
+    send: Callable[..., Batch],
+    prediction: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.store.offsets.LOCK_LIMIT", "200ms")
+    service = IngestService(engine, ingest._options, SketchService(engine, ("device",), 10).update)
+    with transaction(engine) as connection:
+        store.next_epoch(connection)
+        found = service.write(send(prediction("r1")), datetime(2026, 11, 20, 12, tzinfo=UTC))
+        assert found == {("t", "accepted"): 1}
+        with pytest.raises(StoreUnavailable):
+            hours(0, 1)

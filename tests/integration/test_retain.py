@@ -199,6 +199,17 @@ def test_the_sampling_plan_that_holds_stays_however_old(engine: Engine, rows: Ro
     assert rows("SELECT effective_from FROM sampling_plans") == [NOW - timedelta(days=1000)]
 
 
+@pytest.mark.parametrize("after", [timedelta(hours=2), timedelta(0), timedelta(days=-10)], ids=str)
+def test_a_sampling_plan_is_as_old_as_the_one_that_took_over(engine: Engine, rows: Rows, after: timedelta) -> None:
+    """Plans are stored up to two hours ahead of their time, and the one before holds until then."""
+    plans = [NOW - timedelta(days=1000), NOW + after]
+    with engine.begin() as connection:
+        statement = text(f"INSERT INTO sampling_plans {INSERTS['sampling_plans']}")
+        connection.execute(statement, [{"ts": one} for one in plans])
+    assert run(engine, dry_run=True)["sampling_plans"].rows == run(engine)["sampling_plans"].rows == 0
+    assert rows("SELECT effective_from FROM sampling_plans ORDER BY 1") == plans
+
+
 def test_rows_are_found_along_an_index(engine: Engine) -> None:
     """But for tables that stay small."""
     with engine.connect() as connection:

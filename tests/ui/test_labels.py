@@ -180,6 +180,34 @@ def test_what_cannot_be_judged_is_set_aside(open_page: Open, queue: Engine) -> N
     assert rows(queue, "SELECT request_id, skip_reason FROM label_tasks WHERE skipped_at IS NOT NULL") == [
         ("today-b-66", "Ada: no picture")
     ]
+    assert "Before: today-b-66 → set aside" in said(app)
+
+
+def test_what_was_answered_meanwhile_is_not_said_to_be_set_aside(open_page: Open, queue: Engine) -> None:
+    app = sit_down(open_page, "Ada")
+    with queue.begin() as connection:
+        connection.execute(text("UPDATE label_tasks SET answered_at = now() WHERE request_id = 'today-b-66'"))
+    press(app, "Set aside")
+    assert "Before: today-b-66 → not set aside: it is answered or gone" in said(app)
+    assert rows(queue, "SELECT count(*) FROM label_tasks WHERE skipped_at IS NOT NULL") == [(0,)]
+
+
+def test_a_dispute_that_is_set_aside_waits_for_somebody_else(open_page: Open, queue: Engine) -> None:
+    with queue.begin() as connection:
+        connection.execute(text("DELETE FROM label_tasks WHERE request_id IN ('today-b-66', 'today-b-68')"))
+    press(sit_down(open_page, "Ada"), "Correct")
+    press(sit_down(open_page, "Bo"), "Incorrect")
+    app = sit_down(open_page, "Chi", "Settle disputes")
+    fill(app, "Comment", "no picture")
+    press(app, "Set aside")
+    assert "Before: today-b-67 → left to others" in said(app)
+    assert "No dispute waits for you." in said(app)
+    assert rows(queue, "SELECT passed_by, skip_reason, claimed_by FROM label_tasks WHERE disputed") == [
+        (["Chi"], "Chi: no picture", None)
+    ]
+    app = sit_down(open_page, "Dee", "Settle disputes")
+    press(app, "Correct")
+    assert "Before: today-b-67 → correct; the task is done" in said(app)
 
 
 def test_what_waits_is_shown_by_stratum_with_its_age(open_page: Open, queue: Engine) -> None:

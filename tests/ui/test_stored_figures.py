@@ -331,6 +331,16 @@ def test_an_evaluation_of_long_ago_is_not_called_well(open_page: Open, seeded: E
     assert any("not evaluated lately" in one.value for one in app.markdown)
 
 
+def test_an_objective_that_left_the_documents_is_no_part_of_the_overview(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alerts")
+        connection.exec_driver_sql("UPDATE slo_evaluations SET state = 'ok', budget_remaining = 0.9")
+        connection.exec_driver_sql("UPDATE slo_evaluations SET tick = tick - interval '1 hour' WHERE slo = 'exam-idle'")
+    app = open_page("overview")
+    assert [one.value for one in app.success] == ["**No open alert**; all 1 objectives are within their limits."]
+    assert cells(open_page("slos"), "slo", "exam-idle", beside="target")["target"] == "no document"
+
+
 def test_a_broken_promise_is_not_green_though_nothing_burns_any_longer(open_page: Open, seeded: Engine) -> None:
     with seeded.begin() as connection:
         connection.exec_driver_sql("DELETE FROM alerts")

@@ -37,6 +37,8 @@ class DriftReference(Base):
     embedder_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedders.id"))
     blessed: Mapped[bool]
     active: Mapped[bool]
+    gathering: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Writers sketch under it, and what was stored before is being sketched: nothing is compared with it yet."""
     window_start: Mapped[datetime]
     window_end: Mapped[datetime]
     rows: Mapped[int]

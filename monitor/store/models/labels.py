@@ -71,10 +71,13 @@ class LabelTask(Base):
     claimed_until: Mapped[datetime | None]
     skipped_at: Mapped[datetime | None]
     skip_reason: Mapped[str | None]
+    """Who set it aside last, and why."""
+    passed_by: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    """Names of those who set the dispute aside: they are not offered it again."""
 
 
 class Label(Base):
-    """Append-only: every word of every annotator. `scored` marks those that reached a verdict row."""
+    """Append-only: every word of every annotator. `scored` marks those that reached a verdict row, or never can."""
 
     __tablename__ = "labels"
     __table_args__ = (

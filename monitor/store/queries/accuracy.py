@@ -22,7 +22,8 @@ WEIGHT = "least(round(10000 / inclusion_probability), 3e9)::bigint AS weight"
 of the rows, so the same rows always give the same figures; the unit cancels. At most 300,000 predictions."""
 SUMS = """count(*) AS n, count(*) FILTER (WHERE correct) AS correct, coalesce(sum(weight), 0) AS weight,
     coalesce(sum(weight * weight), 0) AS squared, coalesce(sum(weight) FILTER (WHERE correct), 0) AS weight_correct,
-    coalesce(sum(weight * weight) FILTER (WHERE correct), 0) AS squared_correct"""
+    coalesce(sum(weight * weight) FILTER (WHERE correct), 0) AS squared_correct,
+    coalesce(sum(weight * weight * weight::numeric), 0) AS cubed"""
 """SQL: the fields of `WeightSums` over rows that have a `WEIGHT`."""
 
 
@@ -30,7 +31,7 @@ def sums_of(row: Row[Any]) -> WeightSums:
     """The fields that `SUMS` made."""
     return WeightSums(
         n=int(row.n), correct=int(row.correct), weight=int(row.weight), squared=int(row.squared),
-        weight_correct=int(row.weight_correct), squared_correct=int(row.squared_correct),
+        weight_correct=int(row.weight_correct), squared_correct=int(row.squared_correct), cubed=int(row.cubed),
     )  # fmt: skip
 
 

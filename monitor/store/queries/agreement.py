@@ -17,8 +17,13 @@ _TOGETHER = """
         ORDER BY ts DESC LIMIT :most
     ) AS t JOIN predictions p ON p.ts = t.ts AND p.request_id = t.request_id
     JOIN labels l ON l.request_id = t.request_id AND l.annotator_kind <> 'user' AND NOT l.adjudicates
+    WHERE NOT EXISTS (
+        SELECT FROM arrivals a WHERE a.request_id = t.request_id AND a.ts > t.ts AND a.ts <= l.ts OFFSET 0
+    ) AND (l.ts >= t.ts OR NOT EXISTS (SELECT FROM arrivals a WHERE a.request_id = t.request_id AND a.ts < t.ts))
     ORDER BY p.ts, p.request_id, l.ts, l.annotator_id
 """
+"""As `monitor.store.scoring.look_up` tells what a label speaks of: an id may have been used on several days. OFFSET
+makes each look go by the index of the days between; as a join it might become one that reads whole days."""
 
 
 def judged_together(

@@ -31,11 +31,19 @@ class Reference:
     """Fingerprint."""
     blessed: bool
     active: bool
+    gathering: bool
+    """What is retained is being sketched under it."""
     window: Window
     rows: int
     created_at: datetime
     replaces: str | None
     """The embedder before, where this reference is the first of its own: a new baseline, no drift."""
+
+    @property
+    def kind(self) -> str:
+        """Who chose it, and whether it is in use."""
+        state = "" if self.active else ", being sketched" if self.gathering else ", former"
+        return ("blessed" if self.blessed else "provisional") + state
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ _UNFITTED = """
            ON r.model = u.model AND r.stream = u.stream AND r.embedder_id = u.embedder_id AND r.active
 """
 _REFERENCES = """
-    SELECT id, model, stream, embedder, blessed, active, window_start, window_end, rows, created_at,
+    SELECT id, model, stream, embedder, blessed, active, gathering, window_start, window_end, rows, created_at,
            CASE WHEN nth = 1 THEN earlier END AS replaces
     FROM (
         SELECT r.*, e.fingerprint AS embedder,
@@ -121,9 +129,9 @@ _RESULTS = "drift_results AS d JOIN drift_references AS r ON r.id = d.reference_
 _KEY = "reference_id, dimension, value"
 
 
-def references(connection: Connection, model: str | None = None, stream: str | None = None) -> list[Reference]:
+def references(connection: Connection, model: str | None = None) -> list[Reference]:
     """All references, active ones first, then the newest."""
-    chosen, given = _chosen(model, stream)
+    chosen, given = _chosen(model)
     query = text(f"{_REFERENCES} WHERE true{chosen} ORDER BY active DESC, model, stream, id DESC")
     rows = connection.execute(query, given).mappings()
     return [_reference(dict(row)) for row in rows]

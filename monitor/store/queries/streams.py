@@ -11,15 +11,6 @@ from monitor.domain.window import Window
 from monitor.store.queries.buckets import EPOCH
 from monitor.store.queries.selection import bounds
 
-ACCEPTED = "accepted"
-DUPLICATE = "duplicate"
-HALF = "half"
-"""One side of a call that is logged in two records; with the other it is one accepted prediction."""
-IGNORED = "ignored"
-"""Says nothing about a prediction."""
-TAKEN = (ACCEPTED, HALF, DUPLICATE, IGNORED)
-"""Every other outcome is the reason of a dead letter."""
-
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
@@ -42,7 +33,7 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True)
 class OutcomePoint:
-    """Records of one bucket with one outcome: one of `TAKEN`, or the reason of a dead letter."""
+    """Records of one bucket with one outcome: a `monitor.domain.events.Taken`, or the reason of a dead letter."""
 
     at: datetime
     topic: str

@@ -27,7 +27,7 @@ from monitor.services.sketches import SketchService
 from monitor.store import references
 from monitor.store.embeddings import embedder_id
 from monitor.store.engine import make_engine, transaction
-from monitor.store.references import Source
+from monitor.store.vectors import Source, embedded
 from tests.integration.failures.fleet import SESSION_TIMEOUT_S, Fleet, Member, Servers, wait_for, watch
 from tests.integration.failures.ledger import CARRIED_EMBEDDER, DIMENSION, Message, Traffic
 
@@ -261,7 +261,7 @@ def compare_sketches(engine: Engine) -> None:
     sketcher = SketchService(engine, ("device",), 100)
     with transaction(engine) as connection:
         [reference] = references.active_references(connection)
-        vectors = list(references.embedded(connection, Source("m", reference.embedder_id, CARRIED_EMBEDDER)))
+        vectors = list(embedded(connection, Source("m", reference.embedder_id, CARRIED_EMBEDDER)))
         sketcher.admit(vectors)
         expected = {
             (part.dimension, part.value, hour): (one.n, one.sums.tolist())
