@@ -22,7 +22,7 @@ from monitor.formats.decoder import Decoded
 from monitor.formats.headers import headers_of
 from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
-from monitor.formats.parts import HIDDEN
+from monitor.formats.parts import HIDDEN, is_hidden
 from monitor.formats.payloads.chat_request import user_of
 from monitor.formats.payloads.failures import UNTOLD, from_error, from_status_code
 from monitor.formats.payloads.framing import Read, refusing, word
@@ -238,14 +238,10 @@ def _shown(row: Fields) -> Fields:
 def _without_hidden(value: Any) -> Any:
     match value:
         case dict():
-            return {name: _without_hidden(one) for name, one in value.items() if not _is_hidden(one)}
+            return {name: _without_hidden(one) for name, one in value.items() if not is_hidden(one)}
         case list():
-            return [_without_hidden(one) for one in value if not _is_hidden(one)]
+            return [_without_hidden(one) for one in value if not is_hidden(one)]
     return value
-
-
-def _is_hidden(value: Any) -> bool:
-    return isinstance(value, str) and value in HIDDEN
 
 
 def _time(call: Call, response: Read | None, record: Record) -> datetime:

@@ -13,7 +13,7 @@ import msgspec
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
-from monitor.formats.parts import HIDDEN, are_parts, is_refusal, picture_of, text_of
+from monitor.formats.parts import are_parts, is_hidden, is_refusal, picture_of, text_of
 from monitor.formats.payloads import images
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.trees import at
@@ -103,7 +103,7 @@ def read_messages(value: Any, name: str) -> list[Message]:
         return [_message(one) for one in found]
     if not isinstance(value, str):
         raise InvalidEvent(Rejection.INVALID, f"{name} is neither text nor a list of messages")
-    plain = not isinstance(said, dict) and value not in HIDDEN
+    plain = not isinstance(said, dict) and not is_hidden(value)
     return [Message("user", [value])] if value and plain else []
 
 

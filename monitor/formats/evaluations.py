@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from monitor.domain.events import Label
-from monitor.formats.parts import REDACTED
+from monitor.formats.parts import is_hidden
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.predictions import REQUEST_ID, request_id, written
 from monitor.formats.spans import Attributes, LogEvent, Span, moment_of
@@ -90,7 +90,7 @@ class Evaluation:
             "extra": {"evaluation": self.name},
             **says,
         }
-        if isinstance(self.explanation, str) and self.explanation not in ("", REDACTED):
+        if isinstance(self.explanation, str) and self.explanation and not is_hidden(self.explanation):
             fields["comment"] = self.explanation
         for name, value in (("label", self.label), ("score", self.score)):
             if value is not None:

@@ -38,9 +38,10 @@ _PREFIX = b"org.kubeflow.serving."
 _QUOTED_PREFIX = b'"' + _PREFIX
 _TYPE_HEADERS = ("ce_type", "ce-type")
 _KEPT = ("namespace", "component")
+_COMMON = ("type", "inferenceservicename", "endpoint", *_KEPT)
 _RAW = re.compile(r'"inference-header-content-length"\s*:\s*\["0"\]', re.IGNORECASE)
 _REMEMBERED, _SHORT = 1024, 512
-"""So many metadata of so many characters at most."""
+"""So many metadata, and so many attributes that events have in common, of so many bytes at most."""
 SlicesIn = Callable[[CloudEvent], dict[str, str]]
 
 
@@ -51,7 +52,19 @@ class Logged(NamedTuple):
     subject: SlicesIn
 
 
+class Common(NamedTuple):
+    """What the events of one service have in common, side by side."""
+
+    side: Side | None
+    """None: of another type, an explainer's say."""
+    name: str
+    variant: str
+    extra: Fields
+    """Goes with the request; the event of the response repeats it."""
+
+
 _to_object = msgspec.json.Decoder(dict[str, Any]).decode
+_commons: dict[tuple[bytes | None, ...], Common] = {}
 
 
 def recognises(record: Record) -> bool:
@@ -81,16 +94,16 @@ def decoder(options: FormatOptions) -> Decoder:
 
 
 def _halves(event: CloudEvent, record: Record, roles: Roles, logged: Logged, options: FormatOptions) -> list[Decoded]:
-    """One half for each item of the call; nothing for events of other types, an explainer's say."""
-    side = SIDES.get(event["type"])
+    """One half for each item of the call; nothing for events of other types."""
+    side, name, variant, extra = _common(event)
     if side is None:
         return []
-    name = event["inferenceservicename"] or options.model or ""
+    name = name or options.model or ""
     if side == "request":
         read = _asked(event, roles, options.max_record_bytes)
-        base = _envelope(event)
+        base = _envelope(event, extra)
         base["task"] = options.task
-        if options.slices and (slices := slices_of(options.slices, read.metadata) | logged.slices(event)):
+        if options.slices and (slices := _slices(options.slices, read, logged.slices(event))):
             base["slices"] = slices
         if options.subject:
             read.rows = named(read.rows, logged.subject(event))
@@ -99,10 +112,32 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, logged: Logged, opt
         base = {}
     time = event["time"]
     ts = moment(time, "ce_time") if time else record_time(record, "ce_time")
-    base["model"] = _model(event, name, read)
+    base["model"] = _model(name, variant, read)
     rows = [over(base, row) for row in read.rows]
     identified = with_ids(event["id"], rows, "ce_id", options.max_record_bytes)
     return [Half(pair_id, side, ts, row) for pair_id, row in identified]
+
+
+def _common(event: CloudEvent) -> Common:
+    """Of a topic's events, which come from a few services: what these say is remembered."""
+    said = tuple(map(event.attributes.get, _COMMON))
+    known = _commons.get(said)
+    if known is None:
+        known = _read_common(event)
+        if sum(len(one or b"") for one in said) <= _SHORT:
+            if len(_commons) >= _REMEMBERED:
+                _commons.clear()
+            _commons[said] = known
+    return known
+
+
+def _read_common(event: CloudEvent) -> Common:
+    side = SIDES.get(event["type"])
+    if side is None:
+        return Common(None, "", "", {})
+    kept = _KEPT if side == "request" else ()
+    extra = {key: text for key in kept if (text := event[key])}
+    return Common(side, event["inferenceservicename"], variant_of(event["endpoint"]), extra)
 
 
 def _asked(event: CloudEvent, roles: Roles, max_bytes: int) -> Read:
@@ -115,22 +150,25 @@ def _asked(event: CloudEvent, roles: Roles, max_bytes: int) -> Read:
         raise
 
 
-def _model(event: CloudEvent, name: str, read: Read) -> Fields:
+def _model(name: str, variant: str, read: Read) -> Fields:
     """The served model's own name and version tell apart what one service serves in turn."""
-    model: Fields = {"name": name or read.model, "variant": variant_of(event["endpoint"])}
+    model: Fields = {"name": name or read.model, "variant": variant}
     if version := read.version or (read.model if read.model != name else ""):
         model["version"] = version
     return model
 
 
-def _envelope(event: CloudEvent) -> Fields:
-    """What goes with the request; the event of the response repeats it."""
-    fields: Fields = {}
-    if extra := {key: text for key in _KEPT if (text := event[key])}:
-        fields["extra"] = extra
+def _envelope(event: CloudEvent, extra: Fields) -> Fields:
+    """What goes with the request."""
+    fields: Fields = {"extra": extra} if extra else {}
     if parent := event["traceparent"]:
         fields["trace_id"] = parent.split("-")[1] if parent.count("-") == 3 else parent
     return fields
+
+
+def _slices(wanted: Mapping[str, str], read: Read, in_headers: dict[str, str]) -> dict[str, str]:
+    """Headers come before what the body says."""
+    return slices_of(wanted, read.metadata) | in_headers if read.metadata else in_headers
 
 
 def _slices_in(wanted: Mapping[str, str]) -> SlicesIn:

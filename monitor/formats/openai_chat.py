@@ -35,6 +35,8 @@ _RESPONSES: Final = ("responses", "aresponses")
 """LiteLLM's `call_type` of OpenAI's Responses API."""
 _PROVIDERS_ID: Final = re.compile(rb";response_id:([!-~]+)\Z")
 """The end of what LiteLLM writes in base64 as the id of a response: `litellm:custom_llm_provider:P;model_id:M;...`."""
+_OF_RESPONSES: Final = re.compile(rb'"object\\?"\s*:\s*\\?"response\\?"|"type\\?"\s*:\s*\\?"response\.')
+"""As JSON, or as text in JSON: so streams are logged."""
 _HIDDEN: Final = tuple(text.encode() for text in HIDDEN)
 
 
@@ -63,11 +65,13 @@ _to_log = msgspec.json.Decoder(ChatLog).decode
 
 
 def recognises(record: Record) -> bool:
-    """Messages with roles, choices, or chunks of a streamed answer."""
+    """Messages with roles, choices, chunks of a streamed answer, or a response of the Responses API."""
     value = record.value
     if value.lstrip()[:1] != b"{":
-        return is_stream(value) and b'"choices"' in value
-    return b'"choices"' in value or (b'"messages"' in value and b'"role"' in value)
+        return is_stream(value) and (b'"choices"' in value or _OF_RESPONSES.search(value) is not None)
+    if b'"choices"' in value or (b'"messages"' in value and b'"role"' in value):
+        return True
+    return _OF_RESPONSES.search(value) is not None
 
 
 def decoder(options: FormatOptions) -> Decoder:

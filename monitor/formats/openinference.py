@@ -21,7 +21,7 @@ from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.exported_spans import looks_exported, read_exported
 from monitor.formats.genai import ranked
 from monitor.formats.options import FormatOptions
-from monitor.formats.parts import REDACTED
+from monitor.formats.parts import is_hidden
 from monitor.formats.payloads.rows import Fields, with_ids
 from monitor.formats.predictions import call_fields, known_tokens, prediction
 from monitor.formats.spans import OPENINFERENCE_KIND, Attributes, Span, with_attributes
@@ -73,7 +73,7 @@ def _rows(span: Span, options: FormatOptions) -> Iterator[Fields]:
     for said in read(attributes, tree(attributes)):
         if isinstance(metadata, dict) and "confidence" in metadata:
             said["output"] = {"confidence": metadata["confidence"], **said.get("output", {})}
-        said["extra"] = {name: attributes.get(name) for name in _KEPT if attributes.get(name) != REDACTED}
+        said["extra"] = {name: attributes.get(name) for name in _KEPT if not is_hidden(attributes.get(name))}
         if isinstance(metadata, dict):
             said["extra"]["metadata"] = metadata
         yield call_fields(span, said, options)
@@ -103,7 +103,7 @@ def _embedding(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[Fi
     for one in children(at(nested, "embedding", "embeddings")):
         vector, text = at(one, "embedding", "vector"), at(one, "embedding", "text")
         said: Fields = {"task": "embedding", "model": {"name": name}}
-        if isinstance(text, str) and text != REDACTED:
+        if isinstance(text, str) and not is_hidden(text):
             said["input"] = {"prompt": text}
         if isinstance(vector, list):
             data = _float32(vector)
@@ -134,7 +134,7 @@ def _classifier(attributes: Attributes, nested: Mapping[str, Any]) -> Iterator[F
             yield {
                 "task": "classification",
                 "model": {"name": attributes.get("classifier.model_name")},
-                "input": {"prompt": content} if isinstance(content, str) and content != REDACTED else {},
+                "input": {"prompt": content} if isinstance(content, str) and not is_hidden(content) else {},
                 "output": _classified(said),
                 "slices": {"classification": str(said.get("name", ""))},
             }
@@ -182,7 +182,7 @@ def _messages(value: Any) -> list[Message]:
 def _texts(value: Any, kind: str) -> list[Message]:
     """Text completions: `prompts.<i>.prompt.text`, `choices.<i>.completion.text`."""
     found = [at(one, kind, "text") for one in children(value)]
-    return [Message("user", [text]) for text in found if isinstance(text, str) and text not in ("", REDACTED)]
+    return [Message("user", [text]) for text in found if isinstance(text, str) and text and not is_hidden(text)]
 
 
 def _model(attributes: Attributes) -> Fields:
@@ -207,7 +207,7 @@ def _value(attributes: Attributes, side: str) -> list[Message]:
     """`input.value` or `output.value`, where it is plain text: JSON is the body of some API, not a message."""
     value = attributes.get(f"{side}.value")
     plain = attributes.get(f"{side}.mime_type", "text/plain") == "text/plain"
-    return [Message("user", [value])] if isinstance(value, str) and value not in ("", REDACTED) and plain else []
+    return [Message("user", [value])] if isinstance(value, str) and plain and value and not is_hidden(value) else []
 
 
 def _tokens(attributes: Attributes) -> Fields:

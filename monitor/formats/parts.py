@@ -36,7 +36,7 @@ def text_of(part: Any) -> str:
     if isinstance(part, dict):
         known = part.get("type", "text") in ("text", "input_text", "output_text") and not part.get("thought")
         part = part.get("content", part.get("text")) if known else None
-    return part if isinstance(part, str) and part not in HIDDEN else ""
+    return part if isinstance(part, str) and not is_hidden(part) else ""
 
 
 def picture_of(part: Any) -> str:
@@ -65,6 +65,11 @@ def picture_of(part: Any) -> str:
         case _:
             return ""
     return "" if REDACTED in found else found
+
+
+def is_hidden(value: Any) -> bool:
+    """Does it stand where a text or a picture was hidden?"""
+    return isinstance(value, str) and value in HIDDEN
 
 
 def is_refusal(part: Any) -> bool:

@@ -62,6 +62,18 @@ def test_kserves_events_of_other_types_are_passed_over_as_its_own(kind: str, bin
     assert list(auto.decoder(FormatOptions())(one)) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": []}',
+        b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1","model":"m"}}\n\n',
+    ],
+    ids=["whole", "streamed"],
+)
+def test_a_bare_response_of_the_responses_api_is_told(body: bytes) -> None:
+    assert auto.detected(Record(PARTITION, 0, 0, body, (("x-request-id", b"c1"),))) == "openai_chat"
+
+
 def test_native_records_are_read_as_such() -> None:
     one = record(NATIVE)
     assert auto.detected(one) == "native"

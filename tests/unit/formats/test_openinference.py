@@ -151,3 +151,11 @@ def test_a_span_that_the_sdk_wrote_may_be_of_the_genai_conventions() -> None:
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.input.messages": messages}
     event = exported(**SDK_SPAN, attributes=attributes)
     assert (event.input.prompt, event.model.name, event.latency_ms) == ("hi", "m", 1000.0)
+
+
+@pytest.mark.parametrize("hidden", ["__REDACTED__", "<elided>", "redacted-by-litellm"])
+def test_what_stands_where_a_text_was_hidden_is_none(hidden: str) -> None:
+    span = {"openinference.span.kind": "LLM", "llm.model_name": "m", "input.value": hidden, "output.value": hidden}
+    (call,) = decode(in_json({"attributes": span}))
+    assert isinstance(call, Prediction)
+    assert (call.input.prompt, call.output.answer) == (None, None)
