@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from collectors.consumer import Consumer, Handler
 from collectors.memory import collect_by_the_clock, keep_freed_pages
@@ -76,7 +77,7 @@ def run(group: str, config: settings.Settings) -> None:
     def end(*_: object) -> None:
         stop.set()
         if not reading.is_set():  # nothing is in doubt yet, and a model may take minutes to come
-            raise SystemExit(0)
+            leave(0)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
@@ -128,5 +129,12 @@ def run(group: str, config: settings.Settings) -> None:
     log.info("stopped")
 
 
+def leave(code: int) -> NoReturn:
+    """End the process without tidying up in it: nothing is in doubt any more, and only to unload PyTorch takes a second
+    of a processor. Where that is busy, whoever asked us to stop would lose patience."""
+    logging.shutdown()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -174,7 +174,7 @@ def _file(name: str | None, path: Path) -> LabelFile:
 def _report(done: Imported) -> None:
     typer.echo(f"{done.new} new, {done.known} known before, {done.blank} not filled in, {len(done.faults)} wrong")
     if done.unknown:
-        typer.echo(f"{done.unknown} of predictions that are not known (yet): kept until those come")
+        typer.echo(f"{done.unknown} of predictions that are not known: kept for as long as those may come")
     for one in done.faults[:SHOWN]:
         typer.echo(harmless(f"  {one.place}: {one.fault}"), err=True)
     if len(done.faults) > SHOWN:
