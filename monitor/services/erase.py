@@ -40,7 +40,11 @@ class Erasure:
 
 
 class EraseService:
-    """Erases in one transaction each: all of it goes, or nothing."""
+    """Erases in one transaction each: all of it goes, or nothing.
+
+    Before that the ids are remembered as erased, and whoever was writing already is waited for: what it brings is found
+    then. One that fails leaves the ids remembered, harmlessly; doing it again completes it.
+    """
 
     def __init__(self, engine: Engine, subjects: Subjects, sketches: SketchService) -> None:
         self._engine = engine
@@ -50,13 +54,20 @@ class EraseService:
     def requests(self, request_ids: Sequence[str], by: str, now: datetime, *, dry_run: bool) -> Erasure:
         """Erase everything of these requests; ids that are unknown are remembered as erased too.
 
+        What is being written when it begins goes too, and what comes later is not stored.
+
         Raises:
-            StoreError: nothing was erased.
+            StoreError: nothing was removed.
         """
         with self._attempt(dry_run=dry_run) as connection:
             before = tombstones.erased(connection, request_ids)
+            tombstones.bury(connection, set(map(tombstones.tombstone, request_ids)), now)
+        self._wait_for_writers(dry_run=dry_run)
+        with self._attempt(dry_run=dry_run) as connection:
+            known = _keys(connection, request_ids)
+            gone = before - erasure.stored(connection, known)  # the others came since, or an erasure of them failed
             rows = self._remove(connection, request_ids, [], request_ids, now)
-            requests = len({one.request_id for one in predictions.find(connection, request_ids)} - before)
+            requests = len({request_id for request_id, _ in known} - gone)
             hashes = sorted(self._subjects.digests(one)[0].hex() for one in request_ids)
             detail = {"request_ids": hashes, "requests": requests, "rows": dict(rows)}
             audit.record(connection, audit.Entry(now, by, audit.Action.ERASE, detail))
@@ -65,19 +76,25 @@ class EraseService:
     def subject(self, subject: str, by: str, now: datetime, *, dry_run: bool, everywhere: bool = False) -> Erasure:
         """Erase everything of a person: all requests and labels that name them, and what refused records hold.
 
+        What is being written when it begins goes too. What comes later is stored as anybody's.
+
         Args:
             everywhere: read every row, also those whose hash names another person or nobody.
 
         Raises:
-            StoreError: nothing was erased.
+            StoreError: nothing was removed.
         """
         digests = self._subjects.digests(subject)
         person = Person(subject, digests, self._subjects.places(), everywhere)
+        self._wait_for_writers(dry_run=dry_run)
         with self._attempt(dry_run=dry_run) as connection:
             before = erasure.known_subject(connection, [one.hex() for one in digests])
             request_ids = erasure.requests_of(connection, person)
             labels = erasure.labels_of(connection, person)
             all_ids = [*request_ids, *erasure.pairs_of(connection, person)]
+            tombstones.bury(connection, {*map(tombstones.tombstone, all_ids), *labels}, now)
+        self._wait_for_writers(dry_run=dry_run)
+        with self._attempt(dry_run=dry_run) as connection:
             rows = self._remove(connection, all_ids, labels, [*all_ids, subject], now)
             detail = {"subject": digests[0].hex(), "requests": len(request_ids), "rows": dict(rows)}
             audit.record(connection, audit.Entry(now, by, audit.Action.ERASE, detail))
@@ -86,6 +103,10 @@ class EraseService:
     def _attempt(self, *, dry_run: bool) -> AbstractContextManager[Connection]:
         """A dry run does all of it, and rolls back."""
         return trial(self._engine) if dry_run else transaction(self._engine)
+
+    def _wait_for_writers(self, *, dry_run: bool) -> None:
+        if not dry_run:
+            erasure.wait_for_writers(self._engine)
 
     def _remove(
         self,
@@ -96,7 +117,7 @@ class EraseService:
         now: datetime,
     ) -> Counter[str]:
         rows: Counter[str] = Counter()
-        keys = [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
+        keys = _keys(connection, request_ids)
         locks.share(connection, locks.REFERENCES)  # what is gathered meanwhile may be of these requests
         references.share_epoch(connection)
         for start in range(0, len(keys), CHUNK):
@@ -117,7 +138,7 @@ class EraseService:
         rows["waiting_halves"] += len(halves)
         digests = [digest for text in texts for digest in self._subjects.digests(text)]
         rows["dead_letters"] = erasure.blank_dead_letters(connection, searched, digests)
-        tombstones.bury(connection, {*map(tombstones.tombstone, [*request_ids, *halves]), *gone}, now)
+        tombstones.bury(connection, {*map(tombstones.tombstone, halves), *gone}, now)
         return +rows
 
     def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:
@@ -130,6 +151,10 @@ class EraseService:
             erasure.withdraw_sketches(connection, reference.id, self._sketches.sketch(reference, embedded))
             for reference in references.active_references(connection)
         )
+
+
+def _keys(connection: Connection, request_ids: Sequence[str]) -> list[Key]:
+    return [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
 
 
 def needles(text: str) -> list[bytes]:

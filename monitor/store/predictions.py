@@ -14,6 +14,7 @@ from monitor.domain.window import DAY, Window, days_of, floor
 from monitor.store.copy import copy_blocks, raw, stage_blocks
 from monitor.store.json_parameters import as_json
 from monitor.store.packing import Block, jsonb, pack
+from monitor.store.tombstones import erased
 
 _COLUMNS = (
     ("ts", "timestamptz"), ("request_id", "text"), ("model", "text"), ("version", "text"), ("variant", "text"),
@@ -69,7 +70,8 @@ def pack_ids(arrivals: Iterable[Arrival]) -> Iterator[Block]:
 
 
 def claim(connection: Connection, arrivals: Sequence[Arrival], packed: Iterable[Block] | None = None) -> set[str]:
-    """Enter the ids into `arrivals`; returns those that were not known: on their day, nor, near midnight, on the next.
+    """Enter the ids into `arrivals`; returns those that were not known, on their day, nor, near midnight, on the next,
+    and are not erased.
 
     A producer's retry carries its first event time, and so meets its own day. Elsewhere an id counts as new. In id
     order, so that two collectors that bring the same ids wait for each other instead of deadlocking; two that bring
@@ -92,7 +94,8 @@ def claim(connection: Connection, arrivals: Sequence[Arrival], packed: Iterable[
         (len(ids),),
     )
     (some,) = entered.fetchone() or (None,)
-    return ids if some is None else set(some)
+    new = ids if some is None else set(some)
+    return new - erased(connection, new)
 
 
 def _beside(staging: str, day: datetime) -> str:

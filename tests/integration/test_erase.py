@@ -232,8 +232,13 @@ def test_the_audit_log_tells_who_when_and_how_much_but_not_whom(
 def test_one_that_fails_leaves_everything(
     service: EraseService, stored: list[Any], engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """But that the ids are remembered as erased."""
     del stored
-    before = everything(engine)
+
+    def kept() -> list[str]:
+        return [row for row in everything(engine).split("\n") if not row.startswith("erased: ")]
+
+    before = kept()
 
     def refuse(*_: object) -> None:
         raise SnellenError("the audit log is full")
@@ -241,7 +246,7 @@ def test_one_that_fails_leaves_everything(
     monkeypatch.setattr(audit, "record", refuse)
     with pytest.raises(SnellenError, match="full"):
         service.subject(ANN, "ops", NOW, dry_run=False)
-    assert everything(engine) == before
+    assert kept() == before
 
 
 def test_sides_that_wait_go_too(service: EraseService, engine: Engine, rows: Callable[..., list[Any]]) -> None:

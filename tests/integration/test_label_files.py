@@ -178,7 +178,7 @@ def test_labels_come_in_once_however_often_the_file_does(
     first, again = snellen("import", file, "--format", "csv"), snellen("import", file, "--format", "csv")
     assert first.exit_code == again.exit_code == 0
     assert "2 new, 0 known before, 1 not filled in" in first.output
-    assert "1 of predictions that are not known (yet)" in first.output
+    assert "1 of predictions that are not known: kept" in first.output
     assert "0 new, 2 known before" in again.output
     assert rows("SELECT request_id, verdict FROM labels ORDER BY 1") == [("nowhere", "incorrect"), ("r0", "correct")]
     assert rows("SELECT request_id, correct, in_base FROM verdicts") == [("r0", True, True)]
