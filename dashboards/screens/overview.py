@@ -84,7 +84,8 @@ def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -
         words = f"**No open alert**, but {unknown} of {len(ticks)} objectives cannot be called met now: see why below."
         st.warning(words, icon=":material/pending:")
     elif ticks:
-        words = f"**No open alert**; all {len(ticks)} objectives are within their limits."
+        held = f"all {len(ticks)} objectives are within their" if len(ticks) > 1 else "the one objective is within its"
+        words = f"**No open alert**; {held} limits."
         st.success(words, icon=":material/check_circle:")
     if over := [one for one in data.alerts.incidents_within(view.window) if one not in alerts]:
         pages = sum(one.severity == Severity.PAGE for one in over)

@@ -337,7 +337,7 @@ def test_an_objective_that_left_the_documents_is_no_part_of_the_overview(open_pa
         connection.exec_driver_sql("UPDATE slo_evaluations SET state = 'ok', budget_remaining = 0.9")
         connection.exec_driver_sql("UPDATE slo_evaluations SET tick = tick - interval '1 hour' WHERE slo = 'exam-idle'")
     app = open_page("overview")
-    assert [one.value for one in app.success] == ["**No open alert**; all 1 objectives are within their limits."]
+    assert [one.value for one in app.success] == ["**No open alert**; the one objective is within its limits."]
     assert cells(open_page("slos"), "slo", "exam-idle", beside="target")["target"] == "no document"
 
 
@@ -356,5 +356,5 @@ def test_a_broken_promise_is_not_green_though_nothing_burns_any_longer(open_page
         connection.exec_driver_sql("UPDATE slo_evaluations SET budget_remaining = 0.0")
     st.cache_data.clear()
     app = open_page("overview")
-    assert [one.value for one in app.success] == ["**No open alert**; all 1 objectives are within their limits."]
+    assert [one.value for one in app.success] == ["**No open alert**; the one objective is within its limits."]
     assert cells(open_page("slos"), "slo", "exam-accuracy", beside="target")["state"] == "● ok"
