@@ -53,7 +53,7 @@ class Logged(NamedTuple):
 
 
 class Common(NamedTuple):
-    """What the events of one service have in common, side by side."""
+    """What the events of one side of a service's calls have in common. Halves share `extra`: nobody changes it."""
 
     side: Side | None
     """None: of another type, an explainer's say."""
@@ -119,7 +119,7 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, logged: Logged, opt
 
 
 def _common(event: CloudEvent) -> Common:
-    """Of a topic's events, which come from a few services: what these say is remembered."""
+    """A topic's events come from few services: what their attributes say is remembered."""
     said = tuple(map(event.attributes.get, _COMMON))
     known = _commons.get(said)
     if known is None:

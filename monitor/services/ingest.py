@@ -298,14 +298,11 @@ def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
     duplicate. Of a call in two records the one that makes it whole is accepted, the other counts as half."""
     sorted_out = prepared.sorted_out
     outcomes: Counter[tuple[str, str]] = Counter()
-    taken = Counter([one.records[-1].partition.topic for one in sorted_out.predictions.values()])
-    outcomes.update({(topic, Taken.ACCEPTED): count for topic, count in taken.items()})
-    outcomes.update(
-        (half.partition.topic, Taken.HALF)
-        for one in sorted_out.predictions.values()
-        if len(one.records) > 1
-        for half in one.records[:-1]
-    )
+    sources = [one.records for one in sorted_out.predictions.values()]
+    whole = Counter([one[-1].partition.topic for one in sources])
+    parts = Counter([half.partition.topic for one in sources if len(one) > 1 for half in one[:-1]])
+    outcomes.update({(topic, Taken.ACCEPTED): count for topic, count in whole.items()})
+    outcomes.update({(topic, Taken.HALF): count for topic, count in parts.items()})
     outcomes.update((one.record.partition.topic, Taken.HALF) for one in prepared.meeting.alone)
     outcomes.update((record.partition.topic, Taken.DUPLICATE) for record in sorted_out.duplicates)
     outcomes.update((record.partition.topic, Taken.IGNORED) for record in sorted_out.ignored)

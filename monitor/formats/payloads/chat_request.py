@@ -124,7 +124,9 @@ def user_of(user: Any, safety_identifier: Any, metadata: Any) -> str:
 
 def _only_results(content: str | list[Part] | None) -> bool:
     """Anthropic's answers of tools come as messages of the user, who has not said them."""
-    return isinstance(content, list) and bool(content) and all(part.type == "tool_result" for part in content)
+    if not isinstance(content, list) or not content or content[0].type != "tool_result":  # mostly
+        return False
+    return all(part.type == "tool_result" for part in content)
 
 
 def _context(system: Any, messages: Sequence[Message]) -> str:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 UNKNOWN = -9999.0
 """What OpenAI and vLLM write for a token outside the most likely ones: its probability is not known."""
+_SPECIAL_STARTS = ("<", "[")
 _SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>|<eos>|<end_of_turn>|\[EOS\]|<｜[^｜]*｜>")
 
 
@@ -86,4 +87,5 @@ def alternatives(token: Token) -> list[dict[str, str | float]]:
 
 
 def _is_empty(token: str) -> bool:
-    return not token or token.isspace() or _SPECIAL.fullmatch(token.strip()) is not None
+    text = token.strip()
+    return not text or (text.startswith(_SPECIAL_STARTS) and _SPECIAL.fullmatch(text) is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar, TypeVarTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -18,7 +18,7 @@ from monitor.formats.payloads.rows import Fields, demand_few
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
 """A text that never ends is read to the end once, not again from each of its quotation marks."""
 _any = msgspec.json.Decoder(Any)
-P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 R = TypeVar("R")
 
 
@@ -133,14 +133,14 @@ def word(value: Any) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
-def refusing(side: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def refusing(side: str) -> Callable[[Callable[[*Ts], R]], Callable[[*Ts], R]]:
     """Turns msgspec's errors into ours; `side` begins the message."""
 
-    def wrap(reads: Callable[P, R]) -> Callable[P, R]:
+    def wrap(reads: Callable[[*Ts], R]) -> Callable[[*Ts], R]:
         @wraps(reads)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        def guarded(*args: *Ts) -> R:
             try:
-                return reads(*args, **kwargs)
+                return reads(*args)
             except msgspec.ValidationError as error:
                 raise InvalidEvent(Rejection.INVALID, f"{side}: {error}") from None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -57,10 +57,10 @@ def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder
         return only
     named = _named(tensors, chunks, roles.of_response)
     dtypes = {one.name: one.datatype for one in tensors}
+    vectors = [name for name in named if (roles.of_response(name) or "").startswith(_EMBEDDING)]
     rows = []
     for row in _by_row(named, of_all=len(tensors) > 1 and all(len(one.shape) > 1 for one in tensors)):
-        vectors = [name for name in row if (roles.of_response(name) or "").startswith(_EMBEDDING)]
-        embeddings = [_embedding(name, row.pop(name), dtypes[name], roles, embedder) for name in vectors]
+        embeddings = [_embedding(one, row.pop(one), dtypes[one], roles, embedder) for one in vectors if one in row]
         fields = roles.response(row)
         rows.append({**fields, "embeddings": embeddings} if embeddings else fields)
     return rows
@@ -126,6 +126,8 @@ def _by_row(named: Mapping[str, tuple[bool, list[Any]]], *, of_all: bool) -> lis
         of_all: without any role, columns that agree on their number of items make as many rows; otherwise one. Outputs
             do only where several agree: those of rank 1, and a single one, may be what the model says of one item.
     """
+    if all(len(column) == 1 for _, column in named.values()):  # mostly
+        return [{name: column[0] for name, (_, column) in named.items()}]
     speaking = [column for known, column in named.values() if known]
     silent = [column for known, column in named.values() if not known]
     sizes = {len(column) for column in speaking or (silent if of_all else ())} - {1}
@@ -174,7 +176,7 @@ def _pixels(tensors: Sequence[Tensor], roles: Roles, rows: int) -> list[Fields]:
     """Width and height from the shape of a picture that came as numbers: [n, h, w, c], [n, c, h, w] or without n."""
     for tensor in tensors:
         shape = tensor.shape[-3:]
-        if roles.of_request(tensor.name) == "image" and tensor.datatype != "BYTES" and len(shape) == 3:
+        if len(shape) == 3 and tensor.datatype != "BYTES" and roles.of_request(tensor.name) == "image":
             height, width = shape[:2] if shape[2] in _CHANNELS else shape[1:]
             return [{"width": width, "height": height}] * rows
     return []

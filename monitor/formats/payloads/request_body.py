@@ -54,10 +54,11 @@ def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
     Raises:
         InvalidEvent: it cannot be read, or a member is not what its protocol says.
     """
-    raw = inflated(body, max_bytes)
-    body = demand_content(raw)
-    if not body.startswith(b"{"):
-        return _without_members(body, raw, roles)
+    if not body.startswith(b"{"):  # mostly it does
+        raw = inflated(body, max_bytes)
+        body = demand_content(raw)
+        if not body.startswith(b"{"):
+            return _without_members(body, raw, roles)
     request, head, tail = decoded(_body.decode, body)
     if request.messages is not None or (isinstance(request.prompt, str) and request.model):
         return _chat(request)

@@ -62,9 +62,10 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     Args:
         embedder: fingerprint of the model, under which configured embeddings go.
     """
-    body = demand_content(inflated(body, max_bytes))
-    if not body.startswith(b"{"):
-        return _without_members(body, roles)
+    if not body.startswith(b"{"):  # mostly it does
+        body = demand_content(inflated(body, max_bytes))
+        if not body.startswith(b"{"):
+            return _without_members(body, roles)
     response, head, tail = decoded(_body.decode, body)
     if response.choices or response.choices is None or response.object in _CHAT:
         return chat_response.read_chat(response)
@@ -88,9 +89,7 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
         version = word(response.model_version)
         vectors = f"{embedder}@{version}" if version else embedder
         rows = oip.response_rows(tensors_of(response.outputs), tail, roles, vectors)
-        return Read(
-            [over(_OK, row) for row in rows], word(response.id), model=word(response.model_name), version=version
-        )
+        return Read([_OK | row for row in rows], word(response.id), model=word(response.model_name), version=version)
     if response.predictions is not UNSET:
         return Read(_predictions(items_of(response.predictions), roles))
     if response.outputs is not UNSET:

@@ -63,14 +63,10 @@ def _demand_small(rows: Sequence[Fields], limit: int, name: str) -> None:
 
 def over(base: Fields, *others: Fields) -> Fields:
     """The fields of all, the later ones first to say; objects are merged one level deep, `extra` included."""
-    merged = dict(base)
+    merged = base
     for other in others:
-        if merged.keys().isdisjoint(other):  # mostly
-            merged.update(other)
-            continue
-        for name, value in other.items():
-            if isinstance(value, dict) and isinstance(below := merged.get(name), dict):
-                merged[name] = {**below, **value}
-            else:
-                merged[name] = value
+        below, merged = merged, {**merged, **other}
+        for name in below.keys() & other.keys():
+            if isinstance(lower := below[name], dict) and isinstance(upper := other[name], dict):
+                merged[name] = {**lower, **upper}
     return merged

@@ -64,7 +64,7 @@ class Tensor(Struct, gc=False):
             InvalidEvent: the shape is negative, or of more elements than allowed.
         """
         many = len(self.shape) > MAX_DIMENSIONS  # multiplying them all could take seconds
-        if many or any(size < 0 for size in self.shape) or (total := math.prod(self.shape)) > MAX_ELEMENTS:
+        if many or min(self.shape, default=0) < 0 or (total := math.prod(self.shape)) > MAX_ELEMENTS:
             raise self.fault(f"shape {self.shape[:8]} is not one of at most {MAX_ELEMENTS} elements")
         return total
 
@@ -124,7 +124,7 @@ def values(tensor: Tensor, raw: bytes | None) -> list[Any]:
     read = _from_json(tensor) if raw is None else _from_bytes(tensor, raw)
     if len(read) != tensor.count:
         raise tensor.fault(f"{len(read)} elements, but shape {tensor.shape[:8]}")
-    return [_plain(tensor, one) for one in read] if tensor.datatype == "BYTES" else read
+    return [_plain(tensor, one) for one in read] if tensor.datatype == "BYTES" and tensor.parameters else read
 
 
 def _from_json(tensor: Tensor) -> list[Any]:
