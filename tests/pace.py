@@ -6,10 +6,12 @@ costs are told as multiples of a fixed loop's, and a wait lasts so many seconds 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -89,18 +91,25 @@ class Patience:
     def rest(self) -> bool:
         """Sleep for a moment. False: the time is over.
 
-        While naps outlast what was asked for, or a loop what it takes on an ordinary core, time counts the less. What
-        passed since the last rest counts for a part of the whole at most: the machine may have stood still just then.
+        Time counts the less while naps outlast what was asked for, a loop what it takes on an ordinary core, or more
+        want to run than there are cores: who has just slept hardly waits for one, but others do. What passed since the
+        last rest counts for a part of the whole at most: the machine may have stood still just then.
         """
         began = time.monotonic()
         time.sleep(NAP_S)
         woken = time.monotonic()
         _loop(ROUNDS)
         now = time.monotonic()
-        slowdown = max(1.0, (woken - began) / NAP_S, (now - woken) / ORDINARY_S)
+        slowdown = max(1.0, (woken - began) / NAP_S, (now - woken) / ORDINARY_S, _crowd())
         self._left -= min((now - self._counted) / slowdown, self._most)
         self._counted = now
         return self._left > 0
+
+
+def _crowd() -> float:
+    """How many want to run, per core."""
+    running, _, _ = Path("/proc/loadavg").read_text().split()[3].partition("/")
+    return int(running) / len(os.sched_getaffinity(0))
 
 
 def _seconds(work: Callable[[], object]) -> float:

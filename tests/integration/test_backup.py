@@ -7,9 +7,8 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 from monitor.broker import ClientConfig, Sink, ensure_topics
 from monitor.embedded.postgres import Postgres, find_binaries
 from monitor.embedded.probes import to_libpq
+from tests.pace import exit_code, wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,10 +50,10 @@ class Site:
         }
         self._collector = subprocess.Popen([sys.executable, "-m", "collectors", "ingest"], env=env, cwd=ROOT)
 
-    def stop_collector(self) -> int:
+    def stop_collector(self) -> int | None:
         assert self._collector is not None
         self._collector.send_signal(signal.SIGTERM)
-        return self._collector.wait(15)
+        return exit_code(self._collector, 15)
 
     def kill(self) -> None:
         if self._collector is not None:
@@ -102,11 +102,11 @@ def test_a_restored_backup_reads_on_from_its_own_offsets(
     rng = random.Random(seed)
     site.produce(BEFORE, rng)
     site.start_collector(database_url)
-    _wait_for(lambda: stored(database_url) > 1000)
+    wait_for(lambda: stored(database_url) > 1000, 60, "something is stored")
     dump = tmp_path / "snellen.dump"
     program("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={to_libpq(database_url)}")
     site.produce(AFTER, rng)
-    _wait_for(lambda: stored(database_url) == site.ledger.total())
+    wait_for(lambda: stored(database_url) == site.ledger.total(), 60, "all is stored")
     assert site.stop_collector() == 0
     program(
         "pg_restore",
@@ -119,7 +119,7 @@ def test_a_restored_backup_reads_on_from_its_own_offsets(
     backed_up = stored(empty_database_url)
     assert 1000 < backed_up < site.ledger.total(), "the backup was taken in the middle"
     site.start_collector(empty_database_url)
-    _wait_for(lambda: stored(empty_database_url) == site.ledger.total())
+    wait_for(lambda: stored(empty_database_url) == site.ledger.total(), 60, "the rest is stored")
     assert site.stop_collector() == 0
     for statement in COUNTS:
         assert query(empty_database_url, statement) == query(database_url, statement), statement
@@ -149,10 +149,3 @@ def query(url: str, statement: str) -> list[Any]:
 
 def stored(url: str) -> int:
     return int(query(url, "SELECT coalesce(sum(records), 0) FROM ingest_counters")[0][0])
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "no progress"
-        time.sleep(0.05)

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ import pytest
 import yaml
 
 from monitor.embedded.ports import free_port
+from tests.pace import Patience, exit_code
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,14 +137,13 @@ def test_a_service_starts_gets_healthy_and_stops_when_told(
     with log.open("wb") as output:
         process = psutil.Popen(command, env=of(name, environment), cwd=ROOT, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 60
+        patience = Patience(60)
         while subprocess.run(check, env=environment, capture_output=True, check=False).returncode:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.3)
+            assert patience.rest(), log.read_text()
         inner: psutil.Process = process.children()[0] if container else process
         inner.terminate()
-        assert process.wait(ENGINES_GRACE_S) == 0, log.read_text()
+        assert exit_code(process, ENGINES_GRACE_S) == 0, log.read_text()
         assert "Traceback" not in log.read_text()
     finally:
         if process.poll() is None:

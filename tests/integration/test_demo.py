@@ -30,7 +30,7 @@ from monitor.domain.events import Event, Prediction, encode
 from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.slices import Slice
 from monitor.domain.window import DAY, HOUR, Window, floor
-from monitor.embedded.identity import ProcessId, wait_until
+from monitor.embedded.identity import ProcessId
 from monitor.embedded.probes import to_libpq
 from monitor.embedded.state import read_state
 from monitor.explain.causes import Cause
@@ -45,6 +45,7 @@ from monitor.store.engine import ROOT, transaction
 from monitor.store.queries.canary import canary_rollouts
 from monitor.store.queries.explanations import explanations
 from monitor.streams.image_quality import QUALITY_UNITS
+from tests.pace import Patience, exit_code, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -246,9 +247,11 @@ class Demo:
         with output.open("wb") as file:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
 
-    def says(self, words: str, timeout_s: float = 90.0) -> bool:
+    def says(self, words: str) -> bool:
         """Whether it says so in time, or has said so."""
-        wait_until(lambda: words in self.output or self.process.poll() is not None, timeout_s)
+        patience = Patience(90)
+        while words not in self.output and self.process.poll() is None and patience.rest():
+            pass
         return words in self.output
 
     @property
@@ -284,8 +287,8 @@ def start_demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
         demo.process.wait()
 
 
-def all_gone(processes: Sequence[ProcessId]) -> bool:
-    return wait_until(lambda: not any(one.is_alive() for one in processes), 30)
+def wait_until_gone(processes: Sequence[ProcessId]) -> None:
+    wait_for(lambda: not any(one.is_alive() for one in processes), 30, "all that it started has ended")
 
 
 def test_the_demo_makes_its_history_once_and_leaves_nothing_running(start_demo: Callable[..., Demo]) -> None:
@@ -295,8 +298,8 @@ def test_the_demo_makes_its_history_once_and_leaves_nothing_running(start_demo: 
     assert first.predictions() >= made > 100
     processes = first.processes()
     first.process.send_signal(signal.SIGINT)
-    assert first.process.wait(40) == 0, first.output
-    assert all_gone(processes)
+    assert exit_code(first.process, 40) == 0, first.output
+    wait_until_gone(processes)
 
     again = start_demo()
     assert again.says("is here already"), again.output
@@ -305,7 +308,7 @@ def test_the_demo_makes_its_history_once_and_leaves_nothing_running(start_demo: 
     assert refused.says("something runs in"), refused.output
     processes = again.processes()
     again.process.kill()
-    assert all_gone(processes)
+    wait_until_gone(processes)
 
 
 def test_a_history_that_was_cut_off_is_made_anew_and_foreign_data_are_left_alone(
@@ -315,18 +318,18 @@ def test_a_history_that_was_cut_off_is_made_anew_and_foreign_data_are_left_alone
     assert cut_off.says("Open http"), cut_off.output
     processes = cut_off.processes()
     cut_off.process.send_signal(signal.SIGTERM)
-    assert cut_off.process.wait(40) == 0, cut_off.output
-    assert all_gone(processes)
+    assert exit_code(cut_off.process, 40) == 0, cut_off.output
+    wait_until_gone(processes)
 
     again = start_demo()
     assert again.says("its week was not finished"), again.output
     assert again.says("Live from here on"), again.output
     again.process.send_signal(signal.SIGINT)
-    assert again.process.wait(40) == 0, again.output
+    assert exit_code(again.process, 40) == 0, again.output
 
     foreign = tmp_path / "foreign"
     (foreign / "postgres").mkdir(parents=True)
     refused = start_demo("--home", str(foreign), "--fresh")
     assert refused.says("data that the demo did not make"), refused.output
-    assert refused.process.wait(10) == 1
+    assert exit_code(refused.process, 10) == 1
     assert (foreign / "postgres").exists()

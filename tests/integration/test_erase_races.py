@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from monitor.stats.weighted import weighted_share
 from monitor.store.discoveries import insert_discovery
 from monitor.store.engine import transaction
 from monitor.store.explanations import Compared, insert_explanation
+from tests.pace import wait_for, within
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -53,18 +54,18 @@ def test_a_verdict_that_is_being_written_goes_with_its_request(
 
     def slowly(*given: Any) -> None:
         taken.set()
-        assert on.wait(20)
+        wait_for(on.is_set, 20, "the erasure waits")
         upsert(*given)
 
     monkeypatch.setattr(scoring, "upsert_verdicts", slowly)
     with ThreadPoolExecutor(2) as pool:
         scored = pool.submit(score_labels, engine)
-        assert taken.wait(20)
+        wait_for(taken.is_set, 20, "verdicts are written")
         erased = pool.submit(erase, "r1")
         _wait_for_lock(engine)
         on.set()
-        assert scored.result(20) == 2
-        erased.result(20)
+        assert within(20, scored.result) == 2
+        within(20, erased.result)
     for table in ("verdicts", "labels", "label_tasks", "predictions"):
         assert "r1" not in rows(f"SELECT request_id FROM {table}"), table
     assert rows("SELECT request_id FROM verdicts") == ["r2"]
@@ -90,11 +91,8 @@ _DRAW = text(
 )
 
 
-def _wait_for_lock(engine: Engine, seconds: float = 20) -> None:
+def _wait_for_lock(engine: Engine) -> None:
     """Until a session waits for an advisory lock."""
-    deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while not connection.execute(
-            text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        ).scalar():
-            assert datetime.now(UTC) < deadline, "the erasure did not wait for the scorer"
+        wait_for(lambda: connection.execute(waiting).scalar(), 20, "the erasure waits for the scorer")

@@ -25,6 +25,7 @@ from sqlalchemy import Engine, text
 
 from monitor.broker import ClientConfig, ensure_topics
 from monitor.store.engine import make_engine
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,11 +129,8 @@ def rows(engine: Engine, statement: str) -> list[Any]:
         return list(connection.execute(text(statement)))
 
 
-def wait_for(engine: Engine, statement: str, expected: object) -> None:
-    deadline = time.monotonic() + 40
-    while (found := rows(engine, statement)) != expected:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
+def wait_for_rows(engine: Engine, statement: str, expected: object) -> None:
+    wait_for(lambda: rows(engine, statement) == expected, 40, lambda: rows(engine, statement))
 
 
 def test_each_topic_is_read_in_its_format(collector: psutil.Popen, broker: str, topic: str, engine: Engine) -> None:
@@ -154,9 +152,9 @@ def test_each_topic_is_read_in_its_format(collector: psutil.Popen, broker: str, 
     assert collector.is_running()
 
     by_model = "SELECT model, count(*) FROM predictions GROUP BY 1 ORDER BY 1"
-    wait_for(engine, by_model, [("llava", 4), ("native", 1), ("own", 1)])
-    wait_for(engine, "SELECT reason, count(*) FROM dead_letters GROUP BY 1", [("invalid", 1)])
-    wait_for(engine, "SELECT count(*) FROM labels", [(4,)])
+    wait_for_rows(engine, by_model, [("llava", 4), ("native", 1), ("own", 1)])
+    wait_for_rows(engine, "SELECT reason, count(*) FROM dead_letters GROUP BY 1", [("invalid", 1)])
+    wait_for_rows(engine, "SELECT count(*) FROM labels", [(4,)])
     joined = rows(engine, "SELECT answer, latency_ms IS NOT NULL FROM predictions WHERE answer = 'a mug'")
     assert joined == [("a mug", True)]
 

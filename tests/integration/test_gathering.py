@@ -27,6 +27,7 @@ from monitor.store import vectors
 from monitor.store.engine import transaction
 from monitor.store.queries import drift as queries
 from tests.integration.vector_traffic import PER_HOUR, START, Hours, vector_hours
+from tests.pace import wait_for
 
 REFERENCE = ReferenceOptions(HOUR, 500, 16 * HOUR, slice_dimensions=("device",), max_slice_values=10)
 SPAN = Window(START, START + 18 * HOUR)
@@ -52,7 +53,7 @@ def halfway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     def slow(self: SketchService, *given: Any) -> Any:
         if getattr(maker, "is_here", False) and next(chunks) == 1:
             arrived.set()
-            assert go_on.wait(60)
+            wait_for(go_on.is_set, 60, "it may go on")
         return sketch(self, *given)
 
     monkeypatch.setattr(SketchService, "sketch", slow)
@@ -65,7 +66,7 @@ def halfway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
 
         thread = threading.Thread(target=work)
         thread.start()
-        assert arrived.wait(60)
+        wait_for(arrived.is_set, 60, "it is halfway")
         try:
             yield
         finally:

@@ -24,6 +24,7 @@ from monitor.store.engine import downgrade, make_engine, migrate, require_migrat
 from monitor.store.models import Base
 from monitor.store.partitions import DayPartitions
 from monitor.store.predictions import Arrival, claim, known_hashes
+from tests.pace import Patience, wait_for, within
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -148,22 +149,23 @@ def _end_migration(engine: Engine) -> None:
 
 
 def test_a_migration_that_waits_lets_writers_pass_and_comes_again(before: Engine) -> None:
-    claim = {"id": "late", "hash": b"x", "ts": NOW}
+    def write(name: str) -> None:
+        with before.begin() as writer:
+            writer.execute(OLD_CLAIM, {"id": name, "hash": b"x", "ts": NOW})
+
     with before.connect() as holder:
-        holder.execute(OLD_CLAIM, {**claim, "id": "held"})
+        holder.execute(OLD_CLAIM, {"id": "held", "hash": b"x", "ts": NOW})
         migrating = threading.Thread(target=migrate, args=(url_of(before),))
         migrating.start()
-        longest = 0.0
-        for number in range(15):
+        patience, writers, took = Patience(30), 0, 0.0
+        while took < 1.0 or writers < 15:
+            assert patience.rest(), "no writer met the waiting migration"
             began = time.monotonic()
-            with before.begin() as writer:
-                writer.execute(OLD_CLAIM, {**claim, "id": f"late-{number}"})
-            longest = max(longest, time.monotonic() - began)
-            time.sleep(0.1)
+            within(3, lambda name=f"late-{writers}": write(name))  # type: ignore[misc]
+            writers, took = writers + 1, max(took, time.monotonic() - began)
         assert migrating.is_alive(), "the holder's transaction is still open"
         holder.commit()
-    migrating.join(60)
-    assert 1.0 < longest < 3.0, "the writers met the waiting migration, which gave way"
+    wait_for(lambda: not migrating.is_alive(), 60, "the migration comes again")
     assert lacking(before) == 0
 
 

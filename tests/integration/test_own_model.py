@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from sqlalchemy import Engine, text
 
 from monitor.broker import ClientConfig, ensure_topics
 from monitor.store.engine import make_engine
+from tests.pace import exit_code, wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,11 +127,11 @@ def test_following_the_page_ends_in_stored_answers_an_evaluated_slo_and_a_first_
             [sys.executable, "-m", "collectors", "ingest"], cwd=folder, env=environment, stdout=log, stderr=log
         )
     try:
-        wait_for(stored, "SELECT count(*) FROM predictions", ANSWERS + PAST, folder / "collector.log")
-        wait_for(stored, "SELECT count(*) FROM labels", 1, folder / "collector.log")
+        wait_for_rows(stored, "SELECT count(*) FROM predictions", ANSWERS + PAST, folder / "collector.log")
+        wait_for_rows(stored, "SELECT count(*) FROM labels", 1, folder / "collector.log")
     finally:
         collector.terminate()
-        assert collector.wait(20) == 0
+        assert exit_code(collector, 20) == 0
     tick = datetime.now(UTC).replace(second=0, microsecond=0).isoformat()
     evaluated = run(folder, environment, "snellen", "evaluate", "--as-of", tick)
     assert evaluated.returncode == 0, evaluated.stderr
@@ -174,12 +174,9 @@ def demand_reference(folder: Path, environment: dict[str, str], stored: Engine, 
         assert connection.execute(verdicts, {"hour": hour}).scalars().all() == ["no_drift"]
 
 
-def wait_for(engine: Engine, query: str, expected: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
+def wait_for_rows(engine: Engine, query: str, expected: int, log: Path) -> None:
+    def found() -> int:
         with engine.connect() as connection:
-            found = connection.execute(text(query)).scalar()
-        if found == expected:
-            return
-        assert time.monotonic() < deadline, f"{query}: {found}\n{log.read_text()[-3000:]}"
-        time.sleep(0.3)
+            return int(connection.execute(text(query)).scalar_one())
+
+    wait_for(lambda: found() == expected, 60, lambda: f"{query}: {found()}\n{log.read_text()[-3000:]}")

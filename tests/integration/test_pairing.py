@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 from monitor.domain.halves import Half
 from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import Window
-from monitor.embedded.identity import wait_until
 from monitor.formats import Decoded
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
@@ -29,6 +28,7 @@ from monitor.store import halves, indicators
 from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival
 from tests.integration.conftest import make_service, write_at_once
+from tests.pace import wait_for
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
@@ -159,7 +159,7 @@ def test_a_search_for_lost_sides_does_not_go_over_those_lost_before(engine: Engi
     engine.dispose()  # a session that ends hands in what it has counted
     looks = "SELECT coalesce(sum({}), 0)::int FROM pg_stat_user_indexes WHERE relname = 'waiting_halves' AND {}"
     not_lost = "indexrelname = 'ix_waiting_halves_not_lost'"
-    assert wait_until(lambda: rows(looks.format("idx_scan", not_lost))[0] > 0, 20)
+    wait_for(lambda: rows(looks.format("idx_scan", not_lost))[0] > 0, 20, "it is counted")
     assert rows(looks.format("idx_tup_read", "true"))[0] < 10  # planning reads the ends of an index, too
 
 

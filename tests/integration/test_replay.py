@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ from sqlalchemy import text
 from monitor.broker import ClientConfig, ensure_topics
 from monitor.embedded.broker import Broker
 from monitor.embedded.postgres import Postgres
-from monitor.embedded.process import wait_until
 from monitor.errors import SettingsError, SnellenError
 from monitor.mapping import load_mapping
 from monitor.services.replay import Progress, Report, replay
 from monitor.services.score_labels import score_labels
 from monitor.services.ship import Limits, Wire
 from monitor.store.engine import make_engine, migrate
+from tests.pace import exit_code, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -53,6 +53,9 @@ label:
   answers: [$.answer]
 """
 
+PATIENT = Limits(catch_up_s=120)
+"""A replay that is resumed sends again what collectors do not take in time, and one may take long to start."""
+
 KEY = "A"
 """The right answer of every row."""
 
@@ -65,13 +68,13 @@ from pathlib import Path
 from monitor.broker import ClientConfig, ensure_topics
 from monitor.mapping import load_mapping
 from monitor.services.replay import replay
-from monitor.services.ship import Wire
+from monitor.services.ship import Limits, Wire
 from monitor.store.engine import make_engine
 
 url, servers, topic, file, mapping, speed = sys.argv[1:]
 wire = Wire.to(ClientConfig(servers), f"{topic}.predictions", f"{topic}.labels", 3, f"{topic}-ingest")
 report = replay(make_engine(url), wire, Path(file), load_mapping(Path(mapping)), clock=lambda: datetime.now(UTC),
-                speed=float(speed))
+                speed=float(speed), limits=Limits(catch_up_s=120))
 print(json.dumps(asdict(report)))
 """
 
@@ -159,16 +162,15 @@ class Site:
         collector, self._collector = self._collector, None
         if collector is not None:
             collector.kill()
-            collector.wait(10)
+            collector.wait()
 
     def start_replay(self, speed: float) -> subprocess.Popen[bytes]:
         arguments = (self.url, self.servers, self.topic, str(self.file), str(self.mapping), str(speed))
         return subprocess.Popen([sys.executable, "-c", REPLAY, *arguments], stdout=subprocess.PIPE)
 
     def replay(self, **options: Any) -> Report:
-        return replay(
-            self.engine, self.wire, self.file, load_mapping(self.mapping), clock=lambda: datetime.now(UTC), **options
-        )
+        usual: dict[str, Any] = {"clock": lambda: datetime.now(UTC), "limits": PATIENT}
+        return replay(self.engine, self.wire, self.file, load_mapping(self.mapping), **usual | options)
 
     def rows(self, query: str) -> list[Any]:
         with self.engine.connect() as connection:
@@ -268,7 +270,7 @@ def test_a_collector_killed_in_mid_run_loses_and_doubles_nothing(site: Site) -> 
 
 def _kill_twice(site: Site) -> None:
     for wanted in (300, 1500):
-        wait_until(lambda: site.count("predictions") > wanted, 60)  # noqa: B023 (called at once)
+        wait_for(lambda: site.count("predictions") > wanted, 60, "it gets that far")  # noqa: B023 (called at once)
         site.kill_collector()
         site.start_collector()
 
@@ -279,7 +281,7 @@ def test_a_replay_killed_in_mid_run_goes_on_where_postgresql_stands(site: Site) 
     for wanted in (300, 1500):
         with site.start_replay(speed=0.4) as running:
             try:
-                assert wait_until(lambda: site.count("predictions") > wanted, 60)  # noqa: B023 (called at once)
+                wait_for(lambda: site.count("predictions") > wanted, 60)  # noqa: B023 (called at once)
             finally:
                 running.kill()
     assert site.count("predictions") < len(ledger.answers)
@@ -302,7 +304,7 @@ def test_what_a_killed_broker_had_acknowledged_is_sent_again(database_url: str, 
             with site.start_replay(speed=0.4) as running:
                 try:
                     _lose_what_is_acknowledged(site, own)
-                    output, _ = running.communicate(timeout=180)
+                    output = report_of(running, 180)
                 finally:
                     running.kill()
             report = Report(**json.loads(output))
@@ -316,7 +318,7 @@ def test_what_a_killed_broker_had_acknowledged_is_sent_again(database_url: str, 
 
 def _lose_what_is_acknowledged(site: Site, broker: Broker) -> None:
     """Kill the broker while the collector is away: its records are acknowledged, unread and gone."""
-    assert wait_until(lambda: site.count("predictions") > 300, 60)
+    wait_for(lambda: site.count("predictions") > 300, 60, "something is stored")
     site.kill_collector()
     time.sleep(1)
     kill_and_restart(broker)
@@ -334,10 +336,10 @@ def test_postgresql_killed_in_mid_run_loses_and_doubles_nothing(broker: str, top
                 site.start_collector()
                 with site.start_replay(speed=0.4) as running:
                     try:
-                        assert wait_until(lambda: site.count("predictions") > 300, 60)
+                        wait_for(lambda: site.count("predictions") > 300, 60, "something is stored")
                         site.engine.dispose()
                         kill_and_restart(server)
-                        output, _ = running.communicate(timeout=120)
+                        output = report_of(running, 120)
                     finally:
                         running.kill()
                 assert json.loads(output)["refused"] == ledger.refused
@@ -346,10 +348,15 @@ def test_postgresql_killed_in_mid_run_loses_and_doubles_nothing(broker: str, top
             server.stop()
 
 
+def report_of(replaying: subprocess.Popen[bytes], seconds: float) -> bytes:
+    assert exit_code(replaying, seconds) == 0
+    return replaying.communicate()[0]
+
+
 def kill_and_restart(server: Broker | Postgres) -> None:
     assert server.process.id is not None
     os.kill(server.process.id.pid, signal.SIGKILL)
-    assert wait_until(lambda: server.process.exit_code() == -signal.SIGKILL, 5)
+    wait_for(lambda: server.process.exit_code() == -signal.SIGKILL, 5, f"{server.process.name} is dead")
     time.sleep(1)
     server.start()
 
@@ -382,7 +389,7 @@ def test_no_more_is_in_flight_than_allowed(site: Site) -> None:
     write_log(site.file, 900)
     site.start_collector()
     seen: list[int] = []
-    limits = Limits(chunk_rows=50, in_flight_events=200)
+    limits = replace(PATIENT, chunk_rows=50, in_flight_events=200)
     site.replay(limits=limits, on_progress=lambda step: seen.append(step.tally.in_flight))
     assert len(seen) > 10
     assert max(seen) <= 200

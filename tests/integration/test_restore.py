@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from monitor.services.ingest import IngestService
 from monitor.store.engine import alembic_config, downgrade, make_engine, migrate, require_migrated
 from tests.conftest import HASTY, run_as_admin
 from tests.integration.conftest import NOW, PARTITION, make_service, register
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
@@ -197,17 +197,17 @@ def test_a_copy_of_a_server_that_is_written_to_comes_back_up_to_its_last_commit(
         register(engine, PARTITION)
         with closing(Writer(make_service(engine), prediction)) as writer:
             writer.start()
-            wait_until(lambda: writer.stored > 0)
+            wait_for(lambda: writer.stored > 0, what="something is written")
             begun = writer.stored
             run(documented("pg_basebackup"), archived, tmp_path, {})
             copied = writer.stored
             assert copied > begun, "it was written to meanwhile"
-            wait_until(lambda: writer.stored > copied + 5 * BATCH)
+            wait_for(lambda: writer.stored > copied + 5 * BATCH, what="more is written")
         last = writer.stored
     expected = counts(archived.url)
     run_as_admin(archived, "SELECT pg_switch_wal()")
     waiting = "SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
-    wait_until(lambda: query(archived, waiting) == 0)
+    wait_for(lambda: query(archived, waiting) == 0, what="all is archived")
     archived.stop()
 
     data = tmp_path / "second" / "postgres" / "data"
@@ -233,10 +233,3 @@ def query(server: Postgres, statement: str) -> int:
     with psycopg.connect(to_libpq(server.admin_url)) as admin:
         (found,) = admin.execute(statement.encode()).fetchone() or (0,)
     return int(found)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

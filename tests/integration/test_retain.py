@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +24,7 @@ from monitor.store import locks, predictions, retired_days
 from monitor.store.expiry import RULES
 from monitor.store.models import PARTITIONED_BY_DAY
 from monitor.store.partitions import existing_days
+from tests.pace import wait_for
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 OLD, OLDER, LAST_KEPT = date(2026, 10, 10), date(2026, 10, 5), date(2026, 10, 21)
@@ -235,13 +235,12 @@ def test_ingest_waits_for_no_drop_while_a_long_reader_holds_the_day(
         reader.execute(text("SELECT count(*) FROM predictions"))
         dropping = threading.Thread(target=run, args=(engine,), kwargs={"patience": timedelta(seconds=30)})
         dropping.start()
-        _wait_for(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending", 1)
+        _wait_for_value(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending", 1)
         with _watched(engine) as waits:
             for number in range(40):
                 ingest.write(send(prediction(f"during-{number}")), NOW)
         assert dropping.is_alive(), "the reader still holds the day"
-    dropping.join(20)
-    assert not dropping.is_alive()
+    wait_for(lambda: not dropping.is_alive(), 20, "the day is dropped")
     assert waits == []
     assert days_of(engine, "predictions") == {NOW.date()}
 
@@ -328,7 +327,7 @@ def test_an_id_whose_day_goes_while_it_is_looked_up_is_tried_again(
         new = claim(*arguments)
         threads.append(threading.Thread(target=detach))
         threads[0].start()
-        _wait_for(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending", 1)
+        _wait_for_value(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending", 1)
         return new
 
     batch = send(prediction("a"))
@@ -336,7 +335,7 @@ def test_an_id_whose_day_goes_while_it_is_looked_up_is_tried_again(
     with pytest.raises(StoreUnavailable, match="retired"):
         ingest.write(batch, NOW)
     monkeypatch.undo()
-    threads[0].join(20)
+    wait_for(lambda: not threads[0].is_alive(), 20, "the day is taken off")
     assert ingest.write(batch, NOW) == {("t", "duplicate"): 1}
 
 
@@ -385,9 +384,6 @@ def _kill_waiting(engine: Engine) -> None:
         )
 
 
-def _wait_for(engine: Engine, query: str, value: int) -> None:
-    deadline = time.monotonic() + 20
+def _wait_for_value(engine: Engine, query: str, value: int) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while connection.execute(text(query)).scalar_one() != value:
-            assert time.monotonic() < deadline, query
-            time.sleep(0.02)
+        wait_for(lambda: connection.execute(text(query)).scalar_one() == value, 20, query)

@@ -34,6 +34,7 @@ from monitor.sli import SLIS
 from monitor.slo.openslo import parse_objectives
 from monitor.store import clock
 from tests.integration.test_evaluate_drift import OPTIONS, START, WATCHED, Traffic
+from tests.pace import wait_for
 
 TICK = START + 36 * HOUR
 SLO_DOCUMENTS = Path(__file__).parents[2] / "slos"
@@ -153,6 +154,6 @@ def test_a_clock_that_was_set_back_delays_no_job(jobs: BackgroundScheduler) -> N
     jobs.add_job(ran.set, IntervalTrigger(seconds=60), id="late", next_run_time=late)
     jobs.add_job(print, IntervalTrigger(seconds=60), id="soon", next_run_time=soon)
     wake_jobs(jobs, now)
-    assert ran.wait(20)
+    wait_for(ran.is_set, 20, "the job runs")
     assert jobs.get_job("soon").next_run_time == soon
     assert jobs.get_job("late").next_run_time < floor(now, MINUTE) + timedelta(minutes=3)

@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 
 from monitor.domain.records import Batch
 from monitor.domain.window import DAY, Window
-from monitor.embedded.identity import wait_until
 from monitor.sampling import LABEL_KEY, LabelPlan, selected
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestService
@@ -20,6 +19,7 @@ from monitor.services.score_labels import score_labels
 from monitor.slo.objective import Selector
 from monitor.store.indicators import label_outcomes
 from tests.integration.conftest import make_service
+from tests.pace import wait_for
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 Build = Callable[..., dict[str, Any]]
@@ -130,7 +130,7 @@ def test_the_cost_of_a_label_does_not_grow_with_how_many_wait(
     assert score_labels(engine, chunk=20) == len(ids)
     engine.dispose()  # a session that ends hands in what it has counted
     looks = "SELECT coalesce(sum(idx_scan), 0)::int FROM pg_stat_user_indexes WHERE relname LIKE 'arrivals_%'"
-    assert wait_until(lambda: rows(looks)[0] >= 2 * len(ids), 20)
+    wait_for(lambda: rows(looks)[0] >= 2 * len(ids), 20, "it is counted")
     assert rows(looks)[0] <= 3 * len(ids)
 
 

@@ -9,11 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import pytest
 from monitor.broker import ClientConfig, Sink, ensure_topics
 from monitor.embedded.probes import to_libpq
 from monitor.store.engine import migrate
+from tests.pace import Patience, exit_code, wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,26 +155,26 @@ def test_collectors_of_both_versions_count_every_prediction_once(site: Site, pre
     old = site.start_collector(previous)
     traffic.start()
     try:
-        _wait_for(lambda: site.stored() > 3000)
-        stalls = _Progress(site)
-        stalls.start()
+        wait_for(lambda: site.stored() > 3000, 90, "something is stored")
+        progress = _Progress(site)
+        progress.start()
         migrate(site.url)
-        longest = stalls.finish()
+        stalled = progress.finish()
         by_then = site.number("SELECT count(*) FROM request_ids WHERE request_id LIKE 'new-%'")
         assert site.number("SELECT count(*) FROM arrivals WHERE request_id LIKE 'past-%'") == PAST
         new = site.start_collector(ROOT)
         only_new = "SELECT count(*) FROM arrivals WHERE request_id NOT IN (SELECT request_id FROM request_ids)"
-        _wait_for(lambda: site.number(only_new) > 1000)
+        wait_for(lambda: site.number(only_new) > 1000, 90, "the new version stores")
         after = site.number("SELECT count(*) FROM request_ids WHERE request_id LIKE 'new-%'")
         old.send_signal(signal.SIGTERM)
-        assert old.wait(15) == 0
+        assert exit_code(old, 15) == 0
     finally:
         traffic.finish()
-    _wait_for(lambda: site.stored() == traffic.ledger.total())
+    wait_for(lambda: site.stored() == traffic.ledger.total(), 90, "all is stored")
     new.send_signal(signal.SIGTERM)
-    assert new.wait(15) == 0
+    assert exit_code(new, 15) == 0
     assert after > by_then, "the previous version wrote on after the migration"
-    assert longest < LONGEST_STALL_S
+    assert not stalled
     assert dict(site.query("SELECT outcome, sum(records)::int FROM ingest_counters GROUP BY 1")) == traffic.ledger
     accepted = traffic.ledger["accepted"]
     assert site.query("SELECT count(*), count(DISTINCT request_id) FROM predictions") == [(accepted, accepted)]
@@ -188,29 +188,27 @@ def test_collectors_of_both_versions_count_every_prediction_once(site: Site, pre
 
 
 class _Progress(threading.Thread):
-    """The longest time in which no batch was stored."""
+    """Watches for a time in which no batch was stored."""
 
     def __init__(self, site: Site) -> None:
         super().__init__()
         self._site = site
         self._over = threading.Event()
-        self._steps = [time.monotonic()]
+        self._stalled = False
 
     def run(self) -> None:
-        last = -1
-        while not self._over.wait(0.05):
-            if (stored := self._site.stored()) != last:
-                last = stored
-                self._steps.append(time.monotonic())
+        last, patience = -1, Patience(LONGEST_STALL_S)
+        with ThreadPoolExecutor(1) as pool:  # a look may have to wait as well
+            look = pool.submit(self._site.stored)
+            while not self._over.is_set():
+                if look.done():
+                    if look.result() != last:
+                        last, patience = look.result(), Patience(LONGEST_STALL_S)
+                    look = pool.submit(self._site.stored)
+                self._stalled |= not patience.rest()
 
-    def finish(self) -> float:
+    def finish(self) -> bool:
+        """Whether there was one that was too long."""
         self._over.set()
         self.join()
-        return max(after - before for before, after in pairwise([*self._steps, time.monotonic()]))
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "no progress"
-        time.sleep(0.1)
+        return self._stalled

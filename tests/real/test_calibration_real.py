@@ -6,7 +6,6 @@ Run with SNELLEN_REAL_DATA naming the folder that holds employment_ma.parquet.
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from sklearn.isotonic import IsotonicRegression
 from monitor.stats.calibration import MEASURES, calibration, corp_decomposition
 from monitor.stats.scaling import repairs
 from monitor.stats.sequential import BoundedMeans, Outcome, TwoProportions, compare
+from tests.pace import cost
 
 DATA = os.environ.get("SNELLEN_REAL_DATA")
 pytestmark = pytest.mark.skipif(DATA is None, reason="SNELLEN_REAL_DATA does not name the folder of real logs")
@@ -42,9 +42,9 @@ def columns(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("year", KNOWN)
 def test_each_year_has_its_known_gap(answers: pd.DataFrame, year: int) -> None:
     accuracy, confidence = KNOWN[year]
-    started = time.process_time()
-    found = calibration(*columns(answers[answers["year"] == year]))
-    assert time.process_time() - started < 5
+    rows = columns(answers[answers["year"] == year])
+    found = calibration(*rows)
+    assert cost(lambda: calibration(*rows), attempts=2) < 100
     assert found.gap.value == pytest.approx(confidence - accuracy, abs=1.01e-4)
     assert found.uncertainty.value == pytest.approx(accuracy * (1 - accuracy), abs=1e-4)
     assert found.ece.value < 0.02  # a well calibrated model, over-confident nowhere by much

@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +15,8 @@ from typing import Literal
 
 import pytest
 from sqlalchemy import Engine, text
+
+from tests.pace import exit_code, wait_for
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,23 +56,23 @@ def address(
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)  # from any folder
     try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, tmp_path / "log")
+        _wait_for_answer(f"http://127.0.0.1:{port}/_stcore/health", server, tmp_path / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(20)
+        assert exit_code(server, 20) is not None
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+def _wait_for_answer(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    def answers() -> bool:
         assert server.poll() is None, log.read_text()
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (our own loopback address)
-                return
+                return True
         except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"the dashboard did not answer within a minute: {log.read_text()}")
+            return False
+
+    wait_for(answers, 60, lambda: f"the dashboard answers: {log.read_text()}")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from monitor.embedded.postgres import Postgres
 from monitor.embedded.probes import to_libpq
 from monitor.embedded.process import ManagedProcess
 from tests.integration.failures.ledger import EMBED_RATE
+from tests.pace import Patience, exit_code, wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 SESSION_TIMEOUT_S = 1.5
@@ -130,8 +130,7 @@ class Fleet:
         It must do so in time and say that all went well; the signal ends one that has only just begun to start.
         """
         member.process.send_signal(signal.SIGTERM)
-        code = member.process.wait(GRACE_S)
-        assert code in (0, -signal.SIGTERM), member.report()
+        assert exit_code(member.process, GRACE_S) in (0, -signal.SIGTERM), member.report()
         self.running.remove(member)
 
     def tend(self) -> None:
@@ -180,22 +179,13 @@ class Member:
         return f"{self.kind} ended with {self.process.poll()}\n{self._log.read_text(errors='replace')[-3000:]}"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
-        time.sleep(0.05)
-
-
 def watch(value: Callable[[], Any], still_s: float, seconds: float) -> None:
-    """Wait until a value has not changed for a while."""
-    deadline = time.monotonic() + seconds
-    last, since = value(), time.monotonic()
-    while time.monotonic() - since < still_s:
-        assert time.monotonic() < deadline, "it does not come to rest"
-        time.sleep(0.1)
+    """Wait until a value has not changed for a while: of a machine that has time for those who would change it."""
+    patience, still, last = Patience(seconds), Patience(still_s), value()
+    while still.rest():
+        assert patience.rest(), "it does not come to rest"
         if (now := value()) != last:
-            last, since = now, time.monotonic()
+            still, last = Patience(still_s), now
 
 
 def _kill(process: ManagedProcess) -> None:

@@ -28,8 +28,9 @@ from monitor.store import references
 from monitor.store.embeddings import embedder_id
 from monitor.store.engine import make_engine, transaction
 from monitor.store.vectors import Source, embedded
-from tests.integration.failures.fleet import SESSION_TIMEOUT_S, Fleet, Member, Servers, wait_for, watch
+from tests.integration.failures.fleet import SESSION_TIMEOUT_S, Fleet, Member, Servers, watch
 from tests.integration.failures.ledger import CARRIED_EMBEDDER, DIMENSION, Message, Traffic
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 PREDICTIONS_PER_KILL = 300

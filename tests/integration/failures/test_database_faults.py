@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -18,9 +17,11 @@ from monitor.domain.records import Batch, Partition
 from monitor.embedded.probes import to_libpq
 from monitor.errors import Fenced, StoreUnavailable
 from monitor.services.ingest import IngestService
+from monitor.store import rollups
 from monitor.store.engine import make_engine
 from tests.integration.conftest import make_service
 from tests.integration.failures.proxy import Proxy
+from tests.pace import wait_for, within
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -205,10 +206,7 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(
     with pytest.raises(StoreUnavailable):
         over_proxy.write(batch, NOW)
     proxy.heal()
-    deadline = time.monotonic() + 5
-    while rows("SELECT next_offset FROM stream_offsets") != [3]:
-        assert time.monotonic() < deadline, "the commit did not go through"
-        time.sleep(0.01)
+    wait_for(lambda: rows("SELECT next_offset FROM stream_offsets") == [3], 5, "the commit goes through")
     with pytest.raises(Fenced):
         over_proxy.write(batch, NOW)
     assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [2]
@@ -235,28 +233,40 @@ def test_a_lock_that_is_held_too_long_is_waited_for_again(
 
 
 def test_a_deadlock_that_postgresql_breaks_is_tried_again(
-    ingest: IngestService, database_url: str, engine: Engine, batch: Batch, rows: Rows, prediction: Build, send: Send
+    ingest: IngestService,
+    database_url: str,
+    batch: Batch,
+    rows: Rows,
+    prediction: Build,
+    send: Send,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Each holds what the other wants. Whoever looks for a circle finds it, once, so long after it began to wait: so
+    the other begins first, and as a superuser may be told to look too late."""
     ingest.write(send(prediction("first"), partition=PARTITIONS[0]), NOW)
-    with psycopg.connect(to_libpq(database_url)) as other, ThreadPoolExecutor(1) as pool:
+    superuser = make_url(database_url).set(username="postgres").render_as_string()
+    with psycopg.connect(to_libpq(superuser)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SET deadlock_timeout = '1min'")
         other.execute("SELECT * FROM rollups_minute FOR UPDATE")
-        writing = pool.submit(ingest.write, batch, NOW)
-        wait_until_blocked(rows)  # it holds the offset and wants the rollup; we want the offset
-        other.execute("UPDATE stream_offsets SET updated_at = now() WHERE partition = 0 AND topic_id LIKE '1111%'")
+        offset = "UPDATE stream_offsets SET updated_at = now() WHERE partition = 0 AND topic_id LIKE '1111%'"
+        add = rollups.add
+
+        waiting = f"SELECT 1 FROM pg_locks WHERE NOT granted AND pid = {other.info.backend_pid}"
+
+        def add_late(*what: Any) -> None:
+            pool.submit(other.execute, offset)
+            wait_for(lambda: rows(waiting), 10, "the other waits for the offset")
+            add(*what)
+
+        monkeypatch.setattr(rollups, "add", add_late)
         with pytest.raises(StoreUnavailable, match="deadlock"):
-            writing.result(10)
+            ingest.write(batch, NOW)
+        monkeypatch.undo()
+        pool.shutdown()  # the other has it
         other.rollback()
     ingest.write(batch, NOW)
     assert rows("SELECT count(*) FROM predictions") == [21]
     assert rows("SELECT sum(ok)::int FROM rollups_minute WHERE dimension = ''") == [21]
-
-
-def wait_until_blocked(rows: Rows) -> None:
-    deadline = time.monotonic() + 10
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    while not rows(waiting):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_collectors_that_bring_the_same_ids_at_the_same_moment_store_each_once(
@@ -299,7 +309,7 @@ def race(services: list[IngestService], batches: list[Batch]) -> None:
 
     with ThreadPoolExecutor(len(services)) as pool:
         for done in [pool.submit(write, *pair) for pair in zip(services, batches, strict=True)]:
-            done.result(30)
+            within(30, done.result)
 
 
 # ---- values that only PostgreSQL refuses -------------------------------------------------------------------------

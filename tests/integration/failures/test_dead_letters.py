@@ -23,6 +23,7 @@ from monitor.services.ingest import IngestService
 from monitor.store import dead_letters
 from monitor.store.dead_letters import Choice, Rejected, insert_dead_letters
 from monitor.store.queries.dead_letters import Letter, State
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -193,7 +194,7 @@ def test_a_sender_that_is_suspended_holds_no_collector_up_for_long(
 
     def suspended(_: float) -> None:
         threading.Thread(target=collect).start()
-        assert collected.wait(20)
+        wait_for(collected.is_set, 20, "it is collected")
 
     monkeypatch.setattr(topic, "flush", suspended)
     ingest._options = replace(ingest._options, decoders={"t": lambda _: ()})  # now it can be read

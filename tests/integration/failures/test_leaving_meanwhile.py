@@ -6,7 +6,6 @@ The embedded broker keeps a leader that says farewell meanwhile: then nobody is 
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import closing
 from typing import Any
 
@@ -17,6 +16,7 @@ from kafka.protocol.consumer import SyncGroupRequest
 
 from monitor.broker import ClientConfig, Sink, Source, ensure_topics
 from monitor.domain.records import Partition
+from tests.pace import Patience
 
 pytestmark = pytest.mark.integration
 
@@ -30,8 +30,8 @@ def open_source(broker: str, topic: str) -> Source:
 
 
 def read_something(source: Source, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    patience = Patience(seconds)
+    while patience.rest():
         if source.poll(100, 10**6, 100).records:
             return True
     return False
@@ -47,9 +47,9 @@ def test_a_leader_that_leaves_between_the_two_steps_of_joining_is_succeeded(
     leader = open_source(broker, topic)
     chosen = hold_back_assignments(leader, monkeypatch)
     with closing(open_source(broker, topic)) as follower:
-        deadline = time.monotonic() + 10
+        patience = Patience(10)
         while not chosen.is_set():
-            assert time.monotonic() < deadline, "nobody was chosen"
+            assert patience.rest(), "nobody was chosen"
             leader.poll(100, 10**6, 50)
             follower.poll(100, 10**6, 50)
         if cut_off:
@@ -69,9 +69,9 @@ def test_a_leader_that_leaves_before_it_has_heard_that_another_joins_is_succeede
     assert read_something(leader, 15)
     with closing(open_source(broker, topic)) as follower:
         gathered = note_gathering(follower, monkeypatch)
-        deadline = time.monotonic() + 10
+        patience = Patience(10)
         while not gathered.is_set():
-            assert time.monotonic() < deadline, "the group has not gathered"
+            assert patience.rest(), "the group has not gathered"
             follower.poll(100, 10**6, 50)
         assert follower.is_joining()
         assert not leader.is_joining()

@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from tests.integration.failures.fleet import Fleet, Servers, wait_for
+from tests.integration.failures.fleet import Fleet, Servers
+from tests.pace import wait_for
 from tests.unit.services.test_decoded_size import spans
 
 pytestmark = [pytest.mark.integration, pytest.mark.soak]

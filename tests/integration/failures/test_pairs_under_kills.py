@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from monitor.broker import ClientConfig, Sink
-from tests.integration.failures.fleet import Fleet, Servers, wait_for, watch
+from tests.integration.failures.fleet import Fleet, Servers, watch
+from tests.pace import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.soak]
 CALLS_PER_KILL, APART = 150, 60

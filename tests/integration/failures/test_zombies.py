@@ -13,9 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.integration.failures.fleet import GRACE_S, Fleet, Servers, wait_for
+from tests.integration.failures.fleet import GRACE_S, Fleet, Servers
 from tests.integration.failures.proxy import Proxy
 from tests.integration.failures.test_process_faults import assert_each_once, event, produce, stored
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 FIRST, TAKEN_OVER, LAST = 100, 400, 450
@@ -43,7 +44,7 @@ def test_a_zombie_s_write_that_was_on_its_way_is_fenced(servers: Servers, proxy:
         wait_for(lambda: stored(servers) == FIRST, 30, "it reads")
         proxy.hold_at(MOVES_THE_OFFSET)
         produce(servers, [event(index) for index in range(FIRST, TAKEN_OVER)])
-        assert proxy.holding.wait(10)
+        wait_for(proxy.holding.is_set, 10, "it holds")
         sleeper.pause()
         successors.start("ingest")
         wait_for(lambda: stored(servers) == TAKEN_OVER, 30, "another has taken over")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from monitor.broker import ClientConfig, LogCounts, PredictionLogger, ensure_topics
 from monitor.formats.native import decode
+from tests.pace import Patience
 
 NOBODY = "127.0.0.1:9"
 Make = Callable[..., PredictionLogger]
@@ -45,8 +45,8 @@ def read(servers: str, topic: str, count: int, seconds: float = 10) -> list[Any]
         consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()])
         consumer.seek_to_beginning()
         found: list[Any] = []
-        deadline = time.monotonic() + seconds
-        while len(found) < count and time.monotonic() < deadline:
+        patience = Patience(seconds)
+        while len(found) < count and patience.rest():
             for records in consumer.poll(timeout_ms=100).values():
                 found += [decode(record.value) for record in records]
         for records in consumer.poll(timeout_ms=200).values():
@@ -62,10 +62,3 @@ def ids(events: list[Any]) -> list[str]:
 
 def total(counts: LogCounts) -> int:
     return counts.sent + counts.waiting + counts.dropped + counts.invalid + counts.lost
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)

@@ -17,7 +17,8 @@ import pytest
 
 from monitor.broker import ClientConfig, ensure_topics, lane, shipping
 from monitor.embedded.broker import Broker
-from tests.integration.logger.conftest import NOBODY, Make, ids, read, total, wait_for
+from tests.integration.logger.conftest import NOBODY, Make, ids, read, total
+from tests.pace import wait_for, within
 
 pytestmark = pytest.mark.integration
 
@@ -77,7 +78,7 @@ def door() -> Iterator[Door]:
 def test_a_service_may_start_before_its_broker(broker: str, topics: str, door: Door, make: Make) -> None:
     log = make(door.address)
     assert log.prediction("early")
-    wait_for(lambda: log.counts.last_fault)
+    wait_for(lambda: log.counts.last_fault, 20)
     assert log.counts.waiting == 1
     door.open(broker)
     assert log.flush(20)
@@ -96,7 +97,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_time_and_nothing_else(
     for n in range(300):
         assert log.prediction(f"during {n}")
         time.sleep(0.001)
-    wait_for(lambda: log.counts.last_fault)
+    wait_for(lambda: log.counts.last_fault, 20)
     assert log.counts.waiting == 300
     with started(tmp_path / "second", topic) as second:
         door.open(second)
@@ -133,7 +134,7 @@ def test_what_is_dropped_while_the_broker_is_away_is_told_meanwhile(
             log.label(f"{n}", verdict="correct")
         for topic, dropped in (("of.predictions", 20), ("of.labels", 5)):
             told = re.compile(f"to {topic}: ([0-9]+) dropped, 0 invalid, 0 lost")
-            wait_for(lambda told=told, all_of=dropped: sum(map(int, told.findall(caplog.text))) == all_of)  # type: ignore[misc]
+            wait_for(lambda told=told, all_of=dropped: sum(map(int, told.findall(caplog.text))) == all_of, 20)  # type: ignore[misc]
     assert log.counts.waiting == 20
 
 
@@ -141,9 +142,7 @@ def test_closing_without_a_broker_ends_in_time_with_labels_too(make: Make) -> No
     log = make(NOBODY)
     log.prediction("a")
     log.label("a", verdict="correct")
-    began = time.monotonic()
-    counts = log.close(0.5)
-    assert time.monotonic() - began < 3
+    counts = within(3, lambda: log.close(0.5))
     assert (counts.lost, total(counts)) == (2, 2)
 
 
@@ -152,26 +151,23 @@ def test_closing_without_a_broker_ends_in_time(make: Make) -> None:
     for n in range(100):
         log.prediction(f"{n}")
     time.sleep(0.3)
-    began = time.monotonic()
-    counts = log.close(0.5)
-    assert time.monotonic() - began < 3
+    counts = within(3, lambda: log.close(0.5))
     assert (counts.lost, total(counts)) == (100, 100)
 
 
 def test_an_absent_broker_holds_up_no_caller_and_no_event_loop(make: Make) -> None:
-    log = make(NOBODY)
-
     async def serve() -> float:
-        longest = 0.0
+        log, longest = make(NOBODY), 0.0
         for n in range(3000):
             began = time.perf_counter()
             log.prediction(f"{n}", prompt="What?", slices={"device": "cam"})
             longest = max(longest, time.perf_counter() - began)
             await asyncio.sleep(0)
+        assert log.counts.waiting == 3000
         return longest
 
-    assert asyncio.run(serve()) < 0.5  # a wait for the broker would take seconds
-    assert log.counts.waiting == 3000
+    # A wait for the broker would take seconds, and each time; a machine that stands still does so now and then.
+    assert any(asyncio.run(serve()) < 0.5 for _ in range(3))
 
 
 def test_a_call_from_within_a_call_does_not_lock_up(make: Make) -> None:

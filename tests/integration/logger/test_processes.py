@@ -13,7 +13,8 @@ import pytest
 
 from monitor.broker import ClientConfig, ensure_topics
 from monitor.embedded.broker import Broker
-from tests.integration.logger.conftest import Make, ids, read, wait_for
+from tests.integration.logger.conftest import Make, ids, read
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]
@@ -134,4 +135,4 @@ def test_threads_are_gone_after_closing(broker: str, topics: str, make: Make) ->
     for _ in range(3):
         with make(broker) as log:
             log.prediction("r")
-    wait_for(lambda: threading.active_count() <= before)
+    wait_for(lambda: threading.active_count() <= before, 20, "its threads have ended")

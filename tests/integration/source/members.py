@@ -9,6 +9,7 @@ from contextlib import suppress
 from monitor.broker import Source
 from monitor.domain.records import Batch, Partition
 from monitor.errors import BrokerError
+from tests.pace import Patience
 
 SESSION_MS = 1500
 """The embedded broker lets a group wait for half of it; real ones want more."""
@@ -41,16 +42,16 @@ def values(count: int, start: int = 0) -> list[bytes]:
 def read(source: Source, stored: Stored, count: int, seconds: float = 10) -> list[bytes]:
     """Read until so many records came; and no more come at once."""
     found: list[bytes] = []
-    deadline = time.monotonic() + seconds
-    while len(found) < count and time.monotonic() < deadline:
+    patience = Patience(seconds)
+    while len(found) < count and patience.rest():
         found += stored.take(source.poll(1000, 1 << 20, 100))
     return found + stored.take(source.poll(1000, 1 << 20, 50))
 
 
 def poll_until(condition: Callable[[], bool], *sources: Source, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline, "no progress"
+        assert patience.rest(), "no progress"
         for source in sources:
             source.keep_alive()
             source.poll(1000, 1 << 20, 50)

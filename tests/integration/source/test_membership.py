@@ -15,6 +15,7 @@ from monitor.broker import Source
 from monitor.broker.source import EMPTY
 from monitor.errors import StoreUnavailable
 from tests.integration.source.members import SESSION_MS, Stored, poll_for, poll_until, read, values
+from tests.pace import Patience, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -68,11 +69,10 @@ def test_a_member_that_waits_stays_in_the_group_and_takes_in_nothing(
 
 def wait_in_group(source: Source, seconds: float = 10) -> None:
     """Only wait, as a collector does whose PostgreSQL is away, until all partitions are assigned."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while len(source._consumer.assignment()) < 2:
-        assert time.monotonic() < deadline, "no progress"
+        assert patience.rest(), "no progress"
         source.keep_alive()
-        time.sleep(0.05)
 
 
 def test_a_member_that_only_waits_joins_the_group_in_one_gathering(
@@ -121,7 +121,7 @@ def test_a_membership_that_was_lost_before_it_was_taken_is_asked_for_anew(
     while not coordinator._generation.has_member_id():
         source.keep_alive()
     source.keep_alive()
-    assert joined.wait(10)
+    wait_for(joined.is_set, 10, "it joins")
     coordinator.reset_generation()
     poll_until(lambda: len(source._consumer.assignment()) == 2, source)
     assert coordinator._generation.generation_id >= 0
@@ -166,9 +166,9 @@ def test_a_partition_that_nobody_knows_holds_up_no_other_and_is_asked_for_again(
     monkeypatch.setattr(source._consumer, "beginning_offsets", unsure)
     monkeypatch.setattr("monitor.broker.source.ASKED_AGAIN_S", 1.0)
     found: list[bytes] = []
-    deadline = time.monotonic() + 15
+    patience = Patience(15)
     while not found:
-        assert time.monotonic() < deadline, "no progress"
+        assert patience.rest(), "no progress"
         found += stored.take(source.poll(1000, 1 << 20, 100))
     deadline = time.monotonic() + 2.5  # it is asked for again meanwhile
     while time.monotonic() < deadline:
@@ -190,9 +190,9 @@ def test_a_member_that_cannot_be_told_where_to_read_stays_in_its_group(
             source.poll(1000, 1 << 20, 50)
         time.sleep(0.05)
     other = member()
-    deadline = time.monotonic() + 15
+    patience = Patience(15)
     while not other._consumer.assignment():
-        assert time.monotonic() < deadline, "the group waits for the other member"
+        assert patience.rest(), "the group waits for the other member"
         with suppress(StoreUnavailable):
             source.poll(1000, 1 << 20, 50)
         other.poll(1000, 1 << 20, 50)
@@ -213,9 +213,9 @@ def test_new_clients_are_made_of_both_kinds(
     source._consumer.close(autocommit=False)
     source.renew()
     found: list[bytes] = []
-    deadline = time.monotonic() + 15
+    patience = Patience(15)
     while len(found) < 10:
-        assert time.monotonic() < deadline, "no progress"
+        assert patience.rest(), "no progress"
         batch = source.poll(1000, 1 << 20, 100)
         found += [record.value for record in batch.records]
         stored.offsets |= batch.following

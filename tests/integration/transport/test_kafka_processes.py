@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.integration.transport.clients import collector, number, snellen
+from tests.integration.transport.clients import collector, last_words, number, snellen
 from tests.integration.transport.gateway import PASSWORD, Gateway
+from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -41,10 +40,9 @@ def test_a_password_that_is_changed_while_we_read_ends_the_collector(
 ) -> None:
     assert snellen(environment, "migrate").returncode == 0
     with collector(environment) as process:
-        _wait_for(lambda: number(database_url, "SELECT count(*) FROM stream_offsets") == 3)
+        wait_for(lambda: number(database_url, "SELECT count(*) FROM stream_offsets") == 3, 20, "it reads")
         gateway.change_password()
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 1
+        told = last_words(process, 60)
     last = msgspec.json.decode(told.splitlines()[-1])
     assert "refused the login: check kafka.sasl_mechanism" in last["message"]
 
@@ -65,8 +63,7 @@ def test_a_collector_that_is_refused_ends_with_one_clear_message(
     environment[f"SNELLEN_KAFKA__{variable}"] = value
     before = gateway.attempts
     with collector(environment) as process:
-        told = process.communicate(timeout=40)[1]
-    assert process.returncode == 1
+        told = last_words(process, 40)
     errors = [line for line in map(msgspec.json.decode, told.splitlines()) if line["logger"] == "collectors"]
     assert len(errors) == 1
     assert said in errors[0]["message"]
@@ -74,10 +71,3 @@ def test_a_collector_that_is_refused_ends_with_one_clear_message(
     assert PASSWORD not in told
     assert "an old password" not in told
     assert gateway.attempts - before <= 4, "no endless retry"
-
-
-def _wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

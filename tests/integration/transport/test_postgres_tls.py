@@ -24,7 +24,7 @@ from monitor.embedded.process import ManagedProcess, launch_argv
 from monitor.errors import StoreError, StoreUnavailable
 from monitor.store.engine import make_engine, migrate, require_migrated
 from tests.certificates import Authority
-from tests.integration.transport.clients import collector
+from tests.integration.transport.clients import collector, last_words
 
 pytestmark = pytest.mark.integration
 PASSWORD = "p@ss/w:rd % #"  # noqa: S105 (of a server that the test makes)
@@ -181,8 +181,7 @@ def test_a_collector_that_is_refused_ends_with_one_message(server: Server, tmp_p
         "SNELLEN_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "SNELLEN_DATABASE_URL": server.url(password="wrong" * 4),
     }  # fmt: skip
     with collector(environment) as process:
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 1
+        told = last_words(process, 60)
     assert len(told.splitlines()) == 1
     assert "password authentication failed" in told
     assert "check user, password, database and sslmode" in told

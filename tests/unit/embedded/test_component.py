@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from monitor.embedded.component import LONGEST_DELAY_S, STABLE_AFTER_S, Component, ComponentState
-from monitor.embedded.identity import wait_until
 from monitor.embedded.process import ManagedProcess
 from monitor.errors import RuntimeFailure
+from tests.pace import wait_for
 
 
 def component(tmp_path: Path, *argv: str, health: str | None = None) -> Component:
@@ -18,7 +18,7 @@ def component(tmp_path: Path, *argv: str, health: str | None = None) -> Componen
 
 
 def tend_until_it_ends(worker: Component, now: float) -> None:
-    assert wait_until(lambda: worker.tend(now) and worker.status.state is ComponentState.RESTARTING, 5)
+    wait_for(lambda: worker.tend(now) and worker.status.state is ComponentState.RESTARTING, 5, "it ends")
 
 
 def test_delays_double_from_failure_to_failure_up_to_the_longest(tmp_path: Path) -> None:

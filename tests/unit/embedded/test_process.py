@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitor.embedded.identity import ProcessId, wait_until
+from monitor.embedded.identity import ProcessId
 from monitor.embedded.ports import free_port
 from monitor.embedded.privileges import is_open_to
 from monitor.embedded.process import LOG_LIMIT_BYTES, ManagedProcess, rotate
 from monitor.errors import RuntimeFailure
+from tests.pace import exit_code, wait_for
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def spawn(tmp_path: Path) -> Iterator[object]:
 
 
 def pid_written_to(path: Path) -> int:
-    assert wait_until(lambda: path.exists() and path.read_text().endswith("\n"), 5)
+    wait_for(lambda: path.exists() and path.read_text().endswith("\n"), 5, "it is written")
     return int(path.read_text())
 
 
@@ -65,7 +66,7 @@ def test_a_process_with_the_same_pid_but_another_birth_is_not_signalled(sleeper:
     time.sleep(0.1)
     assert sleeper.poll() is None
     ProcessId.of(sleeper.pid).send(signal.SIGKILL)
-    assert sleeper.wait(5) == -signal.SIGKILL
+    assert exit_code(sleeper, 5) == -signal.SIGKILL
 
 
 def test_a_name_with_spaces_and_brackets_does_not_confuse_the_identity(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_name_with_spaces_and_brackets_does_not_confuse_the_identity(tmp_path:
 
 def test_output_and_environment_reach_the_log(spawn) -> None:
     process = spawn("echo out $GREETING; echo err >&2", env={"GREETING": "hello"})
-    assert wait_until(lambda: process.exit_code() is not None, 5)
+    wait_for(lambda: process.exit_code() is not None, 5, "it ends")
     assert process.log_tail() == "out hello\nerr"
 
 
@@ -95,7 +96,7 @@ def test_children_of_a_process_that_died_are_killed_when_its_death_is_noticed(sp
     process = spawn(f"sleep 60 & echo $! > {tmp_path}/grandchild; exit 7")
     grandchild = ProcessId.of(pid_written_to(tmp_path / "grandchild"))
     codes: list[int | None] = []
-    assert wait_until(lambda: codes.append(process.exit_code()) or codes[-1] is not None, 5)
+    wait_for(lambda: codes.append(process.exit_code()) or codes[-1] is not None, 5, "it ends")
     assert codes[-1] == 7
     assert grandchild.wait_gone(5)
 
@@ -110,10 +111,11 @@ def test_a_stopped_process_can_be_started_again(spawn) -> None:
     assert process.id not in (None, first)
 
 
-def test_stopping_what_died_meanwhile_is_harmless(spawn) -> None:
-    child = spawn("sleep 0.3; exit 3")  # alive when it is looked for
+def test_stopping_what_died_meanwhile_is_harmless(spawn, tmp_path: Path) -> None:
+    child = spawn(f"until [ -e {tmp_path}/seen ]; do sleep 0.05; done; exit 3")
     child_id = child.id.pid
-    assert wait_until(lambda: psutil.Process(child_id).status() == psutil.STATUS_ZOMBIE, 5)
+    (tmp_path / "seen").touch()
+    wait_for(lambda: psutil.Process(child_id).status() == psutil.STATUS_ZOMBIE, 5, "it died")
     child.stop(1)
     assert child.id is None
 
@@ -131,7 +133,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=20)
     assert done.returncode == -signal.SIGKILL
-    assert wait_until(lambda: ProcessId.of(int(done.stdout)) is None, 5)
+    wait_for(lambda: ProcessId.of(int(done.stdout)) is None, 5, "it died as well")
 
 
 def test_a_command_that_does_not_exist_fails_with_its_name(tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_somebody_elses_answer_on_our_port_is_not_our_health(spawn, tmp_path: Pa
     health = f"http://127.0.0.1:{port}/"
     spawn(f"exec {sys.executable} -m http.server {port} --bind 127.0.0.1 --directory {tmp_path}", health=health)
     ours = spawn("sleep 60", health=health)
-    assert wait_until(lambda: ours.check() == f"port {port} belongs to another program", 10), ours.check()
+    wait_for(lambda: ours.check() == f"port {port} belongs to another program", 10, ours.check)
 
 
 def test_a_port_that_a_grandchild_listens_on_is_ours(spawn, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from tests.pace import wait_for
+
 PICTURE = b"\x89PNG" + bytes(range(256)) * 100
 Say = Callable[[socket.socket, "Site"], None]
 
@@ -42,8 +44,7 @@ class Site:
                 wire.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(5)
-            assert not thread.is_alive()
+            wait_for(lambda of=thread: not of.is_alive(), 5, "its threads have ended")  # type: ignore[misc]
 
     def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments)

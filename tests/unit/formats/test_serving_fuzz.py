@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FORMATS, FormatOptions
 from monitor.formats.limits import refuse_nul
+from tests.pace import cost
 
 NAMES = ("kserve", "oip", "openai_chat", "seldon")
 SAMPLES = sorted(path for name in NAMES for path in (Path(__file__).parent / "samples" / name).glob("*.json"))
@@ -61,6 +63,14 @@ def accepted(name: str, value: bytes, headers: tuple[tuple[str, bytes], ...]) ->
     return 0
 
 
+def accepted_soon(name: str, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> None:
+    """At the cost of a small record: what seems to take longer is looked at again, beside a loop."""
+    began = time.process_time()
+    accepted(name, value, headers)
+    if time.process_time() - began > 0.2:
+        assert cost(lambda: accepted(name, value, headers)) < 20
+
+
 def load(path: Path) -> tuple[str, bytes, tuple[tuple[str, bytes], ...]]:
     content = json.loads(path.read_text())
     value = base64.b64decode(content["value_base64"]) if "value_base64" in content else content["value"].encode()
@@ -85,7 +95,7 @@ def test_every_sample_is_accepted(path: Path) -> None:
     assert accepted(*load(path))
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(path=st.sampled_from(SAMPLES), chooser=st.randoms(use_true_random=False), changes=st.lists(odd, max_size=4))
 def test_samples_with_odd_values_anywhere(path: Path, chooser: random.Random, changes: list[Any]) -> None:
     name, raw, headers = load(path)
@@ -95,25 +105,25 @@ def test_samples_with_odd_values_anywhere(path: Path, chooser: random.Random, ch
         return
     for change in changes:
         value = replaced(value, chooser.choice(places(value)), change)
-    accepted(name, json.dumps(value).encode(), headers)
+    accepted_soon(name, json.dumps(value).encode(), headers)
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(path=st.sampled_from(SAMPLES), at=st.integers(0, 10_000), put=st.binary(max_size=6), cut=st.integers(0, 20))
 def test_samples_with_odd_bytes_anywhere(path: Path, at: int, put: bytes, cut: int) -> None:
     name, raw, headers = load(path)
     place = at % (len(raw) + 1)
-    accepted(name, raw[:place] + put + raw[place + cut :], headers)
+    accepted_soon(name, raw[:place] + put + raw[place + cut :], headers)
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200)
 @given(path=st.sampled_from(SAMPLES), which=st.integers(0, 50), put=st.binary(max_size=20))
 def test_samples_with_odd_headers(path: Path, which: int, put: bytes) -> None:
     name, raw, headers = load(path)
     if headers:
         index = which % len(headers)
         headers = (*headers[:index], (headers[index][0], put), *headers[index + 1 :])
-    accepted(name, raw, headers)
+    accepted_soon(name, raw, headers)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,10 +147,9 @@ def test_samples_with_odd_headers(path: Path, which: int, put: bytes) -> None:
     ],
     ids=lambda value: value[:24].decode("latin-1"),
 )
-@pytest.mark.timeout(5)
 def test_hostile_records_are_read_or_refused_quickly(name: str, value: bytes) -> None:
     headers = {
         "kserve": (("ce_type", b"org.kubeflow.serving.inference.request"), ("ce_id", b"x")),
         "seldon": (("type", b"io.seldon.serving.inference.response"), ("requestid", b"x")),
-    }
-    accepted(name, value, headers.get(name, (("x-request-id", b"x"),)))
+    }.get(name, (("x-request-id", b"x"),))
+    assert cost(lambda: accepted(name, value, headers), attempts=2) < 100

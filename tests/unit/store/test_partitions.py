@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from monitor.errors import StoreUnavailable
 from monitor.store.engine import transaction
 from monitor.store.models import PARTITIONED_BY_DAY
 from monitor.store.partitions import DayPartitions, ensure_days, existing_days
+from tests.pace import wait_for
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -68,11 +68,8 @@ def test_two_that_need_the_same_day_at_once_both_get_it(engine: Engine) -> None:
         ensure_days(connection, [DAY])
         other = threading.Thread(target=second)
         other.start()
-        deadline = time.monotonic() + 10
-        while not connection.execute(waits).scalar_one():
-            assert time.monotonic() < deadline, "the second did not come"
-            time.sleep(0.01)
-    other.join(10)
+        wait_for(lambda: connection.execute(waits).scalar_one(), 10, "the second comes")
+    wait_for(lambda: not other.is_alive(), 10, "the second has its day")
     assert not faults
     with transaction(engine) as connection:
         assert existing_days(connection) == {DAY - timedelta(days=1), DAY}
