@@ -15,7 +15,8 @@ from monitor.embedded.process import ManagedProcess, describe_exit
 from monitor.embedded.state import read_state
 from monitor.errors import RuntimeFailure
 
-READY_S: Final = 60.0
+READY_S: Final = 300.0
+"""What fails is noticed at once; to load PyTorch from a cold disk may take a minute."""
 STOP_GRACE_S: Final = 30.0
 POLL_S: Final = 0.1
 

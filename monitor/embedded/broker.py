@@ -15,7 +15,7 @@ from monitor.embedded.process import ManagedProcess
 from monitor.errors import RuntimeFailure
 
 PREFERRED_PORT = 19092
-READY_TIMEOUT_S = 10.0
+READY_TIMEOUT_S = 60.0  # it takes a tenth of a second where the machine has time; one that dies is noticed at once
 STOP_GRACE_S = 2.0
 
 

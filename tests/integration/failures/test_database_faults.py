@@ -241,17 +241,16 @@ def test_a_deadlock_that_postgresql_breaks_is_tried_again(
     send: Send,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each holds what the other wants. Whoever looks for a circle finds it, once, so long after it began to wait: so
-    the other begins first, and as a superuser may be told to look too late."""
+    """Each holds what the other wants. A session looks for a circle once, a while after it has begun to wait; who finds
+    one is the victim. The other begins to wait first, and looks too late: only a superuser may be told to."""
     ingest.write(send(prediction("first"), partition=PARTITIONS[0]), NOW)
     superuser = make_url(database_url).set(username="postgres").render_as_string()
     with psycopg.connect(to_libpq(superuser)) as other, ThreadPoolExecutor(1) as pool:
         other.execute("SET deadlock_timeout = '1min'")
         other.execute("SELECT * FROM rollups_minute FOR UPDATE")
         offset = "UPDATE stream_offsets SET updated_at = now() WHERE partition = 0 AND topic_id LIKE '1111%'"
-        add = rollups.add
-
         waiting = f"SELECT 1 FROM pg_locks WHERE NOT granted AND pid = {other.info.backend_pid}"
+        add = rollups.add
 
         def add_late(*what: Any) -> None:
             pool.submit(other.execute, offset)
