@@ -157,6 +157,8 @@ def test_a_verdict_is_one_key_once_the_name_is_given(tab: sync_api.Page, address
     tab.get_by_label("Your name").fill("dana")
     tab.keyboard.press("Enter")
     sync_api.expect(tab.get_by_role("button", name="Incorrect")).to_be_visible()
+    settled(tab, "Labels")
+    tab.evaluate("() => new Promise(requestIdleCallback)")  # what was drawn a moment ago does not yet listen to keys
     tab.keyboard.press("2")
     sync_api.expect(tab.get_by_text("Before: today-b-66 → incorrect")).to_be_visible()
     with engine.connect() as connection:
