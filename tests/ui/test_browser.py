@@ -97,7 +97,7 @@ def _leaves(url: str, address: str) -> bool:
 def settled(tab: sync_api.Page, title: str) -> None:
     """The page is there, has run to its end, and shows no defect."""
     sync_api.expect(tab.get_by_role("heading", name=title, exact=True)).to_be_visible()
-    sync_api.expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)
+    sync_api.expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     sync_api.expect(tab.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -157,6 +157,7 @@ def test_a_verdict_is_one_key_once_the_name_is_given(tab: sync_api.Page, address
     tab.get_by_label("Your name").fill("dana")
     tab.keyboard.press("Enter")
     sync_api.expect(tab.get_by_role("button", name="Incorrect")).to_be_visible()
+    sync_api.expect(tab.get_by_label("Your name")).to_have_count(0)  # while it is there it takes what is typed
     settled(tab, "Labels")
     tab.evaluate("() => new Promise(requestIdleCallback)")  # what was drawn a moment ago does not yet listen to keys
     tab.keyboard.press("2")
