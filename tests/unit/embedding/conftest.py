@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from monitor.embedding.fetching import Fetcher
 from monitor.embedding.places import Places
 from tests.certificates import Authority, server_side
-from tests.unit.embedding.fetchers import HASTY, LOOPBACK, Names, close_all, make
+from tests.unit.embedding.fetchers import HASTY, LOOPBACK, PATIENT, Names, close_all, make
 from tests.unit.embedding.site import Site, serving
 
 ARCHITECTURE = {
@@ -77,11 +77,21 @@ def names() -> Names:
 
 
 @pytest.fixture
-def fetcher(site: Site, secure: Site, authority: Authority, names: Names) -> Fetcher:
-    """May fetch from http://plain.test and https://pictures.test, which lie on loopback."""
+def places(site: Site, secure: Site) -> Places:
+    """http://plain.test and https://pictures.test, which lie on loopback."""
     hosts = [f"http://plain.test:{site.port}", f"pictures.test:{secure.port}", f"http://*.below.test:{site.port}"]
-    buckets = {"shots": f"http://plain.test:{site.port}/store"}
-    return make(Places(hosts, buckets, LOOPBACK), HASTY, authority.file, names)
+    return Places(hosts, {"shots": f"http://plain.test:{site.port}/store"}, LOOPBACK)
+
+
+@pytest.fixture
+def fetcher(places: Places, authority: Authority, names: Names) -> Fetcher:
+    return make(places, PATIENT, authority.file, names)
+
+
+@pytest.fixture
+def hasty(places: Places, authority: Authority, names: Names) -> Fetcher:
+    """One that gives strangers up soon."""
+    return make(places, HASTY, authority.file, names)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from monitor.embedding.fetching import Fetcher
 from monitor.embedding.places import Places
 from monitor.embedding.refusals import Refusal
 from tests.certificates import Authority
-from tests.unit.embedding.fetchers import HASTY, LOOPBACK, Names, make, refusal
+from tests.unit.embedding.fetchers import LOOPBACK, PATIENT, Names, make, refusal
 from tests.unit.embedding.site import PICTURE, Site, redirect, whole
 
 # ---- what is fetched ------------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ def test_keys_of_a_bucket_lie_below_its_address(fetcher: Fetcher, site: Site) ->
 
 
 def test_a_bucket_allows_nothing_beside_its_own_address(site: Site, names: Names) -> None:
-    fetcher = make(Places([], {"shots": f"http://plain.test:{site.port}/store"}, LOOPBACK), HASTY, None, names)
+    fetcher = make(Places([], {"shots": f"http://plain.test:{site.port}/store"}, LOOPBACK), PATIENT, None, names)
     assert refusal(fetcher, f"http://plain.test:{site.port}/picture") == Refusal.HOST_NOT_ALLOWED
     assert site.connections == 0
 
@@ -88,7 +88,7 @@ def test_nothing_of_the_environment_is_used_or_told(
 
 
 def test_by_default_nothing_is_asked_for(names: Names) -> None:
-    fetcher = make(Places(), HASTY, None, names)
+    fetcher = make(Places(), PATIENT, None, names)
     assert refusal(fetcher, "https://example.org/a.jpg") == Refusal.HOST_NOT_ALLOWED
     assert not names.asked
 
@@ -103,13 +103,13 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("address", [*FORBIDDEN, "0.0.0.0"])  # noqa: S104 (nothing is bound)
 def test_a_name_that_leads_to_an_address_that_is_not_public_is_not_followed(address: str) -> None:
-    fetcher = make(Places(["http://plain.test"]), HASTY, None, lambda *_: [address])
+    fetcher = make(Places(["http://plain.test"]), PATIENT, None, lambda *_: [address])
     assert refusal(fetcher, "http://plain.test/a.jpg") == Refusal.ADDRESS_NOT_ALLOWED
 
 
 @pytest.mark.parametrize("addresses", [["93.184.215.14", "127.0.0.1"], ["127.0.0.1", "93.184.215.14"]])
 def test_one_bad_address_spoils_the_good_ones(addresses: list[str]) -> None:
-    fetcher = make(Places(["http://plain.test"]), HASTY, None, lambda *_: addresses)
+    fetcher = make(Places(["http://plain.test"]), PATIENT, None, lambda *_: addresses)
     assert refusal(fetcher, "http://plain.test/a.jpg") == Refusal.ADDRESS_NOT_ALLOWED
 
 
@@ -126,12 +126,12 @@ def test_what_was_checked_is_what_is_connected_to(fetcher: Fetcher, site: Site, 
 def test_networks_that_are_allowed_never_hold_metadata(site: Site) -> None:
     for address in ("169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fe80::1"):
         everything = Places(["http://plain.test"], None, ["0.0.0.0/0", "::/0"])
-        fetcher = make(everything, HASTY, None, lambda *_, one=address: [one])
+        fetcher = make(everything, PATIENT, None, lambda *_, one=address: [one])
         assert refusal(fetcher, "http://plain.test/a.jpg") == Refusal.ADDRESS_NOT_ALLOWED
 
 
 def test_an_address_that_is_spelled_out_is_allowed(site: Site, names: Names) -> None:
-    fetcher = make(Places([f"http://127.0.0.1:{site.port}"]), HASTY, None, names)
+    fetcher = make(Places([f"http://127.0.0.1:{site.port}"]), PATIENT, None, names)
     assert fetcher.fetch(f"http://127.0.0.1:{site.port}/picture") == PICTURE
     assert refusal(fetcher, f"http://127.0.0.2:{site.port}/picture") == Refusal.HOST_NOT_ALLOWED
     assert refusal(fetcher, f"http://[::ffff:127.0.0.1]:{site.port}/picture") == Refusal.HOST_NOT_ALLOWED
@@ -174,9 +174,9 @@ def test_a_certificate_must_be_the_hosts_and_from_a_trusted_authority(
 ) -> None:
     places = Places([f"other.test:{secure.port}", f"pictures.test:{secure.port}", f"127.0.0.1:{secure.port}"])
     allowed = Places(places._hosts, None, LOOPBACK)
-    trusting = make(allowed, HASTY, authority.file, names)
+    trusting = make(allowed, PATIENT, authority.file, names)
     assert refusal(trusting, f"https://other.test:{secure.port}/picture") == Refusal.UNTRUSTED
     assert trusting.fetch(f"https://127.0.0.1:{secure.port}/picture") == PICTURE
-    usual = make(allowed, HASTY, None, names)
+    usual = make(allowed, PATIENT, None, names)
     assert refusal(usual, f"https://pictures.test:{secure.port}/picture") == Refusal.UNTRUSTED
     assert [one.headers["Host"] for one in secure.requests] == [f"127.0.0.1:{secure.port}"]

@@ -15,7 +15,7 @@ from monitor.embedding.places import Places
 from monitor.embedding.refusals import Refusal
 from tests.certificates import Authority
 from tests.pace import wait_for, within
-from tests.unit.embedding.fetchers import HASTY, LOOPBACK, Names, make, refusal
+from tests.unit.embedding.fetchers import HASTY, LOOPBACK, PATIENT, Names, make, refusal
 from tests.unit.embedding.site import PICTURE, Say, Site, dripping, silent, whole
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -33,12 +33,12 @@ STALLING: dict[str, Say] = {
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_who_stalls_is_given_up_in_time(fetcher: Fetcher, site: Site, secure: Site, scheme: str) -> None:
+def test_who_stalls_is_given_up_in_time(hasty: Fetcher, site: Site, secure: Site, scheme: str) -> None:
     stranger, host = (site, "plain.test") if scheme == "http" else (secure, "pictures.test")
     stranger.answers |= {f"/{name.replace(' ', '_')}": answer for name, answer in STALLING.items()}
 
     def wait(name: str) -> Refusal:
-        return refusal(fetcher, f"{scheme}://{host}:{stranger.port}/{name.replace(' ', '_')}")
+        return refusal(hasty, f"{scheme}://{host}:{stranger.port}/{name.replace(' ', '_')}")
 
     with ThreadPoolExecutor(len(STALLING)) as pool:
         found = {name: pool.submit(wait, name) for name in STALLING}
@@ -85,14 +85,14 @@ def test_reading_stops_at_the_limit(fetcher: Fetcher, site: Site, answer: Say) -
 
 
 def test_a_picture_of_just_the_limit_is_read(fetcher: Fetcher, site: Site) -> None:
-    site.answers["/full"] = whole(b"x" * HASTY.max_bytes)
-    assert len(fetcher.fetch(f"http://plain.test:{site.port}/full")) == HASTY.max_bytes
+    site.answers["/full"] = whole(b"x" * PATIENT.max_bytes)
+    assert len(fetcher.fetch(f"http://plain.test:{site.port}/full")) == PATIENT.max_bytes
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
 def test_a_compressed_answer_is_refused_unread(fetcher: Fetcher, site: Site, coding: str) -> None:
     bomb = gzip.compress(bytes(50_000_000))
-    assert len(bomb) < HASTY.max_bytes
+    assert len(bomb) < PATIENT.max_bytes
     site.answers["/bomb"] = whole(bomb, "200 OK", f"Content-Encoding: {coding}")
     assert refusal(fetcher, f"http://plain.test:{site.port}/bomb") == Refusal.UNREADABLE
 
@@ -145,7 +145,7 @@ def test_other_answers_are_told_apart(fetcher: Fetcher, site: Site, status: str,
 def test_nobody_at_home_is_unreachable(names: Names) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    fetcher = make(Places([f"http://plain.test:{port}"], None, LOOPBACK), HASTY, None, names)
+    fetcher = make(Places([f"http://plain.test:{port}"], None, LOOPBACK), PATIENT, None, names)
     assert refusal(fetcher, f"http://plain.test:{port}/a.jpg") == Refusal.UNREACHABLE
     assert names.asked == ["plain.test"] * 2
 
@@ -154,7 +154,7 @@ def test_a_name_that_nobody_knows_is_unreachable() -> None:
     def unknown(*_: object) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    fetcher = make(Places(["http://plain.test"]), HASTY, None, unknown)
+    fetcher = make(Places(["http://plain.test"]), PATIENT, None, unknown)
     assert refusal(fetcher, "http://plain.test/a.jpg") == Refusal.UNREACHABLE
 
 
