@@ -7,17 +7,17 @@ then asks the store where to read on, seeks and resumes.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from monitor.broker import membership
 from monitor.broker.asking import ask
+from monitor.broker.assignment import Assignment, Reading
 from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.handshake import admitted, demand_access
 from monitor.broker.reading import RawRecord, read_our_way
@@ -40,8 +40,6 @@ class Position(Protocol):
 
 EMPTY = Batch((), {}, {}, {})
 POSITION_TIMEOUT_MS = 3000
-ASKED_AGAIN_S = 10.0
-"""After so long a partition is asked for again of which nobody knew anything, such as one that has no leader."""
 STOP_JOINING_S = 1.5
 """How long a stop waits for a join to end: with what else it waits for, it must be over within 10 s."""
 POLL_RECORDS = 32
@@ -52,13 +50,6 @@ FETCH_WAIT_MS = 25
 broker: one that asks for idle partitions alone holds up those of which the last records were just handed out."""
 LOGS_CHECKED_S = 2.0
 """How often, while nothing comes, the topics are asked whether they are still the same."""
-
-
-class _Reading(NamedTuple):
-    """A partition that we read, and the offset that comes next."""
-
-    partition: Partition
-    next: int
 
 
 class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
@@ -81,14 +72,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         }
         self._topic_names = sorted(topics)
         self._position = position
-        self._noting = threading.Lock()
-        """Held for the length of a note, by whoever changes what follows."""
-        self._unsettled: set[TopicPartition] = set()
-        self._cut: set[TopicPartition] = set()
-        self._unanswered: dict[TopicPartition, float] = {}
-        """Of the unsettled: when they may be asked for again."""
-        self._reading: dict[TopicPartition, _Reading] = {}
-        self._rebalances = 0
+        self._assignment = Assignment()
         self._record_bytes = 1
         """Mean size of the records that came last."""
         self._topics = Topics(config)
@@ -107,17 +91,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assigned = set(assigned)
         self._consumer.pause(*assigned)
-        with self._noting:
-            self._rebalances += 1
-            self._unsettled |= assigned
+        self._assignment.assign(assigned)
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        with self._noting:
-            self._rebalances += 1
-            for one in revoked:
-                self._unsettled.discard(one)
-                self._cut.discard(one)
-                self._reading.pop(one, None)
+        self._assignment.revoke(revoked)
 
     # ---- called by the poll thread: any partition may be taken away between two lines ------------------------------
 
@@ -149,7 +126,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         paused = [one for one in self._consumer.assignment() if self._pause(one)]
         with translated("polling", self._servers):
             membership.poll(self._consumer, timeout_ms=0)
-        for one in set(paused) - self._unsettled:
+        for one in set(paused) - self._assignment.unsettled:
             with suppress(KeyError):  # taken away
                 self._consumer.resume(one)
 
@@ -167,19 +144,19 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def ends(self) -> dict[Partition, int]:
         """Log ends of the partitions that are read now, as the broker last told when it was asked for records."""
         return {
-            reading.partition: max(self._highwater(one), reading.next) for one, reading in list(self._reading.items())
+            reading.partition: max(self._highwater(one), reading.next) for one, reading in self._assignment.readings()
         }
 
     def lags(self) -> dict[Partition, int]:
         """Records between what was handed out and the log's end, per partition."""
         return {
             reading.partition: max(self._highwater(one) - reading.next, 0)
-            for one, reading in list(self._reading.items())
+            for one, reading in self._assignment.readings()
         }
 
     def owns(self, batch: Batch) -> bool:
         """Are all partitions of the batch still ours?"""
-        return set(batch.following) <= {reading.partition for reading in list(self._reading.values())}
+        return set(batch.following) <= {reading.partition for _, reading in self._assignment.readings()}
 
     def is_joining(self) -> bool:
         """Has it not been told yet what to read, as it joins the group, or finds nobody who coordinates it?"""
@@ -192,10 +169,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
             BrokerError: no answer.
         """
         with translated("asking for log ends", self._servers):
-            ends = ask(self._consumer.end_offsets, list(self._reading))
+            ends = ask(self._consumer.end_offsets, [one for one, _ in self._assignment.readings()])
             return {
                 reading.partition: ends[one] - position
-                for one, reading in list(self._reading.items())
+                for one, reading in self._assignment.readings()
                 if one in ends and (position := self._position_of(one, reading)) < ends[one]
             }
 
@@ -261,15 +238,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         try:
             membership.leave(self._consumer, self._options["session_timeout_ms"] / 1500)
         finally:
-            self._unsettled.clear()
-            self._cut.clear()
-            self._unanswered.clear()
-            self._reading.clear()
+            self._assignment.clear()
             self._consumer, self._logs = fresh, logs
 
     def _settle(self) -> None:
         """Seek newly assigned partitions to where the store says, and let them flow."""
-        waiting = set(self._unsettled) & self._consumer.assignment() - self._set_aside()
+        waiting = self._assignment.due() & self._consumer.assignment()
         if not waiting:
             return
         known = {TopicPartition(one.topic, one.number): one for several in self._logs.values() for one in several}
@@ -277,33 +251,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         try:
             beginnings = ask(self._consumer.beginning_offsets, sorted(waiting))
         except KafkaError:
-            if not self._reading:
+            if not self._assignment.readings():
                 raise
             beginnings = {}  # the others are read on
-        again = time.monotonic() + ASKED_AGAIN_S
-        self._unanswered = dict.fromkeys(waiting - set(beginnings), again) | self._unanswered
+        self._assignment.set_aside(waiting - set(beginnings))
         for one in sorted(beginnings):
-            rebalances = self._rebalances
-            offset = self._position(known[one], beginnings[one], beyond_end=one in self._cut)
+            rebalances = self._assignment.rebalances
+            offset = self._position(known[one], beginnings[one], beyond_end=self._assignment.is_cut(one))
             with suppress(KeyError, ValueError):  # taken away
                 self._consumer.seek(one, offset)
-                if self._begin_reading(one, _Reading(known[one], offset), rebalances):
+                if self._assignment.begin(one, Reading(known[one], offset), rebalances):
                     self._consumer.resume(one)
-
-    def _set_aside(self) -> set[TopicPartition]:
-        now = time.monotonic()
-        self._unanswered = {one: again for one, again in self._unanswered.items() if again > now}
-        return set(self._unanswered)
-
-    def _begin_reading(self, one: TopicPartition, reading: _Reading, rebalances: int) -> bool:
-        """False: the group has changed since its offset was asked for. If it is still ours, it must be asked again."""
-        with self._noting:
-            if self._rebalances != rebalances:
-                return False
-            self._cut.discard(one)
-            self._reading[one] = reading
-            self._unsettled.discard(one)
-            return True
 
     def _fetch(self, max_records: int, max_bytes: int, linger_ms: int) -> dict[TopicPartition, list[RawRecord]]:
         """Poll until the batch is full or the time is over, from all partitions alike.
@@ -314,10 +272,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         fetched: dict[TopicPartition, list[RawRecord]] = {}
         records = size = 0
         deadline = time.monotonic() + linger_ms / 1000
-        with Turns(self._consumer, self._unsettled) as turns:
-            while (
-                records < max_records and size < max_bytes and not (records and self._unsettled - set(self._unanswered))
-            ):
+        with Turns(self._consumer, self._assignment.unsettled) as turns:
+            while records < max_records and size < max_bytes and not (records and self._assignment.is_held_up()):
                 left_ms = int((deadline - time.monotonic()) * 1000)
                 if left_ms <= 0:
                     break
@@ -336,24 +292,16 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         following: dict[Partition, int] = {}
         ends: dict[Partition, int] = {}
         for one, some in fetched.items():
-            reading = self._reading.get(one)
+            reading = self._assignment.get(one)
             if reading is None or not self._continues(one, reading.next, some[0].offset):
                 continue
             partition, after = reading.partition, some[-1].offset + 1
             end = max(self._highwater(one), after)
-            if not self._read_on(one, reading, after):
+            if not self._assignment.read_on(one, reading, after):
                 continue
             records.extend(record_of(partition, raw) for raw in some)
             expected[partition], following[partition], ends[partition] = reading.next, after, end
         return Batch(tuple(records), expected, following, ends)
-
-    def _read_on(self, one: TopicPartition, reading: _Reading, after: int) -> bool:
-        """False: it was taken away meanwhile."""
-        with self._noting:
-            if self._reading.get(one) is not reading:
-                return False
-            self._reading[one] = _Reading(reading.partition, after)
-            return True
 
     def _continues(self, one: TopicPartition, expected: int, offset: int) -> bool:
         """Does this record follow what was read? Holes are normal (compaction, transactions), lost records are not.
@@ -370,7 +318,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
     def _beginning(self, one: TopicPartition) -> int:
         return ask(self._consumer.beginning_offsets, [one])[one]
 
-    def _position_of(self, one: TopicPartition, reading: _Reading) -> int:
+    def _position_of(self, one: TopicPartition, reading: Reading) -> int:
         """Beyond what was handed out also where only marks of transactions followed, which are never handed out."""
         with suppress(KafkaError, AssertionError):
             return max(reading.next, self._consumer.position(one, timeout_ms=POSITION_TIMEOUT_MS) or 0)
@@ -384,13 +332,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
 
     def _unsettle(self, one: TopicPartition, *, cut: bool = False) -> None:
         """Stop reading until the store has said where to read on."""
-        if not self._pause(one):
-            return
-        with self._noting:
-            if self._reading.pop(one, None) is not None:  # else it was taken away, or waits already
-                self._unsettled.add(one)
-                if cut:
-                    self._cut.add(one)
+        if self._pause(one):
+            self._assignment.unsettle(one, cut=cut)
 
     def _pause(self, one: TopicPartition) -> bool:
         """False when it was taken away."""

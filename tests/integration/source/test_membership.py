@@ -164,7 +164,7 @@ def test_a_partition_that_nobody_knows_holds_up_no_other_and_is_asked_for_again(
         return ask(several, **options)
 
     monkeypatch.setattr(source._consumer, "beginning_offsets", unsure)
-    monkeypatch.setattr("monitor.broker.source.ASKED_AGAIN_S", 1.0)
+    monkeypatch.setattr("monitor.broker.assignment.ASKED_AGAIN_S", 1.0)
     found: list[bytes] = []
     patience = Patience(15)
     while not found:
