@@ -17,6 +17,7 @@ from monitor.services.sketches import SketchService
 from monitor.store import audit, erasure, field_sketches, locks, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
 from monitor.store.erasure import Key, Person
+from monitor.store.writers import wait_for_writers
 
 CHUNK = 1000
 """Requests whose vectors are in memory at once."""
@@ -106,7 +107,7 @@ class EraseService:
 
     def _wait_for_writers(self, *, dry_run: bool) -> None:
         if not dry_run:
-            erasure.wait_for_writers(self._engine)
+            wait_for_writers(self._engine)
 
     def _remove(
         self,

@@ -27,7 +27,7 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.erase import EraseService, Erasure
 from monitor.services.ingest import IngestService
 from monitor.services.sketches import SketchService
-from monitor.store import audit, embeddings, erasure, halves, labels, references
+from monitor.store import audit, embeddings, erasure, halves, labels, references, writers
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id, insert_embeddings
 from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival, wait
@@ -269,7 +269,7 @@ def test_what_does_not_end_is_named_and_another_attempt_completes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     batch = send(*of_request(prediction, label))
-    monkeypatch.setattr(erasure, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(writers, "PATIENCE_S", 0.1)
     with in_flight(monkeypatch, lambda: ingest.write(batch, NOW)):
         [pid] = rows("SELECT pid FROM pg_locks WHERE relation = 'arrivals'::regclass AND mode = 'RowExclusiveLock'")
         with pytest.raises(StoreUnavailable, match=rf"nothing was removed.*\(pid {pid},"):
