@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitor.domain.events import Prediction
+from monitor.domain.events import Prediction, Rejection
 from monitor.domain.records import Partition, Record
+from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions, openai_chat
 from monitor.formats.payloads.response_body import read_response
 from monitor.formats.payloads.roles import Roles
@@ -24,9 +25,11 @@ def answered(body: Any) -> Any:
     return row
 
 
-def logged(response: Any, **envelope: Any) -> Prediction:
+def logged(response: Any = None, **envelope: Any) -> Prediction:
     request = {"model": "m", "messages": [{"role": "user", "content": "What?"}]}
-    call = {"id": "r1", "ts": 1763719200, "request": request, "response": response, **envelope}
+    call = {"id": "r1", "ts": 1763719200, "request": request, **envelope}
+    if response is not None:
+        call["response"] = response
     record = Record(Partition("cluster", "t", "id", 0), 0, 1763719205_000, json.dumps(call).encode())
     (prediction,) = openai_chat.decoder(FormatOptions())(record)
     assert isinstance(prediction, Prediction)
@@ -122,3 +125,98 @@ def test_names_and_numbers_of_time_outs_are_time_outs(kind: str) -> None:
 def test_a_status_of_http_is_one_wherever_it_stands(error: dict[str, Any]) -> None:
     row = answered({"error": error})
     assert (row["status"], row["error_code"]) == ("rejected", "429")
+
+
+# ---- of OpenAI's chat completions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"status_code": 503}, "error", "503"),
+        ({"status_code": 504}, "timeout", "504"),
+        (
+            {"status_code": 400, "response": {"error": {"message": "m", "code": "invalid_image"}}},
+            "rejected",
+            "invalid_image",
+        ),
+        ({"response": {"error": {"message": "m", "type": "server_error", "code": None}}}, "error", "server_error"),
+        ({"response": {"error": {"type": "invalid_request_error"}}}, "rejected", "invalid_request_error"),
+        ({"error": "Connection timed out"}, "error", "error"),
+        ({"error": {"type": "TimeoutError"}}, "timeout", "TimeoutError"),
+    ],
+)
+def test_a_call_that_failed_says_whose_fault_it_was(fields: dict[str, Any], status: str, code: str) -> None:
+    prediction = logged(**fields)
+    assert (prediction.status, prediction.error_code) == (status, code)
+    assert prediction.input.prompt == "What?"
+
+
+DUMPED: dict[str, Any] = dict.fromkeys(
+    ("id", "choices", "created", "model", "object", "service_tier", "system_fingerprint", "usage")
+)
+"""What openai-python makes of a body without any member that it knows: `ChatCompletion(id=None, choices=None, ...)`."""
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code", "message"),
+    [
+        ({"error": {"message": "error code: 524\n", "code": 504}}, "timeout", "504", "error code: 524\n"),
+        (
+            {
+                "id": "gen-1789864459-MWopRke8EAYfUP7veir4",
+                "error": {"message": "Upstream error from Nvidia: Service temporarily overloaded", "code": 503},
+            },
+            "error",
+            "503",
+            "Upstream error from Nvidia: Service temporarily overloaded",
+        ),
+        (
+            {
+                "error": {
+                    "code": "model_not_found",
+                    "message": "No available channel for model qwen-vl-max-2025-04-08",
+                    "type": "new_api_error",
+                }
+            },
+            "rejected",
+            "model_not_found",
+            "No available channel for model qwen-vl-max-2025-04-08",
+        ),
+        (
+            {
+                "object": "error",
+                "message": "The model does not support Chat Completions API",
+                "type": "BadRequestError",
+                "param": None,
+                "code": 400,
+            },
+            "rejected",
+            "400",
+            "The model does not support Chat Completions API",
+        ),
+    ],
+    ids=["OpenRouter", "OpenRouter, with an id", "new-api", "vLLM"],
+)
+def test_a_failure_that_openai_python_took_for_a_completion(
+    said: dict[str, Any], status: str, code: str, message: str
+) -> None:
+    prediction = logged({**DUMPED, **said})
+    assert (prediction.status, prediction.error_code) == (status, code)
+    assert prediction.extra["error_message"] == message
+    assert prediction == logged(said)
+
+
+def test_what_it_took_for_a_completion_without_an_error_is_refused() -> None:
+    """No answer of ours: Azure API Management may answer `{"response": "Yes, ..."}`."""
+    with pytest.raises(InvalidEvent, match="choices") as caught:
+        logged({**DUMPED, "response": "Yes, Azure OpenAI supports customer managed keys."})
+    assert caught.value.reason == Rejection.INVALID
+
+
+def test_azure_rejects_a_prompt_that_its_filter_flags() -> None:
+    error = {"code": "content_filter", "message": "filtered", "type": None}
+    prediction = logged({"error": error}, status_code=400)
+    assert (prediction.status, prediction.output.refused) == ("rejected", True)
+    assert prediction.output.safety is not None
+    assert prediction.output.safety.flagged
