@@ -78,18 +78,17 @@ class Supervisor:
 
     def wait_running(self) -> RuntimeState:
         """Wait until every component is up; its state file then."""
-        wait_for(lambda: self.process.poll() is not None or self.is_running(), 60, self.output.read_text)
+        wait_for(lambda: self.process.poll() is not None or self.running(), 60, self.output.read_text)
         assert self.process.poll() is None, self.output.read_text()
         return self.state()
 
-    def is_running(self) -> bool:
+    def running(self) -> RuntimeState | None:
+        """Its state file, once every component is up; a second look might find one that is down."""
         state = read_state(self.home)
-        return (
-            state is not None
-            and state.supervisor.pid == self.process.pid
-            and len(state.components) == 3
-            and all(component.status.state is ComponentState.RUNNING for component in state.components)
-        )
+        if state is None or state.supervisor.pid != self.process.pid or len(state.components) != 3:
+            return None
+        up = all(component.status.state is ComponentState.RUNNING for component in state.components)
+        return state if up else None
 
     def state(self) -> RuntimeState:
         state = read_state(self.home)
@@ -311,11 +310,12 @@ def with_processes(state: RuntimeState, process: ProcessId) -> RuntimeState:
 def test_a_killed_component_is_started_again_on_its_old_address(supervisor: Supervisor, home: Path, name: str) -> None:
     before = supervisor.wait_running()
     os.kill(pid_of(before, name), signal.SIGKILL)
-    wait_for(
-        lambda: supervisor.is_running() and pid_of(supervisor.state(), name) != pid_of(before, name),
-        15,
-        "it was started again",
-    )
+
+    def is_back() -> bool:
+        state = supervisor.running()
+        return state is not None and pid_of(state, name) != pid_of(before, name)
+
+    wait_for(is_back, 15, "it was started again")
     after = {component.name: component for component in status(home)}
     assert {component.state for component in after.values()} == {ComponentState.RUNNING}
     assert supervisor.state().addresses == before.addresses
