@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 from collectors.consumer import Consumer, Handler
 from collectors.memory import collect_by_the_clock, keep_freed_pages
 from collectors.sizing import Sizing
+from collectors.threads import calculate_alone, take_turns_quickly
 from collectors.watchdog import Watchdog
 from collectors.worker import Worker
 from monitor import bootstrap, settings
@@ -32,10 +32,6 @@ SMALLEST, TARGET_S = 100, 1.0
 """The fewest records of a transaction however slow PostgreSQL is, and how long one should take."""
 ANSWER_S = 3.0
 """How long to wait for PostgreSQL to say where to read on, before Kafka is listened to again."""
-SWITCH_S = 0.001
-"""How long one of our threads may calculate while another has its answer from PostgreSQL or Kafka. By default it is
-5 ms, and PostgreSQL takes less than that for what fits into its socket: it would wait for us. But each
-hand-over costs: with 0.3 ms a collector took 1 to 23% more processor time (some runs, on a noisy machine)."""
 PATIENCE_S = 60.0
 """How long nothing may be read though there is something."""
 
@@ -81,6 +77,7 @@ def run(group: str, config: settings.Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    calculate_alone()
     engine = bootstrap.open_store(config, application=f"snellen-{group}")
     require_migrated(engine)
     worker = Worker()
@@ -89,7 +86,7 @@ def run(group: str, config: settings.Settings) -> None:
     handler: Handler[Any]
     if group == "ingest":
         topics: tuple[str, ...] = bootstrap.topics(config)
-        sys.setswitchinterval(SWITCH_S)
+        take_turns_quickly()
         keep_freed_pages()
         collect_by_the_clock()
         handler, sizing = bootstrap.make_ingest(config, engine), Sizing(SMALLEST, limits.batch_records, TARGET_S)
