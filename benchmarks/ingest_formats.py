@@ -4,8 +4,9 @@
 
 The same calls (picture by reference, prompt, answer, token log-probabilities or confidence, latency, slices) as native
 events, as one OpenAI chat record with both bodies, and as the pair of CloudEvents that KServe's agent logs of a chat
-completion: two records per prediction, which meet in the collector. None of these carries vectors; they are compared
-with native records that do (1.9 kB, as in `benchmarks.ingest`), and with native records that say no more than they do.
+completion (`kserve`) or of tensors (`kserve_v2`, Open Inference Protocol): two records per prediction, which meet in
+the collector. None of these carries vectors; they are compared with native records that do (1.9 kB, as in
+`benchmarks.ingest`), and with native records that say no more than they do.
 Each format has a topic of its own, which names it. Rounds go through all formats in turn; a ratio is of one round, and
 the median, the lowest and the highest are told.
 
@@ -127,9 +128,33 @@ def openai_chat(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Heade
 
 
 def kserve(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Headers]]:
+    yield from _pair(call, question(call), answer(call, index))
+
+
+def kserve_v2(call: dict[str, Any], index: int) -> Iterator[tuple[bytes, Headers]]:
+    given, said = call["input"], call["output"]
+    asked = {
+        "id": call["request_id"],
+        "inputs": [_tensor("image", "BYTES", given["image"]["ref"]), _tensor("prompt", "BYTES", given["prompt"])],
+    }
+    answered = {
+        "model_name": "scene-vqa",
+        "model_version": "1",
+        "id": call["request_id"],
+        "outputs": [_tensor("answer", "BYTES", said["answer"]), _tensor("confidence", "FP32", said["confidence"])],
+    }
+    yield from _pair(call, asked, answered)
+
+
+def _tensor(name: str, datatype: str, element: Any) -> dict[str, Any]:
+    return {"name": name, "shape": [1, 1], "datatype": datatype, "data": [element]}
+
+
+def _pair(call: dict[str, Any], request: Any, response: Any) -> Iterator[tuple[bytes, Headers]]:
+    """The events of a call as KServe's agent logs them."""
     asked = datetime.fromisoformat(call["ts"])
     answered = asked + timedelta(milliseconds=call["latency_ms"])
-    for side, moment, body in (("request", asked, question(call)), ("response", answered, answer(call, index))):
+    for side, moment, body in (("request", asked, request), ("response", answered, response)):
         headers = {
             "ce_specversion": "1.0",
             "ce_id": call["request_id"],
@@ -182,12 +207,19 @@ LOGS: dict[str, Log] = {
     "openai_chat": openai_chat,
     "kserve": kserve,
     "kserve_keyed": kserve,
+    "kserve_v2": kserve_v2,
+    "kserve_v2_keyed": kserve_v2,
 }
 NATIVE = ("native_with_vectors", "native")
 """What the others are compared with."""
-FORMATS = {"native_with_vectors": "native", "kserve_keyed": "kserve"}
+FORMATS = {
+    "native_with_vectors": "native",
+    "kserve_keyed": "kserve",
+    "kserve_v2": "kserve",
+    "kserve_v2_keyed": "kserve",
+}
 """Formats that are not called like the logs."""
-KEYED = ("kserve_keyed",)
+KEYED = ("kserve_keyed", "kserve_v2_keyed")
 """Logs whose records have the id of their call as the key."""
 
 

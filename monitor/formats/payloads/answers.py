@@ -109,7 +109,9 @@ def finite(value: Any, name: str) -> float:
     Raises:
         InvalidEvent: it is no number, NaN or infinite.
     """
-    with suppress(OverflowError):  # an integer beyond all floats
+    try:
         if isinstance(value, int | float) and math.isfinite(value):
             return float(value)
+    except OverflowError:  # an integer beyond all floats
+        pass
     raise InvalidEvent(Rejection.INVALID, f"{name}: {type(value).__name__} where a finite number belongs")

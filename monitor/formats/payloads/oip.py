@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec import Raw
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
@@ -19,26 +20,29 @@ from monitor.formats.payloads import v1
 from monitor.formats.payloads.answers import are_probabilities, finite
 from monitor.formats.payloads.roles import MANY, Roles
 from monitor.formats.payloads.rows import Fields, demand_few
-from monitor.formats.payloads.tensors import OPEN, Tensor, settle_shape, values
+from monitor.formats.payloads.tensors import MAX_TENSORS, OPEN, Tensor, settle_shape, single_values, tensors_of, values
 
-MAX_TENSORS = 64
 _PASSING = 64
 """Tensors without a role are read up to so many elements."""
 _EMBEDDING = "embeddings."
 _CHANNELS = (1, 3, 4)
 
 
-def request_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[Fields]:
+def request_rows(inputs: Raw, tail: bytes, roles: Roles) -> list[Fields]:
     """What each item of a request says.
 
     Args:
-        tensors: `inputs`.
+        inputs: the tensors.
         tail: the bytes behind the JSON.
         roles: names of this topic's models.
 
     Raises:
         InvalidEvent: shapes and data do not fit, or tensors disagree about the number of items.
+        msgspec.DecodeError: they are no tensors.
     """
+    if (row := _single(inputs, roles.of_request)) is not None:
+        return [roles.request(row)]
+    tensors = tensors_of(inputs)
     named = _named(tensors, _chunks(tensors, tail), roles.of_request)
     rows = [roles.request(row) for row in _by_row(named, of_all=True)]
     for row, image in zip(rows, _pixels(tensors, roles, len(rows)), strict=False):
@@ -46,12 +50,16 @@ def request_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles) -> list[F
     return rows
 
 
-def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder: str) -> list[Fields]:
-    """What each item of a response says; arguments and errors as for `request_rows`, of `outputs`.
+def response_rows(outputs: Raw, tail: bytes, roles: Roles, embedder: str) -> list[Fields]:
+    """What each item of a response says; arguments and errors as for `request_rows`.
 
     Args:
         embedder: fingerprint of the model, of which each configured embedding becomes `<embedder>/<tensor>`.
     """
+    row = _single(outputs, roles.of_response)
+    if row is not None and (len(row) > 1 or roles.of_response(next(iter(row))) is not None):
+        return [roles.response(row)]
+    tensors = tensors_of(outputs)
     chunks = _chunks(tensors, tail)
     if (only := _unnamed(tensors, chunks, roles)) is not None:
         return only
@@ -64,6 +72,20 @@ def response_rows(tensors: Sequence[Tensor], tail: bytes, roles: Roles, embedder
         fields = roles.response(row)
         rows.append({**fields, "embeddings": embeddings} if embeddings else fields)
     return rows
+
+
+def _single(raw: Raw, role_of: Callable[[str], str | None]) -> Fields | None:
+    """The row of a call of one item, each of whose tensors is one value; None where a closer look is needed."""
+    values_by_name = single_values(raw)
+    if not values_by_name:
+        return None
+    row: Fields = {}
+    for name, (datatype, value) in values_by_name.items():
+        role = role_of(name)
+        if role in MANY or (role == "image" and datatype != "BYTES"):
+            return None
+        row[name] = value
+    return row
 
 
 def _unnamed(tensors: Sequence[Tensor], chunks: Sequence[bytes | None], roles: Roles) -> list[Fields] | None:

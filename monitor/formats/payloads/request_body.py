@@ -22,7 +22,7 @@ from monitor.formats.payloads.framing import (
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, demand_few
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
-from monitor.formats.payloads.tensors import elements, tensors_of
+from monitor.formats.payloads.tensors import elements
 
 
 class RequestBody(chat_request.ChatRequest, gc=False):
@@ -67,7 +67,7 @@ def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
 
 def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read:
     if are_tensors(request.inputs):
-        return Read(oip.request_rows(tensors_of(request.inputs), tail, roles), word(request.id))
+        return Read(oip.request_rows(request.inputs, tail, roles), word(request.id))
     if request.instances is not UNSET:
         return Read(_instances(items_of(request.instances), roles))
     if request.inputs is not UNSET:

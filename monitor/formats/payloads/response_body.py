@@ -26,7 +26,6 @@ from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
 from monitor.formats.payloads.server_events import is_stream
 from monitor.formats.payloads.streams import read_events, read_stream
-from monitor.formats.payloads.tensors import tensors_of
 
 _OK: Fields = {"status": "ok"}
 _CHAT = ("chat.completion", "text_completion", "error")
@@ -88,7 +87,7 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
     if are_tensors(response.outputs):
         version = word(response.model_version)
         vectors = f"{embedder}@{version}" if version else embedder
-        rows = oip.response_rows(tensors_of(response.outputs), tail, roles, vectors)
+        rows = oip.response_rows(response.outputs, tail, roles, vectors)
         return Read([_OK | row for row in rows], word(response.id), model=word(response.model_name), version=version)
     if response.predictions is not UNSET:
         return Read(_predictions(items_of(response.predictions), roles))

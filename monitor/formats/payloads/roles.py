@@ -82,14 +82,15 @@ class Roles:
         """`input` and `extra` of one item; its only text counts as the prompt, its only picture as the image."""
         known, rest = _sorted(named, self._request)
         image = known.get("image")
-        _adopt(known, rest)
+        if rest:
+            _adopt(known, rest)
         said: Fields = {}
         for role in ("prompt", "context"):
             if (text := text_of(known.get(role))) is not None:
                 said[role] = text
         if (picture := _image(known["image"], trusted=image is not None) if "image" in known else None) is not None:
             said["image"] = picture
-        return _with_extra({"input": said}, rest)
+        return _with_extra({"input": said}, rest) if rest else {"input": said}
 
     def response(self, named: Mapping[str, Any]) -> Fields:
         """`output` and `extra` of one item; its only text counts as the answer.
@@ -110,7 +111,7 @@ class Roles:
             output["answer"] = first
         if (sure := confidence_of(known.get("confidence", known.get("scores")), found)) is not None:
             output["confidence"] = sure
-        return _with_extra({"output": output}, rest)
+        return _with_extra({"output": output}, rest) if rest else {"output": output}
 
 
 def _sorted(named: Mapping[str, Any], roles: Mapping[str, str]) -> tuple[Fields, Fields]:
