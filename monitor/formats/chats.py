@@ -5,6 +5,7 @@ https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,12 @@ _FILTERED = frozenset(
 _IN_PLACE_OF_FILTERED = "FILTERED"
 """What OpenLLMetry writes as the content of such an answer."""
 _OF_MESSAGES = frozenset({"role", "parts", "content", "type"})
+_MESSAGES = re.compile(r'\s{0,9}(?:\[\s{0,9}\{\s{0,9}"(?:role|parts|content|type)"|\{\s{0,9}"(?:role|parts)")\s{0,9}:')
+_PARTS = re.compile(
+    r'\s{0,9}\[\s{0,9}\{\s{0,9}"type"\s{0,9}:\s{0,9}"'
+    r'(?:(?:input_|output_)?(?:text|image)|image_url|blob|uri|file|thinking|reasoning|refusal|tool_\w{1,20})"'
+)
+"""How messages, and the parts of one, begin as JSON. An answer in JSON that the model did not end begins otherwise."""
 _SYSTEM = frozenset({"system", "developer"})
 _ROLES = {"human": "user", "ai": "assistant"}
 """LangChain's word for a role -> everyone else's."""
@@ -92,7 +99,7 @@ def answered(messages: Iterable[Message], finish_reasons: Iterable[Any] = ()) ->
 def read_messages(value: Any, name: str) -> list[Message]:
     """Messages of an attribute: a list of objects, the same as JSON text, or plain text, which is one message.
 
-    Text that is any other JSON object says nothing: it is the body of some API.
+    Text that is any other JSON object says nothing: it is the body of some API. Nor do messages that were cut off.
 
     Raises:
         InvalidEvent: they are none; the message names the attribute.
@@ -103,7 +110,7 @@ def read_messages(value: Any, name: str) -> list[Message]:
         return [_message(one) for one in found]
     if not isinstance(value, str):
         raise InvalidEvent(Rejection.INVALID, f"{name} is neither text nor a list of messages")
-    plain = not isinstance(said, dict) and not is_hidden(value)
+    plain = not isinstance(said, dict) and not is_hidden(value) and not is_cut(value)
     return [Message("user", [value])] if value and plain else []
 
 
@@ -115,6 +122,13 @@ def read_json(value: Any) -> Any:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return value
     return value
+
+
+def is_cut(value: Any, begins: re.Pattern[str] = _MESSAGES) -> bool:
+    """Messages (or parts) as JSON text that ends too soon: SDKs cut attributes at a length that they are told
+    (`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`), as backends do, and a picture inside makes them long. Which message was the
+    last, or what it asked, can no longer be told."""
+    return isinstance(value, str) and begins.match(value) is not None and isinstance(read_json(value), str)
 
 
 def texts_of(value: Any, name: str) -> list[str]:
@@ -186,6 +200,9 @@ def _message(value: dict[str, Any]) -> Message:
 
 
 def _parts(content: Any) -> Any:
-    """Parts, also written as JSON text; any other text is an answer, even one in JSON."""
+    """Parts, also written as JSON text, of which nothing is left where it was cut off; any other text is an answer,
+    even one in JSON."""
     found = read_json(content)
-    return found if are_parts(found) else content
+    if are_parts(found):
+        return found
+    return None if is_cut(content, _PARTS) else content

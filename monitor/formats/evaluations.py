@@ -6,6 +6,7 @@ nothing of correctness, quality or safety is passed over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,23 +26,32 @@ SCORE_MAX = "snellen.score.max"
 KINDS: Final = ("human", "llm", "code", "user")
 
 VERDICTS: Final = {
-    **dict.fromkeys(("correct", "pass", "passed", "accurate", "factual", "right"), "correct"),
-    **dict.fromkeys(("incorrect", "fail", "failed", "inaccurate", "hallucinated", "wrong"), "incorrect"),
+    **dict.fromkeys(("correct", "accurate", "factual", "right"), "correct"),
+    **dict.fromkeys(("incorrect", "inaccurate", "hallucinated", "wrong"), "incorrect"),
     **dict.fromkeys(("unsure", "unknown", "uncertain"), "unsure"),
 }
 """Words that are verdicts, whatever the evaluation is called."""
 OF_CORRECTNESS: Final = frozenset(
-    {"correctness", "correct", "accuracy", "exact_match", "qa_correctness", "vqa_accuracy"}
+    {"correctness", "correct", "accuracy", "exact_match", "answer_correctness", "qa_correctness", "vqa_accuracy"}
 )
 """Evaluations whose scores 0 and 1 are verdicts."""
+PASSES: Final = {**dict.fromkeys(("pass", "passed"), "correct"), **dict.fromkeys(("fail", "failed"), "incorrect")}
+"""Words that are verdicts of those evaluations. Of others they say that an answer is relevant, fluent or polite enough:
+Azure's evaluators give them whatever they look at."""
 OF_QUALITY: Final = OF_CORRECTNESS | {"quality", "caption_quality", "answer_quality", "rating", "overall"}
 """Evaluations whose scores are ratings: the more, the better."""
-OF_SAFETY: Final = frozenset({"safety", "toxicity", "harmfulness", "harm", "violence", "hate", "self_harm", "sexual"})
+OF_SAFETY: Final = frozenset(
+    {
+        "safety", "toxicity", "harmfulness", "harm", "violence", "hate", "hate_unfairness", "hate_and_unfairness",
+        "self_harm", "sexual", "indirect_attack",
+    }
+)  # fmt: skip
 VIOLATIONS: Final = {
     **dict.fromkeys(("unsafe", "toxic", "harmful", "flagged", "fail", "failed", "violation"), True),
     **dict.fromkeys(("safe", "non_toxic", "not_toxic", "harmless", "pass", "passed", "no_violation"), False),
 }
 """Words of those evaluations."""
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,8 @@ class Evaluation:
         name, word = _word(self.name), _word(self.label)
         if name in OF_SAFETY:
             return {"safety_violation": VIOLATIONS[word]} if word in VIOLATIONS else {}
-        found: Fields = {"verdict": VERDICTS[word]} if word in VERDICTS else {}
+        verdicts = VERDICTS | PASSES if name in OF_CORRECTNESS else VERDICTS
+        found: Fields = {"verdict": verdicts[word]} if word in verdicts else {}
         if not found and name in OF_CORRECTNESS and self._share in (0.0, 1.0):
             found["verdict"] = "correct" if self._share else "incorrect"
         if name in OF_QUALITY and self._share is not None and "verdict" not in found:
@@ -167,7 +178,9 @@ def _annotation(found: Mapping[str, Any]) -> Evaluation:
 
 
 def _word(value: Any) -> str:
-    return str(value or "").strip().lower().replace("-", "_").replace(" ", "_")[:64]
+    """In lower case, its parts joined by underscores: `Self-harm`, `self harm` and `SelfHarm` are one."""
+    parted = _CAPITAL.sub("_", str(value or "").strip()[:64])
+    return parted.lower().replace("-", "_").replace(" ", "_")
 
 
 def _is_number(value: Any) -> bool:

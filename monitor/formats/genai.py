@@ -16,7 +16,7 @@ from monitor.domain.events import Event, Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats import evaluations
 from monitor.formats.calls import served_version
-from monitor.formats.chats import Message, answered, asked, read_json, read_messages, texts_of
+from monitor.formats.chats import Message, answered, asked, is_cut, read_json, read_messages, texts_of
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.predictions import call_fields, known_tokens, prediction
@@ -47,6 +47,7 @@ _KEPT = (
 )
 _OBJECT_IN_BASE64 = "eyJ"
 """How a JSON object begins that was set as bytes: LangSmith does so, and newer SDKs for Python leave it at that."""
+MESSAGES: Final = ("gen_ai.input.messages", "gen_ai.output.messages")
 CHOICE: Final = "gen_ai.choice"
 OLD_ROLES: Final = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
 """Events that were one message each, up to 1.36: the answer, and the role of what came before it."""
@@ -107,17 +108,41 @@ def _operation(attributes: Attributes) -> str:
 
 def _chat(attributes: Attributes, events: Iterable[SpanEvent]) -> Fields:
     nested = tree({name: value for name, value in attributes.items() if name.startswith("gen_ai.")}).get("gen_ai", {})
-    questions = _messages(attributes, "gen_ai.input.messages") or _old_messages(nested, "prompt")
-    answers = _messages(attributes, "gen_ai.output.messages") or _old_messages(nested, "completion")
-    for event in () if questions or answers else events:
-        side = answers if event.name == CHOICE else questions
-        side.extend(old_message(event.name, _old_content(event.attributes)))
+    asked_in, answered_in = MESSAGES
+    questions = _messages(attributes, asked_in) or _old_messages(nested, "prompt")
+    answers = _messages(attributes, answered_in) or _old_messages(nested, "completion")
+    if not questions and not answers:
+        questions, answers = _talk(attributes, events)
     instructions = attributes.get("gen_ai.system_instructions")
     context = texts_of(instructions, "gen_ai.system_instructions") if instructions is not None else []
+    cut = [name for name in (*MESSAGES, "gen_ai.system_instructions") if is_cut(attributes.get(name))]
     return {
         "input": asked(questions, context),
         "output": answered(answers, _finish_reasons(attributes)),
+        "extra": {"cut": cut} if cut else {},
     }
+
+
+def _talk(attributes: Attributes, events: Iterable[SpanEvent]) -> tuple[list[Message], list[Message]]:
+    """Questions and answers out of messages that are events, of the span or in its attribute `events`."""
+    questions: list[Message] = []
+    answers: list[Message] = []
+    logged = _logged(attributes.get("events"))
+    for name, content in [*((one.name, _old_content(one.attributes)) for one in events), *logged]:
+        side = answers if name == CHOICE else questions
+        side.extend(old_message(name, content))
+    if logged and not answers:  # of the Responses API Logfire has the answer as one more message
+        while questions and questions[-1].role == "assistant":
+            answers.insert(0, questions.pop())
+    return questions, answers
+
+
+def _logged(value: Any) -> list[tuple[str, Any]]:
+    """Names and contents of the events that Pydantic AI (up to version 1 of its instrumentation) and Logfire set as an
+    attribute, a list or the same as JSON text."""
+    found = read_json(value)
+    rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [(str(one.get("event.name", "")), one) for one in rows]
 
 
 def _finish_reasons(attributes: Attributes) -> list[Any]:

@@ -242,3 +242,63 @@ def test_other_numbers_of_tokens_are_refused(count: float | str) -> None:
     (refused,) = decode(in_json({"attributes": CHAT | {"gen_ai.usage.input_tokens": count}}))
     assert isinstance(refused, InvalidEvent)
     assert "tokens.in" in str(refused)
+
+
+MESSAGES = [
+    {"role": "user", "parts": [{"type": "text", "content": "How many?"}, {"type": "blob", "content": PNG * 99}]}
+]
+
+
+@pytest.mark.parametrize("length", [12, 40, 200])
+def test_messages_that_were_cut_say_nothing_but_that(length: int) -> None:
+    """OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT cuts the JSON wherever it may be, and inside a picture most likely."""
+    answer = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "seven " * 99}]}])
+    said = {"gen_ai.input.messages": json.dumps(MESSAGES)[:length], "gen_ai.output.messages": answer[:length]}
+    event = read(CHAT | said | {"gen_ai.system_instructions": "Be brief", "gen_ai.usage.input_tokens": 7})
+    assert (event.input.prompt, event.input.context, event.output.answer) == (None, "Be brief", None)
+    assert event.extra["cut"] == list(said)
+    assert event.tokens is not None
+
+
+def test_parts_that_were_cut_in_a_flattened_message_say_nothing() -> None:
+    parts = json.dumps([{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": DATA * 99}}])
+    said = {"gen_ai.prompt.0.role": "user", "gen_ai.completion.0.content": "A cup"}
+    whole, cut = (read(COMPLETION | said | {"gen_ai.prompt.0.content": one}) for one in (parts, parts[:150]))
+    assert (whole.input.prompt, whole.output.answer) == ("What?", "A cup")
+    assert (cut.input.prompt, cut.output.answer) == (None, "A cup")
+
+
+@pytest.mark.parametrize("answer", ['{"type": "cat", "conf', '[{"label": "cat"}, {"la', '[{"type": "cat"', "[see", "{"])
+def test_an_answer_in_json_that_the_model_did_not_end_stays_text(answer: str) -> None:
+    said = {"gen_ai.prompt.0.content": "Which?", "gen_ai.completion.0.content": answer}
+    assert read(COMPLETION | said | {"gen_ai.completion.0.finish_reason": "length"}).output.answer == answer
+
+
+SYSTEM = {"event.name": "gen_ai.system.message", "content": "Be nice", "role": "system"}
+QUESTION = {"event.name": "gen_ai.user.message", "content": "Is it raining?", "role": "user"}
+ANSWERS = {
+    "as a choice (Pydantic AI, version 1)": {
+        "event.name": "gen_ai.choice",
+        "index": 0,
+        "message": {"role": "assistant", "content": "Yes."},
+    },
+    "as one more message (Logfire, of the Responses API)": {
+        "event.name": "gen_ai.assistant.message",
+        "content": "Yes.",
+        "role": "assistant",
+    },
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("write", [json.dumps, list])
+def test_messages_may_be_events_in_an_attribute(answer: dict[str, Any], write: Any) -> None:
+    before = {"event.name": "gen_ai.assistant.message", "content": "Hello.", "role": "assistant"}
+    event = read(CHAT | {"events": write([SYSTEM, before, QUESTION, answer])})
+    assert (event.input.context, event.input.prompt, event.output.answer) == ("Be nice", "Is it raining?", "Yes.")
+
+
+@pytest.mark.parametrize("events", ["nothing", "[1, 2]", '{"event.name": "gen_ai.choice"}', "[{}]", 7])
+def test_other_attributes_of_that_name_say_nothing(events: Any) -> None:
+    event = read(CHAT | {"events": events})
+    assert (event.input.prompt, event.output.answer) == (None, None)

@@ -103,7 +103,6 @@ def test_evaluations_become_labels_where_they_plainly_say_something(sample: Call
     assert all(isinstance(one, Label) and one.request_id == f"{TRACE}-{SPAN}" for one in labels)
     said = [(one.annotator.id, one.annotator.kind, one.verdict, one.rating, one.safety_violation) for one in labels]
     assert said == [
-        ("IntentResolution", "llm", "correct", None, None),
         ("reviewer-7", "human", None, 80.0, None),
         ("Toxicity", "code", None, None, True),
     ]
