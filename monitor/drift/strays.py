@@ -40,7 +40,7 @@ class Strays:
     means, in units of what independent rows of unit variance would give. `moves` [w, m] are squared distances of each
     window from those others, in directions in which it had no part, and `their_ratios` [w, m] the ratios along those.
     `unseen` >= 1 is how many times more single rows vary in directions that they had no part in; `kurtosis` >= 3 is
-    theirs, `rows_per_window` the mean over rows.
+    theirs. `rows_per_window` is the mean of the windows, as `ratios` are of them all, small ones and large ones alike.
     """
 
     directions: Floats
@@ -68,7 +68,7 @@ class Strays:
             their_ratios=np.stack(their_ratios),
             unseen=max(sum(within) / windows.n / max(float(np.trace(covariance)), _TINY), 1.0),
             kurtosis=_kurtosis(rows),
-            rows_per_window=float((windows.counts**2).sum() / windows.n),
+            rows_per_window=float(windows.counts.mean()),
         )
 
     def distances(self, dependence: float = 0.0) -> Floats:

@@ -60,3 +60,22 @@ def test_a_few_prompts_with_rare_ones_among_them_keep_the_level(traffic) -> None
     p = alarms(world, lambda _: prompts[world.rng.choice(60, PER_HOUR, p=chances / chances.sum())], 24)
     assert (p < 0.01).sum() <= 10
     assert (p < 0.05).sum() <= 31
+
+
+@pytest.mark.parametrize("dimension", [1, 8, 64])
+def test_windows_of_the_reference_may_hold_few_rows_by_night_and_many_by_day(dimension: int) -> None:
+    """What the rows of a window have in common shows in proportion to its size: the small ones hardly show it."""
+    rng = np.random.default_rng(dimension)
+    sizes = [*[50] * 10, 1000, 1000] * 2
+
+    def moody(rows: int) -> np.ndarray:  # type: ignore[type-arg]
+        return rng.standard_normal((rows, dimension)) + 0.15 * rng.standard_normal(dimension)
+
+    found = []
+    for _ in range(REFERENCES):
+        made = build(np.concatenate([moody(size) for size in sizes]), np.repeat(np.arange(len(sizes)), sizes), "e")
+        looks = (sketch(moody(1000), made.fit) for _ in range(LOOKS))
+        found += [compare(made.fit, made.baseline, one, made.dispersion).p_value for one in looks]
+    p = np.array(found)
+    assert (p < 0.01).sum() <= 10
+    assert (p < 0.05).sum() <= 31
