@@ -34,6 +34,9 @@ ANSWER_S = 3.0
 """How long to wait for PostgreSQL to say where to read on, before Kafka is listened to again."""
 PATIENCE_S = 60.0
 """How long nothing may be read though there is something."""
+STOPPING_S = 8.0
+"""How long stopping may take. Nobody can interrupt a client of Kafka that looks for its brokers, for half a minute and,
+where they do not even refuse, for longer. A batch is stored whole or not at all, whenever the process ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ def run(group: str, config: settings.Settings) -> None:
         stop.set()
         if not reading.is_set():  # nothing is in doubt yet, and a model may take minutes to come
             leave(0)
+        insist()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
@@ -124,6 +128,18 @@ def run(group: str, config: settings.Settings) -> None:
     finally:
         source.close()
     log.info("stopped")
+
+
+def insist() -> None:
+    """End the process if it has not ended by itself in time."""
+
+    def end() -> None:
+        log.warning("stopped while a client waited for its broker: the group misses us after the session timeout")
+        leave(0)
+
+    timer = threading.Timer(STOPPING_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def leave(code: int) -> NoReturn:

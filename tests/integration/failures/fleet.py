@@ -30,6 +30,10 @@ COMMANDS = {
     "ingest": ["-m", "collectors", "ingest"],
     "embed": ["-m", "collectors", "embed"],
     "schedule": ["-m", "monitor.cli", "schedule"],
+    "impatient ingest": [
+        "-c",
+        "from collectors import __main__ as ours; ours.PATIENCE_S = 8.0; ours.leave(ours.main(['ingest']))",
+    ],
 }
 
 

@@ -108,6 +108,23 @@ def test_a_collector_stops_in_time_while_postgresql_hangs_and_nothing_is_in_doub
     assert_each_once(servers, 600)
 
 
+def test_a_collector_stops_in_time_while_it_looks_for_a_broker_that_is_gone(
+    servers: Servers, fleet: Callable[..., Fleet]
+) -> None:
+    """A new client looks for half a minute, in which nobody can interrupt it."""
+    running = fleet()
+    collector = running.start("impatient ingest")
+    produce(servers, [event(index) for index in range(300)])
+    wait_for(lambda: stored(servers) == 300, 30, "something is stored")
+    servers.kill_broker()
+    wait_for(lambda: "trying new clients" in collector.report(), 60, "it looks for the broker anew")
+    running.leave(collector)
+    assert "stopped while a client waited" in collector.report()
+    assert collector.process.returncode == 0
+    assert running.crashes() == []
+    assert_each_once(servers, 300)
+
+
 def test_a_topic_that_is_deleted_made_anew_and_grown_past_the_old_offset_loses_no_record(
     servers: Servers, fleet: Callable[..., Fleet]
 ) -> None:
