@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from monitor.domain.events import Rejection
 from monitor.domain.records import Record
@@ -33,6 +33,8 @@ from monitor.formats.payloads.server_events import is_stream
 _LITELLM_METADATA = ("requester_metadata", "spend_logs_metadata")
 _RESPONSES: Final = ("responses", "aresponses")
 """LiteLLM's `call_type` of OpenAI's Responses API."""
+_TEXTS: Final = ("text_completion", "atext_completion")
+"""That of text completions."""
 _PROVIDERS_ID: Final = re.compile(rb";response_id:([!-~]+)\Z")
 """The end of what LiteLLM writes in base64 as the id of a response: `litellm:custom_llm_provider:P;model_id:M;...`."""
 _OF_RESPONSES: Final = re.compile(rb'"object\\?"\s*:\s*\\?"response\\?"|"type\\?"\s*:\s*\\?"response\.')
@@ -61,7 +63,14 @@ class ChatLog(Envelope, gc=False):
     end_user: Any = None
 
 
+class Answered(Struct, gc=False):
+    choices: list[Raw] = []
+
+
 _to_log = msgspec.json.Decoder(ChatLog).decode
+_to_answered = msgspec.json.Decoder(Answered).decode
+_to_asked = msgspec.json.Decoder(dict[str, list[Any]]).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def recognises(record: Record) -> bool:
@@ -120,14 +129,17 @@ def _from_litellm(log: ChatLog) -> Call:
     extra = {"provider": log.custom_llm_provider, "cache_hit": log.cache_hit}
     fields["extra"] = {name: value for name, value in extra.items() if isinstance(value, str | bool)}
     failed = log.status == "failure"
+    request, response = _request_of(log), None if failed else body_of(log.response)
+    if log.call_type in _TEXTS:
+        request, response = _as_texts(request, response)
     nested = [one for name in _LITELLM_METADATA if isinstance(one := metadata.get(name), dict)]
     if user := _user_of(log, metadata, nested):
         fields["extra"]["user_id"] = user
     return Call(
         _id_of(log),
         started,
-        _request_of(log),
-        None if failed else body_of(log.response),
+        request,
+        response,
         word(log.model),
         _failure(log) if failed else None,
         fields,
@@ -169,6 +181,42 @@ def _request_of(log: ChatLog) -> bytes:
     if not messages.startswith(b"["):
         messages = b'[{"role":"user","content":%b}]' % (messages if messages.startswith(b'"') else b"null")
     return b'{"messages":%b}' % messages
+
+
+def _as_texts(request: bytes, response: bytes | None) -> tuple[bytes, bytes | None]:
+    """A text completion that LiteLLM logs as a chat, as what it was: each prompt is a message of the user, and a choice
+    may have a message in place of its text.
+
+    The choices tell how many were asked for. Where they cannot be shared out evenly, a model for chats answered: to it
+    the prompts were one conversation, and so they stay.
+    """
+    prompts, choices = _prompts_in(request), _choices_in(response)
+    if not prompts or choices % len(prompts):
+        return request, response
+    request = b'{"model":"","prompt":%b,"n":%d}' % (_encode(prompts), choices // len(prompts))
+    if response is not None and choices > 1:
+        response = response.rstrip()[:-1] + b',"object":"text_completion"}'
+    return request, response
+
+
+def _prompts_in(request: bytes) -> list[str | list[Any]]:
+    """Of a text completion logged as a chat; nothing where it is a chat indeed. One of which only the tokens are known
+    is an empty list; those stand in a single message, or in the place of messages."""
+    said: list[Any] = [one.get("content") if isinstance(one, dict) else one for one in _to_asked(request)["messages"]]
+    if len(said) == 1 and isinstance(said[0], list):
+        said = said[0]
+    if any(isinstance(one, dict) for one in said):
+        return []
+    if said and isinstance(said[0], int):
+        return [[]]
+    return [one if isinstance(one, str) else [] for one in said]
+
+
+def _choices_in(response: bytes | None) -> int:
+    try:
+        return len(_to_answered(response or b"{}").choices)
+    except msgspec.DecodeError:
+        return 0
 
 
 def _failure(log: ChatLog) -> Fields:

@@ -14,7 +14,7 @@ from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.payloads import images
 from monitor.formats.payloads.framing import word
-from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.rows import Fields, demand_few
 
 MAX_MESSAGES = 1024
 MAX_PARTS = 256
@@ -47,6 +47,8 @@ class ChatRequest(Struct, gc=False):
     model: Any = None
     messages: list[Message] | None = None
     prompt: Any = None
+    n: Any = None
+    """So many answers to each prompt; of a chat the response tells."""
     metadata: Any = None
     stream: Any = None
     temperature: Any = None
@@ -64,10 +66,42 @@ class ChatRequest(Struct, gc=False):
 
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
 _NUMBERS = (int, float)
+_PROMPTS = (str, int, list)
 
 
-def from_request(request: ChatRequest) -> Fields:
-    """`input` and `extra` of a request.
+def asks_for_texts(request: ChatRequest) -> bool:
+    """Is it a text completion? Its prompt is a text, several, the tokens of one, or a list of those."""
+    prompt = request.prompt
+    if request.model is None or prompt is None:
+        return False
+    return isinstance(prompt, str) or (isinstance(prompt, list) and all(isinstance(one, _PROMPTS) for one in prompt))
+
+
+def from_texts(request: ChatRequest) -> list[Fields]:
+    """`input` and `extra` of each item of a text completion: of each of the `n` answers to each of its prompts.
+
+    They stand in the order of the choices that will come. A response does not say which of them answer one prompt:
+    whoever reads it alone can only take each for an item, and the sides must agree.
+
+    Raises:
+        InvalidEvent: there are more items than allowed.
+    """
+    prompts = _prompts(request.prompt) if isinstance(request.prompt, list) else [request.prompt]
+    answers = request.n if isinstance(request.n, int) and request.n > 1 else 1
+    demand_few(len(prompts) * answers)
+    rows = [from_request(request, [Message(content=one, images=request.images)]) for one in prompts]
+    return rows if answers == 1 else [row for row in rows for _ in range(answers)]
+
+
+def _prompts(given: list[Any]) -> list[str | None]:
+    """The texts; None stands for a prompt of which only the tokens are known."""
+    if not given or isinstance(given[0], int):
+        return [None]
+    return [one if isinstance(one, str) else None for one in given]
+
+
+def from_request(request: ChatRequest, messages: Sequence[Message]) -> Fields:
+    """`input` and `extra` of a request with these messages.
 
     The prompt is the text of the last user message that has one, the image the first of the newest user message that
     has any, the context what the system (or developer) messages say.
@@ -75,10 +109,6 @@ def from_request(request: ChatRequest) -> Fields:
     Raises:
         InvalidEvent: there are more messages or parts than allowed.
     """
-    messages = request.messages
-    if messages is None:
-        prompt = request.prompt if isinstance(request.prompt, str) else None
-        messages = [Message(content=prompt, images=request.images)]
     if len(messages) > MAX_MESSAGES:
         raise InvalidEvent(Rejection.INVALID, f"messages: {len(messages)} of them; {MAX_MESSAGES} are allowed")
     said: Fields = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -27,10 +27,12 @@ from monitor.formats.payloads.confidence import (
 )
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
-from monitor.formats.payloads.rows import Fields, over
+from monitor.formats.payloads.rows import Fields, demand_few, over
 
 CUT: Fields = {"status": "error", "error_code": "stream_cut"}
 """What is said of a stream that ended before its answer did; what had come of the answer stays beside it."""
+TEXTS: Final = "text_completion"
+"""What a text completion calls its object."""
 MAX_CHOICES = 128
 MAX_TOOL_CALLS = 64
 
@@ -67,10 +69,19 @@ class Answer(Struct, gc=False):
 class Logprobs(Struct, gc=False):
     content: list[Token] | None = None
     refusal: list[Token] | None = None
+    tokens: list[Any] | None = None
+    token_logprobs: list[Any] | None = None
+    top_logprobs: list[Any] | None = None
+    """The last three are what text completions have, as `TextLogprobs` if we can use them."""
+
+
+class TextLogprobs(Struct, gc=False):
+    """One entry for each token. Older versions of mlx-lm write ids for the tokens and pairs for the best: they say
+    nothing to us."""
+
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None
     top_logprobs: list[dict[str, float | None] | None] | None = None
-    """The last three are what text completions have, one entry for each token."""
 
 
 class Filtered(Struct, gc=False):
@@ -121,23 +132,34 @@ class ChatResponse(Struct, gc=False):
 _to_filtered = msgspec.json.Decoder(Filtered).decode
 
 
-def from_response(response: ChatResponse) -> Fields:
-    """`status`, `output`, `tokens` and `extra` of a response.
+def from_response(response: ChatResponse) -> list[Fields]:
+    """`status`, `output`, `tokens` and `extra` of each item that a response answers.
 
-    The answer is the choice of lowest index; several choices, or what else a one-token answer could have been, become
-    candidates. Where that choice ended in an error, what had come of it stays beside it.
+    Of a chat that is one: the answer is the choice of lowest index; several choices, or what else a one-token answer
+    could have been, become candidates. Of a text completion each choice is one, see `chat_request.from_texts`.
 
     Raises:
         InvalidEvent: there are more choices than allowed, or neither choices nor an error.
     """
     if (error := error_of(response)) is not None:
-        return from_error(error)
+        return [from_error(error)]
     choices = response.choices
     if not choices:
         raise InvalidEvent(Rejection.INVALID, "choices: none, and no error either")
+    if len(choices) == 1:  # mostly
+        return [_from_choices(choices, response)]
+    choices = sorted(choices, key=_index)
+    if response.object == TEXTS or (choices[0].message is None and choices[0].text is not None):
+        demand_few(len(choices))
+        return [_from_choices((one,), response) for one in choices]
     if len(choices) > MAX_CHOICES:
         raise InvalidEvent(Rejection.INVALID, f"choices: {len(choices)} of them; {MAX_CHOICES} are allowed")
-    first = min(choices, key=_index) if len(choices) > 1 else choices[0]
+    return [_from_choices(choices, response)]
+
+
+def _from_choices(choices: Sequence[Choice], response: ChatResponse) -> Fields:
+    """What the first of them answers. Where it ended in an error, what had come of it stays beside it."""
+    first = choices[0]
     extra: Fields = {}
     fields: Fields = {"status": "ok", "output": _output(first, choices, extra)}
     if response.usage is not None:
@@ -170,10 +192,10 @@ def read_chat(response: ChatResponse, *, cut: bool = False) -> Read:
         InvalidEvent: as `from_response`.
     """
     if cut and response.error is None:
-        fields = {**(from_response(response) if response.choices else {}), **CUT}
+        rows = [{**row, **CUT} for row in (from_response(response) if response.choices else [{}])]
     else:
-        fields = from_response(response)
-    return Read([fields], answer_id=word(response.id), model=word(response.model), created=response.created)
+        rows = from_response(response)
+    return Read(rows, answer_id=word(response.id), model=word(response.model), created=response.created)
 
 
 def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:
@@ -241,15 +263,17 @@ def reasoned(answer: Answer) -> bool:
 
 
 def tokens_of_text(given: Logprobs) -> list[Token]:
-    """The tokens of a text completion."""
+    """The tokens of a text completion; none where they are of another shape."""
     if not given.tokens or not given.token_logprobs:
         return []
-    tops = given.top_logprobs or []
+    try:
+        said = msgspec.convert(given, TextLogprobs, from_attributes=True)
+    except msgspec.ValidationError:
+        return []
+    tokens, tops = said.tokens or [], said.top_logprobs or []
     return [
         Token(token, logprob, [TopToken(*one) for one in (top or {}).items()])
-        for token, logprob, top in zip_longest(
-            given.tokens, given.token_logprobs, tops[: len(given.tokens)], fillvalue=None
-        )
+        for token, logprob, top in zip_longest(tokens, said.token_logprobs or (), tops[: len(tokens)], fillvalue=None)
         if token is not None
     ]
 

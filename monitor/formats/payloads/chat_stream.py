@@ -51,6 +51,7 @@ class ChatStream:
         """
         chunk, whole = _to_chunk(data), self._whole
         whole.id = whole.id or chunk.id
+        whole.object = whole.object or chunk.object
         whole.model = whole.model or chunk.model
         whole.created = whole.created or chunk.created
         whole.usage = chunk.usage or whole.usage

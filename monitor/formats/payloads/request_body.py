@@ -40,6 +40,10 @@ class RequestBody(chat_request.ChatRequest, gc=False):
 _body = msgspec.json.Decoder(RequestBody)
 _seldon = msgspec.json.Decoder(SeldonMessage)
 _any = msgspec.json.Decoder(Any)
+_members = msgspec.json.Decoder(dict[str, Raw])
+_messages = msgspec.json.Decoder(list[dict[str, Raw]])
+_raws = msgspec.json.Decoder(list[Raw])
+_encode = msgspec.json.Encoder().encode
 
 
 @refusing("request")
@@ -59,10 +63,31 @@ def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
         body = demand_content(raw)
         if not body.startswith(b"{"):
             return _without_members(body, raw, roles)
-    request, head, tail = decoded(_body.decode, body)
-    if request.messages is not None or (isinstance(request.prompt, str) and request.model):
+    try:
+        request, head, tail = decoded(_body.decode, body)
+    except msgspec.ValidationError:
+        request, head, tail = decoded(_body.decode, _in_parts(body))
+    if request.messages is not None or chat_request.asks_for_texts(request):
         return _chat(request)
     return _other(request, head, tail, roles)
+
+
+def _in_parts(body: bytes) -> bytes:
+    """A chat with parts in place of the plain texts among its parts, which vLLM takes too; any other body as it is."""
+    try:
+        request = _members.decode(body)
+        messages = _messages.decode(request["messages"])
+        for message in messages:
+            if bytes(message.get("content", b"")).startswith(b"["):
+                message["content"] = _in_place(_raws.decode(message["content"]))
+    except (msgspec.DecodeError, KeyError):
+        return body
+    return _encode({**request, "messages": messages})
+
+
+def _in_place(parts: list[Raw]) -> Raw:
+    texts = [b'{"type":"text","text":%b}' % one if one.startswith(b'"') else one for one in map(bytes, parts)]
+    return Raw(b"[%b]" % b",".join(texts))
 
 
 def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read:
@@ -87,7 +112,11 @@ def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read
 
 def _chat(request: chat_request.ChatRequest) -> Read:
     metadata = request.metadata if isinstance(request.metadata, dict) else {}
-    return Read([chat_request.from_request(request)], model=word(request.model), metadata=metadata)
+    if request.messages is not None:
+        rows = [chat_request.from_request(request, request.messages)]
+    else:
+        rows = chat_request.from_texts(request)
+    return Read(rows, model=word(request.model), metadata=metadata)
 
 
 def _without_members(body: bytes, raw: bytes, roles: Roles) -> Read:

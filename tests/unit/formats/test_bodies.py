@@ -158,6 +158,24 @@ def test_other_tokens_of_a_one_token_completion_are_candidates() -> None:
     assert [(one["answer"], round(one["score"], 6)) for one in output["candidates"]] == [("yes", 0.9), ("no", 0.1)]
 
 
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        {"tokens": [12, 13], "token_logprobs": [-0.1, -0.2], "top_logprobs": []},
+        {"tokens": ["x"], "token_logprobs": [-0.1], "top_logprobs": [[[12, -0.1], [13, -2.0]]]},
+        {"tokens": ["x"], "token_logprobs": ["-0.1"]},
+    ],
+    ids=["ids of tokens", "lists of pairs", "texts"],
+)
+@pytest.mark.parametrize("said", [{"message": {"content": "A cat"}}, {"text": "A cat"}], ids=["chat", "text"])
+def test_log_probabilities_of_another_shape_leave_the_answer_without_a_confidence(logprobs: Any, said: Any) -> None:
+    """The first two as older versions of ml-explore/mlx-lm write them (server.py, `generate_response`)."""
+    choice = {"index": 0, "finish_reason": "stop", "logprobs": logprobs, **said}
+    assert answered({"choices": [choice]})["output"] == {"answer": "A cat"}
+    (row,) = read_response(b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode(), ROLES, 100_000, "m").rows
+    assert row["output"] == {"answer": "A cat"}
+
+
 def test_an_echoed_prompt_whose_first_token_has_no_probability_leaves_the_confidence_open() -> None:
     logprobs = {"tokens": ["Q", " a"], "token_logprobs": [None, -0.1]}
     assert "confidence" not in answered({"choices": [{"text": "Q a", "logprobs": logprobs}]})["output"]

@@ -172,6 +172,21 @@ def test_an_image_may_be_the_address_itself() -> None:
     assert prediction.input.prompt is None
 
 
+def test_a_plain_text_among_the_parts_is_a_text() -> None:
+    """vllm-project/vllm, entrypoints/chat_utils.py: `ChatCompletionContentPartParam` may be a `str`."""
+    prediction = asked({"role": "user", "content": ["One", image("https://a/1.jpg"), text("Two"), 'Three "3"']})
+    assert prediction.input.prompt == 'One\nTwo\nThree "3"'
+    assert prediction.input.image is not None
+    assert prediction.input.image.ref == "https://a/1.jpg"
+
+
+def test_a_plain_text_among_the_parts_leaves_the_rest_of_the_request_as_it_is() -> None:
+    request = {**QUESTION, "messages": [{"content": ["One"]}, {"role": "system", "content": "Be brief."}], "seed": 7}
+    prediction = read(record({**CALL, "request": {**request, "user": "u1", "logit_bias": {"7": 10**30}}}))
+    assert (prediction.input.prompt, prediction.input.context) == ("One", "Be brief.")
+    assert (prediction.extra["seed"], prediction.extra["user_id"]) == (7, "u1")
+
+
 def test_a_data_address_tells_its_size() -> None:
     prediction = asked({"role": "user", "content": [image("data:image/png;base64,aGVsbG8=")]})
     assert prediction.input.image is not None
@@ -276,6 +291,10 @@ def test_a_prompt_of_ten_thousand_characters_passes() -> None:
         ({**CALL, "response": {**ANSWER, "choices": [{"index": 0}] * 129}}, Rejection.INVALID, "129"),
         ({**CALL, "request": {"messages": [{"role": "user"}] * 1025}}, Rejection.INVALID, "1025"),
         ({**CALL, "request": {"messages": [{"content": [{}] * 257}]}}, Rejection.INVALID, "257"),
+        ({**CALL, "request": {"messages": [{"content": ["a"] * 257}]}}, Rejection.INVALID, "257"),
+        ({**CALL, "request": {"messages": [{"content": ["a", 5]}]}}, Rejection.INVALID, "content[1]"),
+        ({**CALL, "request": {"messages": "a"}}, Rejection.INVALID, "$.messages"),
+        ({**CALL, "request": {"messages": [{"content": ["a\x00"]}]}}, Rejection.UNSTORABLE, "NUL"),
         ({**CALL, "ts": "noon"}, Rejection.INVALID, "ts"),
         ({**CALL, "latency_ms": -1}, Rejection.INVALID, "latency_ms"),
         ({**CALL, "id": "x" * 129}, Rejection.INVALID, "id"),
