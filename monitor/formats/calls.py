@@ -19,6 +19,7 @@ from monitor.domain.halves import Half, Side
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.decoder import Decoded
+from monitor.formats.exchanges import exchange
 from monitor.formats.headers import headers_of
 from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
@@ -95,8 +96,8 @@ class Calls:
             InvalidEvent: a body cannot be read, an id, time or model is missing, or the items of both do not match.
         """
         request, response = self._request(call), self._response(call)
-        if request is not None and (response is not None or call.outcome is not None):
-            return self._predictions(call, request, response or Read([{}]), record)
+        if request is not None and response is not None:
+            return self._predictions(call, request, response, record)
         side: Side = "request" if request is not None else "response"
         read = request or response
         if read is None:
@@ -111,9 +112,7 @@ class Calls:
         ts = _time(call, response, record)
         base = self._asked(call, request)
         base["model"] = self._model(call, request, response)
-        failure = call.outcome or {}
-        matched = _matched(request.rows, response.rows)
-        rows = [over(base, asked, failure, said, _settled(failure, said) if failure else {}) for asked, said in matched]
+        rows = [over(base, asked, said) for asked, said in _matched(request.rows, response.rows)]
         call_id = call.id or request.id or response.id or response.answer_id
         return [_prediction(row, one, ts) for one, row in self._with_ids(call, call_id, rows)]
 
@@ -130,10 +129,14 @@ class Calls:
         return read
 
     def _response(self, call: Call) -> Read | None:
+        failure = call.outcome
         if call.response is None:
-            return None
+            return Read([failure]) if failure else None
         name = call.model or self._options.model or ""
-        return read_response(call.response, self._roles, self._options.max_record_bytes, name)
+        read = read_response(call.response, self._roles, self._options.max_record_bytes, name)
+        if failure:
+            read.rows = [over(failure, row, _settled(failure, row)) for row in read.rows]
+        return read
 
     def _request_fields(self, call: Call, request: Read) -> Fields:
         fields = self._asked(call, request)
@@ -177,13 +180,17 @@ def from_envelope(envelope: Envelope, headers: Mapping[str, str]) -> Call:
         extra["user_id"] = user
     if extra:
         fields["extra"] = extra
+    request, response = body_of(envelope.request), body_of(envelope.response)
+    code = envelope.status_code if isinstance(envelope.status_code, int) else None
+    if http := exchange(request, response):
+        request, response, code = body_of(http.request), body_of(http.response), code or http.status
     return Call(
         word(envelope.id) or word(envelope.request_id) or id_of(headers),
         moment(given, "ts") if given else None,
-        body_of(envelope.request),
-        body_of(envelope.response),
+        request,
+        response,
         word(envelope.model),
-        _outcome(envelope),
+        _outcome(envelope.error, code),
         fields,
         (metadata,),
     )
@@ -201,21 +208,22 @@ def id_of(headers: Mapping[str, str]) -> str:
     return next((headers[name] for name in _ID_HEADERS if name in headers), "")
 
 
-@refusing("body")
 def body_of(raw: Raw | UnsetType) -> bytes | None:
     """A body inside an envelope: an object or list as it stands, or the text that a string holds."""
     if raw is UNSET or (content := bytes(raw)) == b"null":
         return None
-    if not content.startswith(b'"'):
-        return content
+    return _unquoted(content) if content.startswith(b'"') else content
+
+
+@refusing("body")
+def _unquoted(content: bytes) -> bytes:
     text = _to_text(content).encode()
     return text if text.lstrip()[:1] in (b"{", b"[") or text.startswith((b"data:", b":", b"event:")) else content
 
 
-def _outcome(envelope: Envelope) -> Fields | None:
-    code = envelope.status_code if isinstance(envelope.status_code, int) else None
-    if envelope.error is not None:
-        return from_error(envelope.error, code)
+def _outcome(error: Any, code: int | None) -> Fields | None:
+    if error is not None:
+        return from_error(error, code)
     return from_status_code(code) if code is not None and code >= 400 else None
 
 

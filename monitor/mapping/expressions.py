@@ -1,6 +1,6 @@
 """What may stand at a field of a mapping file, and its value for a row.
 
-`$.a.b[0]`, `{path: $.a, default: x}` or `{column: "odd name"}` · `{concat: [...]}` · a list ·
+`$.a.b[0]`, `{path: $.a, default: x}`, `{path: .a, of: ...}` or `{column: "odd name"}` · `{concat: [...]}` · a list ·
 `{transform: name, of: ...}` · `{first_of: [...]}` · `{exists: ...}` · `{equals: [a, b]}` · `{constant: ...}`; every
 other scalar is a constant.
 """
@@ -42,7 +42,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Keys, list indices, projections and filters from the row, its headers or its timestamp down."""
+    """Keys, list indices, projections and filters from the row, its headers, its timestamp or another value down."""
 
     text: str
     root: Root
@@ -152,9 +152,24 @@ def _operator(node: dict[str, Any]) -> Expression:
 
 
 def _path(node: dict[str, Any]) -> Expression:
-    _allow(node, "path", "default")
+    _allow(node, "path", "of", "default")
     text = str(node["path"])
-    return Path(text, *parse_path(text), node.get("default", _NOTHING))
+    if "of" not in node:
+        return Path(text, *parse_path(text), node.get("default", _NOTHING))
+    return Path(f"{text} (in `of`)", parse(node["of"]).value, _steps(text), node.get("default", _NOTHING))
+
+
+def _steps(text: str) -> tuple[Step, ...]:
+    """The steps of a path that goes on from the value of `of`."""
+    try:
+        if text.startswith((".", "[")):
+            return parse_path(f"${text}")[1]
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{text!r} is no path into the value of `of`; write it without $, as in "
+        "{path: '.messages[-1].content', of: {transform: json, of: $.request}}"
+    )
 
 
 def _column(node: dict[str, Any]) -> Expression:

@@ -98,6 +98,11 @@ def first(of: Any) -> Any:
     return next(iter(_items(of)), None)
 
 
+def last(of: Any) -> Any:
+    """The last element of a list; null where it has none."""
+    return next(reversed(_items(of)), None)
+
+
 def scale(of: Any, *, by: Any) -> float:
     """A number times `by`: seconds by 1000 are milliseconds."""
     return number(of) * number(by)
@@ -175,6 +180,7 @@ TRANSFORMS: Final[dict[str, Callable[..., Any]]] = {
     "python_literal": python_literal,
     "join": join,
     "first": first,
+    "last": last,
     "scale": scale,
     "elapsed_ms": elapsed_ms,
     "lookup": lookup,

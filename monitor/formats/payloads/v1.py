@@ -7,18 +7,25 @@ instance or a prediction looks like is up to the model.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
+from monitor.formats.payloads import images
 from monitor.formats.payloads.answers import candidates, distribution, likeliest
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.payloads.values import text_of
+
+_PICTURE: Final = "![]("
+_AT_PICTURE: Final = re.compile(r"\s*+!\[\]\(")
 
 
 def instance(value: Any, roles: Roles) -> Fields:
     """One item of a request: an object with names, or a text or picture by itself; numbers alone say nothing."""
     if isinstance(value, dict) and value.keys() != {"b64"}:
         return roles.request(value)
+    if isinstance(value, str) and value.startswith(_PICTURE):
+        return _illustrated(value)
     return roles.request({"": value}) if isinstance(value, str | dict) else {"input": {}}
 
 
@@ -45,6 +52,21 @@ def prediction(value: Any, roles: Roles) -> Fields:
 
 def are_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _illustrated(text: str) -> Fields:
+    """Text Generation Inference takes pictures as Markdown inside the prompt. Those that it begins with are no part of
+    the question; the first of them is the image. Each is gone over once, whatever its length."""
+    place, first = 0, ""
+    while (begin := _AT_PICTURE.match(text, place)) and (end := text.find(")", begin.end())) >= 0:
+        first = first or text[begin.end() : end]
+        place = end + 1
+    if not images.looks_like_image(first):
+        return {"input": {"prompt": text_of(text)}}
+    said: Fields = {"image": images.from_text(first)}
+    if prompt := text_of(text[place:].strip()):
+        said["prompt"] = prompt
+    return {"input": said}
 
 
 def _ranked(objects: list[dict[str, Any]], roles: Roles) -> list[Fields]:

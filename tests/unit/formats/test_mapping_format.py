@@ -19,6 +19,7 @@ from monitor.mapping import load_mapping
 PARTITION = Partition("cluster", "answers", "id", 0)
 EXAMPLE = Path(__file__).parents[3] / "examples" / "mappings" / "kafka_topic.yaml"
 SAMPLE = Path(__file__).parent / "samples" / "mapping" / "answer_with_its_record.json"
+DATABRICKS = EXAMPLE.with_name("databricks.yaml")
 MINIMAL = """
 prediction:
   request_id: $headers.x-request-id
@@ -115,3 +116,41 @@ def test_the_example_maps_its_sample() -> None:
     assert prediction.output.confidence == 0.62
     assert prediction.slices == {"device": "north", "tenant": "acme"}
     assert (label.verdict, label.annotator.kind) == ("correct", "user")
+
+
+def asked_of_databricks(**columns: Any) -> Prediction:
+    """A row of an inference table (Databricks' documentation, "Monitor served models using AI Gateway-enabled inference
+    tables"): the bodies are texts."""
+    first, answer, second = (
+        {
+            "role": role,
+            "content": [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": text}],
+        }
+        for role, picture, text in (("user", "s3://b/1", "Q1"), ("assistant", "", "A1"), ("user", "s3://b/2", "Q2"))
+    )
+    request = {"messages": [first, answer, second, {"role": "tool", "content": "t"}]}
+    response = {"choices": [{"message": {"content": "A2"}}]}
+    row = {"databricks_request_id": "d-1", "status_code": 200, "request": json.dumps(request)}
+    row |= {"request_time": "2025-11-21T10:00:00.123Z", "execution_duration_ms": 812, "response": json.dumps(response)}
+    decode = mapping.decoder(FormatOptions(mapping=load_mapping(DATABRICKS)))
+    (prediction,) = decode(record({name: value for name, value in (row | columns).items() if value != "absent"}))
+    assert isinstance(prediction, Prediction)
+    return prediction
+
+
+def test_json_in_columns_of_text_is_looked_into() -> None:
+    prediction = asked_of_databricks()
+    assert (prediction.request_id, prediction.status, prediction.latency_ms) == ("d-1", "ok", 812)
+    assert (prediction.input.prompt, prediction.output.answer) == ("Q2", "A2")
+    assert prediction.input.image is not None
+    assert prediction.input.image.ref == "s3://b/2"
+
+
+def test_rows_of_older_inference_tables_and_failed_calls_are_read_too() -> None:
+    older = {"request_time": "absent", "timestamp_ms": 1763719200123, "execution_duration_ms": "absent"}
+    failure = json.dumps({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "Too many"})
+    refused = asked_of_databricks(**older, execution_time_ms=9, status_code=429, response=failure)
+    assert refused.ts == datetime(2025, 11, 21, 10, 0, 0, 123_000, tzinfo=UTC)
+    assert (refused.status, refused.error_code, refused.latency_ms) == ("rejected", "REQUEST_LIMIT_EXCEEDED", 9)
+    lost = asked_of_databricks(status_code=500, response=None)
+    assert (lost.status, lost.error_code, lost.input.prompt) == ("error", None, "Q2")

@@ -202,6 +202,11 @@ label:
         (MINIMAL + "  output: {answer: {concat: []}}", "a list of parts"),
         (MINIMAL + "  output: {answer: {}}", "it has none"),
         (MINIMAL + "  output: {answer: {path: 7}}", "'7' is no path"),
+        (
+            MINIMAL + "  output: {answer: {path: $.a, of: {transform: json, of: $.b}}}",
+            r"map.yaml: prediction.output.answer: '\$.a' is no path into the value of `of`",
+        ),
+        (MINIMAL + "  output: {answer: {path: .a, of: $..b}}", r"prediction.output.answer: '\$..b' is no path"),
     ],
 )
 def test_a_wrong_file_says_what_to_mend(tmp_path: Path, text: str, message: str) -> None:
