@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from monitor.services.erase import Erasure
 
 NOTHING_FOUND = 3
+NAMED = 5
+"""Unknown ids that are told by name."""
 
 
 def erase(
@@ -36,7 +39,7 @@ def erase(
     from monitor import bootstrap, settings
 
     request_ids = [*(request_id or []), *(_lines(ids_from) if ids_from else [])]
-    if bool(request_ids) == (subject is not None) or subject == "":
+    if bool(request_ids) == (subject is not None) or subject == "" or "" in request_ids:
         raise typer.BadParameter("give request ids (--request-id, --ids-from), or one --subject")
     config = settings.load()
     actor, now = by or getpass.getuser(), bootstrap.now()
@@ -47,6 +50,7 @@ def erase(
         else:
             done = service.subject(subject, actor, now, dry_run=dry_run, everywhere=everywhere)
     _report(done, dry_run=dry_run)
+    _tell_unknown(done.unknown, len(set(request_ids)))
     if not config.privacy.keys and not dry_run:
         typer.echo(
             "set `privacy.keys`: without, a guessed id can be checked against the hashes that are kept", err=True
@@ -57,11 +61,18 @@ def erase(
 
 def _lines(file: Path) -> list[str]:
     try:
-        return [line.strip() for line in file.read_text().splitlines() if line.strip()]
+        return [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise typer.BadParameter(f"{file}: no UTF-8 text; write one request id per line") from None
+
+
+def _tell_unknown(unknown: Sequence[str], asked_for: int) -> None:
+    """Lest a slip of the pen go unnoticed among others that were found."""
+    if unknown:
+        names = ", ".join(map(repr, unknown[:NAMED])) + (", ..." if len(unknown) > NAMED else "")
+        typer.echo(f"nothing is known of {len(unknown):,} of the {asked_for:,} ids: {names}", err=True)
 
 
 def _report(done: Erasure, *, dry_run: bool) -> None:

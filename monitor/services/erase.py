@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
 from monitor.privacy import Subjects
+from monitor.privacy.mentions import Mentions
 from monitor.services.sketches import SketchService
 from monitor.store import audit, erasure, field_sketches, locks, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
@@ -21,8 +20,6 @@ from monitor.store.writers import wait_for_writers
 
 CHUNK = 1000
 """Requests whose vectors are in memory at once."""
-PLAIN_FROM = 8
-"""Ids of so many characters are looked for anywhere in raw bytes; shorter ones only as a whole JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +31,24 @@ class Erasure:
     """Rows by table; `embedding_sketches` counts hourly sums that were corrected or dropped."""
     known_before: bool
     """It was erased earlier, and so may well be gone already."""
+    unknown: tuple[str, ...] = ()
+    """Ids that were asked for and of which nothing is known, nor that they were erased."""
 
     @property
     def found(self) -> bool:
         return bool(self.requests or self.rows.total())
+
+
+@dataclass(slots=True)
+class _Removed:
+    rows: Counter[str] = field(default_factory=Counter)
+    ids: set[str] = field(default_factory=set)
+    """Of requests of which anything was found, and of texts that dead letters hold."""
+
+    def note(self, table: str, request_ids: Sequence[str]) -> None:
+        """Rows of these requests went."""
+        self.rows[table] += len(request_ids)
+        self.ids.update(request_ids)
 
 
 class EraseService:
@@ -67,12 +78,15 @@ class EraseService:
         with self._attempt(dry_run=dry_run) as connection:
             known = _keys(connection, request_ids)
             gone = before - erasure.stored(connection, known)  # the others came since, or an erasure of them failed
-            rows = self._remove(connection, request_ids, [], request_ids, now)
-            requests = len({request_id for request_id, _ in known} - gone)
+            removed = self._remove(connection, request_ids, [], request_ids, now)
+            known_ids = {request_id for request_id, _ in known}
+            requests = len(known_ids - gone)
             hashes = sorted(self._subjects.digests(one)[0].hex() for one in request_ids)
-            detail = {"request_ids": hashes, "requests": requests, "rows": dict(rows)}
+            detail = {"request_ids": hashes, "requests": requests, "rows": dict(removed.rows)}
             audit.record(connection, audit.Entry(now, by, audit.Action.ERASE, detail))
-        return Erasure(requests, rows, bool(before))
+        ever_known = known_ids | before | removed.ids
+        unknown = dict.fromkeys(one for one in request_ids if one not in ever_known)
+        return Erasure(requests, removed.rows, bool(before), tuple(unknown))
 
     def subject(self, subject: str, by: str, now: datetime, *, dry_run: bool, everywhere: bool = False) -> Erasure:
         """Erase everything of a person: all requests and labels that name them, and what refused records hold.
@@ -96,7 +110,7 @@ class EraseService:
             tombstones.bury(connection, {*map(tombstones.tombstone, all_ids), *labels}, now)
         self._wait_for_writers(dry_run=dry_run)
         with self._attempt(dry_run=dry_run) as connection:
-            rows = self._remove(connection, all_ids, labels, [*all_ids, subject], now)
+            rows = self._remove(connection, all_ids, labels, [*all_ids, subject], now).rows
             detail = {"subject": digests[0].hex(), "requests": len(request_ids), "rows": dict(rows)}
             audit.record(connection, audit.Entry(now, by, audit.Action.ERASE, detail))
         return Erasure(len(request_ids), rows, before)
@@ -116,31 +130,46 @@ class EraseService:
         labels: Sequence[bytes],
         texts: Sequence[str],
         now: datetime,
-    ) -> Counter[str]:
-        rows: Counter[str] = Counter()
+    ) -> _Removed:
+        removed = _Removed()
+        letters = self._letters(connection, texts, removed)  # which takes longest, and before locks are held
         keys = _keys(connection, request_ids)
+        vectors = erasure.keys_of_vectors(connection, request_ids)
         locks.share(connection, locks.REFERENCES)  # what is gathered meanwhile may be of these requests
         references.share_epoch(connection)
+        rows = removed.rows
         for start in range(0, len(keys), CHUNK):
             some = keys[start : start + CHUNK]
             rows["embedding_sketches"] += self._withdraw(connection, some)
             rows["embedding_sketches"] += field_sketches.forget_sketches(connection, *zip(*some, strict=True))
-        for table in ("embeddings", "predictions"):
-            rows[table] = erasure.delete_by_key(connection, table, keys)
+        removed.note("embeddings", erasure.delete_by_key(connection, "embeddings", vectors))
+        removed.note("predictions", erasure.delete_by_key(connection, "predictions", keys))
         locks.wait_for(connection, locks.ERASURE)
-        rows["label_tasks"] = erasure.delete_tasks(connection, keys, request_ids)
+        removed.note("label_tasks", erasure.delete_tasks(connection, keys, request_ids))
         for table in ("verdicts", "explanation_examples", "discovery_examples"):
-            rows[table] = erasure.delete_by_id(connection, table, request_ids)
+            removed.note(table, erasure.delete_by_id(connection, table, request_ids))
         gone = erasure.delete_labels(connection, request_ids, labels)
-        rows["labels"] = len(gone)
-        rows["waiting_halves"] = erasure.delete_by_id(connection, "waiting_halves", request_ids, "pair_id")
-        searched = [needle for text in texts for needle in needles(text)]
-        halves = erasure.delete_halves_with(connection, searched)
-        rows["waiting_halves"] += len(halves)
-        digests = [digest for text in texts for digest in self._subjects.digests(text)]
-        rows["dead_letters"] = erasure.blank_dead_letters(connection, searched, digests)
-        tombstones.bury(connection, {*map(tombstones.tombstone, halves), *gone}, now)
-        return +rows
+        removed.note("labels", [request_id for request_id, _ in gone])
+        removed.note("waiting_halves", erasure.delete_by_id(connection, "waiting_halves", request_ids, "pair_id"))
+        halves = erasure.delete_halves_with(connection, texts)
+        removed.note("waiting_halves", [one for _, one in halves])
+        rows["dead_letters"] = erasure.blank_dead_letters(connection, letters)
+        pairs = {tombstones.tombstone(pair_id) for pair_id, _ in halves}
+        tombstones.bury(connection, pairs | {content_hash for _, content_hash in gone}, now)
+        removed.rows = +rows
+        return removed
+
+    def _letters(self, connection: Connection, texts: Sequence[str], removed: _Removed) -> list[int]:
+        """Dead letters that hold one of the texts, or from which one was removed."""
+        mentions = Mentions(texts)
+        hashes = {digest: one for one in texts for digest in self._subjects.digests(one)}
+        found = []
+        for letter in erasure.letters(connection):
+            held = {hashes[one] for one in letter.subjects & hashes.keys()}
+            if held := held.union(*map(mentions.within, letter.contents)):
+                removed.ids |= held
+                found.append(letter.number)
+        return found
 
     def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:
         """Take the vectors' share out of the hourly sums of every active reference, whose epoch is shared."""
@@ -156,19 +185,3 @@ class EraseService:
 
 def _keys(connection: Connection, request_ids: Sequence[str]) -> list[Key]:
     return [(one.request_id, one.ts) for one in predictions.find(connection, request_ids)]
-
-
-def needles(text: str) -> list[bytes]:
-    """The forms in which raw bytes may hold a text: as it is, escaped in JSON, inside base64."""
-    escaped = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
-    if len(text) < PLAIN_FROM:
-        return sorted(f'"{one}"'.encode("utf-8", "surrogatepass") for one in escaped)
-    plain = {one.encode("utf-8", "surrogatepass") for one in escaped}
-    return sorted(plain | {form for one in plain for form in _in_base64(one)})
-
-
-def _in_base64(content: bytes) -> Iterator[bytes]:
-    """What base64 makes of it at each of the three alignments, without the characters that depend on its neighbours."""
-    for before in range(3):
-        whole = (before + len(content)) // 3 * 4
-        yield b64encode(b"\0" * before + content)[(before * 8 + 5) // 6 : whole]

@@ -5,10 +5,12 @@ The arrivals stay: they say that an id is known, so that its record, read again,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from monitor.domain.slices import Slice
@@ -24,6 +26,21 @@ Key = tuple[str, datetime]
 Place = tuple[str, ...]
 """Names from a JSON column inwards; the first is the column, `extra` or `slices`."""
 _KEYS = "unnest(%s::text[], %s::timestamptz[]) AS gone (request_id, ts)"
+
+
+KEYS_OF_VECTORS = "SELECT DISTINCT request_id, ts FROM embeddings WHERE request_id = ANY(%s)"
+_LETTERS, _LETTERS_BYTES = 1000, 16 * 1024 * 1024
+"""Of which no more are in memory at once."""
+
+
+class Letter(NamedTuple):
+    """A refused record."""
+
+    number: int
+    contents: list[bytes]
+    """Its bytes, key, headers and the reason in words, as far as there are any."""
+    subjects: set[bytes]
+    """Hashes of whose it is, and of ids that were removed from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,14 @@ def _names(person: Person, roots: Collection[str], columns: dict[str, str]) -> t
     return f"(subject_hash <> ''::bytea AND subject_hash = ANY(%s)) OR {by_reading}", values
 
 
+def keys_of_vectors(connection: Connection, request_ids: Sequence[str]) -> list[Key]:
+    """Of all vectors of these ids, of whatever time: those of a record that was refused for its time as well.
+
+    No index begins with the id, but the primary keys hold it: they are read whole, and no vector is.
+    """
+    return raw(connection).execute(KEYS_OF_VECTORS, (list(request_ids),)).fetchall()
+
+
 def stored(connection: Connection, keys: Sequence[Key]) -> set[str]:
     """Ids of those whose predictions are there."""
     query = f"SELECT request_id FROM {_KEYS} JOIN predictions USING (ts, request_id)"
@@ -106,57 +131,101 @@ def embedded(connection: Connection, keys: Sequence[Key]) -> list[EmbeddedPredic
     return list(found.values())
 
 
-# ---- removing: each returns how many rows -------------------------------------------------------------------------
+def letters(connection: Connection) -> Iterator[Letter]:
+    """All refused records, of which no more than some megabytes are in memory at once."""
+    with raw(connection).cursor("letters") as cursor:
+        cursor.itersize = _LETTERS * 10
+        cursor.execute("SELECT id, length(raw) + coalesce(length(headers), 0) FROM dead_letters ORDER BY id")
+        for numbers in _pages(cursor):
+            yield from _read_letters(connection, numbers)
 
 
-def delete_by_key(connection: Connection, table: str, keys: Sequence[Key]) -> int:
-    """Of a table whose key begins with the event time."""
-    statement = f"DELETE FROM {table} USING {_KEYS} WHERE {table}.ts = gone.ts AND {table}.request_id = gone.request_id"
-    return raw(connection).execute(statement, _columns(keys)).rowcount
+def _read_letters(connection: Connection, numbers: Sequence[int]) -> list[Letter]:
+    query = "SELECT id, raw, key, headers, detail, subject_hashes FROM dead_letters WHERE id = ANY(%s)"
+    rows = raw(connection).cursor(binary=True).execute(query, (numbers,))
+    return [
+        Letter(number, [bytes(one) for one in (content, key, headers) if one] + [detail.encode()], set(hashes or ()))
+        for number, content, key, headers, detail, hashes in rows
+    ]
 
 
-def delete_by_id(connection: Connection, table: str, request_ids: Sequence[str], column: str = "request_id") -> int:
-    statement = f"DELETE FROM {table} WHERE {column} = ANY(%s)"
-    return raw(connection).execute(statement, (list(request_ids),)).rowcount
+def _pages(sizes: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
+    """Numbers of so many letters as may be in memory at once; at least one."""
+    page: list[int] = []
+    total = 0
+    for number, size in sizes:
+        if page and (total + size > _LETTERS_BYTES or len(page) == _LETTERS):
+            yield page
+            page, total = [], 0
+        page.append(number)
+        total += size
+    if page:
+        yield page
 
 
-def delete_tasks(connection: Connection, keys: Sequence[Key], request_ids: Sequence[str]) -> int:
-    """Label tasks of these requests, whose `keys` are those that arrivals tell. By id alone, which has no index, only
-    where arrivals are not kept any more: tasks may be kept longer."""
-    older = "DELETE FROM label_tasks WHERE ts < %s AND request_id = ANY(%s)"
+# ---- removing ----------------------------------------------------------------------------------------
+
+
+def delete_by_key(connection: Connection, table: str, keys: Sequence[Key]) -> list[str]:
+    """Of a table whose key begins with the event time; returns the id of every row."""
+    statement = (
+        f"DELETE FROM {table} USING {_KEYS} WHERE {table}.ts = gone.ts AND {table}.request_id = gone.request_id "
+        f"RETURNING {table}.request_id"
+    )
+    return [row[0] for row in raw(connection).execute(statement, _columns(keys))]
+
+
+def delete_by_id(
+    connection: Connection, table: str, request_ids: Sequence[str], column: str = "request_id"
+) -> list[str]:
+    """Returns the id of every row."""
+    statement = f"DELETE FROM {table} WHERE {column} = ANY(%s) RETURNING {column}"
+    return [row[0] for row in raw(connection).execute(statement, (list(request_ids),))]
+
+
+def delete_tasks(connection: Connection, keys: Sequence[Key], request_ids: Sequence[str]) -> list[str]:
+    """Label tasks of these requests, whose `keys` are those that arrivals tell; returns the id of each.
+
+    By id alone, which has no index, only where arrivals are not kept any more: tasks may be kept longer.
+    """
+    older = "DELETE FROM label_tasks WHERE ts < %s AND request_id = ANY(%s) RETURNING request_id"
     found = raw(connection).execute(older, (_all_known_since(connection), list(request_ids)))
-    return found.rowcount + delete_by_key(connection, "label_tasks", keys)
+    return [row[0] for row in found] + delete_by_key(connection, "label_tasks", keys)
 
 
-def delete_labels(connection: Connection, request_ids: Sequence[str], content_hashes: Sequence[bytes]) -> list[bytes]:
-    """Labels of these requests, and these labels; returns the content hashes of all of them."""
+def delete_labels(
+    connection: Connection, request_ids: Sequence[str], content_hashes: Sequence[bytes]
+) -> list[tuple[str, bytes]]:
+    """Labels of these requests, and these labels; returns the request and the content hash of each."""
     found = raw(connection).execute(
-        "DELETE FROM labels WHERE request_id = ANY(%s) OR content_hash = ANY(%s) RETURNING content_hash",
+        "DELETE FROM labels WHERE request_id = ANY(%s) OR content_hash = ANY(%s) RETURNING request_id, content_hash",
         (list(request_ids), list(content_hashes)),
     )
-    return [bytes(row[0]) for row in found]
+    return [(request_id, bytes(content_hash)) for request_id, content_hash in found]
 
 
-def delete_halves_with(connection: Connection, needles: Sequence[bytes]) -> list[str]:
-    """Waiting sides of calls whose fields hold one of the texts; returns the ids of the calls."""
-    holds = "EXISTS (SELECT FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN fields) > 0)"
-    query = f"DELETE FROM waiting_halves WHERE {holds} RETURNING pair_id"
-    return [row[0] for row in raw(connection).execute(query, (list(needles),))]
+def delete_halves_with(connection: Connection, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Waiting sides of calls of which one of the texts is a whole JSON text; returns the id of each call, and a text.
+
+    The fields are JSON as we write it, so that each text stands there in one form only.
+    """
+    found = raw(connection).execute(
+        "DELETE FROM waiting_halves USING unnest(%s::bytea[], %s::text[]) AS sought (needle, content) "
+        "WHERE position(needle IN fields) > 0 RETURNING pair_id, content",
+        ([msgspec.json.encode(one) for one in texts], list(texts)),
+    )
+    return found.fetchall()
 
 
-def blank_dead_letters(connection: Connection, needles: Sequence[bytes], digests: Sequence[bytes]) -> int:
-    """Refused records that hold one of the texts, or from which one of these ids was removed, keep their place, reason
-    and hash, and lose their content.
+def blank_dead_letters(connection: Connection, numbers: Sequence[int]) -> int:
+    """These refused records keep their place, reason and hash, and lose their content.
 
     The row stays, so that the record is not taken up again when its offset is read once more.
     """
     found = raw(connection).execute(
         "UPDATE dead_letters SET raw = '', key = NULL, headers = NULL, detail = 'erased', "
-        "digest = coalesce(digest, sha256(raw)), subject_hashes = NULL "
-        "WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS needle WHERE position(needle IN raw) > 0 "
-        "OR position(needle IN coalesce(key, '')) > 0 OR position(needle IN coalesce(headers, '')) > 0 "
-        "OR position(needle IN convert_to(detail, 'UTF8')) > 0) OR subject_hashes && %s::bytea[]",
-        (list(needles), list(digests)),
+        "digest = coalesce(digest, sha256(raw)), subject_hashes = NULL WHERE id = ANY(%s)",
+        (list(numbers),),
     )
     return found.rowcount
 
