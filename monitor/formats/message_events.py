@@ -62,7 +62,7 @@ class Talk:
         """What was asked and answered, for the span to join.
 
         Raises:
-            InvalidEvent: the choice has no time, or names no span.
+            InvalidEvent: the choice has no time, or names no span that can be stored.
         """
         said: Fields = {"input": asked(self.questions), "output": answered(self.answers)}
         fields = {name: value for name, value in said.items() if value}

@@ -14,6 +14,7 @@ from monitor.domain.events import HALF_MAX, MAX_DIMENSION, Embedding, Prediction
 from monitor.errors import FingerprintMismatch
 from monitor.store.embeddings import STORED, EmbeddedPrediction, HalfVector, embedder_id, within
 from monitor.store.engine import transaction
+from monitor.streams import OWN
 
 _WITHOUT_SIGN, _INFINITY = np.uint16(0x7FFF), np.uint16(0x7C00)
 """Of a half (IEEE 754 binary16)."""
@@ -41,9 +42,7 @@ def unpack(events: Iterable[Prediction]) -> Unpacked:
             found[one.embedder, one.dtype, len(one.data)].append((event, one))
     unpacked = Unpacked()
     for (embedder, dtype, size), several in found.items():
-        dimension, rest = divmod(size, int(dtype[1]))
-        if rest or not 0 < dimension <= MAX_DIMENSION:
-            fault = f"{size} bytes are not 1 to {MAX_DIMENSION} whole {dtype} numbers"
+        if fault := _unusable(embedder, dtype, size):
             unpacked.faults |= {event.request_id: _fault(one, fault) for event, one in several}
             continue
         matrix, usable = _read([one.data for _, one in several], dtype)
@@ -141,6 +140,16 @@ class Embedders:
             f"embedder {fingerprint!r} is one more than the {self._cap} that records may name "
             "(ingest.max_embedders): raise it, or mend what names embedders, and replay"
         )
+
+
+def _unusable(embedder: str, dtype: str, size: int) -> str:
+    """What is wrong with all vectors of an embedder that have so many bytes, if anything is."""
+    if embedder.startswith(OWN):
+        return f"embedder {embedder!r} has a name of Snellen's own ({OWN}...): name your encoder otherwise, and replay"
+    dimension, rest = divmod(size, int(dtype[1]))
+    if rest or not 0 < dimension <= MAX_DIMENSION:
+        return f"{size} bytes are not 1 to {MAX_DIMENSION} whole {dtype} numbers"
+    return ""
 
 
 def _fault(one: Embedding, fault: str) -> str:

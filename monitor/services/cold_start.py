@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Engine
 
 from monitor.domain.window import DAY, HOUR, Window, floor
 from monitor.drift.compare import MIN_REFERENCE
+from monitor.services.attempts import attempt_all
 from monitor.services.field_sketches import contributions
 from monitor.services.gathering import making_references
 from monitor.services.references import Made, ReferenceOptions, make_of_fields, make_of_vectors
@@ -16,6 +18,9 @@ from monitor.store import observations, vectors
 from monitor.store import references as store
 from monitor.store.engine import transaction
 from monitor.streams import FIELD_STREAMS, fingerprint, vector_streams
+
+Job = tuple[str, Callable[[], list[Made]]]
+"""What references are made of, and how."""
 
 
 def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
@@ -27,14 +32,16 @@ def make_provisional(engine: Engine, options: ReferenceOptions, tick: datetime) 
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
+        Exception: the first fault of a model or embedder, after all others had their turn.
     """
     with making_references(engine) as alone:
         if not alone:
             return 0
-        return _provisional_of_vectors(engine, options, tick) + _provisional_of_fields(engine, options, tick)
+        jobs = [*_of_vectors(engine, options, tick), *_of_fields(engine, options, tick)]
+        return _count(one for several in attempt_all(jobs) for one in several)
 
 
-def _provisional_of_vectors(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
+def _of_vectors(engine: Engine, options: ReferenceOptions, tick: datetime) -> Iterator[Job]:
     jobs = []
     with transaction(engine) as connection:
         have = {(one.model, one.embedder_id, one.stream) for one in store.active_references(connection)}
@@ -47,18 +54,17 @@ def _provisional_of_vectors(engine: Engine, options: ReferenceOptions, tick: dat
                     if vectors.count(connection, source, window) >= options.rows:
                         jobs.append((source, missing, window))
                         break
-    made = [
-        make_of_vectors(engine, options, source, streams, window, blessed=False) for source, streams, window in jobs
-    ]
-    return _count(one for several in made for one in several)
+    for source, streams, window in jobs:
+        name = f"references of {source.model}'s vectors by {source.fingerprint}"
+        yield name, partial(make_of_vectors, engine, options, source, streams, window, blessed=False)
 
 
-def _provisional_of_fields(engine: Engine, options: ReferenceOptions, tick: datetime) -> int:
+def _of_fields(engine: Engine, options: ReferenceOptions, tick: datetime) -> Iterator[Job]:
     jobs = []
     with transaction(engine) as connection:
-        have = {(one.model, one.fit.fingerprint) for one in store.active_references(connection)}
+        have = {(one.model, one.stream, one.fit.fingerprint) for one in store.active_references(connection)}
         for (model, hour), rows in observations.counted(connection, Window.before(tick, HOUR)).items():
-            missing = [one for one in FIELD_STREAMS.values() if (model, fingerprint(one)) not in have]
+            missing = [one for one in FIELD_STREAMS.values() if (model, one.name, fingerprint(one)) not in have]
             is_new = len(missing) == len(FIELD_STREAMS)
             if not missing or not (is_new or _is_midnight(tick)):
                 continue
@@ -69,10 +75,11 @@ def _provisional_of_fields(engine: Engine, options: ReferenceOptions, tick: date
                 if able and sum(observations.counted(connection, window, model).values()) >= options.rows:
                     jobs.append((model, able, window))
                     break
-    return sum(
-        _count(make_of_fields(engine, options, model, streams, window, blessed=False))
-        for model, streams, window in jobs
-    )
+    for model, streams, window in jobs:
+        yield (
+            f"references of {model}'s fields",
+            partial(make_of_fields, engine, options, model, streams, window, blessed=False),
+        )
 
 
 def _candidates(options: ReferenceOptions, first: datetime | None, tick: datetime, *, newest: bool) -> list[Window]:

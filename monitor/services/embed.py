@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from monitor.domain.events import Prediction
 from monitor.domain.records import Batch
 from monitor.embedding.embedder import Embedder
-from monitor.errors import TooManyDays
+from monitor.errors import StoreError, TooManyDays, UnstorableValue
 from monitor.formats import Decoder
 from monitor.sampling import selected
 from monitor.services.draw_labels import LabelDesign, LabelSampler
@@ -31,6 +32,8 @@ from monitor.store.predictions import Arrival, known_hashes
 from monitor.store.served_models import ModelKey, ServedModels
 from monitor.streams import image_quality as quality
 from monitor.telemetry import EMBEDDED
+
+log = logging.getLogger(__name__)
 
 EMBED_KEY = "embed"
 """Key of the embedding sampler's hash; another key draws another, independent sample."""
@@ -127,17 +130,31 @@ class EmbedService:
         return triage(batch.records, self._options.decoders, self._options.limits, now, whole=False)
 
     def _write(self, batch: Batch, sorted_out: Triage, now: datetime) -> EmbedOutcome:
+        """Embed and store a batch that is read whole; a record of it that PostgreSQL refuses is passed over."""
+        try:
+            return self._embed(batch, sorted_out, now)
+        except (TooManyDays, UnstorableValue) as error:
+            if len(batch.records) > 1:
+                first, second = batch.cut(len(batch.records) // 2)
+                return self.write(first, now) + self.write(second, now)
+            return self._pass_over(batch, error, now)
+
+    def _pass_over(self, batch: Batch, error: StoreError, now: datetime) -> EmbedOutcome:
+        """Nothing of this record: the ingest group makes a dead letter of it."""
+        for one in batch.records:
+            where = {"topic": one.partition.topic, "partition": one.partition.number, "offset": one.offset}
+            log.warning("a record cannot be stored and is passed over: %s", error, extra=where)
+        with transaction(self._engine) as connection:
+            offsets.advance(connection, self._options.group, batch, now)
+        EMBEDDED.labels("unstorable").inc(len(batch.records))
+        return EmbedOutcome(0, 0, 0, 0, Counter())
+
+    def _embed(self, batch: Batch, sorted_out: Triage, now: datetime) -> EmbedOutcome:
         meeting = self._pairing.meet(sorted_out)
         arrived = list(sorted_out.predictions.values())
         plain = [one for one in arrived if not one.arrival.event.embeddings]
         chosen = self._of_counted_models([one for one in plain if self._is_chosen(one.arrival)])
-        try:
-            self._days.ensure(one.arrival.event.ts for one in chosen)
-        except TooManyDays:
-            if len(batch.records) > 1:
-                first, second = batch.cut(len(batch.records) // 2)
-                return self.write(first, now) + self.write(second, now)
-            chosen = []  # the ingest group refuses this record
+        self._days.ensure(one.arrival.event.ts for one in chosen)
         sides = self._sides_to_embed(meeting.alone)
         embedded = self._embedder.embed([*map(left_to_embed, chosen), *sides.values()])
         results = list(zip(embedded.vectors, embedded.quality, strict=True))

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, Engine
 
@@ -13,6 +14,7 @@ from monitor.domain.results import DriftResult, DriftVerdict
 from monitor.domain.slices import ALL_TRAFFIC, Slice
 from monitor.domain.window import HOUR, Window, floor
 from monitor.drift.compare import compare
+from monitor.services.attempts import attempt_all
 from monitor.services.cold_start import make_provisional
 from monitor.services.field_sketches import sketch_fields
 from monitor.services.references import ReferenceOptions
@@ -68,9 +70,18 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
+        Exception: the first fault of a model or embedder of which no reference could be made, after what has one was
+            compared.
     """
     tick = floor(tick, HOUR)
-    make_provisional(engine, options.reference, tick)
+    steps = [
+        ("making references", partial(make_provisional, engine, options.reference, tick)),
+        ("comparing with references", partial(_compare, engine, options, tick)),
+    ]
+    return attempt_all(steps)[-1]
+
+
+def _compare(engine: Engine, options: DriftOptions, tick: datetime) -> int:
     window = Window.before(tick, options.reference.window)
     with transaction(engine) as connection:
         references = store.active_references(connection, tick)

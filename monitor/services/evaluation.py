@@ -45,10 +45,18 @@ def evaluate_hour(evaluation: Evaluation, tick: datetime) -> None:
 
     Raises:
         StoreError: as `evaluate_ticks`.
+        Exception: the first fault of a step, after the other had its turn.
     """
-    score_labels(evaluation.engine)
-    evaluate_drift(evaluation.engine, evaluation.drift, tick)
-    estimate_last_day(evaluation.engine, tick)
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("looking for drift", partial(evaluate_drift, evaluation.engine, evaluation.drift, tick)),
+        ("estimating accuracy", partial(_estimate, evaluation.engine, tick)),
+    ]
+    attempt_all(steps)
+
+
+def _estimate(engine: Engine, tick: datetime) -> None:
+    score_labels(engine)
+    estimate_last_day(engine, tick)
 
 
 def evaluate_minutes(evaluation: Evaluation, ticks: Sequence[datetime], *, backfilled: bool) -> None:

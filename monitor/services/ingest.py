@@ -22,7 +22,7 @@ from monitor.services.replay_marks import ReplayMarks
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
-from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings, copy_packed
+from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings
 from monitor.store.engine import transaction, trial
 from monitor.store.labels import insert_deployments, insert_labels, insert_tasks
 from monitor.store.partitions import DayPartitions
@@ -243,11 +243,12 @@ class IngestService:
         insert_tasks(connection, chosen.tasks)
         if ahead.packed is not None:
             predictions.insert_packed(connection, ahead.packed.predictions, ids)
-            copy_packed(connection, ahead.packed.vectors, ids)
+            new = copy_embeddings(connection, carried, ahead.packed.vectors)
         else:
             predictions.insert(connection, chosen.stored, chosen.inclusion)
-            copy_embeddings(connection, _of({one.event.request_id for one in chosen.stored}, carried))
-        self._sketch(connection, carried)
+            stored = {one.event.request_id for one in chosen.stored}
+            new = [*copy_embeddings(connection, _of(stored, carried)), *_but(stored, carried)]
+        self._sketch(connection, new)
 
     def _find_poison(self, units: Sequence[Sequence[Record]], now: datetime) -> list[Rejected]:
         """The records that PostgreSQL refuses, found by halving in transactions that are rolled back."""
@@ -291,6 +292,10 @@ def _taken(batch: Batch, sorted_out: Triage) -> list[Record]:
 
 def _of(request_ids: Container[str], rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
     return [row for row in rows if row.request_id in request_ids]
+
+
+def _but(request_ids: Container[str], rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
+    return [row for row in rows if row.request_id not in request_ids]
 
 
 def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:

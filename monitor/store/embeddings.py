@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
@@ -74,25 +75,25 @@ def embedder_id(connection: Connection, fingerprint: str, dimension: int, detail
     Args:
         dimension: length of its vectors.
         detail: what the fingerprint stands for; None when only the fingerprint is known (the serving system embedded).
+            Who knows the detail is not held to what records said of the fingerprint.
 
     Raises:
         FingerprintMismatch: the fingerprint is known with vectors of another length.
     """
-    found = _find_embedder(connection, fingerprint)
-    if found is None:  # an upsert would use up a number of the 32,767 at every call
+    known = _lengths(connection, fingerprint)
+    if dimension not in known:  # an upsert would use up a number of the 32,767 at every call
+        others = [length for length, (_, has_detail) in known.items() if has_detail or detail is None]
+        if others:
+            raise FingerprintMismatch(
+                f"embedder {fingerprint!r} makes vectors of length {others[0]}, not {dimension}: "
+                "an encoder that changed needs a fingerprint of its own"
+            )
         raw(connection).execute(
             "INSERT INTO embedders (fingerprint, dimension, detail) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             (fingerprint, dimension, None if detail is None else Json(dict(detail))),
         )
-        found = _find_embedder(connection, fingerprint)
-        assert found is not None  # noqa: S101 (inserted by us, or by the one who made ours conflict)
-    number, known = found
-    if known != dimension:
-        raise FingerprintMismatch(
-            f"embedder {fingerprint!r} makes vectors of length {known}, not {dimension}: "
-            "an encoder that changed needs a fingerprint of its own"
-        )
-    return number
+        known = _lengths(connection, fingerprint)  # has ours, or that of the one who made ours conflict
+    return known[dimension][0]
 
 
 def within(connection: Connection, fingerprints: Collection[str], cap: int) -> set[str]:
@@ -105,13 +106,30 @@ def within(connection: Connection, fingerprints: Collection[str], cap: int) -> s
     return {*known, *sorted({*fingerprints} - known)[: max(cap - named, 0)]}
 
 
-def copy_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> None:
-    """Store the vectors of predictions that are stored for the first time, so that none can be there yet.
+def copy_embeddings(
+    connection: Connection, rows: list[EmbeddedPrediction], packed: Iterable[Block] | None = None
+) -> list[EmbeddedPrediction]:
+    """Store the vectors of predictions that are stored for the first time: nearly always none of them is there yet.
 
+    One is where the embed group met other content of the id first, without vectors: then it is as `insert_embeddings`.
     Their day partitions exist.
+
+    Args:
+        packed: what `pack_vectors` made of them, maybe with others of the batch.
+
+    Returns:
+        The rows with only the vectors that were new.
     """
-    if rows:
-        copy_packed(connection, pack_vectors(rows))
+    if not rows:
+        return rows
+    cursor = raw(connection).cursor()
+    cursor.execute("SAVEPOINT vectors")
+    try:
+        _copy(connection, rows, packed)
+    except psycopg.errors.UniqueViolation:
+        cursor.execute("ROLLBACK TO SAVEPOINT vectors")
+        return insert_embeddings(connection, rows)
+    return rows
 
 
 def pack_vectors(rows: Iterable[EmbeddedPrediction]) -> Iterator[Block]:
@@ -119,9 +137,11 @@ def pack_vectors(rows: Iterable[EmbeddedPrediction]) -> Iterator[Block]:
     return pack(_COLUMNS, ((row[1], row) for row in _records(rows)))
 
 
-def copy_packed(connection: Connection, packed: Iterable[Block], chosen: set[str] | None = None) -> None:
-    """`copy_embeddings` of what is packed already; of that, what is of predictions with these ids."""
-    copy_blocks(connection, "embeddings", _COLUMNS, packed, chosen)
+def _copy(connection: Connection, rows: Sequence[EmbeddedPrediction], packed: Iterable[Block] | None) -> None:
+    if packed is None:
+        copy_blocks(connection, "embeddings", _COLUMNS, pack_vectors(rows))
+    else:
+        copy_blocks(connection, "embeddings", _COLUMNS, packed, {row.request_id for row in rows})
 
 
 def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]) -> list[EmbeddedPrediction]:
@@ -148,9 +168,11 @@ def insert_embeddings(connection: Connection, rows: Sequence[EmbeddedPrediction]
     return [row for row in stored if row.given]
 
 
-def _find_embedder(connection: Connection, fingerprint: str) -> tuple[int, int] | None:
-    query = "SELECT id, dimension FROM embedders WHERE fingerprint = %s"
-    return raw(connection).execute(query, (fingerprint,)).fetchone()
+def _lengths(connection: Connection, fingerprint: str) -> dict[int, tuple[int, bool]]:
+    """Length of vectors -> the number of the embedder that makes such ones, and whether more than its name is known."""
+    query = "SELECT dimension, id, detail IS NOT NULL FROM embedders WHERE fingerprint = %s ORDER BY id"
+    found = raw(connection).execute(query, (fingerprint,))
+    return {dimension: (number, has_detail) for dimension, number, has_detail in found}
 
 
 def _records(rows: Iterable[EmbeddedPrediction]) -> Iterator[tuple[datetime, str, int, str, bytes]]:

@@ -8,7 +8,7 @@ from monitor.streams.embeddings import AGREEMENT, ANSWER, IMAGE, PROMPT
 from monitor.streams.image_quality import IMAGE_QUALITY
 from monitor.streams.mix import ANSWER_MIX, METADATA
 from monitor.streams.scalars import CONFIDENCE, MARGIN
-from monitor.streams.stream import FieldStream, Observed, Vector, Vectors, VectorStream, fingerprint
+from monitor.streams.stream import OWN, FieldStream, Observed, Vector, Vectors, VectorStream, fingerprint
 from monitor.streams.text import ANSWER_TEXT, PROMPT_TEXT
 
 VECTOR_STREAMS: Final[dict[str, VectorStream]] = {
@@ -33,6 +33,7 @@ def vector_streams(embedder: str) -> list[VectorStream]:
 
 __all__ = [
     "FIELD_STREAMS",
+    "OWN",
     "STREAMS",
     "VECTOR_STREAMS",
     "FieldStream",

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import NotEnoughData
-from monitor.streams.stream import Vector, VectorStream
+from monitor.streams.stream import OWN, Vector, VectorStream
 
 Pixels = NDArray[np.uint8]
 
 KIND: Final = "image_quality"
 """Kind of the stored vectors."""
-FINGERPRINT: Final = "snellen/image_quality@1"
+FINGERPRINT: Final = f"{OWN}image_quality@1"
 
 QUALITY_UNITS: Final[Mapping[str, float]] = MappingProxyType(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ Vector = NDArray[np.float32]
 Vectors = Mapping[str, Vector]
 """By kind: image, prompt, answer, or `image_quality`."""
 Categories = tuple[str, ...]
+OWN: Final = "snellen/"
+"""With it begin the names of all that makes vectors here and is no encoder. No record may name such an embedder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +84,4 @@ class FieldStream(Protocol):
 
 def fingerprint(stream: FieldStream) -> str:
     """Stands where an embedder's stands: vectors of two versions are never compared."""
-    return f"snellen/{stream.name}@{stream.version}"
+    return f"{OWN}{stream.name}@{stream.version}"

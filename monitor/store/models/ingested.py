@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     SmallInteger,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -75,10 +76,13 @@ class Prediction(Base):
 
 
 class Embedder(Base):
+    """A fingerprint has one length of vectors, or two: records may have claimed one of ours before we used it."""
+
     __tablename__ = "embedders"
+    __table_args__ = (UniqueConstraint("fingerprint", "dimension"),)
 
     id: Mapped[int] = mapped_column(SmallInteger, Identity(), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(unique=True)
+    fingerprint: Mapped[str]
     dimension: Mapped[int]
     detail: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
