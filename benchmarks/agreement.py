@@ -1,10 +1,11 @@
 """Do the intervals of agreement coefficients cover, also where nearly all judgements are of one category?
 
-    python -m benchmarks.agreement [--seed 1] [--trials 200] [--units 30 100 300]
+    python -m benchmarks.agreement [--seed 1] [--trials 200] [--units 10 30 100 300]
 
 Annotators see the truth of a unit with the same chance, and guess with the shares of the categories where they do not.
 So two judgements are tied only where both saw, and kappa and alpha, of any level, are the square of that chance. Of
-samples in which every judgement is the same there is no coefficient, and they are left out. `covered` is the share of
+samples in which every judgement is the same there is no coefficient, and they are left out. Weights of kappa need more
+than two categories. `covered` is the share of
 intervals of 95% that hold the truth, by coefficient and number of units; `worst` the lowest cell.
 """
 
@@ -21,16 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import NotEnoughData
-from monitor.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from monitor.stats.agreement import Agreement, Weights, cohen_kappa, fleiss_kappa, krippendorff_alpha
 
 Ratings = NDArray[np.float64]
 
 SHARES: dict[str, tuple[float, ...]] = {
     "two, even": (0.5, 0.5), "two, 80%": (0.8, 0.2), "two, 90%": (0.9, 0.1), "two, 95%": (0.95, 0.05),
-    "two, 98%": (0.98, 0.02), "five, even": (0.2,) * 5, "five, 80%": (0.8, 0.1, 0.05, 0.03, 0.02),
+    "two, 98%": (0.98, 0.02), "five, even": (0.2,) * 5, "five, falling": (0.6, 0.2, 0.1, 0.06, 0.04),
+    "five, 80%": (0.8, 0.1, 0.05, 0.03, 0.02),
 }  # fmt: skip
 TRUTHS = (0.0, 0.3, 0.6, 0.8, 0.95)
-UNITS = (30, 100, 300)
+UNITS = (10, 30, 100, 300)
 REPLICATES = 1000
 
 
@@ -41,8 +43,8 @@ def judged(rng: np.random.Generator, units: int, annotators: int, shares: tuple[
     return np.where(rng.random((units, annotators)) < np.sqrt(truth), right, guessed).astype(np.float64)
 
 
-def cohen(ratings: Ratings) -> Agreement:
-    return cohen_kappa(ratings[:, 0], ratings[:, 1], replicates=REPLICATES)
+def cohen(ratings: Ratings, weights: Weights | None = None) -> Agreement:
+    return cohen_kappa(ratings[:, 0], ratings[:, 1], weights=weights, replicates=REPLICATES)
 
 
 def fleiss(ratings: Ratings) -> Agreement:
@@ -58,6 +60,8 @@ def with_gaps(ratings: Ratings) -> Agreement:
 
 COEFFICIENTS: dict[str, tuple[int, Callable[[Ratings], Agreement]]] = {
     "Cohen's kappa": (2, cohen),
+    "Cohen's kappa, linear weights": (2, partial(cohen, weights="linear")),
+    "Cohen's kappa, quadratic weights": (2, partial(cohen, weights="quadratic")),
     "Fleiss' kappa, three annotators": (3, fleiss),
     "Fleiss' kappa, five annotators": (5, fleiss),
     "alpha, nominal, with gaps": (4, with_gaps),
@@ -91,6 +95,8 @@ def main() -> None:
         rng = np.random.default_rng([options.seed, units])
         for name, (annotators, of) in COEFFICIENTS.items():
             for kind, shares in SHARES.items():
+                if "weights" in name and len(shares) == 2:
+                    continue
                 for truth in TRUTHS:
                     draw = partial(judged, rng, units, annotators, shares, truth)
                     if (measured := cell(of, draw, truth, options.trials)) is not None:

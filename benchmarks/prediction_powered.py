@@ -6,7 +6,8 @@ Answers are drawn by the shipped label sampler as in `benchmarks.slice_accuracy`
 `powered`: prediction-powered accuracy beside the classical one, its coverage and what it saves. `estimated`: accuracy
 without labels by what confidences meant in the past, where confidences stay as they were (shift 0), and where the
 service became harder (shift below 0: answers are unsure more often); `broken` is where a confidence comes to mean
-something else, which no such estimate can see.
+something else, which no such estimate can see. `few`: the same where few answers are unlabelled, or few mistakes are to
+be expected, after 2,000 labels of a calibrated model.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from typing import Any
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from benchmarks.slice_accuracy import KINDS, PLAN, Floats, World
 from monitor.sampling import LabelPlan
@@ -27,6 +30,9 @@ ACCURACIES = (0.6, 0.8, 0.9, 0.95)
 SIZES = {60: 300, 100: 300, 200: 200, 500: 200, 2000: 100}
 """Labels, about -> samples per cell."""
 PAST = {150: 200, 500: 100, 2000: 60}
+FEW_ACCURACIES = (0.5, 0.8, 0.95, 0.99, 0.999)
+FEW = {1: 1000, 20: 1000, 50: 1000, 100: 1000, 1000: 1000, 10_000: 500}
+"""Unlabelled answers -> samples per cell."""
 DEVICE = {"device": "usual"}
 
 
@@ -45,6 +51,8 @@ def main() -> None:
         "estimated": [estimated(n, shift, max(round(share * times), 3), options.seed)
                       for n, times in PAST.items() for shift in (0.0, -0.1, -0.2)],
         "broken": broken(max(round(share * 100), 3), options.seed),
+        "few": [few(answers, accuracy, max(round(share * times), 3), options.seed)
+                for accuracy in FEW_ACCURACIES for answers, times in FEW.items()],
     }  # fmt: skip
     print(json.dumps({"seconds": round(time.perf_counter() - began, 1), **result}, indent=2))
 
@@ -104,6 +112,18 @@ def broken(samples: int, seed: int) -> dict[str, Any]:
         labels = rng.random(4000) < np.clip(chance - 0.1, 0, 1)
         covered.append(labels.mean() in estimate_accuracy(later, known).interval)
     return {"past_labels": 1000, "samples": samples, "covered": round(float(np.mean(covered)), 4)}
+
+
+def few(answers: int, accuracy: float, samples: int, seed: int) -> dict[str, Any]:
+    """Whether the share of so many answers that are right falls into the interval; logits of confidences are normal."""
+    normal = np.random.default_rng(0).standard_normal(20_000)
+    centre = brentq(lambda at: float(expit(at + normal).mean()) - accuracy, -3, 12)
+    rng, covered = np.random.default_rng([seed, answers, round(1000 * accuracy)]), 0
+    for _ in range(samples):
+        past, later = (expit(centre + rng.standard_normal(n)) for n in (2000, answers))
+        known = meaning(past, rng.random(2000) < past)
+        covered += float((rng.random(answers) < later).mean()) in estimate_accuracy(later, known).interval
+    return {"answers": answers, "accuracy": accuracy, "samples": samples, "covered": round(covered / samples, 4)}
 
 
 def labelled(world: World, n: int, name: str, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:

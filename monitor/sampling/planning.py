@@ -39,8 +39,8 @@ class Volume:
     """Share of the answers in each bin of confidence; what is missing to 1 has none."""
 
     def __post_init__(self) -> None:
-        known = sum(self.confidence)
-        if not 0 <= self.per_day < inf or len(self.confidence) != CONFIDENCE_BINS or not -1e-9 <= known <= 1 + 1e-9:
+        are_shares = all(0 <= share <= 1 + 1e-9 for share in (*self.confidence, sum(self.confidence)))
+        if not 0 <= self.per_day < inf or len(self.confidence) != CONFIDENCE_BINS or not are_shares:
             raise NotEnoughData(f"{self.slice}: not a volume and the shares of {CONFIDENCE_BINS} bins of confidence")
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.errors import SettingsError
 from monitor.sampling.hashing import selected, uniforms
 from monitor.sampling.label_plan import Draw
 
@@ -24,9 +25,17 @@ STORE_KEY: Final = "store"
 
 @dataclass(frozen=True, slots=True)
 class StoredShare:
-    """The share `rate` in [0, 1] is stored, and whatever the label sampler's coin falls on."""
+    """The share `rate` in [0, 1] is stored, and whatever the label sampler's coin falls on.
+
+    Raises:
+        SettingsError: a rate outside [0, 1], or NaN.
+    """
 
     rate: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.rate <= 1.0:
+            raise SettingsError(f"the share of predictions that is stored must lie in [0, 1], not {self.rate!r}")
 
     def holds(self, request_id: str, draw: Draw) -> bool:
         """Is this prediction stored?"""

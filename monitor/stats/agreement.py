@@ -8,19 +8,24 @@ not seen: where one category holds nineteen judgements in twenty, they covered a
 units' shares are drawn from their Dirichlet posterior (Rubin 1981, "The Bayesian bootstrap", Annals of Statistics 9;
 for kappa Basu, Banerjee and Sen 2000, "Bayesian inference for kappa from single and multiple studies", Biometrics 56),
 with one unit on which annotators agree and half a one on which they differ put beside those that were judged
-(`_Unseen`). `benchmarks/agreement.py` measures what they cover.
+(`_Unseen`), and quantiles taken further out where units are few (Hesterberg 2015, "What teachers should know about the
+bootstrap", American Statistician 69: the expanded percentile interval). `benchmarks/agreement.py` measures what they
+cover.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from math import sqrt
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
+from scipy.special import ndtr, stdtrit
 
 from monitor.errors import NotEnoughData
+from monitor.stats.categories import as_categories, both_coded, check_codes
 from monitor.stats.disagreement import Disagreement, at_distance, ranked, told_apart
 from monitor.stats.inputs import Floats, as_matrix, as_with_gaps, check_share, check_whole
 from monitor.stats.intervals import Interval
@@ -81,19 +86,18 @@ def cohen_kappa(
     0.5
 
     Raises:
-        NotEnoughData: different lengths, fewer than two units, a missing value, one category only, no replicates, or
-            confidence outside (0, 1).
+        NotEnoughData: different lengths, fewer than two units, a missing value, one category only, whole numbers beyond
+            2^53 beside floats, no replicates, or confidence outside (0, 1).
     """
     check_share(confidence, "confidence")
-    one, two = _categories(first, "first"), _categories(second, "second")
+    one = as_categories(first, "first", least=_LEAST_UNITS)
+    two = as_categories(second, "second", least=_LEAST_UNITS)
     if one.shape != two.shape:
         raise NotEnoughData(f"both annotators must judge the same units, not {one.size} and {two.size}")
-    if (one.dtype.kind == "U") != (two.dtype.kind == "U"):
-        raise NotEnoughData("categories must all be numbers, or all texts")
-    kinds, coded = np.unique(np.concatenate([one, two]), return_inverse=True)
+    kinds, coded = both_coded(one, two)
     n, size = one.size, kinds.size
     apart = 1.0 - _alike(size, weights)
-    unseen = _Unseen.among(size)
+    unseen = _Unseen.among(size, apart)
     cells = np.concatenate([np.column_stack([coded[:n], coded[n:]]), unseen.first_and_second])
     cells, place = np.unique(cells, axis=0, return_inverse=True)
     rows, columns = (np.eye(size)[side] for side in cells.T)
@@ -166,13 +170,14 @@ def krippendorff_alpha(
     0.444
 
     Raises:
-        NotEnoughData: fewer than two units with two judgements, infinite values, the same value everywhere, or
-            confidence outside (0, 1).
+        NotEnoughData: fewer than two units with two judgements, infinite values, whole numbers beyond 2^53, the same
+            value everywhere, or confidence outside (0, 1).
     """
     check_share(confidence, "confidence")
     if level not in get_args(Level):
         raise NotEnoughData(f"level must be one of {', '.join(get_args(Level))}, not {level!r}")
     table = as_with_gaps(ratings, "ratings", dimensions=2)
+    check_codes(ratings, table, "ratings")
     table = table[np.isfinite(table).sum(axis=1) >= 2]
     if len(table) < _LEAST_UNITS:
         raise NotEnoughData(f"{len(table)} units have two judgements or more; at least {_LEAST_UNITS} are needed")
@@ -197,12 +202,14 @@ class _Unseen:
     units: Floats
 
     @classmethod
-    def among(cls, size: int) -> _Unseen:
-        """Each category agreed on alike, and each pair of different ones differed on alike."""
+    def among(cls, size: int, apart: Floats | None = None) -> _Unseen:
+        """Each category agreed on alike; pairs of different ones differed on by how far they are `apart` [size, size],
+        alike if None."""
         kinds = np.unique(np.linspace(0, size - 1, min(size, _MOST_KINDS)).round().astype(np.int64))
         both = np.stack(np.meshgrid(kinds, kinds), axis=-1).reshape(-1, 2)
         alike = both[:, 0] == both[:, 1]
-        return cls(both, np.where(alike, ALIKE / alike.sum(), DIFFERING / max((~alike).sum(), 1)))
+        far = (~alike).astype(np.float64) if apart is None else apart[both[:, 0], both[:, 1]]
+        return cls(both, np.where(alike, ALIKE / alike.sum(), DIFFERING * far / (far.sum() or 1.0)))
 
 
 def _beside(counts: Floats, judgements: float) -> tuple[Floats, Floats, Floats]:
@@ -249,10 +256,17 @@ def _agreement(
         raise NotEnoughData("every judgement is the same: agreement beyond chance is not defined")
     coefficient = float(1.0 - observed / expected)
     draws = _drawn(disagreement, times + prior, replicates)
-    lower, upper = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+    tail = _tail(confidence, float(times.sum()))
+    lower, upper = np.quantile(draws, [tail, 1.0 - tail]).tolist()
     interval = Interval(min(lower, coefficient), max(upper, coefficient))
     told = float(observed) * unit, float(expected) * unit
     return Agreement(coefficient, interval, *told, int(times.sum()), judgements)
+
+
+def _tail(confidence: float, units: float) -> float:
+    """The level of the lower quantile: as far out as Student's t with n - 1 degrees of freedom is wider than the normal
+    law, and a variance of n units than the bootstrap's."""
+    return float(ndtr(-sqrt(units / (units - 1.0)) * stdtrit(units - 1.0, (1.0 + confidence) / 2.0)))
 
 
 def _drawn(disagreement: Disagreement, units: Floats, replicates: int) -> Floats:
@@ -277,25 +291,3 @@ def _alike(size: int, weights: Weights | None) -> Floats:
         raise NotEnoughData(f"weights must be one of {', '.join(get_args(Weights))}, or None, not {weights!r}")
     steps = np.abs(np.arange(size)[:, None] - np.arange(size)) / max(size - 1, 1)
     return np.asarray(1.0 - (steps if weights == "linear" else steps**2))
-
-
-def _categories(values: ArrayLike, name: str) -> NDArray[Any]:
-    if np.ma.is_masked(values):
-        raise NotEnoughData(f"{name} is masked in places; leave such units out of both")
-    try:
-        array = np.asarray(values)
-    except (RuntimeError, TypeError, ValueError):
-        raise NotEnoughData(f"{name} must be one category for each unit, not lists of different lengths") from None
-    if array.dtype.kind == "O":  # a column of a data frame
-        kinds = {type(one) for one in array.ravel()}
-        if kinds <= {str}:
-            array = array.astype(str)
-        elif all(issubclass(kind, bool | int | float | np.generic) for kind in kinds):
-            array = np.array(array.tolist())
-    if array.ndim != 1 or array.size < _LEAST_UNITS:
-        raise NotEnoughData(f"{name} must be one category for each of at least {_LEAST_UNITS} units, not {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise NotEnoughData(f"{name} holds NaN or infinity; leave such units out of both")
-    if array.dtype.kind not in "biufUS":
-        raise NotEnoughData(f"{name} must hold numbers or texts, one per unit")
-    return np.char.decode(array, "utf-8", "surrogateescape") if array.dtype.kind == "S" else array

@@ -7,6 +7,7 @@ track record of such estimates against what labels later said stands beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.special import expit
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_outcomes, as_probabilities, as_shares, as_vector
 from monitor.stats.intervals import Interval, wilson_of_share
+from monitor.stats.poisson_binomial import PoissonBinomial
 from monitor.stats.weighted import PRIOR_ROWS, sums_of_weights
 
 MIN_PAST: Final = 100
@@ -27,6 +29,8 @@ _PRIOR: Final = np.array([0.0, 0.5, 0.5])
 _PRIOR_WEIGHT: Final = np.array([1e-6, 1.0, 1.0])
 """One unit of precision on the two slopes: with few labels of one kind the fit stays finite."""
 _STEPS: Final = 100
+_TAIL: Final = 0.025
+"""Of the count of right answers, on either side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +62,8 @@ class Meaning:
 class EstimatedAccuracy:
     """`share` in [0, 1] of `n` unlabelled answers that are right, by what confidences meant in `past` labelled ones.
 
-    The 95% interval holds what is not known of that meaning, and the chance of n answers to be right; in [0, 1].
+    The 95% interval in [0, 1] is of the share of these n that labels would call right: it holds what is not known of
+    that meaning, and what chance makes of n answers.
     """
 
     share: float
@@ -98,10 +103,15 @@ def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike |
     The mean of calibrated confidences: Garg, Balakrishnan, Lipton, Neyshabur and Sedghi (2022), "Leveraging Unlabeled
     Data to Predict Out-of-Distribution Performance", ICLR, there "average confidence"; NannyML's CBPE is the same.
 
-    The interval is Wilson's with as many labels as would be as sure. From few mistakes of the past the variance is a
-    bad guess and from none it is 0, so its design effect is averaged with that of weights which are tied to outcomes,
-    as in `monitor.stats.weighted`: of 99 answers in 100 right, learnt from 100, a normal interval covers 60%, this one
-    92 to 97%.
+    The interval is one of prediction, for the share of these very answers that labels would call right. Their mean
+    chance has Wilson's interval, with as many labels as would be as sure; the count of right answers has quantiles of
+    its own (`monitor.stats.poisson_binomial`), since of 50 answers that are right 98 times in 100 all may be. The
+    distances of both to the estimate are added as squares: Zou and Donner (2008), "Construction of confidence limits
+    about effect measures", Statistics in Medicine 27.
+
+    From few mistakes of the past the variance is a bad guess and from none it is 0, so its design effect is averaged
+    with that of weights which are tied to outcomes, as in `monitor.stats.weighted`: of 99 answers in 100 right, learnt
+    from 100, a normal interval covers 60%, this one 95%.
 
     >>> past = meaning([0.2, 0.8] * 500, [0, 1, 0, 1, 0, 1, 0, 1, 1, 0] * 100)  # right one time in 5, and 4 in 5
     >>> round(estimate_accuracy([0.2, 0.8], past, counts=[300, 100]).share, 2)
@@ -115,16 +125,28 @@ def estimate_accuracy(confidence: ArrayLike, known: Meaning, counts: ArrayLike |
     if rows.size != asked.size or rows.min() < 0.0 or rows.sum() < 1.0:
         raise NotEnoughData("confidences need as many counts, none negative and not all 0")
     n, chances = float(rows.sum()), known.of(asked)
-    noise = chances * (1.0 - chances)
-    slope = (rows * noise) @ _features(asked) / n
     share = min(float(rows @ chances) / n, 1.0)
+    slope = (rows * chances * (1.0 - chances)) @ _features(asked) / n
+    of_meaning = wilson_of_share(share, _as_sure(share, slope, known))
+    right = PoissonBinomial.of(chances, rows)
+    of_chance = Interval(*(right.quantile(level) / n for level in (_TAIL, 1.0 - _TAIL)))
+    return EstimatedAccuracy(share, _both(share, of_meaning, of_chance), round(n), known.past)
+
+
+def _as_sure(share: float, slope: Floats, known: Meaning) -> float:
+    """How many labels would be as sure of a mean chance with that `slope` [3] by coefficient."""
     plain = share * (1.0 - share)
     if plain == 0.0:  # beyond what a float can tell from 0 or 1
-        return EstimatedAccuracy(share, wilson_of_share(share, known.past / known.design_effect), round(n), known.past)
+        return known.past / known.design_effect
     of_design = known.past * float(slope @ known.covariance @ slope) / plain
-    effect = (known.seen * of_design + PRIOR_ROWS * known.design_effect) / (known.seen + PRIOR_ROWS)
-    as_sure = 1.0 / (effect / known.past + float(rows @ noise) / (n**2 * plain))
-    return EstimatedAccuracy(share, wilson_of_share(share, as_sure), round(n), known.past)
+    return known.past * (known.seen + PRIOR_ROWS) / (known.seen * of_design + PRIOR_ROWS * known.design_effect)
+
+
+def _both(share: float, one: Interval, two: Interval) -> Interval:
+    """Two sources of doubt about a `share`, independent of each other. A quantile of few answers may lie beyond it."""
+    below = hypot(share - one.lower, max(share - two.lower, 0.0))
+    above = hypot(one.upper - share, max(two.upper - share, 0.0))
+    return Interval(max(share - below, 0.0), min(share + above, 1.0))
 
 
 def _features(confidence: Floats) -> Floats:

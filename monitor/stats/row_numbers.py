@@ -27,6 +27,6 @@ def row_numbers(values: ArrayLike, n: int, what: str, *, of: str = "rows") -> Ro
         found = np.asarray(values)
     except (RuntimeError, TypeError, ValueError):  # rows of different lengths, or a tensor that is not at hand
         raise NotEnoughData(fault) from None
-    if found.shape != (n,) or not np.issubdtype(found.dtype, np.integer) or (n and int(found.max()) > _MOST):
+    if found.shape != (n,) or found.dtype.kind not in "iu" or (n and int(found.max()) > _MOST):
         raise NotEnoughData(f"{fault}; not {found.dtype} of shape {found.shape}")
     return found.astype(np.int64)

@@ -18,8 +18,9 @@ _LEAD: Final = r"(?:(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:s\b)?+(?:
 """The s of a plural is never given back as a letter: "options" names none."""
 _ALONE: Final = re.compile(rf"{_LEAD}[(\[{{*]*([a-z])[)\]}}*.:,;]*", re.IGNORECASE)
 """One letter, alone but for brackets and closing marks, or after "the answer is"."""
-_MARKED: Final = re.compile(rf"{_LEAD}(?:[(\[]([a-z])[)\]][.:]?|([a-z])[).:])\s(.*)", re.IGNORECASE)
-"""A letter that is marked as one by brackets, a period or a colon, and then text. Other letters are not guessed at."""
+_MARKED: Final = re.compile(rf"{_LEAD}(?:[(\[]([a-z])[)\]][.:]?\s?|([a-z])(?:[):]\s?|\.\s))(.+)", re.IGNORECASE)
+"""A letter that is marked as one by brackets, a period or a colon, and then text. After a period there must be a space:
+"a.m." names none. Other letters are not guessed at."""
 
 
 @dataclass(frozen=True, slots=True)

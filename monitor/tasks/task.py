@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import ClassVar, Final, Protocol
 
-from monitor.domain.results import Answer, Judged, Label, Verdict
+from monitor.domain.results import Answer, Candidate, Judged, Label, Verdict
 from monitor.tasks.metric import Metric
 
 LABEL: Final = "label"
@@ -68,11 +69,17 @@ def accepted(row: Judged) -> tuple[str, ...]:
 def ranked(prediction: Answer) -> tuple[str, ...]:
     """Candidate answers from best to worst; ties keep the order in which the model gave them.
 
-    The answer stands alone where the model gave no candidates.
+    The answer stands alone where the model gave no candidates. A score of NaN, which no record brings, says nothing for
+    its candidate: that comes last.
     """
     if not prediction.candidates:
         return () if prediction.answer is None else (prediction.answer,)
-    return tuple(c.answer for c in sorted(prediction.candidates, key=lambda candidate: -candidate.score))
+    return tuple(one.answer for one in sorted(prediction.candidates, key=_worst_last))
+
+
+def _worst_last(candidate: Candidate) -> tuple[bool, float]:
+    unknown = isnan(candidate.score)
+    return unknown, 0.0 if unknown else -candidate.score
 
 
 def folded(text: str) -> str:

@@ -62,7 +62,7 @@ def ref_clip_score(
         FingerprintMismatch, NotEnoughData: as `clip_score`; also for a caption without references.
     """
     texts = _vectors(answers, "answers")
-    if not isinstance(references, Sequence | np.ndarray):
+    if not _is_list(references):
         raise NotEnoughData("references must be a list of arrays, one for each caption")
     if len(references) != len(texts):
         raise NotEnoughData(f"{len(texts)} captions cannot be paired with {len(references)} sets of references")
@@ -90,6 +90,10 @@ def cosines(first: ArrayLike, second: ArrayLike) -> Floats:
         raise NotEnoughData(f"{len(left)} vectors cannot be paired with {len(right)}")
     found: Floats = np.clip(np.einsum("nd,nd->n", _directions(left), _directions(right)), -1.0, 1.0)
     return found
+
+
+def _is_list(values: object) -> bool:
+    return isinstance(values, Sequence) or (isinstance(values, np.ndarray) and values.ndim > 0)
 
 
 def _vectors(values: ArrayLike, name: str) -> Floats:

@@ -244,6 +244,37 @@ def test_groups_must_be_as_many_as_labels() -> None:
         labelled([1, 0, 1], [{}] * 3, groups=["0", "1"])
 
 
+@pytest.mark.parametrize(
+    "groups",
+    ["abc", np.array("minute"), [["a"], ["b", "c"], ["d"]], [["a"], ["b"], ["c"]], [None, "a", None], 7,
+     [float("nan"), 1.0, float("nan")], ["a", float("nan"), "b"], np.ma.masked_array(["a", "b", "c"], [1, 0, 0]),
+     np.array(["2026-11-20", "NaT", "2026-11-21"], "M8[m]")],
+    ids=["a text", "0-d", "ragged", "a column", "none", "a number", "NaN", "NaN beside texts", "masked", "no time"],
+)  # fmt: skip
+def test_groups_without_a_name_are_refused(groups: object) -> None:
+    with pytest.raises(NotEnoughData, match="3 labels"):
+        labelled([1, 0, 1], [{}] * 3, groups=groups)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "groups", [["7", "7", "8"], np.array([7, 7, 8]), np.array([7, 7, 8], "M8[m]"), np.array(["7", "7", "8"], object)]
+)
+def test_texts_numbers_and_times_name_groups(groups: np.ndarray) -> None:
+    first, second, third = labelled([1, 0, 1], [{}] * 3, groups=groups).groups.tolist()
+    assert first == second != third
+
+
+def test_a_value_of_none_is_none() -> None:
+    rows = labelled([1, 0, 1], [{"d": None}, {"d": "x"}, {}])  # type: ignore[dict-item]
+    assert rows.attributes["d"].tolist() == ["", "x", ""]
+
+
+@pytest.mark.parametrize("slices", [[{"d": 3}] * 3, [{"d": float("nan")}] * 3, [1, 2, 3], None, 3, "abc", np.array(3)])
+def test_metadata_that_are_no_texts_are_refused(slices: object) -> None:
+    with pytest.raises(NotEnoughData, match="metadata"):
+        labelled([1, 0, 1], slices)  # type: ignore[arg-type]
+
+
 def test_too_few_labels_are_refused() -> None:
     with pytest.raises(NotEnoughData, match="at least 200"):
         discover(labelled([1] * 199, [{}] * 199))

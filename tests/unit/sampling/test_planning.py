@@ -154,3 +154,6 @@ def test_volumes_and_shares_that_are_none_are_refused() -> None:
             Volume(ALL_TRAFFIC, per_day)
     with pytest.raises(NotEnoughData):
         Volume(ALL_TRAFFIC, 1.0, (0.9,) * CONFIDENCE_BINS)
+    for first, last in ((-0.5, 1.3), (float("nan"), 0.0), (1.5, -0.5)):
+        with pytest.raises(NotEnoughData):
+            Volume(ALL_TRAFFIC, 1.0, (first, *(0.0,) * (CONFIDENCE_BINS - 2), last))

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from monitor.errors import NotEnoughData
 from monitor.stats.estimated_accuracy import MIN_PAST, estimate_accuracy, meaning
+from monitor.stats.intervals import wilson_of_share
 
 
 def test_the_fit_is_the_penalised_logistic_regression_on_both_logarithms() -> None:
@@ -57,6 +58,34 @@ def test_the_interval_covers_where_the_past_has_few_mistakes_or_none(accuracy: f
         known = meaning(past, rng.random(100) < accuracy)
         covered += labels.mean() in estimate_accuracy(now, known).interval
     assert 0.90 <= covered / trials <= 1.0
+
+
+@pytest.mark.parametrize("answers", [1, 5, 20, 50, 100, 1000, 5000])
+@pytest.mark.parametrize("level", [0.0, 3.3, 5.2, 7.5])
+def test_the_interval_holds_the_share_of_few_answers_that_will_be_right(answers: int, level: float) -> None:
+    """Accuracies of 50, 95, 99 and 99.9%: of a hundred answers most often all are right, and the interval says so."""
+    rng, covered = np.random.default_rng([6, answers, round(10 * level)]), []
+    for _ in range(150):
+        past, now = (expit(level + rng.standard_normal(n)) for n in (2000, answers))
+        known = meaning(past, rng.random(2000) < past)
+        covered.append((rng.random(answers) < now).mean() in estimate_accuracy(now, known).interval)
+    assert np.mean(covered) >= 0.91
+
+
+def test_the_estimate_lies_in_its_interval_though_all_of_few_answers_will_be_right() -> None:
+    known = meaning([0.2, 0.99] * 500, [0, 1] * 500)
+    found = estimate_accuracy([0.99], known)
+    assert found.interval.lower <= found.share <= found.interval.upper == 1.0
+    assert found.interval.lower > 0.98
+
+
+def test_of_many_answers_the_interval_is_wilsons_with_as_many_labels_as_would_be_as_sure() -> None:
+    """The variances of what is not known of the meaning and of the count add up: p q / 500 + p q / 4000."""
+    known = meaning(np.full(500, 0.5), np.arange(500) % 5 != 0)
+    found = estimate_accuracy([0.5], known, [4000])
+    expected = wilson_of_share(found.share, 1 / (1 / 500 + 1 / 4000))
+    assert found.interval.lower == pytest.approx(expected.lower, abs=1e-3)
+    assert found.interval.upper == pytest.approx(expected.upper, abs=1e-3)
 
 
 def test_a_past_without_a_mistake_is_as_sure_as_wilson_is_of_as_many_labels() -> None:

@@ -39,8 +39,9 @@ def test_vectors_that_cannot_be_compared_are_refused() -> None:
         ref_clip_score(IMAGES, TEXTS, [[[1.0, 0.0]]])
     with pytest.raises(FingerprintMismatch, match="2 and 3"):
         ref_clip_score(IMAGES, TEXTS, [np.ones((1, 3))] * 3)
-    with pytest.raises(NotEnoughData, match="list of arrays"):
-        ref_clip_score(IMAGES, TEXTS, 0.5)  # type: ignore[arg-type]
+    for scalar in (0.5, np.array(0.5), np.array(None)):
+        with pytest.raises(NotEnoughData, match="list of arrays"):
+            ref_clip_score(IMAGES, TEXTS, scalar)  # type: ignore[arg-type]
     with pytest.raises(NotEnoughData, match="cosines"):
         clip_score_of_cosines([0.5, 7.0])
 

@@ -16,14 +16,15 @@ def test_ways_to_write_a_letter_are_one_choice(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["B. the left one", "(b) The left  one", "B: the left one", "Answer: B) the left one",
-                                  "choices: (b) the left one"])  # fmt: skip
+                                  "choices: (b) the left one", "(B)the left one", "B:the left one",
+                                  "b)the left one", "[B]: the left one", "Answer: (b)the left one"])  # fmt: skip
 def test_a_marked_letter_before_the_options_text_is_read(text: str) -> None:
     assert choice(text) == Choice("B", "the left one")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["both", "B or C", "A, B", "b c", "", "12", "A cat", "I think B", "a.m.", "B.C. 44",
+    ["both", "B or C", "A, B", "b c", "", "12", "A cat", "I think B", "a.m.", "B.C. 44", "a.cat", "ab:cat", "(ab)cat",
      "options", "Answers", "the choices are", "answers: a and b", "options are fine"],
 )  # fmt: skip
 def test_other_answers_are_not_guessed_into_letters(text: str) -> None:

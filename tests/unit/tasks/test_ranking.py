@@ -8,7 +8,7 @@ from monitor.domain.results import Answer, Candidate, Label
 from monitor.tasks.classification import Classification
 from monitor.tasks.ranking import rank, recall
 from monitor.tasks.retrieval import Retrieval
-from monitor.tasks.task import said
+from monitor.tasks.task import ranked, said
 
 WEIGHED = Answer(None, (Candidate("cat", 0.2), Candidate("Dog ", 0.5), Candidate("fox", 0.3)))
 
@@ -25,6 +25,14 @@ def test_the_best_of_several_accepted_answers_gives_the_rank() -> None:
 def test_ties_keep_the_models_order() -> None:
     tied = Answer(None, (Candidate("a", 1.0), Candidate("b", 1.0)))
     assert (said(tied), rank(tied, Label(answers=("b",)))) == ("a", 2)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_candidate_whose_score_is_not_known_comes_last(place: int) -> None:
+    """NaN is neither above nor below another score: as a key it would leave the others in the order they came in."""
+    scored = [Candidate("cat", 0.2), Candidate("fox", 0.3), Candidate("owl", float("-inf"))]
+    scored.insert(place, Candidate("dog", float("nan")))
+    assert ranked(Answer(None, tuple(scored))) == ("fox", "cat", "owl", "dog")
 
 
 @pytest.mark.parametrize(("k", "share"), [(1, 1 / 3), (2, 2 / 3), (3, 2 / 3)])
