@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot
+from math import exp, hypot, inf, isfinite, log, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.optimize import brentq
+from scipy.special import betaln, ndtri, stdtr, stdtrit
 from scipy.stats import rankdata
 
 from monitor.stats.groups import as_groups, spread_of_mean, welch_freedom
@@ -15,6 +16,9 @@ from monitor.stats.inputs import Floats, as_vector, check_share
 from monitor.stats.intervals import Interval, wilson_of_deviate
 
 _TINY = 1e-300
+_LEAST_TAIL = 1e-100
+_NOTHING = 1e-12
+"""An error of placements, which are shares, that rounding alone can leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,19 @@ def dominance(
     Statistical Methods 3), with Student's t and the freedom of `monitor.stats.groups.spread_of_mean` and Welch. Of two
     values at most, such as a share's, it is the difference of the two shares between the squared distances to their own
     Wilson bounds (Newcombe, 1998, Statistics in Medicine 17, method 10), because rows that nobody has seen vary too.
-    The test is Wilcoxon's on midranks, with the variance of groups dealt out at random, by Student's t with as many
-    degrees of freedom as there are groups, less two; without groups its statistic is that of the Mann-Whitney test with
-    its correction for ties and none for continuity.
+    Without groups the test is Wilcoxon's on midranks, by Student's t with n + m - 2 degrees of freedom: its statistic
+    is that of the Mann-Whitney test with its correction for ties and none for continuity. With groups that would not
+    do: it deals rows, or groups, out at random, and groups of other sizes on the other side cannot change places. So
+    the p-value is that of the interval: the largest level at which it still holds 0. Where nothing varies between the
+    groups of a side, as when every value beats every other, there is no such level: then it is the chance that groups
+    dealt out at random lie so, once in all ways to deal them out, on either side.
 
     Nominal 95% covered 93 to 99% in simulations of 10 to 100 groups, of one size or geometric, whose rows are alike in
-    nothing, somewhat or all, and 94 to 100% of shares from 2% to 70% of 10 to 300 such groups, or of 100 rows. What is
-    left: values that are equal in all but a few per cent of rows, and many there, have an interval that is too short.
+    nothing, somewhat or all, and 94 to 100% of shares from 2% to 70% of 10 to 300 such groups, or of 100 rows. With
+    groups (1,000 runs of 8 settings, six with other sizes on the other side, 12 to 2,000 groups of 1 to 40 rows, 0, 50
+    or 100% alike) the test of unchanged values fired in 3 to 6% at 5% and in 0 to 1.5% at 1%; of shares of 20% in 1 to
+    7% and in 0 to 1.9%. What is left: values that are equal in all but a few per cent of rows, and many there, have an
+    interval that is too short; so have shares of 5% in 12 to 20 large groups half alike: the test fired in 7 to 13%.
 
     >>> found = dominance([1, 2, 3, 4], [3, 4, 5, 6])
     >>> found.delta, round(found.p_value, 3)
@@ -80,14 +90,16 @@ def dominance(
     beats = (ranks[n:] - rankdata(second)) / n
     delta = 2.0 * float(beats.mean()) - 1.0
     counts = [int(one.max()) + 1 for one in groups]
-    p_value = _test(ranks, n, np.concatenate([groups[0], groups[1] + counts[0]]), sum(counts) - 2)
+    alone = _test(ranks, n) if sum(counts) == ranks.size else None
     both = np.unique(np.concatenate([first, second]))
     if both.size <= 2:
-        return Dominance(delta, _of_shares(first == both[-1], second == both[-1], groups, confidence), p_value)
+        known = _Share.of(first == both[-1], groups[0]), _Share.of(second == both[-1], groups[1])
+        return Dominance(delta, _of_shares(*known, confidence), alone or _test_of_shares(*known))
     (of_first, first_freedom), (of_second, second_freedom) = map(spread_of_mean, (beaten, beats), groups)
     freedom = welch_freedom((of_first, of_second), (first_freedom, second_freedom))
     quantile = -float(stdtrit(freedom, (1.0 - confidence) / 2.0))  # the upper tail would round to 1
     error = 2.0 * float(np.sqrt(of_first + of_second))
+    p_value = alone or _test_of_groups(delta, error, freedom, counts)
     return Dominance(delta, _interval(delta, error, quantile, min(counts)), p_value)
 
 
@@ -99,30 +111,48 @@ def share_interval(values: NDArray[np.bool_], groups: NDArray[np.int64], confide
     of all the groups if rows of one are as alike as they were seen to be (Fleiss and Cuzick, 1979, "The reliability of
     dichotomous judgments: unequal numbers of judges per subject", Applied Psychological Measurement 3).
     """
-    share, sizes = float(values.mean()), np.bincount(groups).astype(np.float64)
-    alone, tail = share * (1.0 - share), (1.0 - confidence) / 2.0
-    if sizes.size == values.size:
-        return wilson_of_deviate(share, values.size, -float(ndtri(tail)))
-    variance, freedom = spread_of_mean(values.astype(np.float64), groups)
-    rows = float(sizes.size)
-    if alone > 0.0:
-        hits = np.bincount(groups, weights=values)
-        apart = float((hits * (sizes - hits) / sizes).sum()) / ((values.size - sizes.size) * alone)
-        alike = sizes * (1.0 + (sizes - 1.0) * max(1.0 - apart, 0.0))
-        rows = alone / max(variance, alone * float(alike.sum()) / values.size**2)
-    return wilson_of_deviate(share, rows, -float(stdtrit(freedom, tail)))
+    return _Share.of(values, groups).interval((1.0 - confidence) / 2.0)
 
 
-def _of_shares(
-    before: NDArray[np.bool_], now: NDArray[np.bool_], groups: tuple[NDArray[np.int64], NDArray[np.int64]], level: float
-) -> Interval:
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A share in [0, 1], as many independent rows as would vary as much, and the freedom of Student's quantile."""
+
+    share: float
+    rows: float
+    freedom: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.bool_], groups: NDArray[np.int64]) -> _Share:
+        share, sizes = float(values.mean()), np.bincount(groups).astype(np.float64)
+        alone = share * (1.0 - share)
+        if sizes.size == values.size:
+            return cls(share, values.size, inf)
+        variance, freedom = spread_of_mean(values.astype(np.float64), groups)
+        rows = float(sizes.size)
+        if alone > 0.0:
+            hits = np.bincount(groups, weights=values)
+            apart = float((hits * (sizes - hits) / sizes).sum()) / ((values.size - sizes.size) * alone)
+            alike = sizes * (1.0 + (sizes - 1.0) * max(1.0 - apart, 0.0))
+            rows = alone / max(variance, alone * float(alike.sum()) / values.size**2)
+        return cls(share, rows, freedom)
+
+    def interval(self, tail: float) -> Interval:
+        """That leaves out `tail` in (0, 1 / 2) on either side."""
+        quantile = stdtrit(self.freedom, tail) if isfinite(self.freedom) else ndtri(tail)
+        return wilson_of_deviate(self.share, self.rows, -float(quantile))
+
+
+def _of_shares(before: _Share, now: _Share, confidence: float) -> Interval:
     """Of the difference of two shares."""
-    first, second = (share_interval(side, numbers, level) for side, numbers in zip((before, now), groups, strict=True))
-    shares = float(before.mean()), float(now.mean())
-    difference = shares[1] - shares[0]
-    below = hypot(shares[1] - second.lower, first.upper - shares[0])
-    above = hypot(second.upper - shares[1], shares[0] - first.lower)
+    below, above = (_reach(*pair, (1.0 - confidence) / 2.0) for pair in ((before, now), (now, before)))
+    difference = now.share - before.share
     return Interval(max(difference - below, -1.0), min(difference + above, 1.0))
+
+
+def _reach(lesser: _Share, greater: _Share, tail: float) -> float:
+    """How far the difference of two shares may be less than it is seen to be."""
+    return hypot(greater.share - greater.interval(tail).lower, lesser.interval(tail).upper - lesser.share)
 
 
 def _interval(delta: float, error: float, quantile: float, groups: int) -> Interval:
@@ -136,11 +166,37 @@ def _interval(delta: float, error: float, quantile: float, groups: int) -> Inter
     return Interval(max(-1.0, (centre - half) / (room + reach)), min(1.0, (centre + half) / (room + reach)))
 
 
-def _test(ranks: Floats, n: int, groups: NDArray[np.int64], freedom: int) -> float:
+def _test(ranks: Floats, n: int) -> float:
     centred = ranks - ranks.mean()
-    sums = np.bincount(groups, weights=centred)
-    variance = float((sums**2).sum()) / ranks.size * sums.size / (sums.size - 1) * (1.0 / n + 1.0 / (ranks.size - n))
+    rows = ranks.size
+    variance = float((centred**2).sum()) / (rows - 1) * (1.0 / n + 1.0 / (rows - n))
     if variance <= 0.0:
         return 1.0  # all values are equal
     statistic = float(centred[n:].mean() - centred[:n].mean()) / np.sqrt(variance)
-    return min(1.0, max(2.0 * float(stdtr(freedom, -abs(statistic))), _TINY))
+    return min(1.0, max(2.0 * float(stdtr(rows - 2, -abs(statistic))), _TINY))
+
+
+def _test_of_groups(delta: float, error: float, freedom: float, counts: list[int]) -> float:
+    """The level at which an end of `_interval` is 0: there (quantile error)^2 solves a quadratic equation."""
+    if delta == 0.0:
+        return 1.0
+    if error <= _NOTHING:
+        ways = -betaln(counts[0] + 1, counts[1] + 1) - log(sum(counts) + 1)
+        return min(1.0, max(2.0 * exp(-float(ways)), _TINY))
+    room = 1.0 - delta**2
+    reach = room * (hypot(room, 2.0 * delta) - room) / 2.0
+    return min(1.0, max(2.0 * float(stdtr(freedom, -sqrt(reach) / error)), _TINY))
+
+
+def _test_of_shares(before: _Share, now: _Share) -> float:
+    """The level at which an end of `_of_shares` is 0, between one and `_LEAST_TAIL`."""
+    lesser, greater = sorted((before, now), key=lambda one: one.share)
+    difference = greater.share - lesser.share
+
+    def beyond(logarithm: float) -> float:
+        return _reach(lesser, greater, exp(logarithm)) - difference
+
+    if difference == 0.0:
+        return 1.0
+    least, most = log(_LEAST_TAIL), log(0.5)
+    return 2.0 * (exp(brentq(beyond, least, most, xtol=1e-9)) if beyond(least) > 0.0 else _LEAST_TAIL)

@@ -35,10 +35,30 @@ def sums_by_group(values: Floats, groups: NDArray[np.int64]) -> Floats:
     return sums
 
 
-def variance_of_mean(values: Floats, groups: NDArray[np.int64]) -> float:
-    """Of the mean of `values` [n], from the sums of the groups about it: ddof is 1, in groups."""
-    sums = np.bincount(groups, weights=values - values.mean())
-    return float((sums**2).sum()) / values.size**2 * sums.size / (sums.size - 1)
+def variance_of_mean(values: Floats, groups: NDArray[np.int64], weights: Floats | None = None) -> float:
+    """Of the mean of `values` [n], from the sums of the groups about it: ddof is 1, in groups. `weights` [n] > 0."""
+    count = np.ones(values.size) if weights is None else weights
+    sums = np.bincount(groups, weights=count * (values - np.average(values, weights=weights)))
+    return float((sums**2).sum()) / float(count.sum()) ** 2 * sums.size / (sums.size - 1)
+
+
+def weights_of_rows(rows: Floats, groups: NDArray[np.int64]) -> Floats:
+    """How much each of `rows` [n, d] says [n], the most is 1: 1 / (1 + (size of its group - 1) alike).
+
+    `alike` in [0, 1] is how alike rows of one group were seen to be (the intraclass correlation, over all columns
+    together): near-duplicates say together what one row does, unrelated rows of a busy minute as much as any others.
+    The divisor is Kish's design effect (Kish, 1965, "Survey Sampling"), so that groups count by how many independent
+    rows they are worth. Where all groups have one size all weights are 1.
+
+    >>> weights_of_rows(np.array([[0.0], [0.0], [6.0], [6.0], [3.0]]), np.array([0, 0, 1, 1, 2]))
+    array([0.5, 0.5, 0.5, 0.5, 1. ])
+    """
+    sizes = np.bincount(groups).astype(np.float64)
+    centred = rows - rows.mean(axis=0)
+    squares = float((sums_by_group(centred, groups) ** 2).sum())
+    weights = 1.0 / (1.0 + (sizes - 1.0) * _alike(squares, float((centred**2).sum()), sizes))
+    found: Floats = (weights / weights.max())[groups]
+    return found
 
 
 def spread_of_mean(values: Floats, groups: NDArray[np.int64]) -> tuple[float, float]:
@@ -58,11 +78,19 @@ def spread_of_mean(values: Floats, groups: NDArray[np.int64]) -> tuple[float, fl
     sizes = np.bincount(groups).astype(np.float64)
     centred = values - values.mean()
     squares = np.bincount(groups, weights=centred) ** 2
-    alone, pairs = float((centred**2).sum()), float((sizes * (sizes - 1.0)).sum())
-    alike = (float(squares.sum()) / alone - 1.0) * values.size / pairs if alone > 0.0 and pairs > 0.0 else 0.0
-    expected = sizes * (1.0 + (sizes - 1.0) * min(max(alike, 0.0), 1.0))
+    alike = _alike(float(squares.sum()), float((centred**2).sum()), sizes)
+    expected = sizes * (1.0 + (sizes - 1.0) * alike)
     freedom = float(expected.sum() ** 2 / (expected**2).sum()) - 1.0
     return float((squares / (1.0 - sizes / values.size)).sum()) / values.size**2, max(freedom, 1.0)
+
+
+def _alike(squares: float, alone: float, sizes: Floats) -> float:
+    """Intraclass correlation in [0, 1], from the sum of the `squares` of the groups' sums about the mean and that of
+    the rows `alone`."""
+    pairs = float((sizes * (sizes - 1.0)).sum())
+    if alone <= 0.0 or pairs <= 0.0:
+        return 0.0
+    return min(max((squares / alone - 1.0) * float(sizes.sum()) / pairs, 0.0), 1.0)
 
 
 def welch_freedom(variances: tuple[float, float], freedoms: tuple[float, float]) -> float:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import mannwhitneyu, norm
+from scipy.special import comb
+from scipy.stats import binom, mannwhitneyu, norm
 
 from monitor.errors import NotEnoughData
 from monitor.stats.dominance import dominance, share_interval
@@ -90,6 +91,64 @@ def test_the_interval_covers_and_the_test_keeps_its_level_with_groups(size: int,
         fired += dominance(*draws, reference_groups=groups, current_groups=groups).p_value <= 0.05
     assert 0.92 <= covered / looks <= 0.98
     assert fired / looks <= 0.08
+
+
+def busy(rng: np.random.Generator, sizes: list[int], alike: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows, each standard normal whatever its group's size, and their groups; of one group's `alike` is shared."""
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+    own, shared = rng.normal(size=numbers.size), rng.normal(size=len(sizes))[numbers]
+    return np.sqrt(alike) * shared + np.sqrt(1.0 - alike) * own, numbers
+
+
+@pytest.mark.parametrize("alike", [1.0, 0.5])
+@pytest.mark.parametrize("share", [False, True], ids=["values", "shares"])
+@pytest.mark.parametrize(("before", "now"), [([1] * 1000, [30] * 12), ([40] * 15, [1] * 800)])
+def test_the_test_keeps_its_level_with_groups_of_other_sizes(
+    before: list[int], now: list[int], share: bool, alike: float
+) -> None:
+    """Dealing all groups out at random rejected 12 to 50% at 5%, 5 to 34% at 1%."""
+    rng, looks, p = np.random.default_rng(3), 600, []
+    for _ in range(looks):
+        (first, one), (second, other) = busy(rng, before, alike), busy(rng, now, alike)
+        sides = (first > 0.84, second > 0.84) if share else (first, second)
+        p.append(dominance(*sides, reference_groups=one, current_groups=other).p_value)
+    # Shares in so few groups may reach the 7% and 2% that their interval does.
+    levels = ((0.05, 0.07), (0.01, 0.02)) if share and alike < 1.0 else ((0.05, 0.05), (0.01, 0.01))
+    for level, most in levels:
+        assert (np.array(p) <= level).sum() <= binom.ppf(0.999, looks, most)
+
+
+@pytest.mark.parametrize("share", [False, True], ids=["values", "shares"])
+@pytest.mark.parametrize("shift", [-1.2, -0.3, 0.4, 1.5])
+def test_with_groups_the_p_value_is_where_the_interval_ends_at_nothing(share: bool, shift: float) -> None:
+    rng = np.random.default_rng(2)
+    (before, first), (now, second) = busy(rng, [1] * 90, 0.5), busy(rng, [1, 5, 9, 3] * 4, 0.5)
+    sides = (before > 0.3, now + shift > 0.3) if share else (before, now + shift)
+    p = dominance(*sides, reference_groups=first, current_groups=second).p_value
+    assert p < 1.0
+
+    def at(confidence: float) -> Interval:
+        return dominance(*sides, reference_groups=first, current_groups=second, confidence=confidence).interval
+
+    end = at(1.0 - p)
+    assert min(abs(end.lower), abs(end.upper)) == pytest.approx(0.0, abs=1e-6)
+    assert 0.0 in at(1.0 - 0.9 * p)
+    assert 0.0 not in at(1.0 - min(1.1 * p, 0.5 + p / 2))
+
+
+def test_groups_that_overlap_in_nothing_are_as_rare_as_dealing_them_so() -> None:
+    low, high = np.repeat(np.arange(6.0), 3), np.repeat(np.arange(6.0, 14.0), 2)
+    found = dominance(low, high, reference_groups=low.astype(int), current_groups=high.astype(int))
+    assert found.delta == 1.0
+    assert found.p_value == pytest.approx(2.0 / comb(14, 6))
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0])
+def test_groups_that_differ_in_nothing_are_told_so(value: float) -> None:
+    pairs = np.repeat(np.arange(5), 2)
+    assert dominance([value] * 10, [value] * 10, reference_groups=pairs, current_groups=pairs).p_value == 1.0
+    sides = np.tile([1.0, 3.0], 5), np.full(10, 2.0)
+    assert dominance(*sides, reference_groups=pairs, current_groups=pairs).p_value == 1.0
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.3, 1.0])
