@@ -69,9 +69,10 @@ class Evaluation:
         name, word = _word(self.name), _word(self.label)
         if name in OF_SAFETY:
             return {"safety_violation": VIOLATIONS[word]} if word in VIOLATIONS else {}
-        verdicts = VERDICTS | PASSES if name in OF_CORRECTNESS else VERDICTS
-        found: Fields = {"verdict": verdicts[word]} if word in verdicts else {}
-        if not found and name in OF_CORRECTNESS and self._share in (0.0, 1.0):
+        found: Fields = {"verdict": VERDICTS[word]} if word in VERDICTS else {}
+        if not found and name in OF_CORRECTNESS and word in PASSES:
+            found["verdict"] = PASSES[word]
+        elif not found and name in OF_CORRECTNESS and self._share in (0.0, 1.0):
             found["verdict"] = "correct" if self._share else "incorrect"
         if name in OF_QUALITY and self._share is not None and "verdict" not in found:
             found["rating"] = 100 * self._share

@@ -115,7 +115,8 @@ def _chat(attributes: Attributes, events: Iterable[SpanEvent]) -> Fields:
         questions, answers = _talk(attributes, events)
     instructions = attributes.get("gen_ai.system_instructions")
     context = texts_of(instructions, "gen_ai.system_instructions") if instructions is not None else []
-    cut = [name for name in (*MESSAGES, "gen_ai.system_instructions") if is_cut(attributes.get(name))]
+    found = {asked_in: questions, answered_in: answers, "gen_ai.system_instructions": context}
+    cut = [name for name, said in found.items() if not said and is_cut(attributes.get(name))]
     return {
         "input": asked(questions, context),
         "output": answered(answers, _finish_reasons(attributes)),

@@ -12,7 +12,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats.limits import demand_shallow, refuse_nul
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads import failures
-from monitor.formats.payloads.rows import MAX_ID, Fields, over
+from monitor.formats.payloads.rows import Fields, demand_id, over
 from monitor.formats.spans import Span, moment_of
 
 REQUEST_ID = "snellen.request_id"
@@ -43,10 +43,13 @@ def request_id(span: Span) -> str:
         InvalidEvent: the span has no ids, or too long ones.
     """
     if own := span.attributes.get(REQUEST_ID):
-        return _bounded(str(own), f"{span.place}: {REQUEST_ID}")
+        demand_id(str(own), f"{span.place}: {REQUEST_ID}")
+        return str(own)
     if not span.trace_id or not span.span_id:
         raise InvalidEvent(Rejection.INVALID, f"{span.place}: no traceId and spanId, and no {REQUEST_ID}")
-    return _bounded(f"{span.trace_id}-{span.span_id}", f"{span.place}: traceId and spanId")
+    found = f"{span.trace_id}-{span.span_id}"
+    demand_id(found, f"{span.place}: traceId and spanId")
+    return found
 
 
 def call_fields(span: Span, said: Fields, options: FormatOptions) -> Fields:
@@ -112,14 +115,6 @@ def written(fields: Fields, kind: type[Written], place: str) -> Written:
     except (msgspec.ValidationError, UnicodeError, OverflowError) as error:
         raise InvalidEvent(Rejection.INVALID, f"{place}: {error}") from None
     return cast("Written", event)
-
-
-def _bounded(found: str, place: str) -> str:
-    if len(found) > MAX_ID:
-        raise InvalidEvent(
-            Rejection.INVALID, f"{place}: an id of 1 to {MAX_ID} characters is needed, not {found[:64]!r}"
-        )
-    return found
 
 
 def _outcome(span: Span) -> Fields:

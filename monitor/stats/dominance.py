@@ -94,12 +94,12 @@ def dominance(
     both = np.unique(np.concatenate([first, second]))
     if both.size <= 2:
         known = _Share.of(first == both[-1], groups[0]), _Share.of(second == both[-1], groups[1])
-        return Dominance(delta, _of_shares(*known, confidence), alone or _test_of_shares(*known))
+        return Dominance(delta, _of_shares(*known, confidence), _test_of_shares(*known) if alone is None else alone)
     (of_first, first_freedom), (of_second, second_freedom) = map(spread_of_mean, (beaten, beats), groups)
     freedom = welch_freedom((of_first, of_second), (first_freedom, second_freedom))
     quantile = -float(stdtrit(freedom, (1.0 - confidence) / 2.0))  # the upper tail would round to 1
     error = 2.0 * float(np.sqrt(of_first + of_second))
-    p_value = alone or _test_of_groups(delta, error, freedom, counts)
+    p_value = _test_of_groups(delta, error, freedom, counts) if alone is None else alone
     return Dominance(delta, _interval(delta, error, quantile, min(counts)), p_value)
 
 

@@ -21,8 +21,10 @@ from monitor.errors import StoreUnavailable
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
+from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
+from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
 from monitor.store import replays
 from monitor.store.engine import make_engine
@@ -69,6 +71,10 @@ def make_service(engine: Engine, label_rate: float = 0.5, **changes: Any) -> Ing
         max_embedders=100,
     )
     return IngestService(engine, replace(options, **changes), _no_sketch)
+
+
+def make_eraser(engine: Engine, subjects: Subjects) -> EraseService:
+    return EraseService(engine, subjects, SketchService(engine, ("device",), 3))
 
 
 def write_at_once(

@@ -24,10 +24,9 @@ from monitor.formats import FORMATS, FormatOptions
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
-from monitor.services.erase import EraseService
 from monitor.services.protect import Privacy
-from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
+from tests.integration.conftest import make_eraser
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SUBJECTS = Subjects(("extra.metadata.user_id",), (b"a key of 16 bytes and more",))
@@ -169,7 +168,7 @@ def test_vectors_that_wait_go_with_their_side_when_a_person_is_erased(
     request, response = sides("a")
     make(PlainEncoder(), extra="hide").write(send(request), NOW)
     assert rows("SELECT count(vectors) FROM waiting_halves") == [1]
-    eraser = EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    eraser = make_eraser(engine, SUBJECTS)
     assert dict(eraser.subject(MAIL, "ops", NOW, dry_run=False).rows) == {"waiting_halves": 1}
     make(PlainEncoder()).write(send(response), NOW)
     assert rows("SELECT count(*) FROM waiting_halves") == [0]

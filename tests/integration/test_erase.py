@@ -34,6 +34,7 @@ from monitor.store import audit, erasure, references
 from monitor.store.embeddings import embedder_id, insert_embeddings
 from monitor.store.halves import HalfArrival, wait
 from monitor.store.vectors import Source
+from tests.integration.conftest import make_eraser
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -44,7 +45,7 @@ ANN, BOB = "person-ann-4711", "person-bob-0815"
 
 @pytest.fixture
 def service(engine: Engine) -> EraseService:
-    return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    return make_eraser(engine, SUBJECTS)
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ from sqlalchemy import Engine
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Batch, Partition, Record
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
-from monitor.services.erase import EraseService
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
 from monitor.services.protect import MAX_REMOVED, Privacy
-from monitor.services.sketches import SketchService
 from monitor.store.dead_letters import Rejected
+from tests.integration.conftest import make_eraser
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 KEYS = (b"a new key of 16 bytes and more", b"the key before it")
@@ -40,7 +39,7 @@ def make(ingest: IngestService, *, subjects: Subjects = SUBJECTS, decode: Any = 
 
 @pytest.fixture
 def erase(engine: Engine) -> Callable[[str], dict[str, int]]:
-    eraser = EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    eraser = make_eraser(engine, SUBJECTS)
 
     def run(subject: str) -> dict[str, int]:
         return dict(eraser.subject(subject, "ops", NOW, dry_run=False).rows)

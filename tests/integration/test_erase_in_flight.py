@@ -33,6 +33,7 @@ from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival, wait
 from monitor.store.labels import LabelArrival, insert_labels
 from monitor.store.vectors import Source
+from tests.integration.conftest import make_eraser
 from tests.pace import wait_for, within
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ Erase = Callable[[], Erasure]
 
 @pytest.fixture
 def service(engine: Engine) -> EraseService:
-    return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    return make_eraser(engine, SUBJECTS)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
-from monitor.services.sketches import SketchService
 from monitor.store import audit
+from tests.integration.conftest import make_eraser
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SUBJECTS = Subjects(("extra.metadata.user_id",), (b"a key of 16 bytes and more",))
@@ -43,7 +43,7 @@ def side(pair: str, kind: str, who: str | None) -> dict[str, Any]:
 
 @pytest.fixture
 def eraser(engine: Engine) -> EraseService:
-    return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    return make_eraser(engine, SUBJECTS)
 
 
 @pytest.mark.parametrize("extra", ["redact", "hide"])

@@ -14,10 +14,10 @@ from monitor.domain.records import Batch
 from monitor.privacy import Subjects
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestService
-from monitor.services.sketches import SketchService
 from monitor.store import erasure
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id, insert_embeddings
 from monitor.store.partitions import DayPartitions
+from tests.integration.conftest import make_eraser
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -33,7 +33,7 @@ Build = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def eraser(engine: Engine) -> EraseService:
-    return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    return make_eraser(engine, SUBJECTS)
 
 
 def embed(engine: Engine, *predictions: tuple[str, datetime]) -> None:

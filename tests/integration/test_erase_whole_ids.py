@@ -17,8 +17,8 @@ from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
-from monitor.services.sketches import SketchService
 from monitor.store import erasure
+from tests.integration.conftest import make_eraser
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -40,7 +40,7 @@ Build = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def eraser(engine: Engine) -> EraseService:
-    return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    return make_eraser(engine, SUBJECTS)
 
 
 def calls(ingest: IngestService) -> IngestService:

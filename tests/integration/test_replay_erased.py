@@ -18,7 +18,7 @@ from monitor.privacy import Subjects
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestService
 from monitor.services.missing import contradicted, missing
-from monitor.services.sketches import SketchService
+from tests.integration.conftest import make_eraser
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -57,7 +57,7 @@ def ingest(ingest: IngestService) -> IngestService:
 
 @pytest.fixture
 def eraser(engine: Engine) -> EraseService:
-    return EraseService(engine, SUBJECTS, SketchService(engine, ("device",), 3))
+    return make_eraser(engine, SUBJECTS)
 
 
 def test_a_file_of_which_something_was_erased_is_replayed_to_its_end(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
@@ -17,16 +16,10 @@ from msgspec import Raw, Struct
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
 from monitor.formats.payloads.chat_request import Part, text_in
-from monitor.formats.payloads.confidence import (
-    Token,
-    TopToken,
-    alternatives,
-    answer_tokens,
-    confidence,
-    spelling,
-)
+from monitor.formats.payloads.confidence import Token, alternatives, answer_tokens, confidence, spelling
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
+from monitor.formats.payloads.logprobs import Logprobs, tokens_of_text
 from monitor.formats.payloads.rows import Fields, demand_few, over
 
 CUT: Fields = {"status": "error", "error_code": "stream_cut"}
@@ -64,24 +57,6 @@ class Answer(Struct, gc=False):
     """The same of newer vLLM and of OpenRouter."""
     thinking: Any = None
     """The same of Ollama."""
-
-
-class Logprobs(Struct, gc=False):
-    content: list[Token] | None = None
-    refusal: list[Token] | None = None
-    tokens: list[Any] | None = None
-    token_logprobs: list[Any] | None = None
-    top_logprobs: list[Any] | None = None
-    """The last three are what text completions have, as `TextLogprobs` if we can use them."""
-
-
-class TextLogprobs(Struct, gc=False):
-    """One entry for each token. Older versions of mlx-lm write ids for the tokens and pairs for the best: they say
-    nothing to us."""
-
-    tokens: list[str] | None = None
-    token_logprobs: list[float | None] | None = None
-    top_logprobs: list[dict[str, float | None] | None] | None = None
 
 
 class Filtered(Struct, gc=False):
@@ -260,22 +235,6 @@ def _answer_tokens(choice: Choice) -> Sequence[Token]:
 def reasoned(answer: Answer) -> bool:
     """Does it say, apart from the answer, what the model thought before?"""
     return bool(answer.reasoning_content or answer.reasoning or answer.thinking)
-
-
-def tokens_of_text(given: Logprobs) -> list[Token]:
-    """The tokens of a text completion; none where they are of another shape."""
-    if not given.tokens or not given.token_logprobs:
-        return []
-    try:
-        said = msgspec.convert(given, TextLogprobs, from_attributes=True)
-    except msgspec.ValidationError:
-        return []
-    tokens, tops = said.tokens or [], said.top_logprobs or []
-    return [
-        Token(token, logprob, [TopToken(*one) for one in (top or {}).items()])
-        for token, logprob, top in zip_longest(tokens, said.token_logprobs or (), tops[: len(tokens)], fillvalue=None)
-        if token is not None
-    ]
 
 
 def _categories(choice: Choice) -> list[str]:

@@ -21,17 +21,16 @@ from monitor.formats.payloads.chat_response import (
     ChatResponse,
     Choice,
     Function,
-    Logprobs,
     ToolCall,
     calls_of,
     error_of,
     read_chat,
     reasoned,
     text_of_arguments,
-    tokens_of_text,
 )
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.framing import Read, word
+from monitor.formats.payloads.logprobs import Logprobs, tokens_of_text
 
 _to_chunk = msgspec.json.Decoder(ChatResponse).decode
 

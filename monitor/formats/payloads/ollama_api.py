@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from monitor.formats.payloads.chat_response import Answer, ChatResponse, Choice, Logprobs, Usage
+from monitor.formats.payloads.chat_response import Answer, ChatResponse, Choice, Usage
 from monitor.formats.payloads.confidence import Token
+from monitor.formats.payloads.logprobs import Logprobs
 
 
 class Response(Struct, gc=False):

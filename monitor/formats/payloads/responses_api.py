@@ -18,13 +18,13 @@ from monitor.formats.payloads.chat_response import (
     ChatResponse,
     Choice,
     Function,
-    Logprobs,
     ToolCall,
     Usage,
     read_chat,
 )
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.framing import Read
+from monitor.formats.payloads.logprobs import Logprobs
 
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _REASONS: Final = {"completed": "stop", "max_output_tokens": "length"}

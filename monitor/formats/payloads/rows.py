@@ -34,13 +34,17 @@ def with_ids(call_id: str, rows: Sequence[Fields], name: str, max_bytes: int) ->
     if len(rows) == 1 and 0 < len(call_id) <= MAX_ID:  # mostly
         return [(call_id, rows[0])]
     demand_few(len(rows))
-    longest = f"{call_id}#{len(rows) - 1}" if len(rows) > 1 else call_id
-    if not call_id or len(longest) > MAX_ID:
-        raise InvalidEvent(
-            Rejection.INVALID, f"{name}: an id of 1 to {MAX_ID} characters is needed, not {call_id[:64]!r}"
-        )
+    demand_id(f"{call_id}#{len(rows) - 1}" if call_id and len(rows) > 1 else call_id, name)
     _demand_small(rows, MAX_GROWTH * max_bytes, name)
     return [(f"{call_id}#{number}", row) for number, row in enumerate(rows)]
+
+
+def demand_id(found: str, name: str) -> None:
+    """Raises InvalidEvent when an id is missing or too long; `name` is of the place where it should stand."""
+    if not 0 < len(found) <= MAX_ID:
+        raise InvalidEvent(
+            Rejection.INVALID, f"{name}: an id of 1 to {MAX_ID} characters is needed, not {found[:64]!r}"
+        )
 
 
 def demand_few(items: int) -> None:
