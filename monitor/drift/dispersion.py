@@ -284,9 +284,12 @@ def _dependence(strays: Sequence[Strays]) -> float:
     """
     each = [one.surplus() for one in strays]
     together = np.sum([one.distances() * one.ratios.size for one in strays], axis=0)
-    together /= max(sum(float(np.trace(one.rows)) for one in strays), _TINY)
-    error = max(float(together.std(ddof=1)), _TINY) / np.sqrt(together.size)
-    repeated = float(stdtr(together.size - 1, -(float(together.mean()) - 1.0) / error))
+    together /= max(sum(one.unseen * float(np.trace(one.rows)) for one in strays), _TINY)
+    # Distances that correlate vary less about their own mean than about the true one.
+    freedom, overlap = together.size - 1, strays[0].overlap
+    variance = max(float(together.var(ddof=1)), _TINY) / (1.0 - (overlap - 1.0) / freedom)
+    error = np.sqrt(variance * overlap / together.size)
+    repeated = float(stdtr(freedom, -(float(together.mean()) - 1.0) / error))
     return max(0.0, 1.0 - cauchy_combination([repeated, cauchy_combination(each)]) / _INDEPENDENT)
 
 

@@ -22,7 +22,7 @@ class LeadingShift:
     """Features: coordinates along the axes, in units of the first one's deviation. Does not apply to a single axis."""
 
     name: Final = "leading_shift"
-    weight: Final = 3.0
+    weight: Final = 8.0
     directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:

@@ -16,7 +16,7 @@ class MeanShift:
     """Features: the whitened coordinates themselves."""
 
     name: Final = "mean_shift"
-    weight: Final = 1.0
+    weight: Final = 2.0
     directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters:

@@ -32,7 +32,7 @@ class Novelty:
     """
 
     name: Final = "novelty"
-    weight: Final = 2.0
+    weight: Final = 4.0
     directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters | None:

@@ -27,7 +27,7 @@ class ResidualProjection:
     """Features: the residual along random directions, ridge-whitened. Does not apply when the axes span everything."""
 
     name: Final = "residual_projection"
-    weight: Final = 1.0
+    weight: Final = 2.0
     directions: Final = "directions"
 
     def learn(self, rows: Projection) -> Parameters | None:

@@ -19,7 +19,7 @@ class Spread:
     """
 
     name: Final = "spread"
-    weight: Final = 2.0
+    weight: Final = 4.0
     directions: Final = None
 
     def learn(self, rows: Projection) -> Parameters:
