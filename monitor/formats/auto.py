@@ -1,7 +1,8 @@
 """Which format a record has, told record by record: cheaply, and only where it is certain.
 
 Native records come first and cost nothing more: they are decoded at once, and only what is none is looked at further.
-A format asks for what only its own records have (headers, the first bytes, the names that its specification demands).
+A format asks for what only its own records have (headers, the first bytes, the names that its specification demands);
+where none finds it, `marks` looks at the members.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats import kserve, native, oip, openai_chat, openinference, otlp, seldon
 from monitor.formats.decoder import Decoded, Decoder, Format
+from monitor.formats.marks import format_of
 from monitor.formats.options import FormatOptions
 
 NATIVE_MARK: Final = b'"schema"'
@@ -36,7 +38,7 @@ _ADVICE: Final = (
 
 def decoder(options: FormatOptions) -> Decoder:
     """Hands the options on to whichever format a record has."""
-    decoders = [(recognises, make(options)) for recognises, make in RECOGNISED.values()]
+    decoders = {name: (recognises, make(options)) for name, (recognises, make) in RECOGNISED.items()}
 
     def decode(record: Record) -> Sequence[Decoded]:
         if NATIVE_MARK in record.value:
@@ -45,9 +47,11 @@ def decoder(options: FormatOptions) -> Decoder:
             except InvalidEvent as error:
                 if not _may_be_another(error, record):
                     raise
-        for recognises, decode_as in decoders:
+        for recognises, decode_as in decoders.values():
             if recognises(record):
                 return decode_as(record)
+        if (name := format_of(record.value)) is not None:
+            return decoders[name][1](record)
         raise _unrecognised(record)
 
     return decode
@@ -63,7 +67,8 @@ def detected(record: Record) -> str | None:
                 return "native"
         else:
             return "native"
-    return next((name for name, (recognises, _) in RECOGNISED.items() if recognises(record)), None)
+    found = next((name for name, (recognises, _) in RECOGNISED.items() if recognises(record)), None)
+    return found or format_of(record.value)
 
 
 def _may_be_another(error: InvalidEvent, record: Record) -> bool:

@@ -25,7 +25,7 @@ from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
 from monitor.formats.parts import HIDDEN, is_hidden
 from monitor.formats.payloads.chat_request import user_of
-from monitor.formats.payloads.failures import UNTOLD, from_error, from_status_code
+from monitor.formats.payloads.failures import UNTOLD, from_error, from_status_code, told
 from monitor.formats.payloads.framing import Read, refusing, word
 from monitor.formats.payloads.request_body import read_request
 from monitor.formats.payloads.response_body import read_response
@@ -57,6 +57,8 @@ class Envelope(Struct, gc=False):
     trace_id: Any = None
     user: Any = None
     safety_identifier: Any = None
+    databricks_request_id: Any = None
+    """Of a row of an inference table, which says the rest under other names."""
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Calls:
         ts = _time(call, response, record)
         base = self._asked(call, request)
         base["model"] = self._model(call, request, response)
-        rows = [over(base, asked, said) for asked, said in _matched(request.rows, response.rows)]
+        rows = [over(base, asked, said) for asked, said in _matched(request, response)]
         call_id = call.id or request.id or response.id or response.answer_id
         return [_prediction(row, one, ts) for one, row in self._with_ids(call, call_id, rows)]
 
@@ -134,7 +136,9 @@ class Calls:
             return Read([failure]) if failure else None
         name = call.model or self._options.model or ""
         read = read_response(call.response, self._roles, self._options.max_record_bytes, name)
-        if failure:
+        if failure and read.is_guess:
+            read.rows = [over(told(row), failure) for row in read.rows]
+        elif failure:
             read.rows = [over(failure, row, _settled(failure, row)) for row in read.rows]
         return read
 
@@ -286,14 +290,22 @@ def served_version(asked: str, served: str) -> str:
     return "" if served == asked else served.removeprefix(f"{asked}-")
 
 
-def _matched(asked: Sequence[Fields], said: Sequence[Fields]) -> list[tuple[Fields, Fields]]:
-    """Items of request and response by their place; one of either holds for all of the other."""
-    if len(asked) == len(said):
+def _matched(request: Read, response: Read) -> list[tuple[Fields, Fields]]:
+    """Items of request and response by their place. One item of the request holds for all of the response; one of the
+    response does where it is no answer (a failure, say)."""
+    asked, said = request.rows, response.rows
+    if len(asked) == len(said):  # mostly
         return list(zip(asked, said, strict=True))
+    if said and len(asked) == len(said) * request.answers:  # the server knows no `n`
+        return list(zip(asked[:: request.answers], said, strict=True))
     count = max(len(asked), len(said))
-    if {len(asked), len(said)} - {1, count}:
+    if {len(asked), len(said)} - {1, count} or (len(said) == 1 and _answers(said[0])):
         raise InvalidEvent(Rejection.INVALID, f"{len(asked)} items in the request, {len(said)} in the response")
     return [(asked[index % len(asked)], said[index % len(said)]) for index in range(count)] if asked and said else []
+
+
+def _answers(said: Fields) -> bool:
+    return said.get("status") == "ok" and bool(said.get("output"))
 
 
 @refusing("call")

@@ -22,6 +22,7 @@ from monitor.formats.trees import at
 _FILTERED = frozenset(
     {
         "content_filter",
+        "content-filter",
         "contentfilter",
         "content_filtered",
         "guardrail_intervened",
@@ -30,7 +31,8 @@ _FILTERED = frozenset(
         "blocklist",
     }
 )
-"""Finish reasons of answers that a filter stopped: OpenAI's (as .NET spells it, too), Bedrock's (two), Gemini's."""
+"""Finish reasons of answers that a filter stopped: OpenAI's (as Vercel's AI SDK and .NET spell it, too), Bedrock's
+(two), Gemini's."""
 _IN_PLACE_OF_FILTERED = "FILTERED"
 """What OpenLLMetry writes as the content of such an answer."""
 _OF_MESSAGES = frozenset({"role", "parts", "content", "type"})

@@ -1,7 +1,8 @@
 """The GenAI semantic conventions of OpenTelemetry: what the attributes of a model call say.
 
 https://github.com/open-telemetry/semantic-conventions-genai (docs/gen-ai). Older spellings are read too: those up to
-semantic conventions 1.36, and the flattened ones of OpenLLMetry (https://github.com/traceloop/openllmetry).
+semantic conventions 1.36, the flattened ones of OpenLLMetry (https://github.com/traceloop/openllmetry), and those of
+Vercel's AI SDK (`monitor.formats.vercel`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from monitor.formats.payloads.rows import Fields
 from monitor.formats.predictions import call_fields, known_tokens, prediction
 from monitor.formats.spans import Attributes, LogEvent, Span, SpanEvent, with_attributes
 from monitor.formats.trees import children, tree
+from monitor.formats.vercel import translated
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 """The event that carries what was asked and answered, beside its span or instead of it."""
@@ -81,6 +83,7 @@ def fields(span: Span, options: FormatOptions) -> Fields | None:
     for event in span.events:
         if event.name in _CONTENT:
             span = with_attributes(span, event.attributes)
+    span = translated(span)
     attributes = span.attributes
     operation = _operation(attributes)
     if _CHAT.fullmatch(operation):

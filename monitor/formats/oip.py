@@ -1,10 +1,13 @@
 """Open Inference Protocol (V2) and V1 bodies that a service or a proxy writes to Kafka without KServe's agent.
 
-Shapes: the envelope of `monitor.formats.calls`, or bare bodies, `inputs` and `outputs`, whose `id` (which the protocol
-makes the server repeat) or record header says which belong together.
+Shapes: the envelope of `monitor.formats.calls`, rows of Databricks' inference tables, or bare bodies, `inputs` and
+`outputs`, whose `id` (which the protocol makes the server repeat) or record header says which belong together; also
+those of `generate`, as Text Generation Inference, Triton and KServe serve it.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -15,6 +18,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats.calls import Call, Calls, Envelope, bare, from_envelope
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import headers_of
+from monitor.formats.inference_tables import from_row
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.framing import decoded, demand_content, refusing
 
@@ -26,6 +30,10 @@ class TensorLog(Envelope, gc=False):
     instances: Raw | UnsetType = UNSET
     outputs: Raw | UnsetType = UNSET
     predictions: Raw | UnsetType = UNSET
+    text_input: Any = None
+    text_output: Any = None
+    generated_text: Any = None
+    """The last three are those of `generate`."""
 
 
 _to_log = msgspec.json.Decoder(TensorLog).decode
@@ -55,11 +63,16 @@ def decoder(options: FormatOptions) -> Decoder:
 
 @refusing("record")
 def _call(record: Record) -> Call:
-    log, _, _ = decoded(_to_log, demand_content(record.value))
+    value = demand_content(record.value)
+    if value.startswith(b"["):  # Hugging Face's answers of one text
+        return bare("response", record)
+    log, _, _ = decoded(_to_log, value)
     if log.request is not UNSET or log.response is not UNSET:
-        return from_envelope(log, headers_of(record))
-    asked = log.inputs is not UNSET or log.instances is not UNSET
-    if not asked and log.outputs is UNSET and log.predictions is UNSET and log.error is None:
+        return from_envelope(log, headers_of(record)) if log.databricks_request_id is None else from_row(value)
+    asked = log.inputs is not UNSET or log.instances is not UNSET or log.text_input is not None
+    tensors = log.outputs is not UNSET or log.predictions is not UNSET
+    texts = log.text_output is not None or log.generated_text is not None
+    if not (asked or tensors or texts) and log.error is None:
         raise InvalidEvent(
             Rejection.INVALID, "no request, response, inputs, instances, outputs, predictions or error in the record"
         )

@@ -1,8 +1,9 @@
 """OpenAI chat completions, as clients, gateways and proxies log them: both bodies in one record, or one in each.
 
-Three shapes: the envelope of `monitor.formats.calls`; LiteLLM's StandardLoggingPayload (LiteLLM documentation,
-"StandardLoggingPayload Specification", https://docs.litellm.ai/docs/proxy/logging_spec); and bare bodies whose record
-carries the id of the call in a header.
+Five shapes: the envelope of `monitor.formats.calls`; lines of batch files (`monitor.formats.batches`); rows of
+Databricks' inference tables (`monitor.formats.inference_tables`); LiteLLM's StandardLoggingPayload (LiteLLM
+documentation, "StandardLoggingPayload Specification", https://docs.litellm.ai/docs/proxy/logging_spec); and bare bodies
+whose record carries the id of the call in a header.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from monitor.domain.events import Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
+from monitor.formats.batches import from_line
 from monitor.formats.calls import Call, Calls, Envelope, bare, body_of, from_envelope
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import headers_of
+from monitor.formats.inference_tables import from_row
 from monitor.formats.limits import refuse_nul
 from monitor.formats.moments import moment
 from monitor.formats.options import FormatOptions
@@ -43,8 +46,10 @@ _HIDDEN: Final = tuple(text.encode() for text in HIDDEN)
 
 
 class ChatLog(Envelope, gc=False):
-    """The envelope, what LiteLLM writes instead, and the members by which bare bodies are known."""
+    """The envelope, what LiteLLM writes instead, and the members by which lines of batches and bare bodies are
+    known."""
 
+    custom_id: Any = None
     messages: Raw | UnsetType = UNSET
     choices: Raw | UnsetType = UNSET
     startTime: Any = None
@@ -104,6 +109,10 @@ def _call(record: Record) -> Call:
         return bare("response", record)
     refuse_nul(record.value)
     log = _to_log(record.value)
+    if log.custom_id is not None and (line := from_line(record.value)) is not None:
+        return line
+    if log.databricks_request_id is not None:
+        return from_row(record.value)
     headers = headers_of(record)
     if log.request is not UNSET or (log.response is not UNSET and log.messages is UNSET):
         return from_envelope(log, headers)

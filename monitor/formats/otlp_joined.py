@@ -9,14 +9,18 @@ format.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Record
-from monitor.formats import evaluations, genai, message_events, otlp
+from monitor.formats import evaluations, genai, message_events, otlp, vercel
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.options import FormatOptions
 from monitor.formats.predictions import demand_model, request_id
 from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span, moment_of
+
+_OF_WHOLE: Final = (OPENINFERENCE_KIND, genai.SERVED, vercel.OPERATION)
+"""Attributes of spans that say all themselves."""
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -52,7 +56,7 @@ def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
 
 def _is_whole(span: Span) -> bool:
     """Nothing is logged beside it."""
-    return not span.attributes.keys().isdisjoint((OPENINFERENCE_KIND, genai.SERVED)) or message_events.is_whole(span)
+    return not span.attributes.keys().isdisjoint(_OF_WHOLE) or message_events.is_whole(span)
 
 
 def _half(span: Span, side: Side, options: FormatOptions) -> Iterator[Half]:

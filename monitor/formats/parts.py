@@ -1,11 +1,13 @@
 """Parts of messages in telemetry: the text and the picture of one, in the shapes that instrumentations write.
 
-Those of OpenTelemetry (text, uri, blob, file, reasoning, refusal), OpenAI (text, image_url, refusal), Anthropic (image)
-and Pydantic AI (image-url, binary), and those without a type of Gemini and Bedrock's Converse API.
+Those of OpenTelemetry (text, uri, blob, file, reasoning, refusal), OpenAI (text, image_url, refusal), Anthropic
+(image), Pydantic AI (image-url, binary) and Vercel's AI SDK (image, file), and those without a type of Gemini and
+Bedrock's Converse API.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +24,11 @@ _BLOCKS: Final = frozenset(
     {"text", "image", "document", "video", "audio", "toolUse", "toolResult", "reasoningContent", "guardContent"}
 )
 """Members of a content block of Bedrock's Converse API, which has one of them and no type."""
+
+_KINDS: Final = ("mime_type", "media_type", "mimeType", "mediaType")
+_ANY_IMAGE: Final = ("", "image", "image/*")
+"""What is said of the kind of a picture whose kind nobody asked for."""
+_ADDRESS: Final = re.compile(r"(?:https?|data|s3|gs):", re.IGNORECASE)
 
 
 def are_parts(value: Any) -> bool:
@@ -54,6 +61,8 @@ def picture_of(part: Any) -> str:
             pass
         case {"type": "blob" | "binary", "content": str(content)} if _is_image(part):
             found = _inline(content, part)
+        case {"type": "image", "image": str(content)} | {"type": "file", "data": str(content)} if _is_image(part):
+            found = content if _ADDRESS.match(content) else _inline(content, part)
         case {"inline_data": {"data": str(content), **told}} if _is_image(told):
             found = _inline(content, told)
         case {"image": {"source": {"bytes": str(content)}}}:
@@ -77,13 +86,15 @@ def is_refusal(part: Any) -> bool:
 
 
 def _inline(content: str, told: Mapping[Any, Any]) -> str:
-    kind = _kind(told) or f"image/{images.kind_of_base64(content) or 'unknown'}"
+    kind = _kind(told)
+    if kind in _ANY_IMAGE:
+        kind = f"image/{images.kind_of_base64(content) or 'unknown'}"
     return f"data:{kind};base64,{content}"
 
 
 def _is_image(told: Mapping[Any, Any]) -> bool:
-    return told.get("modality") == "image" or _kind(told).startswith("image/")
+    return "image" in (told.get("modality"), told.get("type")) or _kind(told).startswith("image")
 
 
 def _kind(told: Mapping[Any, Any]) -> str:
-    return str(told.get("mime_type") or told.get("media_type") or "")
+    return str(next((told[name] for name in _KINDS if told.get(name)), ""))

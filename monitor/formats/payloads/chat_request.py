@@ -32,6 +32,8 @@ class Part(Struct, gc=False):
     image_url: ImageUrl | str | None = None
     source: Any = None
     """Anthropic's pictures."""
+    image: Any = None
+    """Bedrock's pictures (Converse), and the addresses of Qwen's."""
 
 
 class Message(Struct, gc=False):
@@ -87,10 +89,15 @@ def from_texts(request: ChatRequest) -> list[Fields]:
         InvalidEvent: there are more items than allowed.
     """
     prompts = _prompts(request.prompt) if isinstance(request.prompt, list) else [request.prompt]
-    answers = request.n if isinstance(request.n, int) and request.n > 1 else 1
+    answers = answers_to_each(request)
     demand_few(len(prompts) * answers)
     rows = [from_request(request, [Message(content=one, images=request.images)]) for one in prompts]
     return rows if answers == 1 else [row for row in rows for _ in range(answers)]
+
+
+def answers_to_each(request: ChatRequest) -> int:
+    """How many were asked for to each prompt."""
+    return request.n if isinstance(request.n, int) and request.n > 1 else 1
 
 
 def _prompts(given: list[Any]) -> list[str | None]:
@@ -196,6 +203,11 @@ def address_of(part: Part) -> str | None:
             return url
         case {"data": str(data), **more} if part.type == "image":
             return f"data:{more.get('media_type') or 'image/unknown'};base64,{data}"
+    match part.image:
+        case str(address) | {"source": {"s3Location": {"uri": str(address)}}}:
+            return address
+        case {"source": {"bytes": str(data)}, **more}:
+            return f"data:image/{more.get('format') or 'unknown'};base64,{data}"
     return None
 
 

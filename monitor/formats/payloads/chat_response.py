@@ -51,6 +51,10 @@ class Answer(Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[ToolCall] | ToolCall | None = None
     """Text Generation Inference streams one without a list."""
+    function_call: Function | None = None
+    """What came before `tool_calls`."""
+    audio: Any = None
+    """Spoken answers have their text as its `transcript`."""
     reasoning_content: Any = None
     """What the model thought before it answered, as DeepSeek, SGLang and vLLM call it."""
     reasoning: Any = None
@@ -185,9 +189,9 @@ def _output(first: Choice, choices: Sequence[Choice], extra: Fields) -> Fields:
         output["safety"] = {"flagged": True, "categories": categories}
     if first.finish_reason not in ("stop", None):
         extra["finish_reason"] = first.finish_reason
-    if said.tool_calls:
+    if said.tool_calls or said.function_call:
         extra["tool_calls"] = [_called(one) for one in calls_of(said)[:MAX_TOOL_CALLS]]
-    tokens = _answer_tokens(first)
+    tokens = _answer_tokens(first) if answer else ()  # a call of a tool alone has tokens, but no answer
     sure = confidence(tokens)
     if sure is not None:
         output["confidence"] = sure
@@ -217,17 +221,30 @@ def _candidates(choices: Sequence[Choice]) -> list[Fields]:
 def _answer_of(choice: Choice) -> str | None:
     if choice.message is None:
         return choice.text
-    content = text_in(choice.message.content)
+    content = said_in(choice.message)
     return content if content is not None else choice.message.refusal
 
 
+def said_in(answer: Answer) -> str | None:
+    """What it says in writing, else in speech."""
+    content = answer.content if isinstance(answer.content, str) else text_in(answer.content)
+    if content or answer.audio is None:  # mostly
+        return content
+    match answer.audio:
+        case {"transcript": str(spoken)}:
+            return spoken
+    return content
+
+
 def _answer_tokens(choice: Choice) -> Sequence[Token]:
-    """Those of the answer alone: reasoning that was taken out of its text may still stand among them."""
+    """Those of the answer alone: reasoning and calls of tools that were taken out of its text may still stand among
+    them."""
     given = choice.logprobs
     if not isinstance(given, Logprobs):
         return ()
     tokens = answer_tokens(given.content or given.refusal or tokens_of_text(given))
-    if choice.message is not None and reasoned(choice.message):
+    said = choice.message
+    if said is not None and (said.tool_calls or said.function_call or reasoned(said)):
         return spelling(_answer_of(choice) or "", tokens)
     return tokens
 
@@ -239,17 +256,19 @@ def reasoned(answer: Answer) -> bool:
 
 def _categories(choice: Choice) -> list[str]:
     """What a content filter found; Azure says which category, others only that it did."""
-    found = [
-        name
-        for name, result in (choice.content_filter_results or {}).items()
-        if bytes(result).startswith(b"{") and _to_filtered(result).filtered
-    ]
+    results = choice.content_filter_results
+    found = [name for name, result in results.items() if _is_filtered(result)] if results else []
     return found or (["content_filter"] if choice.finish_reason == "content_filter" else [])
 
 
+def _is_filtered(result: Raw) -> bool:
+    return bytes(result).startswith(b"{") and _to_filtered(result).filtered
+
+
 def calls_of(answer: Answer) -> list[ToolCall]:
-    given = answer.tool_calls
-    return [given] if isinstance(given, ToolCall) else given or []
+    """Of one that calls any."""
+    given = answer.tool_calls or ToolCall(answer.function_call)
+    return [given] if isinstance(given, ToolCall) else given
 
 
 def _called(call: ToolCall) -> Fields:

@@ -13,7 +13,6 @@ from msgspec import Raw
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
-from monitor.formats.payloads.chat_request import text_in
 from monitor.formats.payloads.chat_response import (
     MAX_CHOICES,
     MAX_TOOL_CALLS,
@@ -26,6 +25,7 @@ from monitor.formats.payloads.chat_response import (
     error_of,
     read_chat,
     reasoned,
+    said_in,
     text_of_arguments,
 )
 from monitor.formats.payloads.confidence import Token
@@ -112,13 +112,13 @@ class _Growing:
         self.filters = piece.content_filter_results or self.filters
         self.error = piece.error or self.error
         delta = piece.delta or piece.message or Answer(content=piece.text)
-        if content := text_in(delta.content):
+        if content := said_in(delta):
             self.content.append(content)
         elif reasoned(delta):  # the words of a plain answer are not asked
             self.reasoned = True
         if delta.refusal:
             self.refusal.append(delta.refusal)
-        if delta.tool_calls is not None:
+        if delta.tool_calls or delta.function_call:
             for call in calls_of(delta):
                 self._call(call)
         if isinstance(piece.logprobs, Logprobs):

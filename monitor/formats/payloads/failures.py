@@ -53,6 +53,28 @@ def from_error(error: Any, code: int | None = None) -> Fields:
     return fields
 
 
+def error_in(body: Any) -> Any:
+    """What failed, as `from_error` takes it, by a body that is nothing but an error of a server: FastAPI's `detail`, or
+    a message beside an HTTP status of 400 and more (TorchServe, Azure). None where it is none."""
+    match body:
+        case {"detail": str() | list() as detail, **more} if not more:
+            return {"message": detail if isinstance(detail, str) else str(detail)}
+        case {"message": str(message), "code": int(code), **more} | {
+            "message": str(message),
+            "statusCode": int(code),
+            **more,
+        } if http_status(code):
+            return {"message": message, "code": code, "type": more.get("type")}
+    return None
+
+
+def told(row: Fields) -> Fields:
+    """What was sent back by a call that failed, and looks like an answer: it says why (a proxy's page, say)."""
+    message = row.get("output", {}).get("answer")
+    said = {"error_message": message[:_MAX_MESSAGE]} if message else {}
+    return {"extra": {**row.get("extra", {}), **said}} if said or "extra" in row else {}
+
+
 def http_status(value: Any) -> int | None:
     """The HTTP status of a failure that this number or text is; None where it is none."""
     text = _word(value)

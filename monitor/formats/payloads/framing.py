@@ -35,6 +35,10 @@ class Read(Struct):
     created: Any = None
     metadata: Mapping[str, Any] = {}
     """Names and values that may be slices."""
+    answers: int = 1
+    """So many were asked for to each prompt: it is as many rows, one after the other."""
+    is_guess: bool = False
+    """Of no protocol that is known: an answer where the call succeeded, and where it failed whatever was sent back."""
 
 
 def decoded(decode: Callable[[bytes], R], body: bytes) -> tuple[R, bytes, bytes]:

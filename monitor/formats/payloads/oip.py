@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
-from monitor.formats.payloads import v1
+from monitor.formats.payloads import chat_tensors, v1
 from monitor.formats.payloads.answers import are_probabilities, finite
 from monitor.formats.payloads.roles import MANY, Roles
 from monitor.formats.payloads.rows import Fields, demand_few
@@ -43,7 +43,10 @@ def request_rows(inputs: Raw, tail: bytes, roles: Roles) -> list[Fields]:
     if (row := _single(inputs, roles.of_request)) is not None:
         return [roles.request(row)]
     tensors = tensors_of(inputs)
-    named = _named(tensors, _chunks(tensors, tail), roles.of_request)
+    chunks = _chunks(tensors, tail)
+    if chat_tensors.is_chat([one.name for one in tensors], roles):
+        return [chat_tensors.asked(tensors, chunks)]
+    named = _named(tensors, chunks, roles.of_request)
     rows = [roles.request(row) for row in _by_row(named, of_all=True)]
     for row, image in zip(rows, _pixels(tensors, roles, len(rows)), strict=False):
         row["input"].setdefault("image", image)
@@ -61,6 +64,8 @@ def response_rows(outputs: Raw, tail: bytes, roles: Roles, embedder: str) -> lis
         return [roles.response(row)]
     tensors = tensors_of(outputs)
     chunks = _chunks(tensors, tail)
+    if chat_tensors.is_chat([one.name for one in tensors], roles):
+        return [chat_tensors.answered(tensors, chunks)]
     if (only := _unnamed(tensors, chunks, roles)) is not None:
         return only
     named = _named(tensors, chunks, roles.of_response)
@@ -77,7 +82,7 @@ def response_rows(outputs: Raw, tail: bytes, roles: Roles, embedder: str) -> lis
 def _single(raw: Raw, role_of: Callable[[str], str | None]) -> Fields | None:
     """The row of a call of one item, each of whose tensors is one value; None where a closer look is needed."""
     values_by_name = single_values(raw)
-    if not values_by_name:
+    if not values_by_name or "content" in values_by_name:  # of a chat, mostly
         return None
     row: Fields = {}
     for name, (datatype, value) in values_by_name.items():

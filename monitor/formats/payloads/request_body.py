@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from monitor.formats.limits import inflated, refuse_nul
-from monitor.formats.payloads import chat_request, images, oip, responses_api, seldon_message, v1
+from monitor.formats.payloads import chat_request, cloud_apis, images, oip, responses_api, seldon_message, v1
 from monitor.formats.payloads.framing import (
     Read,
     are_tensors,
@@ -105,18 +105,21 @@ def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read
             metadata=seldon_message.tags_of(message),
         )
     body: Any = _any.decode(head)
-    if isinstance(request.model, str) and (asked := responses_api.request_of(body)) is not None:
+    asked = responses_api.request_of(body) if isinstance(request.model, str) else None
+    if asked is None:
+        asked = cloud_apis.request_of(body)
+    if asked is not None:
         return _chat(asked)
-    return Read([v1.instance(body, roles)], word(request.id))
+    return Read(_instances(v1.rows_of_frame(body), roles), word(request.id))
 
 
 def _chat(request: chat_request.ChatRequest) -> Read:
     metadata = request.metadata if isinstance(request.metadata, dict) else {}
+    model = word(request.model)
     if request.messages is not None:
-        rows = [chat_request.from_request(request, request.messages)]
-    else:
-        rows = chat_request.from_texts(request)
-    return Read(rows, model=word(request.model), metadata=metadata)
+        return Read([chat_request.from_request(request, request.messages)], model=model, metadata=metadata)
+    rows, answers = chat_request.from_texts(request), chat_request.answers_to_each(request)
+    return Read(rows, model=model, metadata=metadata, answers=answers)
 
 
 def _without_members(body: bytes, raw: bytes, roles: Roles) -> Read:

@@ -9,8 +9,17 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from monitor.formats.limits import inflated, refuse_nul
-from monitor.formats.payloads import chat_response, messages_api, oip, ollama_api, responses_api, seldon_message, v1
-from monitor.formats.payloads.failures import from_error
+from monitor.formats.payloads import (
+    chat_response,
+    cloud_apis,
+    messages_api,
+    oip,
+    ollama_api,
+    responses_api,
+    seldon_message,
+    v1,
+)
+from monitor.formats.payloads.failures import error_in, from_error
 from monitor.formats.payloads.framing import (
     Read,
     are_tensors,
@@ -80,7 +89,7 @@ def _without_members(body: bytes, roles: Roles) -> Read:
         return read_stream(body)
     if _CHUNK in body:
         return read_events(map(bytes, _raws.decode(body)))
-    return Read(_predictions(items_of(body), roles))
+    return Read(_predictions(items_of(body), roles), is_guess=True)
 
 
 def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embedder: str) -> Read:
@@ -100,14 +109,25 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
         return Read(rows, seldon_message.puid_of(message), metadata=seldon_message.tags_of(message))
     if (chat := _as_chat(response, head)) is not None:
         return chat_response.read_chat(chat, cut=response.done is False)
-    row = over(v1.prediction(_any.decode(head), roles), _OK)
-    return Read([row], word(response.id), model=word(response.model_name), version=word(response.model_version))
+    body: Any = _any.decode(head)
+    return _guessed(response, body, roles)
+
+
+def _guessed(response: ResponseBody, body: dict[str, Any], roles: Roles) -> Read:
+    """What an object says that is of no API above, by its names."""
+    if (chat := cloud_apis.as_chat(body)) is not None:
+        return chat_response.read_chat(chat)
+    if (error := error_in(body)) is not None:
+        return Read([from_error(error)])
+    row = over(v1.prediction(body, roles), _OK)
+    name, version = word(response.model_name), word(response.model_version)
+    return Read([row], word(response.id), model=name, version=version, is_guess=True)
 
 
 def _as_chat(response: ResponseBody, head: bytes) -> chat_response.ChatResponse | None:
     """The answer of an API that has a chat completion's content under other names."""
     if response.object == "response":
-        return responses_api.as_chat(responses_api.to_response(head))
+        return responses_api.as_chat(responses_api.settled(responses_api.to_response(head)))
     if response.type == "message" and b'"stop_reason"' in head:
         return messages_api.as_chat(messages_api.to_message(head))
     if isinstance(response.done, bool) and b'"created_at"' in head:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
 from monitor.formats.payloads.chat_request import ChatRequest
 from monitor.formats.payloads.chat_request import Message as AskedMessage
 from monitor.formats.payloads.chat_response import (
@@ -29,6 +31,8 @@ from monitor.formats.payloads.logprobs import Logprobs
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 _REASONS: Final = {"completed": "stop", "max_output_tokens": "length"}
 """How a chat completion calls the same end."""
+_PENDING: Final = ("queued", "in_progress")
+"""An answer will come, but not in this response: it was asked for in the background (`background`)."""
 _OF_ITEMS: Final = frozenset({"role", "type", "id"})
 """An item of a request has one of these at least; texts and pictures to be embedded (Jina) have none."""
 
@@ -103,6 +107,20 @@ to_response = msgspec.json.Decoder(Response).decode
 _to_event = msgspec.json.Decoder(Event).decode
 
 
+def settled(response: Response) -> Response:
+    """The response itself, if it says what became of the call.
+
+    Raises:
+        InvalidEvent: it waits for its answer, and so is neither an answer nor a failure.
+    """
+    if response.status in _PENDING:
+        raise InvalidEvent(
+            Rejection.INVALID,
+            f"status: {response.status!r}: this response has no answer yet; log the one that is fetched when it has",
+        )
+    return response
+
+
 def as_chat(response: Response) -> ChatResponse:
     """The chat completion that says the same: all messages are one answer."""
     error = response.error
@@ -122,6 +140,9 @@ def as_chat(response: Response) -> ChatResponse:
     details = response.incomplete_details
     reason = (details.reason if details is not None else None) or response.status
     choice = Choice(message=answer, finish_reason=_REASONS.get(reason or "", reason), logprobs=Logprobs(tokens))
+    silent = not (said or refusals or calls) and reason != "content_filter"
+    if response.status == "cancelled" or (response.status == "incomplete" and silent):
+        choice.error = {"type": reason}
     usage = response.usage or Counts()
     return ChatResponse(
         id=response.id,

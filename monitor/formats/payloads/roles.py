@@ -37,7 +37,7 @@ RESPONSE: Final = tuple(name for name in CONVENTIONAL if name not in REQUEST)
 NAMES: Final = (
     "key", "id", "request_id", "response_id", "responseid", "model", "model_name", "model_version", "modelversion",
     "object", "type", "created", "created_at", "timestamp",
-    "finish_reason", "stop_reason", "stopreason", "done_reason",
+    "finish_reason", "stop_reason", "stopreason", "done_reason", "error_code",
 )  # fmt: skip
 """Say which row this is, as TensorFlow Serving's examples do, whose, of what kind or from when, or why a model stopped:
 texts, but no prompt and no answer."""

@@ -8,12 +8,13 @@ instance or a prediction looks like is up to the model.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from monitor.formats.payloads import images
 from monitor.formats.payloads.answers import candidates, distribution, likeliest
 from monitor.formats.payloads.roles import Roles
-from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.rows import Fields, demand_few
 from monitor.formats.payloads.values import text_of
 
 _PICTURE: Final = "![]("
@@ -27,6 +28,25 @@ def instance(value: Any, roles: Roles) -> Fields:
     if isinstance(value, str) and value.startswith(_PICTURE):
         return _illustrated(value)
     return roles.request({"": value}) if isinstance(value, str | dict) else {"input": {}}
+
+
+def rows_of_frame(body: Mapping[str, Any]) -> list[Any]:
+    """The rows of a data frame, as MLflow's servers and those of Databricks take it; any other object is one item.
+
+    https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "JSON Input".
+
+    Raises:
+        InvalidEvent: there are more than allowed.
+    """
+    match body:
+        case {"dataframe_records": list(rows)}:
+            pass
+        case {"dataframe_split": {"columns": list(names), "data": list(data)}}:
+            rows = [dict(zip(map(str, names), row, strict=False)) for row in data if isinstance(row, list)]
+        case _:
+            return [body]
+    demand_few(len(rows))
+    return rows
 
 
 def prediction(value: Any, roles: Roles) -> Fields:

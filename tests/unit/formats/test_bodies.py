@@ -96,12 +96,11 @@ def test_the_model_of_a_body_is_neither_prompt_nor_answer() -> None:
     "body",
     [
         {"object": "list", "data": [{"index": 0, "object": "embedding", "embedding": [0.1]}], "model": "e"},
-        {"id": "c14c80c3", "message": {"role": "assistant", "content": [{"text": "a"}]}, "finish_reason": "COMPLETE"},
-        {"output": {"message": {"content": [{"text": "a"}]}}, "stopReason": "end_turn", "usage": {"inputTokens": 1}},
-        {"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "gemini-2.0-flash"},
+        {"inputTextTokenCount": 9, "results": [{"tokenCount": 2, "outputText": "a", "completionReason": "FINISH"}]},
+        {"output": {"text": "a", "finish_reason": "stop"}, "request_id": "c14c80c3", "usage": {"input_tokens": 1}},
         {"type": "list", "created_at": "2023-12-13T22:42:50Z", "items": [{}]},
     ],
-    ids=["kserve's fixture embedding.json", "cohere", "bedrock", "gemini", "any"],
+    ids=["kserve's fixture embedding.json", "titan", "dashscope", "any"],
 )
 def test_what_an_unknown_api_says_about_its_answer_is_no_answer(body: Any) -> None:
     assert answered(body)["output"] == {}
@@ -262,3 +261,103 @@ def test_seldons_tensors_of_tensorflow_hold_texts_and_integers() -> None:
 def test_tensors_of_tensorflow_that_do_not_fit_are_refused(tensor: Any) -> None:
     with pytest.raises(InvalidEvent, match=r"data\.tftensor"):
         answered({"data": {"tftensor": tensor}})
+
+
+def of_responses(status: str, *output: Any, **more: Any) -> dict[str, Any]:
+    return {"id": "resp_1", "object": "response", "status": status, "model": "m", "output": list(output), **more}
+
+
+def message(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_that_waits_for_its_answer_is_refused(status: str) -> None:
+    """Asked for in the background: it is neither an answer nor a failure."""
+    with pytest.raises(InvalidEvent, match=f"status: '{status}': this response has no answer yet") as caught:
+        answered(of_responses(status))
+    assert caught.value.reason is Rejection.INVALID
+
+
+def test_a_response_that_was_cancelled_is_a_failure_with_what_had_come() -> None:
+    row = answered(of_responses("cancelled", message("A m")))
+    assert (row["status"], row["error_code"], row["output"]) == ("error", "cancelled", {"answer": "A m"})
+
+
+def test_a_response_that_ended_before_it_said_anything_is_a_failure() -> None:
+    """All its tokens went into the reasoning."""
+    row = answered(
+        of_responses("incomplete", {"type": "reasoning"}, incomplete_details={"reason": "max_output_tokens"})
+    )
+    assert (row["status"], row["error_code"], row["output"]) == ("error", "max_output_tokens", {})
+
+
+def test_a_response_that_ended_early_is_an_answer_as_of_a_chat_completion() -> None:
+    row = answered(of_responses("incomplete", message("A m"), incomplete_details={"reason": "max_output_tokens"}))
+    assert (row["status"], row["output"]) == ("ok", {"answer": "A m"})
+    assert row["extra"] == {"finish_reason": "length"}
+
+
+def test_a_response_that_a_filter_stopped_is_refused_as_of_a_chat_completion() -> None:
+    row = answered(of_responses("incomplete", incomplete_details={"reason": "content_filter"}))
+    assert (row["status"], row["output"]["refused"]) == ("ok", True)
+
+
+SPOKEN = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1763722805, "transcript": "A mug."}
+
+
+def test_the_answer_of_speech_is_its_transcript() -> None:
+    said = {"role": "assistant", "content": None, "audio": SPOKEN}
+    assert answered({"choices": [{"index": 0, "message": said, "finish_reason": "stop"}]})["output"] == {
+        "answer": "A mug."
+    }
+
+
+def test_streamed_speech_is_put_together() -> None:
+    pieces = [{"id": "audio_1", "transcript": "A"}, {"data": "UklGRg=="}, {"transcript": " mug."}]
+    deltas = [{"role": "assistant", "content": ""}, *({"audio": piece} for piece in pieces)]
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    (row,) = read_response(body.encode(), ROLES, 100_000, "m").rows
+    assert row == {"status": "ok", "output": {"answer": "A mug."}}
+
+
+@pytest.mark.parametrize("audio", [None, {}, {"id": "audio_1"}, "UklGRg==", {"transcript": None}])
+def test_speech_without_a_transcript_is_no_answer(audio: Any) -> None:
+    said = {"role": "assistant", "content": None, "audio": audio}
+    assert answered({"choices": [{"index": 0, "message": said, "finish_reason": "stop"}]})["output"] == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "text"),
+    [
+        ({"detail": "Not Found"}, "error", "error", "Not Found"),
+        ({"detail": [{"loc": ["body"], "msg": "Field required"}]}, "error", "error", "Field required"),
+        (
+            {"code": 503, "type": "InternalServerException", "message": "Prediction failed"},
+            "error",
+            "503",
+            "Prediction failed",
+        ),
+        ({"statusCode": 404, "message": "Resource not found"}, "rejected", "404", "Resource not found"),
+    ],
+    ids=["FastAPI", "FastAPI's validation", "TorchServe", "Azure"],
+)
+def test_an_error_of_a_server_is_no_answer(body: Any, status: str, code: str, text: str) -> None:
+    row = answered(body)
+    assert (row["status"], row["error_code"], row.get("output")) == (status, code, None)
+    assert text in row["extra"]["error_message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "A mug on a table", "label": "mug"},
+        {"message": "A mug", "code": 7},
+        {"message": "A mug", "code": 200},
+        {"message": "A mug", "statusCode": 200},
+    ],
+)
+def test_an_answer_beside_such_a_name_is_one(body: Any) -> None:
+    assert answered(body)["status"] == "ok"
+    assert answered(body)["output"]["answer"] in ("A mug", "mug")

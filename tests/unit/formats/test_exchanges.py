@@ -107,9 +107,9 @@ def batch(code: int, body: Any) -> Any:
 
 def test_the_output_of_a_batch_is_the_answering_half() -> None:
     answer = half(batch(200, SAID))
-    assert (answer.pair_id, answer.side, answer.fields["status"]) == ("batch_req_1", "response", "ok")
+    assert (answer.pair_id, answer.side, answer.fields["status"]) == ("request-1", "response", "ok")
     assert (answer.fields["output"], answer.fields.get("extra")) == ({"answer": "A cat"}, None)
-    prediction = join(half({"id": "batch_req_1", "request": ASKED}), answer)
+    prediction = join(half({"custom_id": "request-1", **POST, "body": ASKED}), answer)
     assert (prediction.input.prompt, prediction.output.answer) == ("What is it?", "A cat")
 
 
@@ -153,3 +153,46 @@ def test_a_body_beside_a_message_is_read_as_it_stands() -> None:
 def test_a_text_that_is_no_json_is_refused_as_the_side_that_it_is() -> None:
     with pytest.raises(InvalidEvent, match=r"^response: not JSON"):
         logged(ASKED, '{"status": 200, "body')
+
+
+@pytest.mark.parametrize("format_", [openai_chat, oip])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("Bad gateway", "Bad gateway"),
+        ("<html><body>502 Bad Gateway</body></html>", "<html><body>502 Bad Gateway</body></html>"),
+        ({"reason": "upstream is gone"}, "upstream is gone"),
+        (["Bad gateway"], "Bad gateway"),
+        ("", None),
+        ({"a": "b", "c": "d"}, None),
+        ("x" * 5000, "x" * 1024),
+    ],
+)
+def test_what_a_failed_call_sent_back_is_no_answer(format_: Any, body: Any, message: str | None) -> None:
+    for value in (
+        {"request": ASKED, "response": body, "status_code": 502},
+        {"request": {**POST, "body": ASKED}, "response": {"status": 502, "headers": {}, "body": body}},
+    ):
+        (prediction,) = decoded({"id": "r1", **value}, format_)
+        assert isinstance(prediction, Prediction)
+        assert (prediction.status, prediction.error_code) == ("error", "502")
+        assert (prediction.output.answer, prediction.extra.get("error_message")) == (None, message)
+
+
+def test_half_of_a_failed_call_has_no_answer_either() -> None:
+    failed = half({"id": "r1", "response": "Bad gateway", "status_code": 502}).fields
+    assert failed == {"status": "error", "error_code": "502", "extra": {"error_message": "Bad gateway"}}
+
+
+def test_what_the_log_says_of_a_failure_comes_before_what_was_sent_back() -> None:
+    prediction = logged(ASKED, "Bad gateway", error={"message": "connection reset", "code": "E104"})
+    assert (prediction.error_code, prediction.extra["error_message"]) == ("E104", "connection reset")
+
+
+def test_an_answer_that_a_failure_cut_stays_as_far_as_it_came() -> None:
+    prediction = logged(ASKED, SAID, status_code=504)
+    assert (prediction.status, prediction.output.answer) == ("timeout", "A cat")
+
+
+def test_plain_text_is_an_answer_where_the_call_succeeded() -> None:
+    assert logged(ASKED, "A cat", status_code=200).output.answer == "A cat"

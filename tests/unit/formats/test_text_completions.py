@@ -156,6 +156,30 @@ def test_prompts_and_choices_that_do_not_match_are_refused() -> None:
         call({"prompt": ["Q1", "Q2"]}, answers("A1", "A2", "A3"))
 
 
+def test_a_server_that_knows_no_n_gives_one_answer_to_each_prompt() -> None:
+    assert said(call({"prompt": "Q1", "n": 3}, answers("A1"))) == [("r1", "Q1", "A1")]
+    assert said(call({"prompt": ["Q1", "Q2"], "n": 2}, answers("A1", "A2"))) == [
+        ("r1#0", "Q1", "A1"),
+        ("r1#1", "Q2", "A2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "given"),
+    [({"prompt": ["Q1", "Q2"]}, 1), ({"prompt": ["Q1", "Q2"], "n": 2}, 3), ({"prompt": ["Q1", "Q2"], "n": 2}, 1)],
+)
+def test_fewer_answers_than_that_are_refused_as_nobody_knows_whose_they_are(request_: Any, given: int) -> None:
+    asked = len(request_["prompt"]) * request_.get("n", 1)
+    with pytest.raises(InvalidEvent, match=f"{asked} items in the request, {given} in the response") as refused:
+        call(request_, answers(*["A"] * given))
+    assert refused.value.reason is Rejection.INVALID
+
+
+def test_logged_apart_they_do_not_meet() -> None:
+    asked, answered = halves({**REQUEST, "prompt": "Q1", "n": 3}, "request"), halves(answers("A1"), "response")
+    assert {one.pair_id for one in asked}.isdisjoint(one.pair_id for one in answered)
+
+
 def of_litellm(messages: Any, response: Any, **more: Any) -> dict[str, Any]:
     return {
         "id": "c1",

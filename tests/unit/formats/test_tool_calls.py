@@ -143,3 +143,55 @@ def test_no_piece_of_the_arguments_is_lost(pieces: list[tuple[Any, Any, Any, str
     chunks = [[piece(name, text, id=given, index=place)] for given, name, place, text in pieces]
     said = "".join(call["arguments"] for call in streamed(*chunks))
     assert sorted(said) == sorted("".join(text for *_, text in pieces))
+
+
+def row_of(message: dict[str, Any], **more: Any) -> Any:
+    choice = {"index": 0, "message": {"role": "assistant", **message}, **more}
+    (row,) = read_response(json.dumps({"choices": [choice]}).encode(), Roles({}), 10_000, "").rows
+    return row
+
+
+def test_what_came_before_tool_calls_is_one() -> None:
+    """OpenAI's `function_call`, which older clients and servers still write."""
+    row = row_of({"content": None, "function_call": BOTH[0]}, finish_reason="function_call")
+    assert row["extra"]["tool_calls"] == BOTH[:1]
+
+
+def test_a_streamed_function_call_is_put_together() -> None:
+    pieces = [{"name": "weather", "arguments": ""}, {"arguments": '{"city":'}, {"arguments": '"Paris"}'}]
+    deltas = [{"role": "assistant", "content": None, "function_call": piece} for piece in pieces]
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    (row,) = read_stream(body.encode()).rows
+    assert row["extra"]["tool_calls"] == BOTH[:1]
+    assert row["output"] == {}
+
+
+@pytest.mark.parametrize("nothing", [{"function_call": None}, {"tool_calls": []}, {"tool_calls": None}])
+def test_a_place_for_calls_without_any_is_none(nothing: dict[str, Any]) -> None:
+    assert row_of({"content": "A mug", **nothing}, finish_reason="stop") == {
+        "status": "ok",
+        "output": {"answer": "A mug"},
+    }
+    event = {"choices": [{"index": 0, "delta": {"content": "A mug", **nothing}, "finish_reason": "stop"}]}
+    (row,) = read_stream(f"data: {json.dumps(event)}\n\n".encode()).rows
+    assert row == {"status": "ok", "output": {"answer": "A mug"}}
+
+
+def with_logprobs(*texts: str) -> dict[str, Any]:
+    tokens = [{"token": text, "logprob": -0.5, "top_logprobs": [{"token": text, "logprob": -0.5}]} for text in texts]
+    return {"logprobs": {"content": tokens}, "finish_reason": "tool_calls"}
+
+
+@pytest.mark.parametrize("content", [None, ""])
+@pytest.mark.parametrize("tokens", [("<tool_call>", '{"name"'), ("{}",)])
+def test_a_call_alone_has_no_confidence_of_an_answer(content: str | None, tokens: tuple[str, ...]) -> None:
+    row = row_of({"content": content, "tool_calls": [piece("weather", PARIS)]}, **with_logprobs(*tokens))
+    assert row["output"].keys() <= {"answer"}
+
+
+def test_the_tokens_of_a_call_do_not_count_for_the_answer_beside_it() -> None:
+    said = {"content": "Let me see", "tool_calls": [piece("weather", PARIS)]}
+    alone = row_of(said, **with_logprobs("Let", " me", " see"))
+    assert round(alone["output"]["confidence"], 6) == 0.606531
+    assert "confidence" not in row_of(said, **with_logprobs("Let", " me", " see", "<tool_call>"))["output"]

@@ -1,0 +1,95 @@
+"""What records are that no few bytes tell: their members do. Asked last, so that the others cost no more for it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+
+class Members(Struct, gc=False):
+    """Of a record."""
+
+    custom_id: Any = None
+    databricks_request_id: Any = None
+    body: Raw | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    request: Raw | UnsetType = UNSET
+    response: Raw | UnsetType = UNSET
+
+
+class Asked(Struct, gc=False, forbid_unknown_fields=True):
+    """All that Text Generation Inference's `generate` takes."""
+
+    inputs: str
+    parameters: dict[str, Any] | None = None
+    stream: bool | None = None
+
+
+class Said(Struct, gc=False, forbid_unknown_fields=True):
+    """All that it answers."""
+
+    generated_text: str
+    details: Any = None
+
+
+class TritonAsked(Struct, gc=False):
+    """What Triton's and KServe's `generate` takes, beside parameters of any name."""
+
+    text_input: str | list[str]
+
+
+class TritonSaid(Struct, gc=False):
+    """What it answers, beside other outputs."""
+
+    text_output: str | list[str]
+
+
+class GeminiAsked(Struct, gc=False):
+    contents: list[dict[str, Raw]]
+
+
+class GeminiSaid(Struct, gc=False):
+    candidates: list[dict[str, Raw]]
+
+
+Several = Annotated[list[Said], Meta(min_length=1)]
+
+_to_members = msgspec.json.Decoder(Members).decode
+_to_gemini_asked = msgspec.json.Decoder(GeminiAsked).decode
+_to_gemini_said = msgspec.json.Decoder(GeminiSaid).decode
+_REQUESTS: Final = (msgspec.json.Decoder(Asked).decode, msgspec.json.Decoder(TritonAsked).decode)
+_RESPONSES: Final = (msgspec.json.Decoder(Said | Several).decode, msgspec.json.Decoder(TritonSaid).decode)
+
+
+def format_of(value: bytes) -> str | None:
+    """The format that reads a line of a batch, a row of an inference table or a call of `generate`; else None."""
+    try:
+        members = _to_members(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        members = Members()  # answers may come in a list
+    bodies = (members.body, members.params, members.result, members.response)
+    if members.custom_id is not None and any(one is not UNSET for one in bodies):
+        return "openai_chat"
+    if members.databricks_request_id is not None and members.request is not UNSET:
+        return "openai_chat"
+    request, response = members.request, members.response
+    if _is_any(request, (_to_gemini_asked,)) or _is_any(response, (_to_gemini_said,)):
+        return "openai_chat"
+    if request is UNSET and response is UNSET:
+        request = response = Raw(value)
+    return "oip" if _is_any(request, _REQUESTS) or _is_any(response, _RESPONSES) else None
+
+
+def _is_any(raw: Raw | UnsetType, decoders: tuple[Any, ...]) -> bool:
+    if raw is UNSET:
+        return False
+    for decode in decoders:
+        try:
+            decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        return True
+    return False
