@@ -5,8 +5,10 @@
 Truth is the same measure of two million answers of the same traffic; of the largest gaps, that of the bins which the
 sample fills. `covers` is the share of trials whose 95% interval
 holds it. Kinds of traffic: calibrated, over-confident by 10 points everywhere, over-confident where confidence is high
-and not elsewhere, and nearly always right; each drawn with equal probabilities, and with probabilities that favour
-unsure answers.
+and not elsewhere, nearly always right, 48 points under-confident in three answers of ten and sound in the others, and
+of any confidence though nearly always right; each drawn with equal probabilities, and with probabilities that favour
+unsure answers. In the last two kinds, how far confidence is off depends most on how the sample's confidences happened
+to fall.
 """
 
 from __future__ import annotations
@@ -31,14 +33,13 @@ Answers = tuple[Floats, Floats, Floats]
 
 @dataclass(frozen=True)
 class Traffic:
-    """Confidences that follow a Beta law, and how often answers of such a confidence are right."""
+    """Confidences, and how often answers of such a confidence are right."""
 
-    a: float
-    b: float
+    drawn: Callable[[np.random.Generator, int], Floats]
     accuracy: Callable[[Floats], Floats]
 
     def confidences(self, rng: np.random.Generator, n: int) -> Floats:
-        return rng.beta(self.a, self.b, n).round(6)
+        return self.drawn(rng, n).round(6)
 
     def right(self, confidence: Floats) -> Floats:
         """The chance [n] that each answer is right."""
@@ -49,11 +50,19 @@ class Traffic:
         return confidence, (rng.random(n) < self.right(confidence)).astype(np.float64), np.ones(n)
 
 
+def beta(a: float, b: float) -> Callable[[np.random.Generator, int], Floats]:
+    return lambda rng, n: rng.beta(a, b, n)
+
+
 TRAFFIC: dict[str, Traffic] = {
-    "calibrated": Traffic(5, 2, lambda c: c),
-    "10 points over-confident": Traffic(5, 2, lambda c: c - 0.1),
-    "over-confident where sure": Traffic(4, 1.5, lambda c: c - 0.3 * c**4),
-    "nearly always right": Traffic(40, 1.5, lambda c: c),
+    "calibrated": Traffic(beta(5, 2), lambda c: c),
+    "10 points over-confident": Traffic(beta(5, 2), lambda c: c - 0.1),
+    "over-confident where sure": Traffic(beta(4, 1.5), lambda c: c - 0.3 * c**4),
+    "nearly always right": Traffic(beta(40, 1.5), lambda c: c),
+    "48 points under-confident in 30%": Traffic(
+        lambda rng, n: np.where(rng.random(n) < 0.3, 0.5, 0.95), lambda c: np.where(c < 0.7, 0.98, 0.93)
+    ),
+    "of any confidence, nearly always right": Traffic(beta(1, 1), lambda c: np.full(c.shape, 0.97)),
 }
 SIZES = (30, 100, 500, 3000)
 

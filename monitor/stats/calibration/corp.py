@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import hypot
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from monitor.stats.calibration.measured import FEWEST_DRAWS as DRAWS
-from monitor.stats.calibration.measured import check_level
+from monitor.stats.calibration.measured import check_level, masses
 from monitor.stats.calibration.rows import Rows, as_rows
 from monitor.stats.calibration.scores import base_rate_score, isotonic, mean_scores
 from monitor.stats.inputs import Floats
@@ -53,8 +54,9 @@ def corp_decomposition(
     Because of that the usual bootstrap, which adds chance to chance, never covers a calibrated model. So intervals
     invert a test, by a parametric bootstrap: outcomes are drawn from the fit, taken to lie nearer to the confidences
     (or to the accuracy) or farther from them by some scale, and fitted again; the interval holds each true value under
-    which the observed one lies between the outer quantiles. Miscalibration cannot be below the squared signed gap, so
-    its interval reaches as far as that one's. They say nothing of outcomes that depend on each other.
+    which the observed one lies between the outer quantiles. How much of the traffic has which confidence is chance as
+    well: what that does to the fitted parts is added, distances as squares. Miscalibration cannot be below the squared
+    signed gap, so its interval reaches as far as that one's. They say nothing of outcomes that depend on each other.
 
     Args:
         confidence: [n] in [0, 1].
@@ -143,7 +145,18 @@ class _Cells:
 
         lower = _smallest(lambda scale: quantile(scale, DRAWS - 1 - place) >= value)
         upper = _smallest(lambda scale: quantile(scale, place) > value)
-        return Interval(part(self, true(lower)), part(self, true(upper)))
+        below, above = self._away(part, place)
+        return Interval(
+            max(0.0, value - hypot(max(0.0, value - part(self, true(lower))), below)),
+            value + hypot(max(0.0, part(self, true(upper)) - value), above),
+        )
+
+    def _away(self, part: Callable[[_Cells, Floats], float], place: int) -> tuple[float, float]:
+        """How far below and above it a part of the score may lie because other confidences came than usually do."""
+        shares = masses(self.weight, self.rows, DRAWS)
+        others = np.sort([part(replace(self, weight=one / one.sum()), self.steps) for one in shares])
+        usual = part(self, self.steps)
+        return max(0.0, usual - float(others[place])), max(0.0, float(others[-1 - place]) - usual)
 
     def _fit(self, outcome: Floats) -> Floats:
         fitted: Floats = isotonic_regression(outcome, weights=self.weight).x

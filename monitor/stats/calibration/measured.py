@@ -20,6 +20,7 @@ FEWEST_DRAWS: Final = 500
 _HALVINGS: Final = 16
 _LEAST_BEYOND: Final = 2.0
 """Draws beyond either end of an interval, below which its ends are those of the draws."""
+_TINY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,17 @@ def chance(deviation: Floats, draws: int = DRAWS) -> Floats:
     half = np.random.default_rng(0).standard_normal((draws // 2, deviation.size))
     noise: Floats = deviation * np.concatenate([half, -half])
     return noise
+
+
+def masses(mass: Floats, rows: Floats, draws: int = DRAWS) -> Floats:
+    """What parts of the traffic might weigh [draws, b] that weigh `mass` [b] in a sample, each as sure as `rows` [b].
+
+    Gamma laws of that mean and of the variance mass^2 / rows: what the Bayesian bootstrap gives the rows of a part
+    together (Rubin 1981, "The Bayesian Bootstrap", Annals of Statistics 9). A part of no rows weighs nothing.
+    """
+    known = np.maximum(rows, _TINY)
+    weighed: Floats = np.random.default_rng(1).standard_gamma(known, (draws, rows.size)) * (mass / known)
+    return weighed
 
 
 def _smallest(reached: Callable[[float], bool]) -> float:

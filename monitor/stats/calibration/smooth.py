@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from scipy.fft import dct, idct
 
-from monitor.stats.calibration.measured import Measured, chance, inverted, reaching
+from monitor.stats.calibration.measured import Measured, chance, inverted, masses, reaching
 from monitor.stats.calibration.rows import Rows
 from monitor.stats.inputs import Floats
 from monitor.stats.intervals import Interval
@@ -18,6 +18,7 @@ CELLS: Final = 512
 
 _DRAWS: Final = 500
 _HALVINGS: Final = 30
+_TINY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,14 +38,21 @@ def smooth_error(rows: Rows, gap: Interval, level: float) -> SmoothError:
     Computed on a grid, where reflection is what the cosine transform does.
 
     The interval inverts a test as that of the ECE: smECE of a table is at least e exactly when its smECE_e is at least
-    e, so simulated tables need no search for their own width. It reaches as far as that of abs(signed `gap`), which
-    smECE cannot be below.
+    e, so simulated tables need no search for their own width. How much of the traffic lies where is chance, too. It
+    reaches as far as that of abs(signed `gap`), which smECE cannot be below.
     """
     residuals = _on_grid(rows, rows.weight * (rows.confidence - rows.correct)) / rows.n
     width = _fixed_point(residuals)
     signal = smoothed(residuals, width)
     noise = smoothed(chance(_deviation(rows, width), _DRAWS), width)
-    found = inverted(lambda curve: np.abs(curve, out=curve).sum(axis=-1), signal, noise, level)
+    density = _densities(rows, width)
+
+    def area(curve: Floats) -> Floats:
+        sizes = np.abs(curve, out=curve)
+        total: Floats = sizes.sum() if sizes.ndim == 1 else np.vecdot(sizes, density)
+        return total
+
+    found = inverted(area, signal, noise, level)
     return SmoothError(reaching(found, max(abs(gap.lower), abs(gap.upper))), width)
 
 
@@ -74,6 +82,16 @@ def _deviation(rows: Rows, width: float) -> Floats:
     squares = _on_grid(rows, rows.weight**2)
     deviation: Floats = np.sqrt(squares * accuracy * (1.0 - accuracy)) / rows.n
     return deviation
+
+
+def _densities(rows: Rows, width: float) -> Floats:
+    """How many times as much of the traffic [draws, CELLS] might lie near each cell as in the sample."""
+    mass = _on_grid(rows, rows.weight)
+    drawn = masses(mass, mass**2 / np.maximum(_on_grid(rows, rows.weight**2), _TINY), _DRAWS)
+    drawn *= mass.sum() / drawn.sum(axis=1, keepdims=True)
+    near = smoothed(mass, width)
+    densities: Floats = np.where(near > _TINY, smoothed(drawn, width) / np.maximum(near, _TINY), 1.0)
+    return densities
 
 
 def _on_grid(rows: Rows, values: Floats) -> Floats:
