@@ -36,7 +36,7 @@ class FoundSlice:
 
     `inside` and `outside` are accuracies with their intervals, `gap` in [-1, 1] is inside less outside with its 95%
     `interval`. `traffic` in [0, 1] is the estimated share of the traffic that lies in it. Rows of slices that were
-    named before it are left out. `adjusted_p` is Holm's over all that were tried in both halves.
+    named before it are left out, of the members too. `adjusted_p` is Holm's over all that were tried in both halves.
     """
 
     kind: Literal["metadata", "embedding"]

@@ -45,7 +45,7 @@ def tried(suspects: Sequence[Rule], half: Labelled) -> list[Trial]:
         sides = half.take(np.flatnonzero(members & left)), half.take(np.flatnonzero(~members & left))
         if min(map(len, sides)) >= LEAST_ROWS:
             inside, outside = share_in_groups(*sides), share_in_groups(*sides[::-1])
-            traffic = float(weights[members].sum() / weights.sum())
+            traffic = float(weights[members & left].sum() / weights.sum())
             p_value = worse_by_chance(inside, outside)
             done.append(Trial(rule, traffic, inside, outside, p_value, tuple(suspects[:place])))
         left &= ~members

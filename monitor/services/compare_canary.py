@@ -149,7 +149,7 @@ def _accuracy(labels: LabelledRows, alpha: float, margin: float) -> Judged:
     def evidence() -> TwoProportions:
         return TwoProportions(~of_canary, ~of_canary & right, of_canary, of_canary & right)
 
-    return _judged("accuracy", "labels", sides, evidence, labels.known_at, alpha, margin, Verdict.BETTER)
+    return _judged("accuracy", "labels", sides, evidence, of_canary, labels.known_at, alpha, margin, Verdict.BETTER)
 
 
 def _calibration(labels: LabelledRows, alpha: float, margin: float) -> Judged:
@@ -159,7 +159,7 @@ def _calibration(labels: LabelledRows, alpha: float, margin: float) -> Judged:
     gaps = labels.confidence[known] - labels.correct[known]
     sides = [Side(int(one.sum()), _mean(gaps[one])) for one in (~of_canary, of_canary)]
     return _judged(
-        "calibration", "labels with a confidence", sides, lambda: Distances(gaps, of_canary),
+        "calibration", "labels with a confidence", sides, lambda: Distances(gaps, of_canary), of_canary,
         labels.known_at[known], alpha, margin, Verdict.WORSE,
     )  # fmt: skip
 
@@ -193,15 +193,16 @@ def _of_requests(
     sides = [Side(int(n.sum()), float(k.sum() / n.sum()) if n.sum() else None) for n, k in zip(total, bad, strict=True)]
     known_at: Floats = 60.0 * (minutes.astype(np.float64) + 1.0)
     return _judged(
-        measure, noun, sides, lambda: TwoProportions(total[0], bad[0], total[1], bad[1]), known_at, alpha, margin,
-        Verdict.WORSE,
+        measure, noun, sides, lambda: TwoProportions(total[0], bad[0], total[1], bad[1]), total[1], known_at, alpha,
+        margin, Verdict.WORSE,
     )  # fmt: skip
 
 
 def _judged(
-    measure: Measure, noun: str, sides: list[Side], evidence: Callable[[], Evidence], known_at: Floats, alpha: float,
-    margin: float, if_higher: Verdict,
+    measure: Measure, noun: str, sides: list[Side], evidence: Callable[[], Evidence],
+    of_canary: Floats | NDArray[np.bool_], known_at: Floats, alpha: float, margin: float, if_higher: Verdict,
 ) -> Judged:  # fmt: skip
+    """`of_canary` are its rows in each increment of the evidence."""
     stable, canary = sides
     if not stable.n or not canary.n:
         missing = " or ".join(name for name, side in (("stable", stable), ("canary", canary)) if not side.n)
@@ -210,9 +211,14 @@ def _judged(
     gathered = evidence()
     found = compare(gathered, alpha=alpha, margin=margin)
     verdict = _verdict(found.outcome, if_higher)
+    reason = _reason(found, verdict, noun, margin)
+    waiting = int(of_canary[gathered.ends[-1] + 1 :].sum())  # in no block yet
+    if found.more and found.more <= waiting:
+        reason = f"{waiting:,} {noun} of the canary wait for those of stable that they are to be compared with"
+        found = replace(found, more=None)
     shown = np.unique(np.linspace(0, found.lower.size - 1, min(found.lower.size, _MOST_POINTS)).round().astype(int))
     return Judged(
-        measure, noun, stable, canary, found, verdict, _reason(found, verdict, noun, margin),
+        measure, noun, stable, canary, found, verdict, reason,
         moments(known_at[gathered.ends][shown]), tuple(found.lower[shown].tolist()), tuple(found.upper[shown].tolist()),
     )  # fmt: skip
 

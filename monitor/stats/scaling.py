@@ -30,6 +30,8 @@ MIN_ISOTONIC: Final = 1000
 
 _HOTTEST: Final = 20.0
 """Temperatures are sought between 1 / 20 and 20."""
+_AT_BOUND: Final = 0.999
+"""A search that comes so near to its bound has found no temperature: the best one lies beyond."""
 
 Kind = Literal["temperature", "isotonic"]
 Recalibrate = Callable[[Floats], Floats]
@@ -42,7 +44,8 @@ class Repair:
     `temperature` is fitted on all answers; above 1 it makes confidences more modest; with its interval, both None for
     other kinds. `before` and `after` are the calibration of the answers as they are and as repaired. `won` is the mean
     log loss that the repair takes away, in nats, with its interval, and `won_by_half` that of each half. `holds`: the
-    interval and both halves lie above 0; only then is the repair to be recommended.
+    interval and both halves lie above 0, and no bound of the search holds the temperature; only then is the repair to
+    be recommended.
     """
 
     kind: Kind
@@ -60,6 +63,8 @@ class Repair:
 
         The errors named are the corrected ECEs, less what chance adds to them; "at most" is the end of the interval.
         """
+        if self.temperature is not None and _at_bound(self.temperature):
+            return _BEYOND[self.temperature > 1.0]
         name = "Isotonic regression" if self.temperature is None else f"T = {self.temperature:.2g}"
         if not self.holds:
             return f"{name} is not shown to help answers that it was not fitted on: leave the confidences as they are."
@@ -68,6 +73,19 @@ class Repair:
             f"{self.after.ece.corrected:.3f} (at most {self.after.ece.interval.upper:.3f}) and the signed gap "
             f"from {self.before.gap.value:+z.3f} to {self.after.gap.value:+z.3f}."
         ).replace(" -", " −")
+
+
+_BEYOND: Final = {
+    True: f"No temperature up to {_HOTTEST:g} is the best: surer answers are hardly more often right, or less often. "
+    "None repairs these confidences.",
+    False: f"No temperature down to {1.0 / _HOTTEST:g} is the best: hardly an answer contradicts its confidence. "
+    "It takes more that do to tell.",
+}
+"""Sentence where the best temperature lies beyond the bound: the upper one?"""
+
+
+def _at_bound(temperature: float) -> bool:
+    return bool(abs(np.log(temperature)) > _AT_BOUND * np.log(_HOTTEST))
 
 
 def repairs(
@@ -112,7 +130,8 @@ def fit_temperature(rows: Rows) -> float:
     """The T in [1/20, 20] under which expit(logit(confidence) / T) has the least (weighted) log loss.
 
     Guo et al. (2017), section 4.2. Outcomes count as they are: Platt's targets, (k + 1) / (k + 2) for right answers,
-    would make sound confidences that are nearly 1 look too high. The bounds hold a sample that has no mistake.
+    would make sound confidences that are nearly 1 look too high. The bounds hold a sample that has no mistake, and one
+    whose surer answers are no more often right.
 
     Raises:
         NotEnoughData: only right or only wrong answers, or nothing but 1/2.
@@ -190,7 +209,7 @@ def _judged(
         after=_calibration(rows, repaired, level),
         won=Difference(rows.mean(won), interval),
         won_by_half=(by_half[0], by_half[1]),
-        holds=interval.lower > 0.0 and min(by_half) > 0.0,
+        holds=interval.lower > 0.0 and min(by_half) > 0.0 and not (temperature and _at_bound(temperature)),
     )
 
 

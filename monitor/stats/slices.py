@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from numpy.typing import ArrayLike
 
+from monitor.stats.inputs import check_whole
 from monitor.stats.intervals import Interval
 from monitor.stats.weighted import WeightedShare, weighted_share
 
@@ -55,13 +56,19 @@ def slice_accuracy(
     'ok'
 
     Raises:
-        NotEnoughData: `correct` is not a list of true or false, or the probabilities cannot be.
+        NotEnoughData: `correct` is not a list of true or false, the probabilities cannot be, or `min_labels` is
+            no whole number.
     """
     return judge(weighted_share(correct, probabilities), min_labels=min_labels, mature=mature)
 
 
 def judge(correct: WeightedShare, *, min_labels: int = MIN_LABELS, mature: bool = True) -> SliceAccuracy:
-    """The state of an estimate. Too few labels are named first: waiting may not mend it."""
+    """The state of an estimate. Too few labels are named first: waiting may not mend it.
+
+    Raises:
+        NotEnoughData: `min_labels` is no whole number.
+    """
+    check_whole(min_labels, "labels", least=0)
     if correct.n < max(min_labels, 1):
         return SliceAccuracy(correct, "not_enough_labels")
     return SliceAccuracy(correct, "ok" if mature else "not_yet_mature")

@@ -8,6 +8,7 @@ from math import hypot
 
 import numpy as np
 
+from monitor.stats.inputs import check_whole
 from monitor.stats.intervals import Interval
 from monitor.stats.proportions import Proportion
 from monitor.stats.weighted import WeightedShare
@@ -53,7 +54,12 @@ class TrackRecord:
 
 
 def track_record(checked: Iterable[Checked], *, min_labels: int) -> TrackRecord:
-    """Of the estimates that at least `min_labels` labels can be held against."""
+    """Of the estimates that at least `min_labels` labels can be held against.
+
+    Raises:
+        NotEnoughData: `min_labels` is no whole number.
+    """
+    check_whole(min_labels, "labels", least=0)
     used = [one for one in checked if one.labelled.n >= max(min_labels, 1)]
     errors = [one.error for one in used if one.error is not None]
     agreed = Proportion(sum(one.agrees is True for one in used), len(used))

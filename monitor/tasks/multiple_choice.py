@@ -12,15 +12,38 @@ from monitor.tasks.metric import Metric, Score, Unknown, accuracy, share
 from monitor.tasks.task import Task, folded, said, spoken_verdict, unscored
 
 _READ: Final = 2000
-"""Characters of an answer that are read: the choice stands at its beginning."""
+"""Characters that are read of either end of an answer: the choice stands at its beginning, or is named at last."""
 
-_LEAD: Final = r"(?:(?:the\s)?(?:correct\s)?(?:answer|option|choice)(?:s\b)?+(?:\s(?:is|are))?\s?:?\s?)?"
+_SAID: Final = (
+    r"(?:(?:so|thus|hence|therefore),?\s)?(?:(?:the|my)\s)?"
+    r"(?:(?:(?:correct|final|best|right)\s)?answer|(?:correct|best|right)\s(?:option|choice))"
+)
+_LEAD: Final = rf"(?:(?:{_SAID}|(?:the\s)?(?:option|choice))(?:s\b)?+(?:\s(?:is|are))?\s?:?\s?)?"
 """The s of a plural is never given back as a letter: "options" names none."""
-_ALONE: Final = re.compile(rf"{_LEAD}[(\[{{*]*([a-z])[)\]}}*.:,;]*", re.IGNORECASE)
+_NAMED: Final = re.compile(rf"{_SAID}s?(?:\s(?:is|are)\b|\s?:)", re.IGNORECASE)
+"""A line that says which is the answer, unlike "Answer A: too small"."""
+_NO_OTHER: Final = r"(?!(?:and|or|,|/|&|\+)\s?[(\[<]*[a-z]\b)"
+"""After a letter: not a second one."""
+_ALONE: Final = re.compile(rf"{_LEAD}[(\[{{<*]*([a-z])[)\]}}>*]*[.:,;]*", re.IGNORECASE)
 """One letter, alone but for brackets and closing marks, or after "the answer is"."""
-_MARKED: Final = re.compile(rf"{_LEAD}(?:[(\[]([a-z])[)\]][.:]?\s?|([a-z])(?:[):]\s?|\.\s))(.+)", re.IGNORECASE)
+_MARKED: Final = re.compile(
+    rf"{_LEAD}(?:[(\[<]([a-z])[)\]>][.:]?+\s?+|([a-z])(?:[):]\s?+|\.\s)){_NO_OTHER}(.+)", re.IGNORECASE
+)
 """A letter that is marked as one by brackets, a period or a colon, and then text. After a period there must be a space:
 "a.m." names none. Other letters are not guessed at."""
+_SET_OFF: Final = re.compile(
+    rf"{_LEAD}(?-i:([A-Z])(?:\s[-–—]|(?<!I),)\s)(?!(?:[a-z]|and|or|maybe|perhaps|possibly)\b)(.+)", re.IGNORECASE
+)
+"""A capital set off from the text by a dash or a comma, but "A - B" and "B, or C" name two, and "I, too" none."""
+_REASONED: Final = re.compile(
+    rf"{_LEAD}(?-i:([A-Z]))\s(?:because|is\s(?:the\s)?(?:correct|right|best))\b[^?]*", re.IGNORECASE
+)
+_DRESS: Final = re.compile(
+    r"\*\*|__|`+|\$+|\\(?:boxed|text|textbf|mathbf|mathrm)\b|\\[()\[\]]|</?[a-z]{2,}>", re.IGNORECASE
+)
+"""What Markdown, LaTeX and tags put around a letter."""
+_GOES_ON: Final = re.compile(rf"(?<=:)\n(?!{_SAID}\b)", re.IGNORECASE)
+_SENTENCE: Final = re.compile(rf"(?<=[.!?])\s(?={_SAID}\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +79,49 @@ class MultipleChoice(Task):
 
 
 def choice(text: str) -> Choice:
-    """The choice that a text names.
+    """The choice that a text names: in the last line that says which is the answer, else in its first one.
+
+    Where other lines begin with other letters, none: they are the options, or answers to several questions.
 
     >>> choice(" (b) "), choice("the answer is B."), choice("B: The  left one").text, choice("A cat").letter
     (Choice(letter='B', text=''), Choice(letter='B', text=''), 'the left one', None)
     """
-    plain = " ".join(text[:_READ].split())
-    if found := _ALONE.fullmatch(plain):
-        return Choice(found[1].upper(), "")
-    if found := _MARKED.fullmatch(plain):
-        return Choice((found[1] or found[2]).upper(), folded(found[3]))
-    return Choice(None, folded(plain))
+    lines = _lines(text)
+    named = [found for line in lines if (found := _named(line))]
+    begun = [_read(line) for line in lines]
+    if named:
+        return named[-1]
+    if begun and (first := begun[0]) and all(one.letter == first.letter for one in begun if one):
+        return first
+    return Choice(None, folded(text[:_READ]))
+
+
+def _lines(text: str) -> list[str]:
+    """Each with single spaces, none empty; a sentence that names the answer begins one, a colon goes on in the next."""
+    if len(text) > 2 * _READ:
+        text = text[:_READ] + "\n" + text[-_READ:].partition("\n")[2]
+    plain = "\n".join(folded for line in text.splitlines() if (folded := " ".join(line.split())))
+    return _SENTENCE.sub("\n", _GOES_ON.sub(" ", plain)).splitlines()
+
+
+def _named(line: str) -> Choice | None:
+    """The choice of a line that says that it is the answer."""
+    return _read(line) if _NAMED.match(_undressed(line)) else None
+
+
+def _read(line: str) -> Choice | None:
+    """The choice that a line begins with."""
+    for plain in (line, _undressed(line)):
+        if found := _ALONE.fullmatch(plain) or _REASONED.fullmatch(plain):
+            return Choice(found[1].upper(), "")
+        if found := _MARKED.fullmatch(plain) or _SET_OFF.fullmatch(plain):
+            *letters, rest = found.groups()
+            return Choice("".join(one or "" for one in letters).upper(), folded(rest))
+    return None
+
+
+def _undressed(line: str) -> str:
+    return " ".join(_DRESS.sub("", line).split())
 
 
 def _unreadable(row: Judged) -> Score:

@@ -18,11 +18,15 @@ from monitor.tasks.task import Task, said, spoken_verdict, unscored
 
 _YES: Final = frozenset({"yes", "yeah", "yep", "yup", "y", "true"})
 _NO: Final = frozenset({"no", "nope", "nah", "n", "false"})
-_NEGATIONS: Final = frozenset({"no", "not", "none", "never", "nothing", "nobody", "cannot", "without"})
+_SPOKEN: Final = frozenset({"yes", "yeah", "yep", "yup"})
+"""What is a yes inside a sentence too; "y" may be a Spanish "and", and much is true."""
+_NEGATIONS: Final = frozenset({"no", "nope", "nah", "not", "none", "never", "nothing", "nobody", "cannot", "without"})
 _UNSURE: Final = frozenset({
-    "know", "sure", "unsure", "tell", "say", "determine", "determined", "certain", "unclear", "unable", "maybe",
-    "perhaps", "possibly", "might", "whether", "uncertain", "ambiguous", "inconclusive", "indeterminate",
+    "know", "unsure", "tell", "say", "determine", "determined", "unclear", "unable", "maybe", "perhaps", "possibly",
+    "might", "whether", "uncertain", "ambiguous", "inconclusive", "indeterminate",
 })  # fmt: skip
+_SURE: Final = frozenset({"sure", "certain"})
+"""Doubt beside a negation."""
 _VERY: Final = r"(?:(?:a bit|a little|almost|entirely|extremely|fully|quite|rather|really|so|too|very) )?"
 _JUDGE: Final = r"(?:answer|assess|confirm|decide|discern|distinguish|identify|judge|make out|recogni[sz]e|see|verify)"
 _IT_IS: Final = r"^(?:(?:it|this|that)(?: is|'s| was) )?"
@@ -36,15 +40,30 @@ _DOUBT: Final = re.compile("|".join((
     r"\b(?:cannot|can not|can't|could not|couldn't) (?:be )?(?:\w+ly )?(?:answer|assess|confirm|decid|judg|verif)\w*",
     rf"\bi(?: am|'m) not {_VERY}confident\b",
     r"(?:\bno|n't(?: have)? (?:an?|any)) (?:idea|clue)\b",
-    r"\b(?:yes or no|no or yes|true or false|false or true)\b",
+    r"\b(?:yes (?:n?or )?no|no (?:n?or )?yes|true (?:n?or )?false|false (?:n?or )?true)\b",
 )))  # fmt: skip
 """Doubt in more than one word. Most of it stands at the beginning: "there is a dog, but it is hard to see" is a dog."""
-_AFFIRMING: Final = frozenset(
-    {("there", "is"), ("there", "are"), ("there's", "a"), ("it", "is"), ("this", "is"), ("they", "are"), ("i", "see")}
+_AFFIRMING: Final = re.compile(
+    r"\A(?:it is|this is|they are|i see)\b|(?:\A|, )there(?: is| are|'s an?| (?:appears|seems) to be)\b"
+    r"|\A(?:absolutely|certainly|definitely|indeed|of course|i (?:think|believe) so)\Z"
 )
+"""At the beginning; "there is" also behind a comma, as in "In the image, there is a dog"."""
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
-_LEAD: Final = re.compile(r"\A[\W_]*(?:the\s+)?(?:correct\s+|final\s+)?answer\b[\W_]*(?:is\b)?", re.IGNORECASE)
+_QUESTION: Final = re.compile(
+    rf"\A(?![\W_]*(?:{'|'.join(sorted(_YES | _NO))})\b)(?:[^.!?;\n]*\?\s*+)+[\W_]*(?=\w)", re.IGNORECASE
+)
+"""The question said again, before the answer."""
+_LEAD: Final = re.compile(
+    r"\A[\W_]*(?:(?:the\s+)?(?:correct\s+|final\s+)?answer\b[\W_]*(?:is\b)?"
+    r"|(?:it|this|that|the\s+statement)\s+is\s+(?=(?:true|false)\b(?!\s+\w)))",
+    re.IGNORECASE,
+)
 """What may stand before the word that decides: "Answer:", "The answer is"."""
+_ASIDE: Final = re.compile(
+    r"\b(?:(?:there is|there's|i have) )?(?:no|without(?: a| any)?) doubt\b(?: that\b)?|\bi(?:'d| would) say\b",
+    re.IGNORECASE,
+)
+"""What neither denies nor doubts, though its words would."""
 _OPEN: Final = re.compile(
     r"[\W_]*(?:n\.a\b|[^\W_]+(?:[ *_]*/|\W+or\W+(?:yes|no|true|false|y|n)\b)"
     r"|no +(?:idea|clue|telling|way +(?:to|of) +(?:be|judg|know|say|see|tell)\w*)\b)",
@@ -84,24 +103,34 @@ class YesNo(Task):
 def polarity(text: str) -> bool | None:
     """True for yes, False for no, None for neither.
 
-    A leading yes or no decides, also after "the answer is", unless it leaves open which ("N/A", "yes or no") or is
-    doubt ("no idea"): that is neither. Else the first sentence decides: doubt is neither, a negation is no, and "there
-    is" and its like are yes. POPE takes every answer without a negation for yes, an empty one included.
+    A leading yes or no decides, also after the question or "the answer is", unless it leaves open which ("N/A", "yes or
+    no") or is doubt ("no idea"): that is neither. Else the first sentence decides: doubt is neither, a spoken yes is
+    yes, unless a negation stands before it, a negation is no, and "there is" and its like are yes. POPE takes every
+    answer without a negation for yes, an empty one included.
 
     >>> polarity("Yes, it's not far."), polarity("There isn't a dog."), polarity("I can't tell."), polarity("blue")
     (True, False, None, None)
     """
-    head = _LEAD.sub("", text[:_READ].replace("’", "'").strip(), count=1)
-    words = _WORD.findall(_SENTENCE_END.split(head, maxsplit=1)[0].casefold())
+    head = _LEAD.sub("", _QUESTION.sub("", text[:_READ].replace("’", "'").strip()), count=1)
+    head = _ASIDE.sub("", head)
+    sentence = _SENTENCE_END.split(head, maxsplit=1)[0].casefold()
+    words = _WORD.findall(sentence)
     if not words:
         return None
     if words[0] in _YES | _NO:
         return None if _OPEN.match(head) else words[0] in _YES
-    if not _UNSURE.isdisjoint(words) or _DOUBT.search(" ".join(words)):
+    said = [word in _SPOKEN for word in words if word in _SPOKEN or _negates(word)]
+    unsure = _UNSURE if all(said) else _UNSURE | _SURE
+    if not unsure.isdisjoint(words) or _DOUBT.search(" ".join(words)):
         return None
-    if not _NEGATIONS.isdisjoint(words) or any(word.endswith("n't") for word in words):
-        return False
-    return True if tuple(words[:2]) in _AFFIRMING else None
+    if said:
+        return None if True in said[1:] and not said[0] else said[0]
+    clauses = (" ".join(_WORD.findall(clause)) for clause in sentence.split(","))
+    return True if _AFFIRMING.search(", ".join(clauses)) else None
+
+
+def _negates(word: str) -> bool:
+    return word in _NEGATIONS or word.endswith("n't")
 
 
 def agreed(answers: Iterable[str]) -> bool | None:

@@ -256,6 +256,40 @@ def test_only_what_both_served_meanwhile_and_was_drawn_alike_counts(
     assert "more labels of the canary needed" in compare(START + 4 * HOUR)["accuracy"].reason
 
 
+@pytest.mark.parametrize("named", ["v1-", "v2-", ""])
+def test_labels_of_one_time_are_compared_whatever_their_ids_begin_with(
+    engine: Engine, compare: Callable[..., dict[str, Judged]], named: str
+) -> None:
+    """A file without dates; ids that name the version put all of one side before the other."""
+    announce(engine, ("rollout", "v2", timedelta()))
+    label(engine, "stable", 600, 0.95)
+    label(engine, "canary", 600, 0.53, seed=1)
+    with engine.begin() as connection:
+        renamed = "CASE variant WHEN 'canary' THEN CAST(:named AS text) ELSE 'v1-' END || md5(request_id)"
+        connection.execute(
+            text(f"UPDATE verdicts SET labelled_at = :at, request_id = {renamed}"),
+            {"at": START + 6 * HOUR, "named": named},
+        )
+    accuracy = compare()["accuracy"]
+    assert (accuracy.stable.n, accuracy.canary.n) == (600, 600)
+    assert accuracy.verdict == Verdict.WORSE
+
+
+def test_labels_that_came_after_all_of_the_other_wait_for_more_of_it(
+    engine: Engine, compare: Callable[..., dict[str, Judged]]
+) -> None:
+    announce(engine, ("rollout", "v2", timedelta()))
+    label(engine, "stable", 600, 0.95)
+    label(engine, "canary", 600, 0.53, seed=1)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE verdicts SET labelled_at = :at WHERE variant = 'canary'"), {"at": NOW})
+    accuracy = compare()["accuracy"]
+    assert accuracy.verdict == Verdict.UNDECIDED
+    assert accuracy.comparison is not None
+    assert accuracy.comparison.more is None
+    assert accuracy.reason == "599 labels of the canary wait for those of stable that they are to be compared with"
+
+
 def test_labels_that_had_not_come_by_then_are_not_seen(
     engine: Engine, compare: Callable[..., dict[str, Judged]]
 ) -> None:

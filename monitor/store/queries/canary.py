@@ -64,6 +64,9 @@ _ANNOUNCED = """
     SELECT ts, model, version, action FROM deployments
     WHERE variant = 'canary' AND action IN ('rollout', 'rollback') AND ts < :before{model} ORDER BY model, ts, version
 """
+_CAME = "labelled_at, md5(request_id), request_id"
+"""Labels of one time, as those of a file without dates, come in the order of a hash: ids may begin with the version."""
+
 _LABELLED = text(f"""
     WITH found AS (
         SELECT extract(epoch FROM labelled_at)::float8 AS known_at, variant = 'canary' AS canary, correct, confidence,
@@ -72,10 +75,10 @@ _LABELLED = text(f"""
         WHERE model = :model AND ts >= :start AND ts < :end AND labelled_at <= :as_of AND {COUNTS} AND in_base
           AND replay IS NULL AND (variant = 'stable' OR (variant = 'canary' AND version = :version))
     )
-    SELECT string_agg(float8send(known_at), '' ORDER BY labelled_at, request_id) AS known_at,
-           string_agg(boolsend(canary), '' ORDER BY labelled_at, request_id) AS canary,
-           string_agg(boolsend(correct), '' ORDER BY labelled_at, request_id) AS correct,
-           string_agg(float4send(coalesce(confidence, 'NaN')), '' ORDER BY labelled_at, request_id) AS confidence
+    SELECT string_agg(float8send(known_at), '' ORDER BY {_CAME}) AS known_at,
+           string_agg(boolsend(canary), '' ORDER BY {_CAME}) AS canary,
+           string_agg(boolsend(correct), '' ORDER BY {_CAME}) AS correct,
+           string_agg(float4send(coalesce(confidence, 'NaN')), '' ORDER BY {_CAME}) AS confidence
     FROM found
 """)
 _MINUTES = text(f"""

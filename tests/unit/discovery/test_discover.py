@@ -58,6 +58,21 @@ def test_planted_pairs_are_found_in_nine_cases_of_ten(per_group: int) -> None:
     assert sum(hits) >= 18
 
 
+def test_the_traffic_of_a_slice_is_that_of_its_members() -> None:
+    """Two slices that overlap; the one named second is told without the rows of the first."""
+    rng = np.random.default_rng(3)
+    dark, far = rng.random((2, 4000)) < 0.2
+    right = rng.random(4000) < np.where(dark, 0.5, np.where(far, 0.6, 0.92))
+    slices = [
+        {"light": "dark" if one else "day", "range": "far" if two else "near"}
+        for one, two in zip(dark, far, strict=True)
+    ]
+    found = discover(labelled(right, slices)).found
+    assert len(found) == 2
+    for one in found:
+        assert one.traffic == pytest.approx(one.members.size / 4000, abs=0.015)
+
+
 def test_what_overlaps_the_slice_is_not_found_as_its_shadow() -> None:
     names = [one.name for seed in range(8) for one in planted_pair(seed)[0].found]
     assert not {"device = b", "topic = maps"} & set(names)

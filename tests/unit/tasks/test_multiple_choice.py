@@ -23,6 +23,61 @@ def test_a_marked_letter_before_the_options_text_is_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("Answer: B\n\nExplanation: A is wrong.", "B"),
+        ("B\nThe cat is red", "B"),
+        ("B. cat\n\nIt is red.", "B"),
+        ("B because A is wrong", "B"),
+        ("The answer is B because A is not", "B"),
+        ("B is correct.", "B"),
+        ("B is the best answer, A is close", "B"),
+        ("B - cat", "B"),
+        ("B, cat", "B"),
+        ("The best answer is A, although B is close", "A"),
+        ("<B>", "B"),
+        ("<answer>B</answer>", "B"),
+        (r"$\boxed{B}$", "B"),
+        (r"Answer: \( \text{(B)} \)", "B"),
+        ("**B. cat**", "B"),
+        ("**Answer:** B", "B"),
+        ("Answer:\n\nB", "B"),
+        ("It shows a cat, not A.\n\nAnswer: B", "B"),
+        ("The image is an example of:\n\nAnswer: B", "B"),
+        ("It shows a cat. The correct option is (B).", "B"),
+        ("Therefore, the answer is B.", "B"),
+        ("A) is wrong\nB) is wrong\nAnswer: C", "C"),
+        ("Options: A) cat B) dog. Answer: B", "B"),
+        ("Answer: A\nNo, wait.\nAnswer: B", "B"),
+        ("A. B is wrong", "A"),
+        ("The answer is C. The answer is not D.", "C"),
+    ],
+)
+def test_the_forms_of_language_models_are_read(text: str, letter: str) -> None:
+    assert choice(text).letter == letter
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I think A or B", "Not B", "B is wrong", "B is not correct", "B is correct?", "A, B and C are correct",
+        "(A), (B)", "(A) or (B)", "b) and c)", "A - B", "B, or maybe C", "I, too", "I, Claudius", "The answer is A cat",
+        "Answer: B or C", "Answer: (B) and (C)", "Answer: not B", "The answer is not B.",
+        "Answer A: too small\nAnswer B: right", "The options are:\nA) cat\nB) dog", "A) is too small\nB) is right",
+        "b. C\nd. B", "B\nC", "X-ray", "C++",
+    ],
+)  # fmt: skip
+def test_where_several_letters_or_none_may_be_meant_none_is_read(text: str) -> None:
+    assert choice(text).letter is None
+
+
+def test_of_a_long_answer_both_ends_are_read() -> None:
+    reasoning = "The cat is red.\n" * 1000
+    assert choice(f"{reasoning}Answer: B").letter == choice(f"Answer: B\n{reasoning}").letter == "B"
+    assert choice(f"{reasoning}Answer: B\n{reasoning}").letter is None
+
+
+@pytest.mark.parametrize(
     "text",
     ["both", "B or C", "A, B", "b c", "", "12", "A cat", "I think B", "a.m.", "B.C. 44", "a.cat", "ab:cat", "(ab)cat",
      "options", "Answers", "the choices are", "answers: a and b", "options are fine"],
@@ -57,7 +112,9 @@ def test_without_an_answer_the_best_candidate_speaks() -> None:
     assert MultipleChoice().score(weighed, Label(answers=("b",))).correct
 
 
-@pytest.mark.parametrize("unit", ["(", "a", " ", "the ", "answer is ", "*", "A) "])
+@pytest.mark.parametrize(
+    "unit", ["(", "a", " ", "the ", "answer is ", "*", "A) ", "A\n", "answer: b\n", "so the ", "**"]
+)
 def test_a_huge_answer_costs_little(unit: str) -> None:
     text = unit * (1_000_000 // len(unit))
     assert cost(lambda: choice(text)) < 10

@@ -13,6 +13,7 @@ from monitor.stats.intervals import wilson
 from monitor.tasks.metric import Metric
 from monitor.tasks.vqa import VisualQuestionAnswering
 from monitor.tasks.yes_no import YesNo, agreed, polarity
+from tests.pace import cost
 
 
 def judged(
@@ -150,6 +151,62 @@ def test_a_yes_with_words_of_doubt_is_yes(text: str) -> None:
 )  # fmt: skip
 def test_a_no_with_words_of_doubt_is_no(text: str) -> None:
     assert polarity(text) is False
+
+
+@pytest.mark.parametrize(
+    ("with_yes", "with_no"),
+    [
+        ("Based on the image, yes", "Based on the image, no"),
+        ("I believe yes", "I believe no"),
+        ("Absolutely yes.", "Absolutely no."),
+        ("Sure, yes", "I'm afraid no"),
+        ("The answer to the question is yes.", "The answer to the question is no."),
+        ("I would say yes.", "I'd say no."),
+        ("No doubt, there is a dog", "No doubt, there is no dog"),
+        ("There is no doubt that there is a dog", "There is no doubt that there is no dog"),
+        ("Without a doubt, yes", "Without any doubt, no"),
+        ("Is there a dog in the image? Yes, there is.", "Is there a dog in the image? No, there is not."),
+        ("Is there not a dog? Yes.", "Is there a dog?\nNo."),
+        ("Q: Is there a dog? Is it black?\nA: Yes", "Q: Is there a dog? Is it black?\nA: No"),
+        ("In the image, there is a dog.", "In the image, there is no dog."),
+        ("There **is** a dog", "There **is** no dog"),
+        ("No doubt: there  is a dog", "No doubt: there  is no dog"),
+        ("There seems to be a dog", "There seems to be no dog"),
+        ("Of course.", "Of course not."),
+        ("I think so", "I don't think so"),
+        ("It is true.", "It is false."),
+        ("The statement is true", "The statement is false"),
+        ("It is true that there is a dog", "It is true that there is no dog"),
+        ("Based on the image, yes, there isn't a cat", "Based on the image, no, there is a cat"),
+        ("Yes, do you want to know more? Let me know.", "No, do you want to know more? Let me know."),
+    ],
+)
+def test_a_spoken_yes_is_read_wherever_a_spoken_no_is(with_yes: str, with_no: str) -> None:
+    assert (polarity(with_yes), polarity(with_no)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Neither yes nor no", "It is neither yes nor no.", "This is a yes/no question.", "Not yes", "It isn't yes",
+        "Although it is not clear, yes", "I'm not sure, but yes", "I would not say yes", "Maybe yes", "No doubt.",
+        "Is there a dog? I can't tell.", "Is there a dog?", "I can't be certain", "un gato y un perro",
+        "The dog is present", "A true classic",
+    ],
+)  # fmt: skip
+def test_a_yes_in_doubt_or_behind_a_negation_is_not_guessed_at(text: str) -> None:
+    assert polarity(text) is None
+
+
+def test_ways_to_speak_do_not_tilt_the_share_of_yes() -> None:
+    wordy = [judged(f"Based on the image, {truth}, I believe.", truth, True) for truth in ("yes", "no") * 30]
+    found = figures(wordy)
+    assert [found[name].value for name in ("yes_share", "recall", "yes_bias", "undecided_rate")] == [0.5, 1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("unit", ["?", "? ", "yes? ", "a? ", '"', "no doubt ", "there ", ", there"])
+def test_a_huge_answer_costs_little(unit: str) -> None:
+    assert cost(lambda: polarity(unit * (1_000_000 // len(unit)))) < 10
 
 
 @given(st.text(max_size=40))
