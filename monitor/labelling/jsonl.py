@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ _KNOWN = {field.encode_name for field in msgspec.structs.fields(Label)}
 
 
 class Jsonl:
-    """UTF-8, one JSON object per line."""
+    """UTF-8 with or without a byte order mark, one JSON object per line."""
 
     def write(self, tasks: Iterable[TaskItem], out: IO[bytes]) -> None:
         for task in tasks:
@@ -35,7 +36,7 @@ class Jsonl:
 
 def _row(place: str, line: bytes, annotator: str | None) -> Row:
     try:
-        said: Any = msgspec.json.decode(line)
+        said: Any = msgspec.json.decode(line.removeprefix(BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Row(place, fault=f"no JSON: {error}")
     if not isinstance(said, dict):
@@ -44,4 +45,6 @@ def _row(place: str, line: bytes, annotator: str | None) -> Row:
         extra = {name: value for name, value in said.items() if name not in _KNOWN and name != "schema"}
         known = {name: value for name, value in said.items() if name in _KNOWN}
         return checked(place, {**known, "extra": {**known.get("extra", {}), **extra}} if extra else known)
+    if isinstance(verdict := said.get("verdict"), str):
+        said["verdict"] = verdict.strip().lower()
     return row_of(place, said, annotator)

@@ -5,6 +5,7 @@ The labelling configuration must name its controls as `CONTROLS` does; docs/labe
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Final
 
@@ -37,7 +38,7 @@ class LabelStudio:
             yield Row("the file", fault=f"larger than {MAX_BYTES} bytes; export it in parts")
             return
         try:
-            tasks: Any = msgspec.json.decode(content)
+            tasks: Any = msgspec.json.decode(content.removeprefix(BOM_UTF8))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield Row("the file", fault=f"no JSON: {error}")
             return
@@ -73,7 +74,8 @@ def _of_annotation(place: str, request_id: str, annotation: Mapping[str, Any], a
     for region in annotation["result"]:
         name = region.get("from_name")
         if name in CONTROLS:
-            said[name] = _value(name, region["type"], region["value"])
+            value = _value(name, region["type"], region["value"])
+            said[name] = _together(name, said[name], value) if name in said else value
     moment = annotation.get("updated_at") or annotation.get("created_at")
     who = _name(annotation.get("completed_by")) or annotator
     return row_of(place, {"request_id": request_id, "labelled_at": moment, **said}, who)
@@ -83,7 +85,7 @@ def _value(name: str, kind: str, value: Mapping[str, Any]) -> Any:
     match kind:
         case "choices":
             (choice,) = value["choices"]
-            return choice
+            return choice.strip().lower() if name == "verdict" else choice
         case "textarea":
             texts = [value["text"]] if isinstance(value["text"], str) else [str(one) for one in value["text"]]
             return texts if name == "answers" else "\n".join(texts)
@@ -96,6 +98,17 @@ def _value(name: str, kind: str, value: Mapping[str, Any]) -> Any:
             return float(value["number"])
         case other:
             raise ValueError(f"the control {name} is a {other}")
+
+
+def _together(name: str, first: Any, second: Any) -> Any:
+    """Two results of one control: each text of a TextArea may be one."""
+    if name == "answers":
+        return [*first, *second]
+    if name == "comment":
+        return f"{first}\n{second}"
+    if first != second:
+        raise ValueError(f"the control {name} has two results, {first} and {second}")
+    return first
 
 
 def _name(who: Any) -> str | None:

@@ -78,11 +78,11 @@ def fields_of(task: TaskItem) -> dict[str, str | None]:
 
 
 def row_of(place: str, said: Mapping[str, Any], annotator: str | None) -> Row:
-    """A row from the values of `request_id` and `SAID`; others are left alone. Empty values say nothing.
+    """A row from the values of `request_id` and `SAID`; others are left alone. Blank values say nothing.
 
     `annotator` is a name, or a mapping with `id` and `kind`; `answers` a list of texts.
     """
-    filled = {name: value for name in SAID if (value := said.get(name)) not in (None, "", [], ())}
+    filled = {name: value for name in SAID if (value := _filled(said.get(name))) not in (None, "", [])}
     if not filled.keys() & {"verdict", "answers", "rating"}:
         return Row(place)
     who = filled.get("annotator", annotator)
@@ -94,6 +94,13 @@ def row_of(place: str, said: Mapping[str, Any], annotator: str | None) -> Row:
         **{name: filled[name] for name in ("verdict", "answers", "rating", "comment") if name in filled},
     }  # fmt: skip
     return checked(place, fields)
+
+
+def _filled(value: Any) -> Any:
+    """A value without what is blank: a text of spaces is empty, and a list holds no such text."""
+    if isinstance(value, list | tuple):
+        return [one for one in value if _filled(one) != ""]
+    return "" if isinstance(value, str) and not value.strip() else value
 
 
 def checked(place: str, fields: Mapping[str, Any]) -> Row:

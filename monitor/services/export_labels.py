@@ -38,7 +38,8 @@ def export_tasks(engine: Engine, file: LabelFile, out: IO[bytes], export: Export
     """Write the tasks that nobody holds, oldest first; returns how many.
 
     With a holder they are claimed as they are written: no other file, and nobody at the page, gets them until a label
-    comes back or the time is up. The same holder gets its own again, so that a lost file is made anew.
+    comes back or the time is up. The same holder gets its own again, so that a lost file is made anew, but none that
+    an annotator of its name has answered: where several people are needed, they are others.
 
     Raises:
         OSError: the file cannot be written; nothing was claimed.

@@ -13,7 +13,7 @@ from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
 from monitor.errors import InvalidEvent
 from monitor.labelling.rows import MAX_TEXT
 from monitor.services.protect import Privacy
-from monitor.services.score_labels import score_labels
+from monitor.services.score_labels import score, scoring
 from monitor.store import label_tasks
 from monitor.store.engine import transaction
 from monitor.store.label_tasks import Terms
@@ -60,7 +60,8 @@ class LabelDesk:
     def answer(self, key: TaskKey, annotator: str, said: Said, now: datetime) -> TaskState | None:
         """Append a label and score it; returns what became of the task, None where there is none.
 
-        Answering again corrects what one said before. Answering a dispute between others adjudicates it.
+        Answering again corrects what one said before. Answering a dispute between others adjudicates it: of several who
+        do so at once the first, and what the others say is an opinion more.
 
         Raises:
             InvalidEvent: nothing is said, a text is too long, or the rating is none.
@@ -68,7 +69,7 @@ class LabelDesk:
         """
         name = _name(annotator)
         _check(said)
-        with transaction(self._engine) as connection:
+        with scoring(self._engine) as connection:
             state = label_tasks.state_of(connection, key, self._terms, now)
             settles = state is TaskState.ADJUDICATING and not label_tasks.has_answered(connection, key.request_id, name)
             event = Label(
@@ -77,9 +78,8 @@ class LabelDesk:
                 adjudicates=settles, comment=said.comment.strip() or None,
             )  # fmt: skip
             insert_labels(connection, [self._privacy.label(LabelArrival(event, content_hash(event), None))])
+            score(connection, [key.request_id])
             label_tasks.release(connection, key, name)
-        score_labels(self._engine, request_ids=[key.request_id])
-        with transaction(self._engine) as connection:
             return label_tasks.state_of(connection, key, self._terms, now)
 
     def skip(self, key: TaskKey, annotator: str, reason: str, now: datetime) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
 from monitor.domain.results import Answer, Candidate, Label, Verdict
 from monitor.privacy import holds_marker
-from monitor.tasks import TASKS
+from monitor.tasks import TASKS, Task
 from monitor.tasks.task import spoken_verdict, unscored
 
 NO_TASK: Final = "none"
@@ -63,22 +64,51 @@ def score_word(row: Answered, word: Word) -> Verdict:
     return task.score(answer, label)
 
 
-def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> list[W]:
-    """Those whose texts are acceptable answers.
+def score_words(row: Answered, words: Sequence[Word]) -> list[Verdict]:
+    """What annotators' words make of the answer: one verdict of all of them, or a vote of each.
 
-    Where a verdict was given in so many words, not those of who lost the vote, and in a tie those of neither side.
-    Where all only name answers, these are many opinions of one question, and a scorer weighs them all; and what a label
-    lists (items, references) stays right whoever lost.
+    Where several answers may be right and all but name or rate, these are many opinions of one question, and the scorer
+    weighs them as one label. Who is unsure has no part in it.
     """
-    spoken = any(word.verdict not in (None, "unsure") for word in words)
-    if not spoken or (row.task in TASKS and TASKS[row.task].set_valued):
-        return list(words)
-    return [word for word in words if score_word(row, word).correct in (correct, None)]
+    task, sure = TASKS.get(row.task), [word for word in words if word.verdict != "unsure"]
+    if task is None or not sure or not _weighed(row, sure):
+        return [score_word(row, word) for word in words]
+    answer = answer_of(row)
+    label = said_together(answer, sure, sure)
+    named = [texts for word in sure if (texts := comparable(answer, word.answers))]
+    if not task.set_valued and len(named) > 1:
+        label = replace(label, answers=tuple(_vote(task, answer, texts) for texts in named))
+    return [task.score(answer, label)]
 
 
-def deciding(words: Sequence[S]) -> list[S]:
-    """The last word of each adjudicator where there is one, else of each annotator; `words` by age, without users'."""
-    return last_words([one for one in words if one.adjudicates] or words)
+def said_together(answer: Answer, naming: Iterable[Word], rating: Iterable[Word]) -> Label:
+    """All answers that `naming` accept, and the mean rating of `rating`."""
+    ratings = [one.rating for one in rating if one.rating is not None]
+    return Label(
+        answers=tuple(text for one in naming for text in comparable(answer, one.answers)),
+        rating=sum(ratings) / len(ratings) if ratings else None,
+    )
+
+
+def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> list[W]:
+    """Those whose texts are acceptable answers; `correct` is the outcome.
+
+    Not those of who lost the vote, and in a tie those of neither side; of who is unsure none. Where opinions are
+    weighed together nobody loses, and what a label lists (items, references) stays right whoever lost.
+    """
+    sure = [word for word in words if word.verdict != "unsure"]
+    if _weighed(row, sure) or (row.task in TASKS and TASKS[row.task].set_valued):
+        return sure
+    return [word for word in sure if score_word(row, word).correct in (correct, None)]
+
+
+def deciding(row: Answered, words: Sequence[W]) -> list[W]:
+    """The last word of each adjudicator where it decides anything, else of each annotator.
+
+    `words` are by age, without users'.
+    """
+    settling = last_words([one for one in words if one.adjudicates])
+    return [one for one in settling if score_word(row, one).correct is not None] or last_words(words)
 
 
 def last_words(words: Sequence[S]) -> list[S]:
@@ -87,9 +117,20 @@ def last_words(words: Sequence[S]) -> list[S]:
 
 
 def comparable(answer: Answer, accepted: Sequence[str]) -> tuple[str, ...]:
-    """The accepted answers; none where something was removed from one of the texts.
+    """The accepted answers that are not blank; none where something was removed from one of the texts.
 
     Comparing what is left would call different numbers the same.
     """
     texts = (answer.answer or "", *(one.answer for one in answer.candidates), *accepted)
-    return () if any(map(holds_marker, texts)) else tuple(accepted)
+    return () if any(map(holds_marker, texts)) else tuple(filter(str.strip, accepted))
+
+
+def _weighed(row: Answered, words: Sequence[Word]) -> bool:
+    """Are these opinions of a question to which several answers may be right, and no verdicts?"""
+    task = TASKS.get(row.task)
+    return task is not None and (task.open_ended or task.set_valued) and all(word.verdict is None for word in words)
+
+
+def _vote(task: Task, answer: Answer, accepted: Sequence[str]) -> str:
+    """What stands for an annotator who accepts these: what the model said, if that is among them."""
+    return next((one for one in accepted if task.score(answer, Label(answers=(one,))).correct), accepted[0])

@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from monitor.domain.results import Answer, Judged, Label
+from monitor.domain.results import Judged
 from monitor.domain.window import Window
-from monitor.services.label_words import answer_of, comparable, deciding, not_outvoted
+from monitor.services.label_words import answer_of, deciding, not_outvoted, said_together
 from monitor.store.queries.drawn import MOST_ROWS, DrawnRow, LabelWords, agreements, drawn_answers, label_words
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
@@ -106,10 +106,11 @@ def _metrics(name: str, value: str | None, rows: Sequence[Judged], task: Task | 
 def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None) -> Judged:
     answer = answer_of(row)
     answered = row.status == "ok"
-    said = deciding(words)
+    said = deciding(row, words)
+    sure = [one for one in said if one.verdict != "unsure"]
     return Judged(
         answer=answer,
-        label=_label(answer, not_outvoted(row, said, row.correct), said),
+        label=said_together(answer, not_outvoted(row, said, row.correct), sure),
         correct=row.correct,
         score=row.score,
         refused=row.refused if answered else None,
@@ -117,16 +118,6 @@ def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None)
         violation=_violation(said),
         agreement=agreement,
         probability=row.probability,
-    )
-
-
-def _label(answer: Answer, naming: Sequence[LabelWords], words: Sequence[LabelWords]) -> Label:
-    """All acceptable answers that `naming` gave, and the mean rating of `words`."""
-    accepted = tuple(text for one in naming for text in one.answers)
-    ratings = [one.rating for one in words if one.rating is not None]
-    return Label(
-        answers=comparable(answer, accepted),
-        rating=sum(ratings) / len(ratings) if ratings else None,
     )
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import reduce
 from itertools import combinations
+from operator import add
 from typing import Final
 
 from sqlalchemy import Connection
 
+from monitor.domain.slices import OTHER
 from monitor.domain.window import DAY, Window
 from monitor.services.unlabelled import Aided, aided_accuracy
-from monitor.stats.maturity import Maturity
+from monitor.stats.maturity import DelayCurve, Maturity, maturity
 from monitor.stats.slice_review import JudgedSlice, SliceLabels, review
 from monitor.store.queries.accuracy import Accuracy, labelled_accuracy
-from monitor.store.queries.label_delays import label_maturity
+from monitor.store.queries.label_delays import label_maturity, usual_delay
 from monitor.store.queries.selection import EVERYTHING, Selection
-from monitor.store.queries.slices import Dimension, pair_table, slice_dimensions, slice_table
+from monitor.store.queries.slices import Dimension, SliceTable, pair_table, slice_dimensions, slice_table
 
 WEEK: Final = 7 * DAY
 MOST_PAIRED: Final = 5
@@ -83,12 +86,15 @@ class Labels:
 
     labelled: Accuracy
     maturity: Maturity
+    delay: DelayCurve
+    """How long labels usually take."""
 
 
 def labels_of(connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING) -> Labels:
     """All labels of the window that were there at `as_of`, and how many are still to come."""
-    labelled = labelled_accuracy(connection, window, selection, as_of)
-    return Labels(labelled, label_maturity(connection, window, selection, as_of))
+    labelled, delay = labelled_accuracy(connection, window, selection, as_of), usual_delay(connection, window, as_of)
+    found = label_maturity(connection, window, selection, as_of, delay)
+    return Labels(labelled, found.get((), maturity(0, [], delay)), delay)
 
 
 def review_whole(
@@ -110,7 +116,7 @@ def review_slices(
 ) -> ReviewTable:
     """The slices of one dimension, or the pairs of two, by what was labelled until `as_of`, and in the window before.
 
-    `labels` are those of the same selection.
+    One is mature where the labels of the window are, and its own of them. `labels` are those of the same selection.
 
     Raises:
         ValueError: neither one nor two dimensions.
@@ -122,9 +128,20 @@ def review_slices(
             found = pair_table(connection, window, (first, second), selection, as_of)
         case _:
             raise ValueError(f"slices are of one dimension or of two, not of {len(dimensions)}")
-    slices = [SliceLabels(row.values, row.now, row.before) for row in found.rows]
+    own = label_maturity(connection, window, selection, as_of, labels.delay, found.dimensions)
+    mature = _mature(found, own)
+    slices = [SliceLabels(row.values, row.now, row.before, row.values in mature) for row in found.rows]
     rows = review(slices, labels.labelled.sums, mature=labels.maturity.mature)
     return ReviewTable(found.dimensions, tuple(rows), found.folded, found.without)
+
+
+def _mature(table: SliceTable, own: Mapping[Values, Maturity]) -> set[Values]:
+    """Rows whose labels are in; those of folded values are what tasks of no other row are."""
+    shown = {row.values: own[row.values] for row in table.rows if row.values in own}
+    if table.folded and (OTHER,) in {row.values for row in table.rows}:
+        folded = [found for values, found in own.items() if values == (OTHER,) or values not in shown]
+        shown |= {(OTHER,): reduce(add, folded)} if folded else {}
+    return {row.values for row in table.rows if row.values not in shown or shown[row.values].mature}
 
 
 def full_review(connection: Connection, window: Window, as_of: datetime, selection: Selection = EVERYTHING) -> Review:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.results import Verdict
-from monitor.services.label_words import deciding, last_words, score_word
+from monitor.services.label_words import deciding, last_words, score_words
 from monitor.store import locks
 from monitor.store.engine import transaction
 from monitor.store.scoring import (
@@ -31,12 +32,15 @@ log = logging.getLogger(__name__)
 CHUNK = 5000
 
 
-def score_labels(
-    engine: Engine,
-    chunk: int = CHUNK,
-    request_ids: Sequence[str] | None = None,
-    lost_before: datetime | None = None,
-) -> int:
+@contextmanager
+def scoring(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which nobody else scores: what is decided in it of a task holds until its end."""
+    with transaction(engine) as connection:
+        locks.wait_for(connection, locks.SCORING)
+        yield connection
+
+
+def score_labels(engine: Engine, chunk: int = CHUNK, lost_before: datetime | None = None) -> int:
     """Score every label whose prediction is known; returns how many predictions got a verdict row.
 
     Labels that can never be scored are settled: nobody looks at them again, and the log says how many. One process does
@@ -44,29 +48,23 @@ def score_labels(
 
     Args:
         chunk: labels of one transaction, about.
-        request_ids: only labels of these.
         lost_before: from before it no prediction can come any more, but by a replay.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; what was committed stays, the rest waits.
     """
-    if request_ids is not None:
-        with transaction(engine) as connection:
-            locks.wait_for(connection, locks.SCORING)
-            return _score(connection, request_ids, lost_before)
     scored, after = 0, ""
     while True:
-        with transaction(engine) as connection:
-            locks.wait_for(connection, locks.SCORING)
+        with scoring(engine) as connection:
             ids = unscored_ids(connection, after, chunk)
             if not ids:
                 return scored
-            scored += _score(connection, ids, lost_before)
+            scored += score(connection, ids, lost_before)
         after = ids[-1]
 
 
-def _score(connection: Connection, request_ids: Sequence[str], lost_before: datetime | None) -> int:
-    """Score the labels of these whose prediction is known, none of which is erased meanwhile."""
+def score(connection: Connection, request_ids: Sequence[str], lost_before: datetime | None = None) -> int:
+    """Score the labels of these whose prediction is known, none of which is erased meanwhile; within `scoring`."""
     locks.share(connection, locks.ERASURE)
     waiting = look_up(connection, request_ids, lost_before)
     labels = defaultdict(list)
@@ -83,17 +81,20 @@ def _score(connection: Connection, request_ids: Sequence[str], lost_before: date
 
 
 def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
-    """The verdict of the majority of annotators, each by the last word; a tie decides nothing.
+    """The verdict of all annotators, each by the last word: what their opinions make together, or the majority of their
+    votes; a tie decides nothing.
 
-    Where somebody adjudicates, that word decides alone. Labels of users (complaints, corrections) come from no sample:
+    Where somebody adjudicates, that word decides alone, if it decides anything; adjudicators who contradict each other
+    leave the dispute open, unless most of them agree. Labels of users (complaints, corrections) come from no sample:
     they decide only where nobody else spoke, and then carry no inclusion probability, so that no estimate and no SLO
     rests on them.
     """
     reviewers = sorted((label for label in labels if label.annotator_kind != "user"), key=_age)
-    words = deciding(reviewers) or last_words(sorted(labels, key=_age))
-    verdicts = [score_word(prediction, label) for label in words]
+    words = deciding(prediction, reviewers) or last_words(sorted(labels, key=_age))
+    verdicts = score_words(prediction, words)
     verdict = _majority(verdicts)
-    said = {one.correct for one in verdicts}
+    settled = verdict.correct is not None and all(one.adjudicates for one in words)
+    contrary = {True, False} <= {one.correct for one in verdicts}
     return VerdictRow(
         prediction=prediction,
         labelled_at=max(label.ts for label in words),
@@ -104,7 +105,7 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
         in_base=bool(reviewers) and (prediction.replay is not None or prediction.in_base is True),
         answers=len(last_words(reviewers)),
         answered_at=_answered_at(reviewers, prediction.annotators),
-        disputed=bool(reviewers) and not any(one.adjudicates for one in reviewers) and {True, False} <= said,
+        disputed=bool(reviewers) and contrary and not settled,
     )
 
 

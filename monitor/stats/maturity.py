@@ -65,6 +65,15 @@ class Maturity:
     known: bool
     """Whether enough tasks were answered to know the usual delay; if not, every open task counts as to come."""
 
+    def __add__(self, other: Maturity) -> Maturity:
+        """Of the tasks of both, which have none in common."""
+        return Maturity(
+            self.drawn + other.drawn,
+            self.answered + other.answered,
+            self.to_come + other.to_come,
+            self.known and other.known,
+        )
+
     @property
     def share(self) -> float | None:
         """Of the labels that the window is to have, how many are there, in [0, 1]; None when it is to have none."""

@@ -25,6 +25,8 @@ class SliceLabels(Generic[K]):
     key: K
     now: WeightSums
     before: WeightSums
+    mature: bool = True
+    """Whether its own labels of the window are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def review(
 ) -> list[JudgedSlice[K]]:
     """Judge the slices of one table together, in the order given; they may overlap.
 
+    `mature` says whether the labels of the window are in as a whole: where they are not, no slice is ok.
+
     `whole` are the sums over all labelled traffic of the window, of which each slice is a part. A slice with fewer than
     `min_labels` labels is not tested, and has no `known_change`; nor where the rest, or the window before, has fewer.
 
@@ -94,7 +98,9 @@ def review(
     rests = [Change(share, share_of_sums(whole - one.now)) for share, one in zip(now, known, strict=True)]
     changes_p, rests_p = _adjusted(changes, min_labels), _adjusted(rests, min_labels)
     return [
-        JudgedSlice(one.key, judge(share, min_labels=min_labels, mature=mature), change, change_p, rest, rest_p)
+        JudgedSlice(
+            one.key, judge(share, min_labels=min_labels, mature=mature and one.mature), change, change_p, rest, rest_p
+        )
         for one, share, change, change_p, rest, rest_p in zip(
             known, now, changes, changes_p, rests, rests_p, strict=True
         )

@@ -59,9 +59,14 @@ def insert_labels(connection: Connection, arrivals: Sequence[LabelArrival]) -> s
     staging = stage(connection, "labels", _LABEL_COLUMNS, map(_label_row, arrivals))
     found = raw(connection).execute(
         f"INSERT INTO labels ({names}) SELECT DISTINCT ON (content_hash) {names} FROM {staging} "
-        "ORDER BY content_hash ON CONFLICT DO NOTHING RETURNING content_hash"
+        "ORDER BY content_hash, ts DESC ON CONFLICT DO NOTHING RETURNING content_hash"
     )
     return {row[0] for row in found}
+
+
+def overruled(connection: Connection, content_hashes: Sequence[bytes]) -> set[bytes]:
+    """Those of the stored labels whose annotator said something else of the same answer later."""
+    return {bytes(row.content_hash) for row in connection.execute(_OVERRULED, {"hashes": list(content_hashes)})}
 
 
 def insert_tasks(connection: Connection, drawn: Sequence[DrawnTask]) -> None:
@@ -91,6 +96,16 @@ def insert_deployments(connection: Connection, arrivals: Iterable[tuple[Deployme
     return new
 
 
+_OVERRULED = text("""
+    SELECT l.content_hash FROM labels l CROSS JOIN LATERAL (
+        SELECT verdict, answers, rating FROM labels w
+        WHERE w.request_id = l.request_id AND w.annotator_id = l.annotator_id AND w.adjudicates = l.adjudicates
+          AND (w.annotator_kind = 'user') = (l.annotator_kind = 'user')
+        ORDER BY ts DESC LIMIT 1
+    ) AS last
+    WHERE l.content_hash = ANY(:hashes)
+      AND (last.verdict, last.answers, last.rating) IS DISTINCT FROM (l.verdict, l.answers, l.rating)
+""")
 _INSERT_DEPLOYMENT = text("""
     INSERT INTO deployments (content_hash, ts, model, version, variant, action, traffic_share, note, extra)
     VALUES (:content_hash, :ts, :model, :version, :variant, :action, :traffic_share, :note, :extra)

@@ -119,7 +119,7 @@ class VerdictRow:
     answered_at: datetime | None
     """When as many had answered as the label task asks for; None: not yet, or there is no task."""
     disputed: bool
-    """They contradict each other, and nobody has adjudicated."""
+    """They contradict each other, and no adjudicator has settled it."""
 
 
 def unscored_ids(connection: Connection, after: str, limit: int) -> list[str]:

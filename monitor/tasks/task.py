@@ -18,6 +18,8 @@ class Task(Protocol):
 
     set_valued: ClassVar[bool] = False
     """Whether the texts of a label are a set, of relevant items or references, rather than names of one truth."""
+    open_ended: ClassVar[bool] = False
+    """Whether people who name different answers may all be right: theirs are weighed together, where others vote."""
 
     @property
     def scorer(self) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.errors import NotEnoughData
 from monitor.tasks.contractions import CONTRACTIONS
@@ -40,6 +42,7 @@ class VisualQuestionAnswering(Task):
     """Soft accuracy min(1, matches / 3), averaged over leaving out each annotator in turn."""
 
     scorer: Final = "vqa_soft_accuracy"
+    open_ended = True
 
     def score(self, prediction: Answer, label: Label) -> Verdict:
         if (spoken := spoken_verdict(label)) is not None:
@@ -94,8 +97,11 @@ def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
     0.6
 
     Raises:
-        NotEnoughData: no annotator's answer.
+        NotEnoughData: no annotator's answer, or what should be a text is none.
     """
+    answers = [answers] if isinstance(answers, str) or not np.iterable(answers) else list(answers)
+    if not all(isinstance(one, str) for one in (answer, *answers)):
+        raise NotEnoughData("an answer and those of annotators must be texts")
     if not answers:
         raise NotEnoughData("an answer without annotators' answers has no soft accuracy")
     given = normalise(answer)

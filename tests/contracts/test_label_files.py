@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from monitor.domain.events import Annotator, Label
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState, Word
 from monitor.labelling import LABEL_FILES, Row
 from monitor.labelling.label_studio import STARS
-from monitor.labelling.rows import FIELDS, MAX_TEXT, UNDATED
+from monitor.labelling.rows import FIELDS, MAX_KEPT, MAX_TEXT, UNDATED
 
 EVERY = pytest.mark.parametrize("name", LABEL_FILES)
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -126,6 +127,23 @@ def test_tasks_that_nobody_filled_in_are_no_labels_and_no_faults(name: str) -> N
     assert [(row.label, row.fault) for row in read(name, exported(name, TASKS))] == [(None, "")] * 4
 
 
+@pytest.mark.parametrize("name", ["jsonl", "label-studio"])
+def test_blank_answers_say_nothing(name: str) -> None:
+    written = exported(name, TASKS)
+    said = dict(zip(("r1", "=r2", "'+r3", "plain-4"), ([""], ["  ", "\n"], [], ["", "a cup"]), strict=True))
+    if name == "jsonl":
+        rows = [json.loads(line) for line in written.splitlines()]
+        filled = "\n".join(json.dumps(row | {"verdict": " ", "answers": said[row["request_id"]]}) for row in rows)
+    else:
+        tasks = json.loads(written)
+        for task in tasks:
+            task["annotations"] = [{"result": [region("answers", said[task["data"]["request_id"]])]}]
+        filled = json.dumps(tasks)
+    found = read(name, filled.encode(), "ann")
+    assert [row.fault for row in found] == [""] * 4
+    assert [row.label and row.label.answers for row in found] == [None, None, None, ("a cup",)]
+
+
 @EVERY
 def test_neither_confidence_nor_probability_leaves_and_a_hidden_answer_does_not_either(name: str) -> None:
     shown, hidden = exported(name, TASKS), exported(name, [replace(one, answer=None) for one in TASKS])
@@ -191,6 +209,7 @@ WRONG: dict[str, bytes] = {
             b",ann,correct,",
             b"\xff,ann,correct,",
             b"%s,ann,correct," % (b"x" * 200),
+            b'f,ann,"correct" or so,',
             b"ok,judge, Correct ,",
         ]
     ),
@@ -238,8 +257,98 @@ def test_a_line_that_is_too_long_is_a_fault_and_the_next_one_is_read() -> None:
     rows = read("jsonl", b'{"x": "' + b"y" * 1_100_000 + b'"}\n{"request_id": "r", "verdict": "correct"}', "ann")
     assert [bool(row.fault) for row in rows] == [True, False]
     rows = read("csv", b"request_id,verdict\n" + b"y" * 1_100_000 + b",correct\nr,correct", "ann")
-    assert len(rows) == 1
-    assert "nothing after it" in rows[0].fault
+    assert [(row.place, row.fault, len(row.content)) for row in rows] == [
+        ("line 2", "longer than 1048576 characters", MAX_KEPT), ("line 3", "", 0),
+    ]  # fmt: skip
+
+
+@EVERY
+def test_a_byte_order_mark_costs_no_label_and_the_case_of_a_verdict_does_not_count(name: str) -> None:
+    content = FILL[name](exported(name, TASKS)).removeprefix(BOM_UTF8)
+    for word in (b"incorrect", b"unsure"):
+        content = content.replace(word, word.capitalize() + (b" " if name != "label-studio" else b""))
+    rows = read(name, BOM_UTF8 + content)
+    assert [row.fault for row in rows] == [""] * 4
+    assert [row.label.verdict for row in rows if row.label] == ["incorrect", None, "unsure"]
+
+
+@EVERY
+def test_a_task_with_a_very_long_prompt_comes_back(name: str) -> None:
+    tasks = [replace(one, prompt="x" * 140_000, context="y" * 140_000) for one in TASKS]
+    rows = read(name, FILL[name](exported(name, tasks)))
+    assert [row.label.request_id for row in rows if row.label] == list(SAID)
+    assert not any(row.fault for row in rows)
+
+
+def test_cells_are_as_long_as_a_spreadsheet_holds_and_longer_ones_of_others_are_read() -> None:
+    before = csv.field_size_limit()
+    (row,) = csv.DictReader(io.StringIO(exported("csv", [replace(TASK, prompt="=" * 140_000)]).decode()))
+    assert (len(row["prompt"]), row["prompt"][0], row["prompt"][-1]) == (32_001, "'", "…")
+    (read_back,) = read("csv", b"request_id,prompt,verdict\nr," + b"x" * 140_000 + b",correct\n", "ann")
+    assert read_back.label is not None
+    csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        'r1,correct,"oops\nr2,incorrect,\nr3,correct,\n',
+        'r1,correct,"oops\nr2,incorrect,"blurry"\nr3,correct,\n',
+        'r1,correct,"oops\nr2,incorrect,blurry"\nr3,correct,\n',
+        '"r1,correct,\nr2,incorrect,\nr3,correct,"two\nlines"\n',
+    ],
+)
+def test_a_quotation_mark_that_is_not_closed_costs_its_own_row_alone(stray: str) -> None:
+    first, *rest = read("csv", f"request_id,verdict,comment\n{stray}".encode(), "ann")
+    assert (first.place, first.label) == ("line 2", None)
+    assert "quotation mark" in first.fault
+    assert first.content == stray.splitlines()[0]
+    assert [(row.label.request_id, row.label.verdict) for row in rest if row.label] == [
+        ("r2", "incorrect"), ("r3", "correct"),
+    ]  # fmt: skip
+    assert not any(row.fault for row in rest)
+
+
+def test_texts_over_several_lines_are_no_stray_quotation_marks() -> None:
+    table = '"a, b, c\ncorrect, x, y\nr9,correct,z"'
+    rows = read(
+        "csv", f'prompt,request_id,verdict,comment\n{table},r1,correct,"one\ntwo, ""three"", four"\n'.encode(), "a"
+    )
+    assert [(row.label.request_id, row.label.comment) for row in rows if row.label] == [
+        ("r1", 'one\ntwo, "three", four')
+    ]
+    assert [row.fault for row in rows] == [""]
+
+
+def test_a_row_that_ends_before_its_request_id_names_none() -> None:
+    (row,) = read("csv", b"verdict,request_id\ncorrect\n", "ann")
+    assert row.fault == "names no request_id"
+
+
+def test_a_header_may_be_written_by_hand_but_names_each_column_once() -> None:
+    (row,) = read("csv", b" Request_ID ,VERDICT ,,\nr1,correct,,\n", "ann")
+    assert row.label is not None
+    assert row.label.request_id == "r1"
+    (refused,) = read("csv", b"request_id,verdict,Verdict \nr1,correct,\n", "ann")
+    assert (refused.place, refused.fault) == ("line 1", "names verdict twice; which one counts?")
+
+
+def test_all_results_of_a_control_of_label_studio_count_and_two_that_differ_are_told() -> None:
+    def of(*regions: dict[str, Any]) -> Row:
+        task = {"data": {"request_id": "r"}, "annotations": [{"result": regions, "completed_by": 1}]}
+        (row,) = read("label-studio", json.dumps([task]).encode())
+        return row
+
+    both = of(
+        region("answers", ["red"]), region("answers", ["crimson"]), region("comment", "a"), region("comment", "b")
+    )
+    assert both.label is not None
+    assert (both.label.answers, both.label.comment) == (("red", "crimson"), "a\nb")
+    assert (
+        "verdict has two results, unsure and correct"
+        in of(region("verdict", "unsure"), region("verdict", "correct")).fault
+    )
+    assert of(region("verdict", "correct"), region("verdict", "correct")).label is not None
 
 
 def test_skipped_annotations_of_label_studio_are_no_labels() -> None:

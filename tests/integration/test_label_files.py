@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -185,6 +186,44 @@ def test_labels_come_in_once_however_often_the_file_does(
     assert rows("SELECT request_id FROM label_tasks WHERE answered_at IS NOT NULL") == ["r0"]
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+def test_an_undated_row_is_of_its_import_and_the_last_of_a_file_is_the_last_word(
+    engine: Engine, ingest: IngestService, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch,
+    chunk: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("monitor.services.import_labels.CHUNK", chunk)
+    moments = (datetime(2026, 11, 20, 12, tzinfo=UTC) + timedelta(hours=hour) for hour in itertools.count())
+    ingest.write(send(prediction("r")), next(moments))
+
+    def come(*verdicts: str) -> tuple[int, int]:
+        lines = ["request_id,annotator,verdict", *(f"r,ann,{one}" for one in verdicts)]
+        read = LABEL_FILES["csv"].read(io.BytesIO("\n".join(lines).encode()), None)
+        done = import_labels(engine, PRIVACY, read, SOON, next(moments))
+        return done.new, done.known
+
+    files = ["correct"], ["incorrect"], ["correct"], ["correct", "incorrect"], ["incorrect", "correct"]
+    for file in (*files, ["correct", "incorrect", "correct", "incorrect"]):
+        assert come(*file)[0] <= 2
+        assert rows("SELECT correct FROM verdicts") == [file[-1] == "correct"]
+        assert come(*file) == (0, len(file)), "the same file again changes nothing"
+        assert rows("SELECT correct FROM verdicts") == [file[-1] == "correct"]
+
+
+def test_undated_rows_that_were_erased_do_not_come_back_when_others_changed_their_mind(
+    engine: Engine, drawn: datetime, snellen: Callable[..., Any], rows: Rows, tmp_path: Path
+) -> None:
+    first, second = (tmp_path / f"{verdict}.csv" for verdict in ("correct", "incorrect"))
+    for file in (first, second):
+        file.write_text("request_id,annotator,verdict\n" + "".join(f"r{n},ann,{file.stem}\n" for n in range(2)))
+        assert "2 new" in snellen("import", file).output
+    gone = rows("SELECT content_hash FROM labels WHERE request_id = 'r1'")
+    with engine.begin() as connection:
+        bury(connection, set(map(bytes, gone)), drawn)
+        connection.execute(text("DELETE FROM labels WHERE request_id = 'r1'"))
+    assert "1 new, 1 known before" in snellen("import", first).output
+    assert rows("SELECT DISTINCT request_id FROM labels") == ["r0"]
+
+
 def test_rows_that_are_wrong_are_told_and_the_others_are_taken(
     snellen: Callable[..., Any], drawn: datetime, rows: Rows, tmp_path: Path
 ) -> None:
@@ -267,6 +306,24 @@ def test_a_label_that_comes_back_ends_the_claim_of_its_file(
     file.write_text("request_id,annotator,verdict\nr0,ann,correct\n")
     snellen("import", file)
     assert rows("SELECT request_id FROM label_tasks WHERE claimed_by IS NULL") == ["r0"]
+
+
+def test_nobody_is_handed_a_task_again_that_they_have_answered(
+    snellen: Callable[..., Any], drawn: datetime, tmp_path: Path, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE label_tasks SET annotators = 2"))
+    file = tmp_path / "labels.csv"
+    file.write_text("request_id,verdict\nr0,correct\n")
+    snellen("export", "--out", tmp_path / "one.jsonl", "--for", "va")
+    snellen("import", file, "--annotator", "va")
+    assert "2 tasks" in snellen("export", "--out", tmp_path / "again.jsonl", "--for", "va").output
+    assert "1 tasks" in snellen("export", "--out", tmp_path / "other.jsonl", "--for", "vb").output
+    file.write_text("request_id,verdict\nr0,incorrect\n")
+    snellen("import", file, "--annotator", "vb")
+    for name, disputes in (("va", "0 tasks"), ("vc", "1 tasks")):
+        done = snellen("export", "--out", tmp_path / f"{name}.jsonl", "--for", name, "--disputed")
+        assert disputes in done.output
 
 
 def test_what_annotators_write_is_redacted(engine: Engine, rows: Rows) -> None:

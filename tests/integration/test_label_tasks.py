@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from monitor.domain.label_tasks import TaskState
+from monitor.domain.label_tasks import TaskKey, TaskState
 from monitor.domain.records import Batch
 from monitor.domain.window import DAY, Window
 from monitor.errors import InvalidEvent
@@ -18,8 +20,9 @@ from monitor.labelling.rows import MAX_TEXT
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestService
-from monitor.services.label_tasks import LabelDesk, Said
+from monitor.services.label_tasks import Judgement, LabelDesk, Said
 from monitor.services.protect import Privacy
+from monitor.services.review import labels_of
 from monitor.services.score_labels import score_labels
 from monitor.store.engine import transaction
 from monitor.store.label_tasks import Terms
@@ -126,6 +129,69 @@ def test_a_dispute_is_settled_by_a_third_person_against_any_majority(
     assert desk.answer(task.key, "dee", Said("incorrect"), NOW + MINUTE) is TaskState.DONE
     assert rows("SELECT correct FROM verdicts") == [False]
     assert rows("SELECT annotator_id FROM labels WHERE adjudicates") == ["dee"]
+
+
+def disputed(desk: LabelDesk) -> TaskKey:
+    """A task about which two contradict each other."""
+    task = desk.take("ann", NOW)
+    assert task is not None
+    desk.answer(task.key, "ann", Said("correct"), NOW)
+    assert desk.answer(task.key, "bo", Said("incorrect"), NOW) is TaskState.ADJUDICATING
+    return task.key
+
+
+def test_who_is_unsure_settles_nothing_and_the_dispute_goes_to_the_next(
+    desk: LabelDesk, engine: Engine, serve: Callable[..., None], rows: Rows
+) -> None:
+    serve("a", annotators=2)
+    key = disputed(desk)
+    assert desk.answer(key, "dee", Said("unsure"), NOW) is TaskState.ADJUDICATING
+    assert desk.take("dee", NOW, adjudicate=True) is None
+    following = desk.take("eve", NOW, adjudicate=True)
+    assert following is not None
+    assert [one.said for one in following.words] == ["correct", "incorrect", "unsure"]
+    with transaction(engine) as connection:
+        found = labels_of(connection, Window.before(NOW, DAY), NOW)
+    assert (found.maturity.drawn, found.maturity.to_come) == (1, 1.0)
+    assert desk.answer(key, "eve", Said("correct"), NOW + MINUTE) is TaskState.DONE
+    assert rows("SELECT correct FROM verdicts") == [True]
+
+
+def test_adjudicators_who_contradict_each_other_leave_the_dispute_open_until_most_agree(
+    desk: LabelDesk, ingest: IngestService, engine: Engine, serve: Callable[..., None], send: Send, label: Build,
+    rows: Rows,
+) -> None:  # fmt: skip
+    serve("a", annotators=2)
+    disputed(desk)
+    state = "SELECT disputed, correct FROM label_tasks JOIN verdicts USING (request_id)"
+    for place, (verdict, expected) in enumerate(
+        [("correct", (False, True)), ("incorrect", (True, None)), ("incorrect", (False, False))]
+    ):
+        who = {"id": f"d{place}", "kind": "human"}
+        ingest.write(send(label("a", verdict=verdict, annotator=who, adjudicates=True)), NOW)
+        score_labels(engine)
+        assert rows(state) == [expected]
+
+
+def test_of_two_who_settle_a_dispute_at_once_the_first_does(
+    desk: LabelDesk, serve: Callable[..., None], rows: Rows
+) -> None:
+    names = [f"r{number}" for number in range(10)]
+    serve(*names, annotators=2)
+    for _ in names:
+        key = disputed(desk)
+        together = Barrier(2)
+
+        def settle(who: str, verdict: Judgement, key: TaskKey = key, together: Barrier = together) -> TaskState | None:
+            together.wait()
+            return desk.answer(key, who, Said(verdict), NOW + MINUTE)
+
+        with ThreadPoolExecutor() as pool:
+            states = list(pool.map(settle, ("dee", "eve"), ("correct", "incorrect")))
+        assert states == [TaskState.DONE] * 2
+    settled = "SELECT request_id, verdict = 'correct' FROM labels WHERE adjudicates ORDER BY 1"
+    assert rows(settled) == rows("SELECT request_id, correct FROM verdicts ORDER BY 1")
+    assert len(rows(settled)) == len(names)
 
 
 def test_a_dispute_that_is_set_aside_is_left_to_others(

@@ -218,8 +218,8 @@ def test_verdicts_alone_give_top_1_and_say_what_they_leave_open(
         ([("correct", []), ("correct", []), (None, ["bird"])], 1.0, 1.0),
         ([("incorrect", []), ("incorrect", []), (None, ["cat"])], 0.0, None),
         ([("incorrect", ["dog"]), ("incorrect", []), ("correct", ["cat"])], 0.0, 1.0),
-        ([(None, ["cat"]), (None, ["dog"]), (None, ["dog"])], 1.0, 1.0),
-        ([(None, ["cat"]), (None, ["dog"]), (None, ["dog"]), ("unsure", [])], 1.0, 1.0),
+        ([(None, ["cat"]), (None, ["dog"]), (None, ["dog"])], 0.0, 1.0),
+        ([(None, ["cat"]), (None, ["dog"]), (None, ["dog"]), ("unsure", ["cat"])], 0.0, 1.0),
         ([("correct", []), ("incorrect", ["dog"])], None, None),
     ],
     ids=[
@@ -246,6 +246,37 @@ def test_what_those_name_who_were_outvoted_is_no_acceptable_answer(
     ingest.write(send(prediction(DRAWN[0], task="classification", output=output), *said), NOW)
     found = named(measured().figures[0])
     assert (found["top_1"].value, found["top_3"].value) == (top_1, top_3)
+    assert found["accuracy"].value == top_1
+
+
+def test_ten_labels_and_one_label_with_ten_answers_have_the_same_figures(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    said = ["red"] * 3 + ["crimson"] * 3 + ["scarlet"] * 2 + ["rose"] * 2
+    apart = [
+        label(DRAWN[0], verdict=None, answers=[one], annotator={"id": f"a{place}", "kind": "human"})
+        for place, one in enumerate(said)
+    ]
+    together = label(DRAWN[1], verdict=None, answers=said)
+    asked = [prediction(one, output={"answer": "red"}, slices={"device": one}) for one in DRAWN[:2]]
+    ingest.write(send(*asked, *apart, together), NOW)
+    _, *by_device = measured(dimension=Dimension("slice", "device")).figures
+    first, second = ({name: metric.value for name, metric in named(one).items()} for one in by_device)
+    assert first == second
+    assert (first["accuracy"], first["soft_accuracy"]) == (1.0, pytest.approx(0.9))
+
+
+def test_the_mean_rating_decides_about_a_caption_as_it_is_shown(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    rated = [
+        label(DRAWN[0], verdict=None, rating=rating, annotator={"id": name, "kind": "human"})
+        for name, rating in (("a", 30), ("b", 90))
+    ]
+    unsure = label(DRAWN[0], verdict="unsure", rating=0, annotator={"id": "c", "kind": "human"})
+    ingest.write(send(prediction(DRAWN[0], task="captioning"), *rated, unsure), NOW)
+    found = named(measured().figures[0])
+    assert (found["accuracy"].value, found["human_rating"].value) == (1.0, pytest.approx(60.0))
 
 
 def test_items_that_are_relevant_stay_so_whoever_was_outvoted(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, Engine, text
 
 from monitor.domain.window import DAY, HOUR, Window
@@ -26,9 +27,8 @@ from monitor.services.unlabelled import aided_accuracy
 from monitor.stats.weighted import weighted_share
 from monitor.store.engine import transaction
 from monitor.store.queries.estimates import judged_estimates
-from monitor.store.queries.label_delays import label_maturity
 from monitor.store.queries.selection import EVERYTHING
-from monitor.store.queries.slices import Dimension
+from monitor.store.queries.slices import MOST_VALUES, Dimension
 from tests.integration.labelled_weeks import (
     AFTER,
     DEVICE,
@@ -119,8 +119,8 @@ def test_a_window_whose_labels_are_still_to_come_is_not_yet_mature(engine: Engin
     with transaction(engine) as connection:
         fill(connection, np.random.default_rng(4))
         connection.execute(TASK, tasks)
-        early = label_maturity(connection, WEEK, EVERYTHING, as_of)
-        late = label_maturity(connection, WEEK, EVERYTHING, as_of + 2 * DAY + HOUR)
+        early = labels_of(connection, WEEK, as_of).maturity
+        late = labels_of(connection, WEEK, as_of + 2 * DAY + HOUR).maturity
         states = {row.accuracy.state for row in slices_of(connection, [DEVICE], as_of).rows}
     assert (early.drawn, early.answered, early.mature) == (168, 121, False)
     assert early.to_come == pytest.approx(47)
@@ -132,8 +132,8 @@ def test_skipped_tasks_are_not_waited_for(engine: Engine) -> None:
     task = {"ts": WEEK.start, "answered_at": None, "skipped_at": WEEK.start + HOUR}
     with transaction(engine) as connection:
         connection.execute(TASK, [{**task, "request_id": str(index)} for index in range(30)])
-        found = label_maturity(connection, WEEK, EVERYTHING, AFTER)
-        then = label_maturity(connection, WEEK, EVERYTHING, WEEK.start + HOUR / 2)
+        found = labels_of(connection, WEEK, AFTER).maturity
+        then = labels_of(connection, WEEK, WEEK.start + HOUR / 2).maturity
     assert (found.drawn, found.share, found.mature) == (0, None, True)
     assert (then.drawn, then.mature) == (30, False)
 
@@ -148,13 +148,74 @@ def test_disputes_are_waited_for_until_somebody_settles_them(engine: Engine) -> 
     with transaction(engine) as connection:
         connection.execute(TASK, tasks)
         connection.execute(text("UPDATE label_tasks SET disputed = right(request_id, 1) IN ('0', '4', '8')"))
-        before = label_maturity(connection, WEEK, EVERYTHING, WEEK.start)
-        found = label_maturity(connection, WEEK, EVERYTHING, AFTER)
+        before = labels_of(connection, WEEK, WEEK.start).maturity
+        found = labels_of(connection, WEEK, AFTER).maturity
         connection.execute(text("UPDATE label_tasks SET disputed = false"))
-        settled = label_maturity(connection, WEEK, EVERYTHING, AFTER)
+        settled = labels_of(connection, WEEK, AFTER).maturity
     assert (before.drawn, before.to_come) == (0, 0.0)
     assert (found.drawn, found.answered, found.to_come, found.mature) == (90, 63, 27.0, False)
     assert (settled.drawn, settled.answered, settled.to_come, settled.mature) == (90, 90, 0.0, True)
+
+
+def tasks_of(connection: Connection, of_slices: list[tuple[dict[str, str], bool]], model: str = "m") -> None:
+    """Tasks spread over the week, answered after an hour or never."""
+    given = [
+        {
+            "request_id": f"{model}{index}", "ts": ts, "pi": 0.1, "model": model, "slices": Jsonb(slices),
+            "answered_at": ts + HOUR if answered else None,
+        }
+        for index, (slices, answered) in enumerate(of_slices)
+        for ts in [WEEK.start + index * 7 * DAY / len(of_slices)]
+    ]  # fmt: skip
+    connection.execute(
+        text("""
+            INSERT INTO label_tasks (ts, request_id, stratum, inclusion_probability, model, slices, answered_at)
+            VALUES (:ts, :request_id, 'all', :pi, :model, :slices, :answered_at)
+        """),
+        given,
+    )
+
+
+def states_of(table: ReviewTable) -> dict[tuple[str, ...], str]:
+    return {row.key: row.accuracy.state for row in table.rows}
+
+
+def test_a_slice_whose_own_labels_are_still_to_come_is_not_yet_mature(engine: Engine) -> None:
+    """Of 5% of the traffic three quarters are open; of all traffic 96% of the labels are in."""
+    slices = [{"device": "x" if index % 20 == 0 else f"cam-{index % 3}", "region": "r"} for index in range(2000)]
+    answered = [index % 20 > 0 or index % 80 == 0 for index in range(2000)]
+    labelled = [one for one, is_answered in zip(slices, answered, strict=True) if is_answered]
+    with transaction(engine) as connection:
+        tasks_of(connection, list(zip(slices, answered, strict=True)))
+        verdicts = [verdict(n, WEEK.start, correct=True, slices=one) for n, one in enumerate(labelled)]
+        connection.execute(VERDICT, verdicts)
+        assert labels_of(connection, WEEK, WEEK.end).maturity.mature
+        by_device, by_pair = (
+            slices_of(connection, [DEVICE], WEEK.end),
+            slices_of(connection, [DEVICE, REGION], WEEK.end),
+        )
+        by_model = slices_of(connection, [Dimension("column", "model")], WEEK.end)
+        by_replay = slices_of(connection, [Dimension("column", "replay")], WEEK.end)
+    cameras = dict.fromkeys([("cam-0",), ("cam-1",), ("cam-2",)], "ok")
+    assert states_of(by_device) == {**cameras, ("x",): "not_yet_mature"}
+    assert max(by_device.rows, key=lambda row: row.evidence).key == ("x",)
+    assert states_of(by_pair) == {(*key, "r"): state for key, state in states_of(by_device).items()}
+    assert states_of(by_model) == {("m",): "ok"}
+    assert by_replay.rows == ()
+
+
+def test_folded_values_are_as_mature_as_their_tasks_together(engine: Engine) -> None:
+    many, few = [f"v{number:03}" for number in range(MOST_VALUES - 1)], [f"w{number}" for number in range(30)]
+    with transaction(engine) as connection:
+        verdicts = [
+            verdict(n, WEEK.start, correct=True, slices={"device": one}) for n, one in enumerate([*many * 2, *few])
+        ]
+        connection.execute(VERDICT, verdicts)
+        tasks_of(connection, [({"device": one}, True) for one in [*many * 10, *few]])
+        assert states_of(slices_of(connection, [DEVICE]))["__other__",] == "ok"
+        tasks_of(connection, [({"device": f"w{number}"}, False) for number in range(20, 40)], model="another")
+        assert labels_of(connection, WEEK, AFTER).maturity.mature
+        assert states_of(slices_of(connection, [DEVICE]))["__other__",] == "not_yet_mature"
 
 
 def test_confidences_help_labels_and_stand_in_for_them(engine: Engine) -> None:

@@ -96,6 +96,35 @@ def test_the_majority_of_last_words_decides_and_a_tie_decides_nothing(
     assert rows("SELECT correct, labelled_at FROM verdicts") == [(True, datetime(2026, 11, 20, 11, 52, tzinfo=UTC))]
 
 
+def test_who_names_other_answers_than_others_disputes_nothing_where_several_may_be_right(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    named = {"a": "red", "b": "red", "c": "rose", "d": "crimson"}
+    tasks = {"open": "vqa", "closed": "classification"}
+    ids = dict(
+        zip(tasks, (one for one in (f"r{n}" for n in range(200)) if selected(one, 0.5, LABEL_KEY)), strict=False)
+    )
+    for kind, task in tasks.items():
+        said = [
+            label(ids[kind], verdict=None, answers=[answer], annotator={"id": name, "kind": "human"})
+            for name, answer in named.items()
+        ]
+        ingest.write(send(prediction(ids[kind], task=task, output={"answer": "red"}), *said), NOW)
+    score_labels(engine)
+    query = "SELECT correct, score, disputed FROM verdicts JOIN label_tasks USING (request_id) WHERE request_id = :id"
+    assert rows(query, id=ids["open"]) == [(True, pytest.approx(0.5), False)]
+    assert rows(query, id=ids["closed"]) == [(None, pytest.approx(0.5), True)]
+
+
+def test_answers_of_an_event_that_are_blank_say_nothing(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
+) -> None:
+    said = label(DRAWN, verdict=None, answers=["", " "])
+    ingest.write(send(prediction(DRAWN, task="classification"), said), NOW)
+    score_labels(engine)
+    assert rows("SELECT correct, score, scorer FROM verdicts") == [(None, None, "exact_match")]
+
+
 def test_many_labels_are_scored_in_chunks(
     ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
 ) -> None:

@@ -66,7 +66,7 @@ class LabelTask(Base):
     answered_at: Mapped[datetime | None]
     """Time of the label that made `annotators` of them."""
     disputed: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Annotators contradict each other, and nobody has adjudicated yet."""
+    """Annotators contradict each other, and no adjudicator has settled it yet."""
     claimed_by: Mapped[str | None]
     claimed_until: Mapped[datetime | None]
     skipped_at: Mapped[datetime | None]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState, Word
 from monitor.domain.window import Window
-from monitor.store.label_tasks import DISPUTED, STATE, WAITING, Terms
+from monitor.store.label_tasks import DISPUTED, FILES, STATE, WAITING, Terms
 from monitor.store.queries.selection import bounds
 
 CHUNK: Final = 500
@@ -32,7 +32,12 @@ _QUEUE = f"""
       AND (t.ts, t.request_id) > (:after, :after_id)
     ORDER BY t.ts, t.request_id LIMIT :limit
 """
-_FREE = "(t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :holder)"
+_FREE = """
+    (t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :holder) AND NOT EXISTS (
+        SELECT FROM labels l
+        WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND l.annotator_kind <> 'user'
+    )
+"""
 _STRATA = text(f"""
     SELECT t.stratum, count(*) AS waiting, min(t.ts) AS oldest,
            count(*) FILTER (WHERE t.claimed_until > :now) AS claimed
@@ -90,7 +95,8 @@ def queue(
     """Every task that waits for an annotator (or an adjudicator, with what others said), oldest first.
 
     Args:
-        holder: without those that somebody else holds, or is about to; the rows are locked. "" is nobody.
+        holder: without those that somebody else holds, or is about to, and those that an annotator of the name that a
+            file is made for has answered; the rows are locked. "" is nobody.
     """
     which = DISPUTED if disputed else WAITING
     query = _QUEUE.format(which=which if holder is None else f"{which} AND {_FREE}")
@@ -99,7 +105,7 @@ def queue(
     while True:
         given = {
             "after": last.ts, "after_id": last.request_id, "stratum": stratum, "limit": CHUNK, "holder": holder,
-            **terms.at(now),
+            "annotator": (holder or "").removeprefix(FILES), **terms.at(now),
         }  # fmt: skip
         rows = connection.execute(locking, given).all()
         words = _words(connection, [row.request_id for row in rows] if disputed else [])

@@ -66,12 +66,19 @@ def captions(pairs: Iterable[tuple[str, Sequence[str]]]) -> list[Caption]:
     """Pairs of (candidate, references) as captions.
 
     Raises:
-        NotEnoughData: there are none, or one has no reference with a word in it.
+        NotEnoughData: there are none, one is no pair, or has no reference with a word in it.
     """
+    pairs = list(pairs)
+    if not all(map(_is_pair, pairs)):
+        raise NotEnoughData("captions must be pairs of a candidate and its references")
     found = [Caption.of(candidate, references) for candidate, references in pairs]
     if not found:
         raise NotEnoughData("no captions to score")
     return found
+
+
+def _is_pair(found: object) -> bool:
+    return isinstance(found, Sequence) and not isinstance(found, str) and len(found) == 2
 
 
 def means(parts: Floats) -> Floats:

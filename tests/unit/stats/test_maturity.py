@@ -120,3 +120,9 @@ def test_impossible_tasks_are_refused(ages: list[float], answered: list[bool], c
 def test_a_number_of_answers_that_is_none_is_refused(answered: float) -> None:
     with pytest.raises(NotEnoughData):
         maturity(answered, [], delay_curve([], []))  # type: ignore[arg-type]
+
+
+def test_tasks_of_two_parts_add_up() -> None:
+    parts = Maturity(10, 8, 1.5, known=True), Maturity(5, 0, 4.0, known=True)
+    assert parts[0] + parts[1] == Maturity(15, 8, 5.5, known=True)
+    assert not (parts[0] + Maturity(1, 0, 1.0, known=False)).known

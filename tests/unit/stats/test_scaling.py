@@ -64,6 +64,32 @@ def test_a_sharp_models_temperature_is_found_and_covered(temperature: float, n: 
     assert np.mean(held) > 0.92
 
 
+@pytest.mark.parametrize(
+    ("confidence", "right", "beyond"),
+    [
+        (np.linspace(0.01, 0.99, 400), np.linspace(0.99, 0.01, 400), "up to 20"),  # upside down
+        (np.full(400, 0.9), np.full(400, 0.45), "up to 20"),
+        (np.repeat([0.9, 0.1], 200), np.repeat([1.0, 0.0], 200), "down to 0.05"),
+    ],
+)
+def test_a_bound_of_the_search_is_no_temperature_to_recommend(
+    confidence: np.ndarray, right: np.ndarray, beyond: str
+) -> None:
+    correct = np.random.default_rng(2).random(400) < right
+    found = repairs(confidence, correct)
+    assert recommended(found) is None
+    assert f"No temperature {beyond} is the best" in found[0].sentence()
+    assert found[0].won.value > 0.0
+
+
+def test_isotonic_regression_repairs_what_is_upside_down() -> None:
+    rng = np.random.default_rng(2)
+    confidence = rng.random(3000)
+    best = recommended(repairs(confidence, rng.random(3000) < 1.0 - confidence))
+    assert best is not None
+    assert best.kind == "isotonic"
+
+
 def test_a_repair_is_recommended_where_one_is_needed() -> None:
     confidence, correct = heated(np.random.default_rng(1), 1500, 1.8)
     best = recommended(repairs(confidence, correct))

@@ -35,6 +35,12 @@ def test_without_labels_nothing_is_known() -> None:
     assert (found.n, found.accuracy, found.interval, found.state) == (0, None, Interval(0.0, 1.0), "not_enough_labels")
 
 
+@pytest.mark.parametrize("min_labels", [float("nan"), "a", None, 2.5, -1])
+def test_a_number_of_labels_must_be_one(min_labels: object) -> None:
+    with pytest.raises(NotEnoughData, match="whole number of at least 0 labels"):
+        slice_accuracy([1, 0], min_labels=min_labels)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("correct", [[0.5], [2], [float("nan")], [[True]], ["yes"], None])
 def test_what_is_neither_true_nor_false_is_refused(correct: object) -> None:
     with pytest.raises(NotEnoughData):

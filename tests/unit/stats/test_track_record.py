@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.errors import NotEnoughData
 from monitor.stats.intervals import Interval
 from monitor.stats.proportions import Proportion
 from monitor.stats.track_record import Checked, track_record
@@ -38,3 +39,9 @@ def test_without_labels_there_is_no_record() -> None:
     assert track_record([nothing], min_labels=0).agreed == Proportion(0, 0)
     few = Checked(0.9, Interval(0.8, 1.0), weighted_share([True] * 5))
     assert track_record([few], min_labels=20).mean_error is None
+
+
+@pytest.mark.parametrize("min_labels", [float("nan"), "a", None])
+def test_a_number_of_labels_must_be_one(min_labels: object) -> None:
+    with pytest.raises(NotEnoughData, match="whole number"):
+        track_record([], min_labels=min_labels)  # type: ignore[arg-type]

@@ -139,3 +139,9 @@ def test_a_caption_without_words_scores_nothing_and_one_without_references_is_re
 def test_references_that_are_no_texts_are_refused(references: object) -> None:
     with pytest.raises(NotEnoughData, match="must be texts"):
         Caption.of("a", references)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pair", ["ab", ("a",), ("a", ["a"], "b"), 5, None])
+def test_captions_are_pairs(pair: object) -> None:
+    with pytest.raises(NotEnoughData, match="pairs"):
+        captions([pair])  # type: ignore[list-item]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain.results import Answer, Label
+from monitor.errors import NotEnoughData
 from monitor.tasks.contractions import CONTRACTIONS
 from monitor.tasks.vqa import VisualQuestionAnswering, normalise, soft_accuracy
 from tests.pace import cost
@@ -73,6 +74,16 @@ def test_soft_accuracy_has_the_published_values_for_ten_annotators(agreeing: int
 
 def test_fewer_than_four_answers_are_all_acceptable() -> None:
     assert [soft_accuracy(answer, ["sofa", "couch"]) for answer in ("A sofa.", "couch", "chair")] == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(("answer", "answers"), [(None, ["cat"]), ("cat", [None]), ("cat", 5), ("cat", None)])
+def test_answers_that_are_no_texts_are_refused(answer: object, answers: object) -> None:
+    with pytest.raises(NotEnoughData, match="texts"):
+        soft_accuracy(answer, answers)  # type: ignore[arg-type]
+
+
+def test_a_text_alone_is_one_answer_and_not_its_letters() -> None:
+    assert (soft_accuracy("cat", "cat"), soft_accuracy("c", "cat")) == (1.0, 0.0)
 
 
 def test_half_the_soft_accuracy_counts_as_correct() -> None:
