@@ -81,23 +81,33 @@ def _added(lowered: Measured, other: float) -> float:
     return distance + other if lowered.interval.lower == 0.0 else hypot(distance, other)
 
 
-def inverted(statistic: Callable[[Floats], Floats], signal: Floats, noise: Floats, level: float) -> Measured:
+def inverted(
+    statistic: Callable[[Floats], Floats],
+    signal: Floats,
+    noise: Floats,
+    level: float,
+    sampling: Floats | float = 0.0,
+) -> Measured:
     """Measure of a table by inverting a test, for statistics that chance alone lifts above 0.
 
     `signal` [b] is observed and is a true signal plus chance; `noise` [draws, b] are draws of that chance. `statistic`
     maps [..., b] to [...], may overwrite what it is given, lies in [0, 1] for whatever can be, and scales:
     statistic(c x) = c statistic(x) for c >= 0.
+    `sampling` [draws, b] is the part of chance that grows with the signal, as large as it is at the observed one.
     The true signal is taken to be the observed one times some scale >= 0. The interval holds each true value under
     which the observed one lies between the outer quantiles of statistic(true signal + noise); `corrected` is that
     under which it is the median.
     """
     value = float(statistic(signal.copy()))
-    shape = signal / value if value > 0.0 else np.ones_like(signal) / float(statistic(np.ones_like(signal)))
+    shape = (
+        (signal + sampling) / value if value > 0.0 else np.ones_like(signal) / float(statistic(np.ones_like(signal)))
+    )
     place = round((1.0 - level) / 2.0 * (noise.shape[0] - 1))
     tables = np.empty_like(noise)
 
     def quantile(true: float, rank: int) -> float:
-        np.add(shape * true, noise, out=tables)
+        np.multiply(shape, true, out=tables)
+        np.add(tables, noise, out=tables)
         return float(np.partition(statistic(tables), rank)[rank])
 
     last = noise.shape[0] - 1

@@ -19,6 +19,7 @@ CELLS: Final = 512
 _DRAWS: Final = 500
 _HALVINGS: Final = 30
 _TINY: Final = 1e-12
+_CENTRES: Final = (np.arange(CELLS) + 0.5) / CELLS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,16 +44,11 @@ def smooth_error(rows: Rows, gap: Interval, level: float) -> SmoothError:
     """
     residuals = _on_grid(rows, rows.weight * (rows.confidence - rows.correct)) / rows.n
     width = _fixed_point(residuals)
+    accuracy = _accuracies(rows, width)
+    noise = smoothed(chance(_deviation(rows, accuracy), _DRAWS), width)
+    elsewhere = smoothed(_moved(rows) * (_CENTRES - accuracy), width)
     signal = smoothed(residuals, width)
-    noise = smoothed(chance(_deviation(rows, width), _DRAWS), width)
-    density = _densities(rows, width)
-
-    def area(curve: Floats) -> Floats:
-        sizes = np.abs(curve, out=curve)
-        total: Floats = sizes.sum() if sizes.ndim == 1 else np.vecdot(sizes, density)
-        return total
-
-    found = inverted(area, signal, noise, level)
+    found = inverted(lambda curve: np.abs(curve, out=curve).sum(axis=-1), signal, noise, level, elsewhere)
     return SmoothError(reaching(found, max(abs(gap.lower), abs(gap.upper))), width)
 
 
@@ -71,27 +67,28 @@ def _fixed_point(residuals: Floats) -> float:
     return high
 
 
-def _deviation(rows: Rows, width: float) -> Floats:
-    """Standard deviation [CELLS] of what outcomes add to the residuals, if accuracy is the smoothed one of the rows."""
-    mass = _on_grid(rows, rows.weight)
+def _accuracies(rows: Rows, width: float) -> Floats:
+    """Smoothed [CELLS], with one answer of either outcome (Laplace's rule) beside those that the kernel reaches."""
     right = smoothed(_on_grid(rows, rows.weight * rows.correct), width)
-    # Laplace's rule: one answer of either outcome beside those that the kernel reaches.
-    reached = smoothed(mass, width)
+    reached = smoothed(_on_grid(rows, rows.weight), width)
     unit = 1.0 / max(width * CELLS, 1.0)
-    accuracy = ((right + unit) / (reached + 2.0 * unit)).clip(0.0, 1.0)
+    accuracies: Floats = ((right + unit) / (reached + 2.0 * unit)).clip(0.0, 1.0)
+    return accuracies
+
+
+def _deviation(rows: Rows, accuracy: Floats) -> Floats:
+    """Standard deviation [CELLS] of what outcomes add to the residuals."""
     squares = _on_grid(rows, rows.weight**2)
     deviation: Floats = np.sqrt(squares * accuracy * (1.0 - accuracy)) / rows.n
     return deviation
 
 
-def _densities(rows: Rows, width: float) -> Floats:
-    """How many times as much of the traffic [draws, CELLS] might lie near each cell as in the sample."""
+def _moved(rows: Rows) -> Floats:
+    """How much more of the traffic than of the sample might lie in each cell [draws, CELLS]."""
     mass = _on_grid(rows, rows.weight)
     drawn = masses(mass, mass**2 / np.maximum(_on_grid(rows, rows.weight**2), _TINY), _DRAWS)
-    drawn *= mass.sum() / drawn.sum(axis=1, keepdims=True)
-    near = smoothed(mass, width)
-    densities: Floats = np.where(near > _TINY, smoothed(drawn, width) / np.maximum(near, _TINY), 1.0)
-    return densities
+    shares: Floats = drawn / drawn.sum(axis=1, keepdims=True) - mass / mass.sum()
+    return shares
 
 
 def _on_grid(rows: Rows, values: Floats) -> Floats:
