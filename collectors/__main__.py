@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
 import signal
+
+if __name__ == "__main__":  # the rest takes seconds to import, and nothing is in doubt yet
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+
+import argparse
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime

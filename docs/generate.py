@@ -42,8 +42,10 @@ def settings_page() -> str:
 
 Read once at the start of each process: environment variables first, then the file `snellen.toml` in the working folder
 (or the one that `{settings.CONFIG_VARIABLE}` names), then what `snellen up` started. A setting `a.b` is the variable
-`SNELLEN_A__B`, and in the file the key `b` of the table `[a]`. Unknown names and wrong values are told all at once.
-Times are ISO 8601 durations (`PT3H`) or seconds.
+`SNELLEN_A__B`, and in the file the key `b` of the table `[a]`. Unknown names (also of variables that begin with
+`SNELLEN_`) and wrong values are told all at once, before anything starts; what settings have to do with each other is
+told once each is right by itself. Empty variables count as not set; those that Kubernetes makes of a Service's name are
+passed over. Times are ISO 8601 durations (`PT3H`) or seconds.
 
 | setting | default | meaning |
 |---|---|---|

@@ -22,3 +22,12 @@ partition_days = cached(existing_days, SLOW_TO_CHANGE)
 def waiting_sides() -> calls.WaitingSides:
     """Sides of calls that wait in the ingest group, now."""
     return _waiting_sides(bootstrap.group(config(), "ingest"))
+
+
+def readers() -> frozenset[tuple[str, str]]:
+    """(consumer group, topic) of all that is to be read, by the settings. Without a model nobody embeds."""
+    found = config()
+    topics = {"ingest": bootstrap.topics(found)}
+    if found.embedder.model:
+        topics["embed"] = bootstrap.embed_topics(found)
+    return frozenset((bootstrap.group(found, kind), one) for kind, several in topics.items() for one in several)

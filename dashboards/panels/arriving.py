@@ -16,9 +16,15 @@ SILENT = 2 * MINUTE
 """Consumers report the end of the log at least this often, also when nothing arrives."""
 
 
+def to_be_read(lags: Iterable[PartitionLag]) -> list[PartitionLag]:
+    """Without those of a former log, and of topics and groups that have left the settings."""
+    readers = data.ingest.readers()
+    return [one for one in lags if not one.former and (one.group, one.topic) in readers]
+
+
 def silent(lags: Iterable[PartitionLag]) -> list[PartitionLag]:
-    """Partitions that are read no more; those of a former log never are."""
-    return [one for one in lags if not one.former and data.now() - one.updated_at > SILENT]
+    """Partitions that are to be read and are not."""
+    return [one for one in to_be_read(lags) if data.now() - one.updated_at > SILENT]
 
 
 def arriving(view: View) -> None:

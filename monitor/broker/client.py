@@ -64,7 +64,11 @@ class ClientConfig:
 
 
 def make_client(kind: Callable[..., Client], **options: Any) -> Client:
-    """A client that leaves no thread behind when it finds no broker, as those of kafka-python 3.0.12 do that read.
+    """A client that makes no topic, and leaves no thread behind when it finds no broker.
+
+    Those of kafka-python 3.0.12 do: they ask for topics as if to have them made, whatever their option
+    `allow_auto_create_topics` says, and a broker that may make them (Kafka does by default) takes a misspelt name for
+    the wish. `snellen migrate` makes ours, with the partitions that were asked for.
 
     Raises:
         KafkaError: as the client's own.
@@ -72,8 +76,10 @@ def make_client(kind: Callable[..., Client], **options: Any) -> Client:
     reached: list[KafkaNetClient] = []
 
     def reach(**settings: Any) -> KafkaNetClient:
-        reached.append(KafkaNetClient(**settings))
-        return reached[-1]
+        one = KafkaNetClient(**settings)
+        one.cluster.config["allow_auto_create_topics"] = False
+        reached.append(one)
+        return one
 
     try:
         return kind(kafka_client=reach, **options)

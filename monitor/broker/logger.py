@@ -7,10 +7,10 @@ Predictions and labels have a queue and a thread each: where one topic takes not
 
 from __future__ import annotations
 
-import atexit
 import os
 import time
 import weakref
+from multiprocessing.util import Finalize
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -58,6 +58,7 @@ class PredictionLogger:
         self._max_record_bytes = max_record_bytes
         self._defaults = _understood(defaults)
         self._bounds = (max_events, max_bytes)
+        self._at_exit: Finalize | None = None
         self._queue: Lane
         self._label_queue: Lane
         self._begin()
@@ -98,7 +99,7 @@ class PredictionLogger:
         for lane in self._lanes:
             lane.join(_left(deadline))
             lane.report()
-        atexit.unregister(self.close)
+        self._forget_exit()
         return self.counts
 
     def __enter__(self) -> Self:
@@ -114,11 +115,16 @@ class PredictionLogger:
         try:
             queued = lane.offer(Entry(lane.topic, encode, request_id, time.time(), frozen(fields)))
             if queued and lane.start():
-                atexit.register(self.close)
+                self._forget_exit()
+                self._at_exit = Finalize(None, self.close, exitpriority=0)  # also where `atexit` is passed over
         except Exception as error:  # noqa: BLE001 (whatever a service passes must not cost its answer)
             lane.refuse(error)
             return False
         return queued
+
+    def _forget_exit(self) -> None:
+        if self._at_exit is not None:
+            self._at_exit.cancel()
 
     @property
     def _lanes(self) -> tuple[Lane, Lane]:

@@ -18,7 +18,7 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from monitor.broker.client import ClientConfig
+from monitor.broker.client import ClientConfig, make_client
 from monitor.broker.log_queue import Entry
 
 HOPELESS = (
@@ -120,14 +120,14 @@ class Shipping:
             self._note(error)
 
     def _make_producer(self) -> KafkaProducer:
-        producer = KafkaProducer(
+        producer = make_client(
+            KafkaProducer,
             acks="all",
             enable_idempotence=False,  # a broker that was made anew would refuse us; readers drop duplicates anyway
             linger_ms=20,
             batch_size=256 * 1024,
             compression_type="lz4",
             max_request_size=16 * 1024 * 1024,
-            allow_auto_create_topics=False,
             metrics_enabled=False,
             bootstrap_timeout_ms=FIND_MS,
             max_block_ms=FIND_MS,
@@ -147,6 +147,8 @@ def _send(producer: KafkaProducer, one: Shipment) -> Any:
     """
     try:
         promise = producer.send(one.entry.topic, one.value, key=one.key)
+    except KafkaTimeoutError as error:
+        raise KafkaTimeoutError(f"nobody knows of topic {one.entry.topic}, is it there? {error}") from None
     except Exception as error:
         if isinstance(error, KafkaError) and not isinstance(error, HOPELESS):
             raise

@@ -7,7 +7,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from monitor.broker.client import ClientConfig, translated
+from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.handshake import admitted
 from monitor.domain.records import REPLAY_HEADER, Record
 from monitor.errors import BrokerError
@@ -24,11 +24,11 @@ class Sink:
         self._servers = config.bootstrap_servers
         self._failure: KafkaError | None = None
         with admitted(config):
-            self._producer = KafkaProducer(
+            self._producer = make_client(
+                KafkaProducer,
                 acks="all",
                 linger_ms=linger_ms,
                 batch_size=BATCH_BYTES,
-                allow_auto_create_topics=False,  # `snellen migrate` makes them, with the partitions that were asked for
                 compression_type="lz4",
                 max_request_size=16 * 1024 * 1024,
                 **config.options(),
@@ -75,7 +75,7 @@ class Sink:
 
     def _queue(self, topic: str, value: bytes, **options: Any) -> None:
         self._raise_failure()
-        with translated("sending", self._servers):
+        with translated(f"sending to {topic}", self._servers):
             future = self._producer.send(topic, value, **options)
         future.add_errback(self._remember)
 

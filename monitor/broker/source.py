@@ -78,7 +78,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._topics = Topics(config)
         with admitted(config):
             self._logs = self._current_logs()
-            self._consumer = self._make_consumer()
+            self._consumer = self._make_consumer(self._logs)
         missing = sorted(set(self._topic_names) - set(self._logs))
         if missing:
             log.warning(
@@ -217,24 +217,25 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python h
         self._logs_checked = time.monotonic()
         return logs
 
-    def _make_consumer(self) -> KafkaConsumer:
+    def _make_consumer(self, logs: Iterable[str]) -> KafkaConsumer:
+        """It reads the topics that are there: of one that is missing the client complains ten times a second. Whether
+        that has come we look ourselves."""
         consumer = make_client(
             KafkaConsumer,
             enable_auto_commit=False,
-            allow_auto_create_topics=False,
             auto_offset_reset="earliest",  # never used to decide where to read: see `_continues`
             max_partition_fetch_bytes=2 * 1024 * 1024,
             fetch_max_bytes=8 * 1024 * 1024,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             **self._options,
         )
-        consumer.subscribe(self._topic_names, listener=self)
+        consumer.subscribe(sorted(logs) or self._topic_names, listener=self)
         return forget_waits(read_our_way(consumer))
 
     def _rejoin(self, logs: dict[str, list[Partition]]) -> None:
         """Begin as a new member. Where a topic was made, made anew or enlarged, client and embedded broker cling to
         what they knew of it, and may assign nothing for ever."""
-        fresh = self._make_consumer()
+        fresh = self._make_consumer(logs)
         try:
             membership.leave(self._consumer, self._options["session_timeout_ms"] / 1500)
         finally:

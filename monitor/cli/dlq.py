@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -112,14 +113,19 @@ def replay(
 @app.command()
 def purge(
     before: Annotated[datetime, typer.Option(help="Forget what was refused before, RFC 3339 with a zone.")],
+    by: Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would go.")] = False,
 ) -> None:
-    """Delete refused records for good."""
-    from monitor import settings
+    """Delete refused records for good, and note in the audit log that it was done."""
+    from monitor import bootstrap, settings
     from monitor.services import dead_letters
 
-    moment = aware(before)
+    moment, now = aware(before), bootstrap.now()
+    if moment > now:
+        raise typer.BadParameter("has not come yet: all there are would go", param_hint="--before")
     with database(settings.load(), "dlq") as engine:
-        typer.echo(f"deleted {dead_letters.purge(engine, moment)}")
+        count = dead_letters.purge(engine, moment, by or getpass.getuser(), now, dry_run=dry_run)
+    typer.echo(f"{'would delete' if dry_run else 'deleted'} {count}")
 
 
 def readable(raw: bytes, size: int) -> str:

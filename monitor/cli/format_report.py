@@ -9,6 +9,10 @@ from monitor.services.check_format import FieldCount, Refusal, Report
 
 LABEL_WIDTH = 14
 PLACE_INDENT = 6
+_ALL_PASSED_OVER = {
+    "mapping": "`where` of the mapping file holds for none of them: compare what it asks for with what stands there.",
+    "other": "The format reads all of them as something else than calls: is it the right one, and the right topic?",
+}
 
 
 def lines(report: Report, source: str, form: str) -> Iterator[str]:
@@ -17,6 +21,8 @@ def lines(report: Report, source: str, form: str) -> Iterator[str]:
         yield "  There is nothing in it. Does the service write here? Does Kafka keep it?"
         return
     yield from _summary(report)
+    if report.passed_over == report.records:
+        yield f"  {_ALL_PASSED_OVER['mapping' if form == 'mapping' else 'other']}"
     for schema, fields in report.fields.items():
         yield ""
         yield from _table(schema, fields)

@@ -29,6 +29,10 @@ app = typer.Typer(
 )
 Format = Annotated[str | None, typer.Option(help="jsonl, csv or label-studio; default: by the file's name.")]
 SHOWN = 20
+_NOTHING_FILLED_IN = (
+    "nothing was stored: no row is filled in. Does the file hold labels, in columns that are called verdict, answers "
+    "or rating? See docs/labels.md"
+)
 
 
 @app.command("export")
@@ -85,7 +89,8 @@ def import_(
     """Read labels from a file. Doing it twice changes nothing.
 
     Exit status 1 when some rows are wrong; the others are stored all the same. Those that are wrong are kept, with
-    their line, the reason and what they said, in a file beside it, which an import without any takes away.
+    their line, the reason and what they said, in a file beside it, which an import without any takes away. Also when
+    there are rows and not one is filled in, as where a column is misspelt.
     """
     from monitor import bootstrap, settings
     from monitor.services.import_labels import import_labels
@@ -100,6 +105,9 @@ def import_(
     rejects = faults or file.with_name(f"{file.name}.rejected.jsonl")
     if not done.faults:
         rejects.unlink(missing_ok=True)
+        if done.blank and not (done.new or done.known):
+            typer.echo(_NOTHING_FILLED_IN, err=True)
+            raise typer.Exit(1)
         return
     lines = (json.dumps({"place": one.place, "fault": one.fault, "row": one.content}) for one in done.faults)
     try:

@@ -112,7 +112,11 @@ def down(home: Home = None) -> None:
 
 @app.command()
 def status(home: Home = None) -> None:
-    """Show every component of a running `snellen up` with its address and health."""
+    """Show every component of a running `snellen up` with its address and health.
+
+    Exit status 3 unless all of them run.
+    """
+    from monitor.embedded.component import ComponentState
     from monitor.embedded.control import status as components
 
     folder = _home(home)
@@ -121,6 +125,7 @@ def status(home: Home = None) -> None:
         _print_component(component)
     if not found:
         typer.echo(f"nothing runs in {folder}; start it with `snellen up`")
+    if not found or any(one.state is not ComponentState.RUNNING for one in found):
         raise typer.Exit(3)
 
 
@@ -144,14 +149,15 @@ def migrate() -> None:
 @app.command()
 def schedule() -> None:
     """Evaluate every minute and deliver alerts, until stopped. Any number may run; each tick counts once."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())  # before what takes seconds to import
+
     from monitor import settings
     from monitor.scheduler import run
     from monitor.telemetry import configure_logging
 
     configure_logging()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     run(settings.load(), stop)
 
 

@@ -106,7 +106,7 @@ class Component:
     def _restart(self, now: float) -> bool:
         try:
             self.start(now)
-        except SnellenError as error:
+        except (SnellenError, OSError) as error:  # the latter where its log cannot be made, as on a full disk
             self._retry_later(now, str(error))
         return True
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from monitor.embedded.postgres import Postgres
 from monitor.embedded.process import ManagedProcess
 from monitor.embedded.state import Addresses, RuntimeState, exclusive, read_state, remove_state, write_state
 from monitor.errors import RuntimeFailure, SnellenError
+
+log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 SERVICE_GRACE_S = 5.0
@@ -55,6 +58,8 @@ class Runtime:
         self._postgres = Postgres(self._home, settings=postgres_settings)
         self._broker = Broker(self._home)
         self._components: list[Component] = []
+        self._unsaved = False
+        """The state file is older than what it tells of."""
         self._addresses = Addresses(self._postgres.url, self._broker.bootstrap_servers)
 
     def up(self, prepare: Callable[[Addresses], None], services: Callable[[Addresses], Sequence[ServiceSpec]]) -> bool:
@@ -122,13 +127,26 @@ class Runtime:
 
     def _tend(self) -> None:
         changed = [component for component in self._components if component.tend(time.monotonic())]
-        if changed:
+        if changed or self._unsaved:
             self._announce(changed)
 
     def _announce(self, components: Sequence[Component]) -> None:
-        self._save()
+        """No disk that is full may end what runs: the broker has its records in memory."""
+        self._try_to_save()
         for component in components:
-            self._on_event(component.status)
+            with suppress(OSError):
+                self._on_event(component.status)
+
+    def _try_to_save(self) -> None:
+        """Say once that it fails; the next tick tries again."""
+        try:
+            self._save()
+        except RuntimeFailure as error:
+            if not self._unsaved:
+                log.warning("%s: until it can, `snellen status` and `snellen down` know what was before", error)
+            self._unsaved = True
+        else:
+            self._unsaved = False
 
     def _save(self) -> None:
         supervisor = ProcessId.of(os.getpid())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,14 +54,24 @@ def read_state(home: Path) -> RuntimeState | None:
 
 
 def write_state(home: Path, state: RuntimeState) -> None:
-    """Replace the state file in one step, which a power cut does not tear, readable by its owner alone."""
-    unfinished = state_path(home).with_suffix(".new")
-    unfinished.touch(mode=0o600)
-    with unfinished.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(state), indent=2))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(state_path(home))
+    """Replace the state file in one step, which a power cut does not tear, readable by its owner alone.
+
+    Raises:
+        RuntimeFailure: it cannot be written, as on a full disk; the former one stays as it was.
+    """
+    path = state_path(home)
+    unfinished = path.with_suffix(".new")
+    try:
+        unfinished.touch(mode=0o600)
+        with unfinished.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(state), indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise RuntimeFailure(f"{path} cannot be written: {error.strerror}") from error
 
 
 def remove_state(home: Path) -> None:

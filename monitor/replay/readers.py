@@ -9,6 +9,7 @@ import csv
 import gzip
 import itertools
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,8 +59,8 @@ def _jsonl(path: Path) -> Iterator[Row | BadRow]:
         for number, line in enumerate(_Lines(stream), start=1):
             if line is None:
                 yield BadRow(number, _too_long())
-            elif line.strip():
-                yield _parse(number, line)
+            elif (row := line if number > 1 else line.removeprefix(BOM_UTF8)).strip():
+                yield _parse(number, row)
 
 
 def _parse(number: int, line: bytes) -> Row | BadRow:

@@ -85,7 +85,7 @@ class Report:
     missing: dict[str, str]
     """Field of predictions that is never found -> what that costs."""
     paths: list[FieldCount]
-    """Into refused records that are JSON objects: what a mapping could take. Shares are of those records."""
+    """Into JSON objects that were refused or passed over: what a mapping could take. Shares are of those records."""
 
     @property
     def decoded(self) -> bool:
@@ -150,7 +150,9 @@ class _Tally:
             if error.reason != Rejection.OVERSIZED:  # that is not for a mapping to mend
                 self._note_paths(record.value)
             return
-        self.passed_over += not parts
+        if not parts:
+            self.passed_over += 1
+            self._note_paths(record.value)
         for part in parts:
             if isinstance(part, InvalidEvent):
                 self._refuse(place, part)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from monitor.broker import Sink
 from monitor.domain.events import Rejection
 from monitor.domain.records import DEAD_LETTER_HEADER, Record
-from monitor.store import dead_letters
+from monitor.store import audit, dead_letters
 from monitor.store.dead_letters import Choice
 from monitor.store.engine import transaction
 from monitor.store.queries.dead_letters import Letter, letters
@@ -90,14 +90,20 @@ def replay(engine: Engine, sink: Sink, choice: Choice, now: datetime, *, again: 
     return Replayed(sent, passed_over + len(chosen) - sent)
 
 
-def purge(engine: Engine, before: datetime) -> int:
-    """Delete the dead letters that were refused before a time; returns how many.
+def purge(engine: Engine, before: datetime, actor: str, now: datetime, *, dry_run: bool) -> int:
+    """Delete the dead letters that were refused before a time, and note who did it; returns how many.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
     """
     with transaction(engine) as connection:
-        return dead_letters.purge(connection, before)
+        if dry_run:
+            return dead_letters.count_before(connection, before)
+        deleted = dead_letters.purge(connection, before)
+        if deleted:
+            detail = {"before": before.isoformat(), "dead_letters": deleted}
+            audit.record(connection, audit.Entry(now, actor, audit.Action.PURGE, detail))
+        return deleted
 
 
 def _marked(record: Record, number: int) -> Record:

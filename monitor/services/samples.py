@@ -1,12 +1,13 @@
 """Records out of files, to be looked at before a topic is read.
 
-- `.jsonl`, `.ndjson`, also `.gz`: the value of one record per line, or lines of `kcat -J`, with headers and times.
+- `.jsonl`, `.ndjson`: the value of one record per line, or lines of `kcat -J`, with headers and times.
 - `.json`: the value of one record, a list of values, or a sample: `{"headers": {...}, "value": text}` (`value_base64`).
 - anything else: one record as it is, or several behind each other, each after its length: four bytes, big-endian (the
   file exporter of the OpenTelemetry Collector), or a varint (delimited Protocol Buffers).
 - a folder: each of its files.
 
-Records without a time of their own get that of their file.
+Each also as `.gz` or `.zst`. A byte order mark is no part of a text. Records without a time of their own get that of
+their file.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import io
 import zlib
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import msgspec
+import zstandard
 
 from monitor.domain.records import Partition, Record
 from monitor.errors import SettingsError
@@ -28,6 +32,8 @@ from monitor.errors import SettingsError
 MAX_BYTES = 64 * 1024 * 1024
 """Of a line, and of a file that is read whole."""
 _VARINT_BYTES = 5
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+"""What unpackers say of a file that was cut off, as by a copy that did not end, or that is none of theirs."""
 
 
 class Sample(NamedTuple):
@@ -36,8 +42,11 @@ class Sample(NamedTuple):
     record: Record
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
+def read_samples(path: Path, on_cut: Callable[[str], None] = lambda _: None) -> Iterator[Sample]:
     """Everything in a file or folder, in order.
+
+    Args:
+        on_cut: told of each file that is damaged behind what was read of it.
 
     Raises:
         SettingsError: it cannot be read, or is too large.
@@ -45,35 +54,49 @@ def read_samples(path: Path) -> Iterator[Sample]:
     try:
         if path.is_dir():
             for file in sorted(one for one in path.iterdir() if one.is_file()):
-                yield from _file(file, f"{file.name}: ")
+                yield from _file(file, f"{file.name}: ", on_cut)
         else:
-            yield from _file(path, "")
-    except (OSError, EOFError, zlib.error) as error:
+            yield from _file(path, "", on_cut)
+    except (OSError, *_DAMAGED) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
 
 
-def _file(path: Path, prefix: str) -> Iterator[Sample]:
-    kind = Path(path.name.removesuffix(".gz")).suffix
+def _file(path: Path, prefix: str, on_cut: Callable[[str], None]) -> Iterator[Sample]:
+    kind = Path(path.name.removesuffix(".gz").removesuffix(".zst")).suffix
     read = {".jsonl": _lines, ".ndjson": _lines, ".json": _document}.get(kind, _dump)
     written_ms = int(path.stat().st_mtime * 1000)
+    place = ""
     with _open(path) as stream:
-        for place, record in read(stream, path.name):
-            dated = record if record.timestamp_ms >= 0 else replace(record, timestamp_ms=written_ms)
-            yield Sample(f"{prefix}{place}", dated)
+        try:
+            for place, record in read(stream, path.name):
+                dated = record if record.timestamp_ms >= 0 else replace(record, timestamp_ms=written_ms)
+                yield Sample(f"{prefix}{place}", dated)
+        except _DAMAGED as error:
+            if not place:
+                raise
+            on_cut(f"{path}: damaged or cut off behind {place}: {error}")
 
 
 def _open(path: Path) -> Any:
+    if path.suffix == ".zst":
+        unpacker = zstandard.ZstdDecompressor()
+        return io.BufferedReader(unpacker.stream_reader(path.open("rb"), read_across_frames=True))
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
+def _without_mark(text: bytes) -> bytes:
+    return text.removeprefix(BOM_UTF8)
+
+
 def _lines(stream: IO[bytes], name: str) -> Iterator[Sample]:
-    for number, line in enumerate(iter(lambda: stream.readline(MAX_BYTES), b""), start=1):
+    for number, read in enumerate(iter(lambda: stream.readline(MAX_BYTES), b""), start=1):
+        line = _without_mark(read) if number == 1 else read
         if line.strip():
             yield Sample(f"line {number}", _of_kcat(line, name) or _record(line.rstrip(b"\r\n"), name, number))
 
 
 def _document(stream: IO[bytes], name: str) -> Iterator[Sample]:
-    whole = _whole(stream, name)
+    whole = _without_mark(_whole(stream, name))
     try:
         content = msgspec.json.decode(whole)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

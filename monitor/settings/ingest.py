@@ -6,16 +6,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from monitor.formats import FORMATS
 from monitor.settings.section import Positive, Strict
 
 
+def _known_format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    return name
+
+
 class Topic(Strict, frozen=True):
     """What is in a topic; see docs/formats.md."""
 
-    format: str = "auto"
+    format: Annotated[str, AfterValidator(_known_format)] = "auto"
     """Log format of its records; `auto` tells it record by record."""
     task: str = "vqa"
     """Task of predictions whose records do not name one."""
@@ -31,9 +37,7 @@ class Topic(Strict, frozen=True):
     """Mapping file of the format `mapping`."""
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.format not in FORMATS:
-            raise ValueError(f"there is no format {self.format!r}; there are {', '.join(FORMATS)}")
+    def _mapping_and_its_file(self) -> Self:
         if (self.format == "mapping") is (self.mapping is None):
             raise ValueError('a mapping file and format = "mapping" belong together; name both or neither')
         return self

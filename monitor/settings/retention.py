@@ -45,8 +45,8 @@ class Retention(Strict, frozen=True):
     ingest_counters: Days = timedelta(days=400)
     """Minute counts of what became of records."""
     audit_log: Days = timedelta(days=400)
-    """Who erased, blessed, activated or silenced what, and when; what was erased is remembered for ever, so that it
-    does not come back."""
+    """Who erased, purged, blessed, activated or silenced what, and when; what was erased is remembered for ever, so
+    that it does not come back."""
 
     @model_validator(mode="after")
     def _arrivals_outlive_predictions(self) -> Self:

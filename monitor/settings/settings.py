@@ -15,7 +15,7 @@ from monitor.errors import SettingsError
 from monitor.settings.alerts import Alerts, Dashboard
 from monitor.settings.drift import Canary, Drift, Explain
 from monitor.settings.embedder import Embedder
-from monitor.settings.faults import fault, variables_of
+from monitor.settings.faults import fault, unread_variables, variables_of
 from monitor.settings.ingest import Ingest
 from monitor.settings.kafka import Kafka
 from monitor.settings.labels import Captions, Labels
@@ -24,6 +24,8 @@ from monitor.settings.retention import Retention
 
 CONFIG_VARIABLE = "SNELLEN_CONFIG"
 """Environment variable that names the settings file, if it is not `snellen.toml` in the working folder."""
+_READ_ELSEWHERE = frozenset({CONFIG_VARIABLE, "SNELLEN_REAL_DATA", "SNELLEN_CHAOS_SEED", "SNELLEN_CHAOS_KILLS"})
+"""All but the first by tests, whose processes inherit them."""
 
 
 def _psycopg_url(value: SecretStr) -> SecretStr:
@@ -101,17 +103,21 @@ def load(**overrides: object) -> Settings:
     Raises:
         SettingsError: with every fault, its name and what was given, unless that may be a secret.
     """
+    faults = unread_variables(Settings, _READ_ELSEWHERE)
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
+    except SettingsError as error:
+        faults += error.faults
     except ValidationError as error:
-        raise SettingsError([fault(Settings, one) for one in error.errors()]) from None
+        faults += [fault(Settings, one) for one in error.errors()]
     except UnreadableVariable as error:
-        raise SettingsError(
-            f'{variables_of(error)}: lists and tables in variables are JSON, such as ["device"]'
-        ) from None
+        faults.append(f'{variables_of(error)}: lists and tables in variables are JSON, such as ["device"]')
     except (ValueError, OSError) as error:  # a broken TOML file
-        raise SettingsError(f"{_file()}: {error}") from None
-    return _with_runtime(settings)
+        faults.append(f"{_file()}: {error}")
+    else:
+        if not faults:
+            return _with_runtime(settings)
+    raise SettingsError(faults)
 
 
 def _file() -> Path:

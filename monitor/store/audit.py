@@ -30,6 +30,7 @@ class Action(StrEnum):
     ACTIVATE = "activate reference"
     SILENCE = "silence"
     END_SILENCE = "end silence"
+    PURGE = "purge dead letters"
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,12 @@ def purge(connection: Connection, before: datetime) -> int:
     return connection.execute(text("DELETE FROM dead_letters WHERE created_at < :before"), {"before": before}).rowcount
 
 
+def count_before(connection: Connection, before: datetime) -> int:
+    """How many `purge` would delete."""
+    found = connection.execute(text("SELECT count(*) FROM dead_letters WHERE created_at < :before"), {"before": before})
+    return int(found.scalar_one())
+
+
 def count_outcomes(connection: Connection, outcomes: Counter[tuple[str, str]], now: datetime) -> None:
     """Add (topic, outcome) counts to the minute of processing, in key order."""
     minute = floor(now, MINUTE)

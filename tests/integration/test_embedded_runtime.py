@@ -326,6 +326,27 @@ def test_a_killed_component_is_started_again_on_its_old_address(supervisor: Supe
     )
 
 
+def test_a_state_file_that_cannot_be_written_for_a_while_ends_nothing(supervisor: Supervisor, home: Path) -> None:
+    """As on a full disk; with the supervisor would go the records of the broker."""
+    before = supervisor.wait_running()
+    (home / "runtime.new").mkdir()  # so it cannot be written
+    for restarts in (1, 2):
+        children = psutil.Process(supervisor.process.pid).children()
+        [page] = [child for child in children if "http.server" in child.cmdline()]
+        page.kill()
+        wait_for(lambda times=restarts: told(supervisor, "page restarting") == times, 20, supervisor.output.read_text)  # type: ignore[misc]
+        wait_for(lambda times=restarts: told(supervisor, "page running") == times + 1, 20, supervisor.output.read_text)  # type: ignore[misc]
+    assert told(supervisor, "runtime.json cannot be written") == 1
+    assert supervisor.state() == before
+    (home / "runtime.new").rmdir()
+    wait_for(lambda: pid_of(supervisor.state(), "page") != pid_of(before, "page"), 20, "it is saved at the next tick")
+    assert pid_of(supervisor.state(), "broker") == pid_of(before, "broker")
+
+
+def told(supervisor: Supervisor, words: str) -> int:
+    return supervisor.output.read_text().count(words)
+
+
 def test_after_a_restart_of_the_broker_its_topics_are_prepared_again(supervisor: Supervisor, home: Path) -> None:
     before = supervisor.wait_running()
     calls = home / "prepared"

@@ -175,8 +175,12 @@ def test_a_choice_is_by_number_reason_topic_and_time(
     assert find(engine, Choice(since=later), 9) == []
     assert len(find(engine, Choice(until=later), 99)) == 42
     assert replayable(engine, Choice(ids=numbers[:3]), again=False) == (numbers[:3], 0)
-    assert purge(engine, later - timedelta(days=1)) == 0
-    assert purge(engine, later) == 42
+    assert purge(engine, later - timedelta(days=1), "ann", NOW, dry_run=False) == 0
+    assert purge(engine, later, "ann", NOW, dry_run=True) == 42
+    assert rows("SELECT count(*) FROM audit_log") == [0]
+    assert purge(engine, later, "ann", NOW, dry_run=False) == 42
+    [done] = rows("SELECT actor, action, detail FROM audit_log")
+    assert done == ("ann", "purge dead letters", {"before": later.isoformat(), "dead_letters": 42})
     assert find(engine, ALL, 9) == []
 
 
@@ -279,6 +283,10 @@ def test_replay_wants_a_choice_and_a_dry_run_sends_nothing(
             assert (code, f"there is no dead letter {unknown}" in told) == (2, True)
     assert one_letter(engine).state == State.OPEN
     assert snellen("purge", "--before", "2001-01-01T00:00:00Z") == (0, "deleted 0\n")
+    assert snellen("purge", "--before", "2001-01-01T00:00:00Z", "--dry-run") == (0, "would delete 0\n")
+    code, told = snellen("purge", "--before", "2101-01-01T00:00:00Z")
+    assert (code, "has not come yet" in told) == (2, True)
+    assert one_letter(engine).id == number
     code, told = snellen("purge", "--before", "2001-01-01T00:00:00")
     assert code != 0
     assert "time zone" in told

@@ -24,11 +24,7 @@ pytestmark = pytest.mark.integration
 
 
 class Door:
-    """An address that leads to whichever broker is behind it, or to none.
-
-    A broker that is started anew is put behind it when its topics are made: the embedded one makes topics of its own,
-    with another number of partitions, for a producer that is faster.
-    """
+    """An address that leads to whichever broker is behind it, or to none."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
 import threading
+import weakref
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from monitor.broker import ClientConfig, ensure_topics
+from monitor.broker import ClientConfig, PredictionLogger, ensure_topics
 from monitor.embedded.broker import Broker
 from tests.integration.logger.conftest import Make, ids, read
 from tests.pace import wait_for
@@ -109,6 +111,59 @@ for n in range(700):
 """
     run(script, broker, topics)
     assert ids(read(broker, topics, 700)) == [f"{n:03}" for n in range(700)]
+
+
+WORKERS = """
+import multiprocessing, signal, sys
+from concurrent.futures import ProcessPoolExecutor
+from monitor.broker import PredictionLogger
+
+servers, topic, how = sys.argv[1:]
+log = PredictionLogger(servers, topic=topic, model="m", task="vqa")
+
+def work(name):
+    log.prediction(name)
+    log.label(name, colour="red")  # starts the other thread too
+
+def serve(ready):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    work("r")
+    ready.set()
+    signal.pause()
+
+fork = multiprocessing.get_context("fork")
+if how == "process":
+    child = fork.Process(target=work, args=("r",))
+    child.start(); child.join()
+elif how == "pool":
+    pool = fork.Pool(1)
+    pool.map(work, ["r"])
+    pool.close(); pool.join()
+elif how == "executor":
+    with ProcessPoolExecutor(1, mp_context=fork) as pool:
+        pool.submit(work, "r").result()
+else:
+    ready = fork.Event()
+    child = fork.Process(target=serve, args=(ready,))
+    child.start(); ready.wait(); child.terminate(); child.join()
+"""
+
+
+@pytest.mark.parametrize("how", ["process", "pool", "executor", "a handler of SIGTERM"])
+def test_what_waits_is_sent_when_a_worker_of_multiprocessing_ends(broker: str, topics: str, how: str) -> None:
+    """It passes `atexit` over. As docs/logger.md says, one that is terminated needs a handler."""
+    run(WORKERS, broker, topics, how)
+    assert ids(read(broker, topics, 1)) == ["r"]
+
+
+def test_a_logger_that_is_closed_is_let_go(broker: str, topics: str) -> None:
+    log = PredictionLogger(broker, topic=topics, labels_topic=f"{topics}.labels", model="m", task="vqa")
+    log.prediction("r")
+    log.label("r", verdict="correct")
+    assert log.close(20).sent == 2
+    alive = weakref.ref(log)
+    del log
+    wait_for(lambda: gc.collect() >= 0 and alive() is None, 20, "nothing holds it")
 
 
 def test_it_imports_nothing_heavy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -48,6 +49,25 @@ def test_when_nothing_is_read_the_fields_for_a_mapping_are_shown() -> None:
     assert "for a mapping file" in done.output
     row = next(line for line in done.output.splitlines() if "$.messages[0].kind" in line)
     assert row.split() == ["$.messages[0].kind", "1", "100%", "image"]
+
+
+def test_where_a_mapping_passes_all_over_its_where_is_named_and_what_it_could_ask_for(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"type": "heartbeat"}\n' * 20)
+    done = run("log.jsonl", "--mapping", MAPPING)
+    assert done.exit_code == 1
+    assert "passed over   20" in done.output
+    assert "`where` of the mapping file holds for none of them" in done.output
+    assert next(line.split() for line in done.output.splitlines() if "$.type" in line) == [
+        "$.type", "20", "100%", "heartbeat"
+    ]  # fmt: skip
+
+
+def test_a_file_that_was_cut_off_is_told_beside_what_stands_before(tmp_path: Path) -> None:
+    packed = gzip.compress("".join(f'{{"n": "{one**9}"}}\n' for one in range(20_000)).encode())
+    (tmp_path / "log.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    done = run("log.jsonl.gz", "--limit", 100_000)
+    assert "log.jsonl.gz: damaged or cut off behind line" in done.stderr
+    assert "records read as auto" in done.stdout
 
 
 def test_values_are_hidden_on_demand() -> None:

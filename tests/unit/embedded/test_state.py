@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -41,6 +44,20 @@ def test_a_state_is_read_as_it_was_written_and_only_by_its_owner(tmp_path: Path)
     write_state(tmp_path, STATE)
     assert read_state(tmp_path) == STATE
     assert (tmp_path / "runtime.json").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["runtime.json"]
+
+
+def test_a_state_that_cannot_be_written_leaves_the_former_one_and_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_state(tmp_path, STATE)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RuntimeFailure, match=f"{tmp_path}/runtime.json cannot be written: No space left on device"):
+        write_state(tmp_path, replace(STATE, version="1.2.4"))
+    assert read_state(tmp_path) == STATE
     assert [path.name for path in tmp_path.iterdir()] == ["runtime.json"]
 
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tracemalloc
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def test_every_format_gives_back_what_was_written(
         assert values(file) == table, file.name
         assert count_rows(file) == len(table)
         assert [row.number for row in read_rows(file)] == list(range(1, len(table) + 1))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path: Path) -> None:
+    assert values(write(tmp_path, "rows.jsonl", BOM_UTF8 + b'{"a":1}\n{"a":2}')) == [{"a": 1}, {"a": 2}]
+    assert values(write(tmp_path, "rows.csv", BOM_UTF8 + b"a\n1\n")) == [{"a": "1"}]
 
 
 def test_unreadable_lines_are_named_and_the_others_read(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
+from codecs import BOM_UTF8
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from monitor.domain.events import Event
 from monitor.domain.halves import Half
@@ -162,6 +165,31 @@ def test_lines_are_records(tmp_path: Path) -> None:
     assert next(one.place for one in read_samples(tmp_path)) == "a.jsonl: line 1"
 
 
+def test_lines_packed_by_zstd_are_read_in_all_their_frames(tmp_path: Path) -> None:
+    frames = [zstandard.compress(one) for one in (b'{"id": 1}\n', b'{"id": 2}\n')]
+    (tmp_path / "a.jsonl.zst").write_bytes(b"".join(frames))
+    assert values(tmp_path / "a.jsonl.zst") == [b'{"id": 1}', b'{"id": 2}']
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_record(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(BOM_UTF8 + b'{"id": 1}\n{"id": 2}\n')
+    (tmp_path / "b.json").write_bytes(BOM_UTF8 + b'{"id": 1}')
+    assert values(tmp_path / "a.jsonl") == [b'{"id": 1}', b'{"id": 2}']
+    assert values(tmp_path / "b.json") == [b'{"id": 1}']
+
+
+def test_of_a_file_that_was_cut_off_what_stands_before_is_read_and_the_rest_is_told(tmp_path: Path) -> None:
+    lines = b"".join(b'{"id": %d}\n' % number for number in random.Random(1).sample(range(10**9), 20_000))
+    packed = gzip.compress(lines)
+    (tmp_path / "a.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    told: list[str] = []
+    found = [sample.record.value for sample in read_samples(tmp_path / "a.jsonl.gz", told.append)]
+    assert 5_000 < len(found) < 15_000
+    assert b"\n".join(found) == lines[: len(b"\n".join(found))]
+    [fault] = told
+    assert f"a.jsonl.gz: damaged or cut off behind line {len(found)}: " in fault
+
+
 def test_lines_of_kcat_have_headers_and_times(tmp_path: Path) -> None:
     line = {
         "topic": "t", "partition": 3, "offset": 7, "tstype": "create", "ts": 1763719200000, "broker": 1,
@@ -208,6 +236,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(SettingsError, match=r"a.jsonl.gz: cannot be read"):
         list(read_samples(tmp_path / "a.jsonl.gz"))
+    (tmp_path / "a.jsonl.zst").write_bytes(b"no zstd")
+    with pytest.raises(SettingsError, match=r"a.jsonl.zst: cannot be read"):
+        list(read_samples(tmp_path / "a.jsonl.zst"))
     (tmp_path / "b.json").write_text('{"headers": {}, "value_base64": "?"}')
     with pytest.raises(SettingsError, match="no base64"):
         list(read_samples(tmp_path / "b.json"))

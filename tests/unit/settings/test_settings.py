@@ -131,13 +131,57 @@ def test_no_fault_shows_a_secret(write_file: Callable[[str], Path], content: str
 
 
 @pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("SNELLEN_PRIVACY_PROMPTS", "is SNELLEN_PRIVACY__PROMPTS meant"),
+        ("SNELLEN_PRIVCY__PROMPTS", "is SNELLEN_PRIVACY__PROMPTS meant"),
+        ("SNELLEN_DATABSE_URL", "is SNELLEN_DATABASE_URL meant"),
+        ("SNELLEN_ALERTS_WEBHOOK__SECRET", "is SNELLEN_ALERTS__WEBHOOK__SECRET meant"),
+        ("SNELLEN_METRICS_PORT__X", "is SNELLEN_METRICS_PORT meant"),
+        ("snellen_privacy_prompts", "is SNELLEN_PRIVACY__PROMPTS meant"),
+        ("SNELLEN_QQQQ", "see docs/settings.md"),
+        ("SNELLEN_DASHBOARD_PORT", "is SNELLEN_DASHBOARD__PORT meant"),
+    ],
+)
+def test_a_variable_that_names_no_setting_is_a_fault_that_says_which_is_meant(
+    monkeypatch: pytest.MonkeyPatch, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv(variable, SECRET)
+    [fault] = faults()
+    assert fault.startswith(f"{variable}: no setting")
+    assert meant in fault
+    assert SECRET not in fault
+
+
+def test_variables_and_the_file_are_told_of_together(
+    monkeypatch: pytest.MonkeyPatch, write_file: Callable[[str], Path]
+) -> None:
+    write_file("bogus = 1")
+    monkeypatch.setenv("SNELLEN_DATABSE_URL", URL)
+    assert [fault.split(" ")[0] for fault in faults()] == ["SNELLEN_DATABSE_URL:", "bogus"]
+    monkeypatch.setenv(settings.CONFIG_VARIABLE, "nowhere.toml")
+    assert [fault.split(" ")[0] for fault in faults()] == ["SNELLEN_DATABSE_URL:", settings.CONFIG_VARIABLE]
+
+
+def test_variables_that_others_set_or_that_are_empty_are_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes tells every pod of its Services, also of those that are called as ours."""
+    monkeypatch.setenv("SNELLEN_REAL_DATA", "/data")
+    monkeypatch.setenv("SNELLEN_BOGUS", "")
+    monkeypatch.setenv("SNELLEN_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("SNELLEN_DASHBOARD_SERVICE_PORT_HTTP", "8501")
+    monkeypatch.setenv("SNELLEN_DASHBOARD_PORT", "tcp://10.0.0.1:8501")
+    monkeypatch.setenv("SNELLEN_DASHBOARD_PORT_8501_TCP_ADDR", "10.0.0.1")
+    assert load() == Settings()
+
+
+@pytest.mark.parametrize(
     ("content", "fault"),
     [
         ('[ingest]\nslice_dimension = ["a"]', "of this name, is 'slice_dimensions' meant; see docs/settings.md"),
         ('[alerts.webhook]\nulr = "x"', "is 'url' meant"),
         ('[ingest.topics.t]\nmappin = "x"', "is 'mapping' meant"),
         ('[ingest]\nmax_age = "soon"', "no duration: write PT5M, PT3H or P30D (ISO 8601), or seconds; got 'soon'"),
-        ('[ingest.topics."a-b"]\nformat = "x"', 'ingest.topics.a-b: there is no format'),
+        ('[ingest.topics."a-b"]\nformat = "x"', 'ingest.topics.a-b.format: there is no format'),
     ],
 )  # fmt: skip
 def test_a_fault_says_what_to_write_instead(write_file: Callable[[str], Path], content: str, fault: str) -> None:
@@ -238,15 +282,20 @@ format = "mapping"
 mapping = "map.yaml"
 [ingest.topics.d]
 taks = "vqa"
+[ingest.topics.e]
+format = "maping"
+taks = "vqa"
 """)
-    first, second, third, fourth = faults()
-    assert first.startswith("ingest.topics.a ")
+    first, second, third, fourth, fifth, sixth = faults()
+    assert first.startswith("ingest.topics.a.format ")
     assert "no format 'kserv'; there are auto, native, kserve" in first
     assert second.startswith("ingest.topics.b ")
     assert third.startswith("ingest.topics.c ")
     assert "belong together" in second
     assert "belong together" in third
     assert fourth.startswith("ingest.topics.d.taks ")
+    assert fifth.startswith("ingest.topics.e.format ")
+    assert sixth.startswith("ingest.topics.e.taks ")
 
 
 @pytest.mark.parametrize(
