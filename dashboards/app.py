@@ -9,6 +9,7 @@ import streamlit as st
 from dashboards.frame import faults_explained
 
 HERE = Path(__file__).parent
+# The icon comes first: Streamlit would fetch that of the page from another host.
 st.set_page_config("Snellen", HERE / "icon.svg", "wide", initial_sidebar_state=210)
 st.html(HERE / "style.css")
 on_call = st.Page("screens/on_call.py", title="On-call", icon=":material/notifications_active:")
@@ -25,6 +26,7 @@ page = st.navigation(
         st.Page("screens/ingest.py", title="Ingest health", icon=":material/input:"),
     ]
 )
+st.set_page_config(f"{page.title} · Snellen")
 if page.title == "Overview" and "alert" in st.query_params:  # a message's link names an incident, not a page
     st.switch_page(on_call, query_params={"alert": st.query_params["alert"]})
 with faults_explained():

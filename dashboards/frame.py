@@ -23,6 +23,7 @@ CUSTOM: Final = "Custom"
 DEFAULT_RANGE: Final = "7 d"
 """The window of the objectives that ship, and of the weekly review."""
 ANY_MODEL: Final = "all models"
+CHOSEN_MODEL: Final = "chosen_model"
 REFRESH: Final = timedelta(seconds=60)
 
 
@@ -46,30 +47,44 @@ class View:
         return step_for(self.window)
 
 
-def everything() -> Selection:
+def everything(_: Window) -> Selection:
     return EVERYTHING
 
 
-def one_model() -> Selection:
-    """The model that was seen last is the default: on one database several may be served and replayed."""
-    names = list(dict.fromkeys(one.model for one in data.traffic.served_models()))
-    if not names:
-        return EVERYTHING
-    choice = st.selectbox("Model", [*names, ANY_MODEL], key="model", bind="query-params", width=240)
-    return EVERYTHING if choice == ANY_MODEL else Selection(model=choice)
+def one_model(window: Window) -> Selection:
+    """On one database several may be served and replayed."""
+    return Selection(model=choose_model(window))
 
 
-def open_page(title: str, question: str, choose: Callable[[], Selection] = everything) -> View:
+def choose_model(window: Window) -> str | None:
+    """The model with most requests of the window until another is chosen, None for all; where there is only one, nobody
+    is asked.
+
+    Unlike Streamlit's own binding, the address names it also as long as nobody has chosen: else a link would show
+    another model once that has more requests.
+    """
+    names = sorted({one.model for one in data.traffic.served_models()})
+    if len(names) <= 1:
+        return names[0] if names else None
+    requests = data.traffic.requests_by_model(window)
+    options, most = [*names, ANY_MODEL], max(names, key=lambda name: requests.get(name, 0))
+    asked = st.query_params.get("model") or st.session_state.get(CHOSEN_MODEL)
+    choice = st.selectbox("Model", options, index=options.index(asked if asked in options else most), width=240)
+    st.query_params["model"] = st.session_state[CHOSEN_MODEL] = choice
+    return None if choice == ANY_MODEL else choice
+
+
+def open_page(title: str, question: str, choose: Callable[[Window], Selection] = everything) -> View:
     """Draw the head of a page; its choices stand in the address, so that a link repeats them.
 
     Args:
-        choose: draws selectors of a part of the traffic.
+        choose: draws selectors of a part of the traffic, which may depend on the time range.
     """
     st.title(title, anchor=False)
     st.caption(question)
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):  # labels in one line
         window, live, custom = _choose_window()
-        selection = choose()
+        selection = choose(window)
     shown = f"Showing **{span(window)}** · read at {data.now():%H:%M:%S} UTC"
     if selection.source and not custom and (whole := data.quality.labelled_extent(selection).window()):
         window, live = whole, False

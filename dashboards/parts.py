@@ -30,7 +30,7 @@ MOST_ROWS = 20
 """Of a table that is shown whole; a longer one scrolls."""
 TWO_LINES, FOUR_LINES = 62, 90
 """Pixels of a row whose long texts wrap; Streamlit wraps none in rows below 4 rem."""
-WHY, LAST = 176, 128
+WHY, LAST = 164, 116
 """Characters of four lines in the columns of `incident_table`."""
 
 _UNSEEN_ENDS: Final[dict[str, str]] = {Reason.EXPIRED: "closed: no data", Reason.WITHDRAWN: "closed: judged no more"}
@@ -66,7 +66,7 @@ def chart(drawing: Layered, caption: str = "") -> None:
     """A chart over the width of its column. Streamlit's own labels are too pale to read (WCAG 2.2, 1.4.3)."""
     ink = INK_ON_DARK if st.context.theme.type == "dark" else INK
     legible = drawing.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
-    st.altair_chart(legible, width="stretch")
+    st.altair_chart(legible.configure_text(color=ink), width="stretch")
     if caption:
         st.caption(caption)
 
@@ -113,8 +113,11 @@ def incident_table(found: Sequence[Incident], view: View) -> None:
         }
         for one in shown
     ]  # fmt: skip
-    link = st.column_config.LinkColumn("", display_text="On-call", width=70)
-    widths = {"severity": 65, "SLO": 185, "state": 90, "why it opened": 280, "last word": 210}
+    link = st.column_config.LinkColumn("", display_text="On-call", width=62)
+    widths = {
+        "severity": 62, "SLO": 150, "state": 82, "opened (UTC)": 95, "closed (UTC)": 95, "why it opened": 262,
+        "last word": 198,
+    }  # fmt: skip
     table(rows, INCIDENT_COLUMNS, column_config={"open": link, **widths_of(widths)}, row_height=FOUR_LINES)
 
 
@@ -150,7 +153,8 @@ def deployment_table(found: Sequence[Deployed]) -> None:
     ]  # fmt: skip
     columns = ("time (UTC)", "action", "version", "note", "model")
     shown = columns[:-1] if len({one.model for one in found}) == 1 else columns
-    table(rows, shown, column_config=widths_of({"note": 260}), row_height=TWO_LINES)
+    widths = {"time (UTC)": 95, "action": 90, "version": 75, "note": 260}
+    table(rows, shown, column_config=widths_of(widths), row_height=TWO_LINES)
 
 
 def maturity_note(maturity: Maturity) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from dashboards import data
+from dashboards import data, frame
 from monitor.domain.window import Window
 from monitor.store.queries.catalogue import LabelSource
 from monitor.store.queries.selection import LIVE, Selection
@@ -16,13 +16,15 @@ ANY = "all"
 LIVE_TRAFFIC = "live traffic"
 
 
-def choose_traffic() -> Selection:
-    """Selectors of source, model, version and variant."""
+def choose_traffic(window: Window) -> Selection:
+    """Selectors of source, model, version and variant. Of a replay all models are shown, live or not."""
     sources = {_title(one): LIVE if one.replay is None else one.replay for one in data.quality.label_sources()}
     # Live traffic first: a log that was replayed years later says nothing of the service as it is.
     source = _choose("Source", [*sources, ANY], "source", 230)
+    replayed = sources.get(source or "") not in (None, LIVE)
     served = data.traffic.served_models()
-    model = _choose("Model", [ANY, *_distinct(one.model for one in served)], "of_model")
+    several = len({one.model for one in served}) > 1
+    model = frame.choose_model(window) if several and not replayed else None
     served = [one for one in served if model in (None, one.model)]
     return Selection(
         model=model,

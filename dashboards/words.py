@@ -5,24 +5,28 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from monitor.domain.window import MINUTE, Window
+from monitor.slo import duration
 from monitor.stats.histogram_quantile import Quantile
 from monitor.stats.intervals import Interval
 from monitor.stats.proportions import Proportion
 from monitor.stats.weighted import WeightedShare
 
 NOTHING = "–"
-_SECOND = timedelta(seconds=1)
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+"""Where GitHub's Markdown sees that something is an address: it makes links of bare ones, however they are escaped."""
+WORD_JOINER = "\u2060"
+"""Has no width and breaks no line."""
 
 
 def plain(words: str) -> str:
-    """Foreign text for a place that reads Markdown: every punctuation mark escaped, on one line.
+    """Foreign text for a place that reads Markdown: every punctuation mark escaped, addresses broken, on one line.
 
-    >>> plain("[a](http://b) <i> $x$")
-    '\\\\[a\\\\]\\\\(http\\\\:\\\\/\\\\/b\\\\) \\\\<i\\\\> \\\\$x\\\\$'
+    >>> plain("[a](b) <i> $x$"), plain("http://b")
+    ('\\\\[a\\\\]\\\\(b\\\\) \\\\<i\\\\> \\\\$x\\\\$', 'http\\\\:\\u2060\\\\/\\\\/b')
     """
-    return _MARKDOWN.sub(r"\\\1", " ".join(words.split()))
+    return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(WORD_JOINER, " ".join(words.split())))
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -166,12 +170,7 @@ def lasting(length: timedelta) -> str:
     >>> lasting(timedelta(minutes=75)), lasting(timedelta(seconds=8)), lasting(timedelta(days=7))
     ('1 h 15 min', '8 s', '7 d')
     """
-    left, parts = max(length, timedelta()), []
-    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (_SECOND, "s")):
-        whole, left = divmod(left, unit)
-        if whole:
-            parts.append(f"{whole} {name}")
-    return " ".join(parts[:2]) or "0 s"
+    return duration.words(length / MINUTE)
 
 
 def moment(at: datetime | None) -> str:

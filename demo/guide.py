@@ -13,7 +13,7 @@ from monitor.domain.window import HOUR, Window
 
 ALWAYS: Final = {
     "Labels": "what waits for people, and how far three annotators agree; judge some answers yourself",
-    "Slices": "slices that nobody had named: a search of the labels at every midnight",
+    "Slices": "slices that nobody had named: the last search of the labels, made again whenever they have doubled",
 }
 """Page of the dashboard -> what it shows, whatever goes wrong."""
 

@@ -40,7 +40,7 @@ def burn(history: Sequence[SloTick], tier: TierReading, window: Window, events: 
     )  # fmt: skip
     limit = frame([{"burn": tier.factor, "label": f"fires above {tier.factor:.3g}x"}], ("burn", "label"))
     rule = alt.Chart(limit).mark_rule(color=VERMILLION, strokeDash=[5, 3]).encode(y=y)
-    word = alt.Chart(limit).mark_text(align="left", dx=4, dy=-6, color=VERMILLION).encode(
+    word = alt.Chart(limit).mark_text(align="left", dx=4, dy=-6).encode(
         y=y, x=alt.value(0), text="label:N"
     )  # fmt: skip
     return layered(window, events, lines, rule, word, height=180)

@@ -15,6 +15,7 @@ from monitor.store.queries import canary, catalogue, deployments, examples, traf
 served_models = cached(catalogue.served_models, SLOW_TO_CHANGE)
 predicted_extent = cached(catalogue.predicted_extent)
 total_traffic = cached(traffic.total_traffic)
+requests_by_model = cached(traffic.requests_by_model, SLOW_TO_CHANGE)
 traffic_over_time = cached(traffic.traffic_over_time)
 last_deployments = cached(deployments.last_deployments)
 deployments_within = cached(deployments.deployments_within)

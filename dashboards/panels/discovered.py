@@ -20,14 +20,16 @@ EXAGGERATED = "Small gaps are shown only where they came out large: read the int
 
 def discovered(window: Window, model: str | None) -> None:
     """What the last search of a model's labels found, and what wrong answers there look like."""
-    if model is None:
-        return
     st.subheader("Slices that nobody had named", anchor=False)
+    if model is None:
+        frame.note("Each model's labels are searched apart: choose one above.")
+        return
     last = data.drift.latest_discovery(model, window.end)
     if last is None:
         frame.empty(
             "Nobody has looked yet.",
-            "`snellen schedule` searches daily once 200 drawn answers are labelled; `snellen discover` does it now.",
+            "`snellen schedule` searches at the midnight after 200 drawn answers are labelled, and again when they "
+            "have doubled or a quarter of `explain.discovery_span` is new; `snellen discover` does it now.",
         )
         return
     told = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import streamlit as st
@@ -10,7 +12,7 @@ from dashboards import data, frame
 from dashboards.panels import who
 from dashboards.words import moment, plain
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
-from monitor.errors import InvalidEvent
+from monitor.errors import InvalidEvent, SnellenError
 from monitor.labelling.rows import MAX_TEXT
 from monitor.services.label_tasks import Judgement, Said
 
@@ -49,12 +51,17 @@ def desk() -> None:
 
 
 def _choose() -> Choice | None:
+    """Buttons alone: a list to choose from keeps the focus, and takes the keys of the verdicts for a search."""
     name = _who()
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         what = st.segmented_control("What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what")
-        strata = [EVERY_STRATUM, *(one.stratum for one in data.labels.strata())]
-        stratum = st.selectbox("Stratum", strata, key="label_stratum", width=320)
-    chosen = None if stratum in (None, EVERY_STRATUM) else stratum
+        waiting = [one.stratum for one in data.labels.strata()]
+        before = st.session_state.get("label_stratum", EVERY_STRATUM)  # stays also when the last of it is judged
+        stratum = st.pills(
+            "Stratum", list(dict.fromkeys([EVERY_STRATUM, *waiting, before])), default=EVERY_STRATUM, required=True,
+            format_func=plain, key="label_stratum",
+        )  # fmt: skip
+    chosen = None if stratum == EVERY_STRATUM else stratum
     return (name, chosen, what == SETTLE) if name else None
 
 
@@ -115,7 +122,7 @@ def _picture(task: TaskItem) -> None:
         data.pictures.thumbnail(task.image_ref, task.image_sha256, SIDE) if task.image_ref else "no picture was logged"
     )
     if isinstance(found, bytes):
-        st.image(found, width="stretch")
+        st.image(found, width="stretch", alt="The picture that the question is about")
         return
     st.caption(f":material/hide_image: no picture: {plain(found[:300])}")
     if task.image_ref:
@@ -124,7 +131,9 @@ def _picture(task: TaskItem) -> None:
 
 def _words(task: TaskItem) -> None:
     """Prompt and answer come from anybody: shown as plain text only. What tells how sure the model was is left out."""
-    for title, words in (("Question", task.prompt), ("Context", task.context), ("The model's answer", task.answer)):
+    slices = ", ".join(f"{key} = {value}" for key, value in sorted(task.slices.items()))
+    question = task.prompt or "No question was logged." + (f" Of the request: {slices}" if slices else "")
+    for title, words in (("Question", question), ("Context", task.context), ("The model's answer", task.answer)):
         if words:
             st.caption(title)
             st.text(words[:SHOWN])
@@ -132,7 +141,6 @@ def _words(task: TaskItem) -> None:
         st.caption("What was said of it")
         for one in task.words:
             st.text(f"{one.annotator}: {one.said}"[:SHOWN])
-    slices = ", ".join(f"{key} = {value}" for key, value in sorted(task.slices.items()))
     st.caption(
         plain(
             f"{task.task} · {task.model} {task.version or '(no version)'} · {moment(task.key.ts)} UTC · "
@@ -142,29 +150,65 @@ def _words(task: TaskItem) -> None:
 
 
 def _verdict(task: TaskItem, name: str) -> None:
-    """The inputs' keys hold the task's, so that the next task begins with empty ones."""
-    own = f"{task.key.ts.timestamp()}-{task.key.request_id}"
-    right = st.text_input("What would be right, if it is not", max_chars=MAX_TEXT, key=f"right-{own}")
-    comment = st.text_input("Comment", max_chars=MAX_TEXT, key=f"comment-{own}")
-    rating = None
+    """All keys hold the task's, so that the next one begins with empty inputs; what was typed outlives a page that
+    cannot be drawn. What is pressed is stored before the page is drawn: without PostgreSQL it would get lost."""
+    right, comment, rating = _inputs(task)
+    st.text_input("What would be right, if it is not", max_chars=MAX_TEXT, key=right, persist_state="session")
+    st.text_input("Comment", max_chars=MAX_TEXT, key=comment, persist_state="session")
     if task.task in RATED:
-        rating = st.number_input("Rating, 0 to 100", 0.0, 100.0, None, step=5.0, key=f"rating-{own}", width=200)
+        st.number_input(
+            "Rating, 0 to 100", 0.0, 100.0, None, step=5.0, key=rating, width=200, persist_state="session"
+        )  # fmt: skip
     with st.container(horizontal=True, gap="small"):
         for verdict, key, icon in VERDICTS:
-            if st.button(verdict.capitalize(), key=f"{verdict}-{own}", icon=icon, shortcut=key):
-                said = Said(verdict, (right,) if right else (), rating, comment or "")
-                state = data.labels.answer_task(task.key, name, said)
-                _next(task, f"{verdict}; the task is {state or 'gone'}")
-        if st.button("Set aside", key=f"skip-{own}", icon=":material/block:", shortcut="9"):
-            done = data.labels.skip_task(task.key, name, comment or "cannot be judged")
-            aside = "left to others" if task.state is TaskState.ADJUDICATING else "set aside"
-            _next(task, aside if done else "not set aside: it is answered or gone")
+            st.button(
+                verdict.capitalize(), f"{verdict}-{_own(task)}", icon=icon, shortcut=key, on_click=_say,
+                args=(task, name, verdict),
+            )  # fmt: skip
+        st.button(
+            "Set aside", f"skip-{_own(task)}", icon=":material/block:", shortcut="9", on_click=_set_aside,
+            args=(task, name),
+        )  # fmt: skip
+
+
+def _own(task: TaskItem) -> str:
+    return f"{task.key.ts.timestamp()}-{task.key.request_id}"
+
+
+def _inputs(task: TaskItem) -> tuple[str, str, str]:
+    """Keys of what would be right, the comment and the rating."""
+    return f"right-{_own(task)}", f"comment-{_own(task)}", f"rating-{_own(task)}"
+
+
+def _say(task: TaskItem, name: str, verdict: Judgement) -> None:
+    right, comment, rating = (st.session_state.get(one) for one in _inputs(task))
+    with _lost_aloud("verdict"):
+        said = Said(verdict, (right,) if right else (), rating, comment or "")
+        state = data.labels.answer_task(task.key, name, said)
+        _next(task, f"{verdict}; the task is {state or 'gone'}")
+
+
+def _set_aside(task: TaskItem, name: str) -> None:
+    _, comment, _ = (st.session_state.get(one) for one in _inputs(task))
+    with _lost_aloud("word"):
+        done = data.labels.skip_task(task.key, name, comment or "cannot be judged")
+        aside = "left to others" if task.state is TaskState.ADJUDICATING else "set aside"
+        _next(task, aside if done else "not set aside: it is answered or gone")
+
+
+@contextmanager
+def _lost_aloud(what: str) -> Iterator[None]:
+    """Nobody believes to have judged what was not stored. A toast is seen wherever the page is scrolled to."""
+    try:
+        yield
+    except SnellenError as fault:
+        words = f"**Your {what} was not stored, press again.** {plain(str(fault))}"
+        st.toast(words, icon=":material/error:", duration="infinite")
 
 
 def _next(task: TaskItem, outcome: str) -> None:
     st.session_state[LAST] = (task, outcome)
     st.session_state[HELD] = None
-    st.rerun()
 
 
 def _back(choice: Choice) -> None:

@@ -31,4 +31,9 @@ def repair(found: tuple[Repair, ...] | str) -> None:
 
 def _range(one: Repair) -> str:
     known = one.temperature_interval
-    return "" if known is None else f" T lies between {known.lower:.2f} and {known.upper:.2f}."
+    if known is None:
+        return ""
+    return (
+        " T, the temperature, divides the log odds of every confidence: above 1 makes it less sure. It lies between "
+        f"{known.lower:.2f} and {known.upper:.2f}."
+    )

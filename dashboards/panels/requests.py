@@ -23,7 +23,7 @@ def example(one: Example) -> None:
     """Prompt and answer come from anybody: shown as plain text only."""
     picture = data.pictures.thumbnail(one.image_ref, one.image_sha256) if one.image_ref else "no image was logged"
     if isinstance(picture, bytes):
-        st.image(picture, width="stretch")
+        st.image(picture, width="stretch", alt=f"Picture of request {one.request_id[:60]}")
     else:
         st.caption(":material/hide_image: no picture", help=plain(picture[:300]))
         if one.image_ref:

@@ -134,7 +134,7 @@ def figures(now: Calibration, changes: dict[str, Difference]) -> None:
 
 def _certainty(name: str, found: Measured, changes: dict[str, Difference]) -> str:
     unit = " pt" if name in IN_POINTS else ""
-    change = f" · change {_change(name, changes[name])}" if name in changes else ""
+    change = f" · change {_change(name, changes[name], unit)}" if name in changes else ""
     return f"{_interval(name, found)}{unit}{change}"
 
 
@@ -189,10 +189,11 @@ def _interval(name: str, found: Measured) -> str:
     return " to ".join(f"{end:.{digits}f}" for end in ends).replace("-", "−")
 
 
-def _change(name: str, change: Difference) -> str:
+def _change(name: str, change: Difference, unit: str = "") -> str:
     scale, digits = (100.0, 1) if name in IN_POINTS else (1.0, 3)
     value, *ends = (scale * one for one in (change.value, change.interval.lower, change.interval.upper))
-    words = f"{value:+.{digits}f} ({ends[0]:+.{digits}f} to {ends[1]:+.{digits}f})" + (" *" if change.clear else "")
+    star = " *" if change.clear else ""
+    words = f"{value:+.{digits}f}{unit} ({ends[0]:+.{digits}f} to {ends[1]:+.{digits}f}){star}"
     return words.replace("-", "−")
 
 
@@ -206,7 +207,8 @@ def table(now: Calibration) -> None:
         for one in now.bins
         if one.n
     ]  # fmt: skip
-    parts.table(rows, ("confidence", "answers", "mean confidence", "accuracy", "95% interval"))
+    widths = {"confidence": 95, "answers": 62, "mean confidence": 110, "accuracy": 68, "95% interval": 100}
+    parts.table(rows, tuple(widths), column_config=parts.widths_of(widths))
 
 
 page()

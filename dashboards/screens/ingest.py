@@ -11,13 +11,19 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.charts import ingest as charts
 from dashboards.frame import View
-from dashboards.panels.arriving import SILENT, silent
+from dashboards.panels.arriving import SILENT, silent, to_be_read
 from dashboards.panels.dead_letters import dead_letters
 from dashboards.words import NOTHING, count, lasting, many, moment, percent
 from monitor.domain.events import Taken
 from monitor.domain.window import DAY, MINUTE
 from monitor.stats.proportions import Proportion
 from monitor.store.queries.streams import Gap, OutcomePoint, PartitionLag
+
+WIDTHS = {
+    "group": 95, "topic": 135, "partition": 65, "state": 105, "lag": 55, "next offset": 75, "end offset": 75,
+    "heard of": 100,
+}  # fmt: skip
+"""Of the table of partitions, its columns in this order."""
 
 
 def page() -> None:
@@ -56,14 +62,14 @@ def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: 
     for one in points:
         totals[one.outcome if one.outcome in list(Taken) else charts.REFUSED] += one.records
     everything = totals.total()
-    current = [one for one in lags if not one.former]
+    current = to_be_read(lags)
     known = [one.lag for one in current if one.lag is not None]
     last = data.traffic.predicted_extent().last
     lag, rate, doubled, dead, event = st.columns(5)
     with lag:
         parts.figure(
-            "Lag", f"{count(sum(known))} records" if known else NOTHING,
-            f"{len(current)} partitions, {silence(current)}",
+            "Lag", f"{count(sum(known))} records" if known and len(silent(current)) < len(current) else NOTHING,
+            f"{many(len(current), 'partition')}, {silence(current)}",
             "Records in the log that are not yet stored, as the consumers last saw it.",
         )  # fmt: skip
     with rate:
@@ -83,8 +89,10 @@ def figures(lags: Sequence[PartitionLag], points: Sequence[OutcomePoint], view: 
 
 
 def silence(current: Sequence[PartitionLag]) -> str:
-    quiet = silent(current)
-    return f"{len(quiet)} silent for over {lasting(SILENT)}" if quiet else "all reporting"
+    quiet = len(silent(current))
+    if not quiet:
+        return "all reporting"
+    return f"{'all' if quiet == len(current) else quiet} silent for over {lasting(SILENT)}"
 
 
 def partitions(lags: Sequence[PartitionLag]) -> None:
@@ -99,8 +107,8 @@ def partitions(lags: Sequence[PartitionLag]) -> None:
     ]  # fmt: skip
     parts.table(
         rows,
-        ("group", "topic", "partition", "state", "lag", "next offset", "end offset", "heard of"),
-        column_config={"partition": {"width": 70}, "state": {"width": 115}, "lag": {"width": 60}},
+        tuple(WIDTHS),
+        column_config=parts.widths_of(WIDTHS),
     )
     if silent(lags):
         st.warning(
@@ -111,6 +119,8 @@ def partitions(lags: Sequence[PartitionLag]) -> None:
 def state_of(one: PartitionLag) -> str:
     if one.former:
         return "former log (topic made anew)"
+    if not to_be_read([one]):
+        return "no longer read (not in the settings)"
     if silent([one]):
         return "○ silent"
     if one.lag is None:

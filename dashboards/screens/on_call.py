@@ -75,7 +75,7 @@ def silent(view: View) -> None:
 
 
 def choose(view: View) -> Incident | None:
-    """The alert that the address names, else the first of the range."""
+    """The alert that the address names, else the first of the range; none where it names one that there is not."""
     within = sorted(data.alerts.incidents_within(view.window), key=_urgency)
     found = {one.id: one for one in within}
     asked = st.query_params.get("alert", "")
@@ -90,10 +90,13 @@ def choose(view: View) -> Incident | None:
             "Nothing to do here. Older alerts need a longer range; objectives stand on the Overview.",
         )
         return None
+    if view.live and all(one.resolved_at for one in within):
+        frame.note("Nothing is open now.")
     ids = list(found)
-    chosen = st.selectbox(
-        "Alert", ids, index=ids.index(linked.id) if linked else 0, format_func=lambda one: title(found[one])
-    )
+    first = ids.index(linked.id) if linked else None if asked else 0
+    chosen = st.selectbox("Alert", ids, first, lambda one: title(found[one]), placeholder="Choose another")
+    if chosen is None:  # what the address names stays in it
+        return None
     st.query_params["alert"] = str(chosen)
     return found[chosen]
 
@@ -118,7 +121,8 @@ def head(incident: Incident, objective: Objective | None) -> None:
     if over:
         lasted = f"opened {moment(incident.opened_at)}, closed {moment(until)} UTC"
     show = st.info if over else st.error
-    show(f"{words}  \n{lasted}: {plain(incident.latest)}", icon=":material/notifications_active:")
+    news = f": {plain(incident.latest)}" if incident.latest != incident.opening else ""
+    show(f"{words}  \n{lasted}{news}", icon=":material/notifications_active:")
     if not over:
         care(incident)
     frame.note(

@@ -70,10 +70,10 @@ def standing(ticks: Sequence[SloTick], view: View) -> list[SloTick]:
 
 def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -> None:
     """One sentence for the hurried. Green only when every objective is known to be well, and no promise is broken."""
-    spent = [plain(one.slo) for one in ticks if overspent(one.budget_remaining)]
+    spent = [called(one.slo) for one in ticks if overspent(one.budget_remaining)]
     unknown = sum(parts.slo_look(one, view) is not STATES[State.OK] for one in ticks)
     if alerts:
-        names = ", ".join(plain(name) for name in dict.fromkeys(one.slo for one in alerts))
+        names = ", ".join(f"{called(one.slo)} ({plain(one.severity)})" for one in alerts)
         words = f"**{len(alerts)} open alert{'s' * (len(alerts) > 1)}**: {names}"
         st.error(words, icon=":material/notifications_active:")
         parts.incident_table(alerts, view)
@@ -91,6 +91,12 @@ def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -
         pages = sum(one.severity == Severity.PAGE for one in over)
         closed = f"Over in this range: {many(pages, 'page')}, {many(len(over) - pages, 'ticket')}"
         frame.link("slos", closed, ":material/history:")
+
+
+def called(slo: str) -> str:
+    """An objective's name for people, as Markdown; of one that has no document any more, what alerts call it."""
+    document = data.alerts.objectives().get(slo)
+    return plain(document.display_name if document else slo)
 
 
 def figures(total: Traffic, labelled: Accuracy, view: View) -> None:
@@ -177,7 +183,9 @@ def drift(view: View) -> None:
         for one in sorted(found, key=lambda one: (one.verdict is not DriftVerdict.DRIFT, one.stream))
     ]  # fmt: skip
     columns = ("stream", "state", "effect", "adjusted p", "n", "until (UTC)", "model")
-    parts.table(rows, columns[:-1] if len({one.model for one in found}) == 1 else columns)
+    widths = {"stream": 95, "state": 90, "effect": 130, "adjusted p": 75, "n": 45, "until (UTC)": 118}
+    shown = columns[:-1] if len({one.model for one in found}) == 1 else columns
+    parts.table(rows, shown, column_config=parts.widths_of(widths))
     frame.link("drift", "Since when, in which slices, what moved", ":material/trending_up:")
 
 

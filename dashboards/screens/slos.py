@@ -137,10 +137,15 @@ def reading(one: TierReading, tier: Tier | None) -> dict[str, object]:
         "burn": f"{times(one.burn_long)}, {times(one.burn_short)}",
         "limit": f"{times(one.factor)} ({percent(one.limit)} bad)",
         "windows": f"{duration.words(one.long_minutes)}, {one.short_window}",
-        "bad / events": f"{one.long_bad}/{one.long_total}, {one.short_bad}/{one.short_total}{bound}", "why": one.reason,
+        "bad / events": f"{shares(one)}{bound}", "why": one.reason,
         "to detect": NOTHING if detect is None else count(detect),
         "to clear": NOTHING if tier is None else count(tier.events_to_clear),
     }  # fmt: skip
+
+
+def shares(one: TierReading) -> str:
+    windows = ((one.long_bad, one.long_total), (one.short_bad, one.short_total))
+    return ", ".join(f"{count(bad)}/{count(total)}" for bad, total in windows)
 
 
 def courses(tick: SloTick, view: View) -> None:

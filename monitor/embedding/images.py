@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
@@ -95,6 +95,10 @@ class ImageOpener:
                 return _plain(_upright(image))
         except RefusedImage:
             raise
+        except UnidentifiedImageError:  # Pillow's own words name our buffer
+            raise RefusedImage(
+                Refusal.UNREADABLE, f"{name}: not a picture, or broken, or of another kind than {', '.join(FORMATS)}"
+            ) from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise RefusedImage(Refusal.TOO_LARGE, f"{name}: {error}") from None
         except Exception as error:  # noqa: BLE001 (decoders raise whatever their parsing trips over)

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 EXAMPLES = 6
 NEWS = 0.25
 """Of the span searched, that must have come before it is searched again: a week of four."""
+GROWTH = 2
+"""Times the labels of the last search, with which it is searched again before that: else the first search of a new
+service, of its first 200 labels, would be its only one for a week."""
 LEAST_VECTORS = 0.5
 """Of the labelled answers, that must have a kind of vectors for regions to be looked for among them."""
 
@@ -83,9 +86,10 @@ def discover_slices(engine: Engine, options: DiscoverOptions, model: str, window
 
 def discover_due(engine: Engine, options: DiscoverOptions, now: datetime) -> int:
     """Search every model with enough labels up to the last midnight (UTC), of whose span `NEWS` has come since it was
-    searched; returns how many searches there were. One process at a time.
+    searched, or that has `GROWTH` times the labels; returns how many searches there were. One process at a time.
 
-    A search each day would look at nearly the same labels again, and chance needs to succeed only once.
+    A search each day would look at nearly the same labels again, and chance needs to succeed only once. Of labels that
+    have doubled half are new, and between 200 and all that a search looks at they double only a few times.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
@@ -98,7 +102,8 @@ def discover_due(engine: Engine, options: DiscoverOptions, now: datetime) -> int
             waiting = [
                 model
                 for model, labels in store.labelled_models(connection, window).items()
-                if labels >= LEAST_LABELS and not store.searched_since(connection, model, window.end - rest)
+                if min(labels, options.labels)
+                >= max(LEAST_LABELS, GROWTH * store.labels_searched(connection, model, window.end - rest))
             ]
         return sum(attempt_all((one, partial(_search, engine, options, one, window, now)) for one in waiting))
 

@@ -118,7 +118,7 @@ def _with_deployments(connection: Connection, objective: Objective, step: Step) 
         return step
     meanwhile = deployments_within(connection, Window(transition.opened_at, transition.tick))
     found = [
-        f"{one.action} of {one.model} {one.version} ({one.variant}) at {one.ts:%Y-%m-%d %H:%M}Z"
+        f"{one.action} of {one.model} {one.version} ({one.variant}) at {one.ts:%Y-%m-%d %H:%M} UTC"
         for one in meanwhile
         if selector.model in (None, one.model) and selector.version in (None, one.version)
     ][:SHOWN_DEPLOYMENTS]

@@ -44,7 +44,7 @@ class Explain(Strict, frozen=True):
     """Chance that an explanation confirms any cause though nothing moved, or that a search finds any slice though none
     is worse than the rest."""
     discovery_span: Days = timedelta(days=28)
-    """Whose labels are searched for slices, each time that a quarter of it is new."""
+    """Whose labels are searched for slices, each time that a quarter of it is new or that they have doubled."""
     discovery_labels: Annotated[int, Field(ge=200)] = 10_000
     """Labels that a search looks at, at most."""
 

@@ -27,13 +27,14 @@ def minutes(shorthand: str) -> int:
 
 
 def words(duration: float) -> str:
-    """Minutes for people, in the largest unit that reads well.
+    """Minutes for people, in the two largest units.
 
-    >>> words(5), words(60), words(90), words(4320), words(0.4)
-    ('5 min', '1 h', '1.5 h', '3 d', '24 s')
+    >>> words(5), words(60), words(90), words(4320), words(0.4), words(145.2)
+    ('5 min', '1 h', '1 h 30 min', '3 d', '24 s', '2 h 25 min')
     """
-    if duration < 1:
-        return f"{duration * 60:.0f} s"
-    if duration < HOUR:
-        return f"{duration:.3g} min"
-    return f"{duration / HOUR:.3g} h" if duration < DAY else f"{duration / DAY:.3g} d"
+    left, parts = max(round(duration * 60), 0), []
+    for seconds, name in ((DAY * 60, "d"), (HOUR * 60, "h"), (60, "min"), (1, "s")):
+        whole, left = divmod(left, seconds)
+        if whole:
+            parts.append(f"{whole} {name}")
+    return " ".join(parts[:2]) or "0 s"

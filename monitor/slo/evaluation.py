@@ -92,4 +92,4 @@ def overspent(budget_remaining: float | None) -> bool:
 def _figure(window: str, bad: int, total: int, burn: float | None) -> str:
     if burn is None:
         return f"{window}: no data"
-    return f"{window}: {bad / total:.1%} bad ({bad} of {total}), {burn:.3g}x the budget"
+    return f"{window}: {bad / total:.1%} bad ({bad:,} of {total:,}), {burn:.3g}x the budget"

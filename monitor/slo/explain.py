@@ -63,7 +63,7 @@ def budget(objective: Objective, evaluation: Evaluation) -> str:
         return f"error budget of {window}: no {objective.noun}, so nothing is known of it"
     allowed = float(objective.budget) * evaluation.total
     left = f"error budget of {window}: {evaluation.budget_remaining:.0%} left"
-    spent = f"{evaluation.bad} bad {objective.noun} of {allowed:.0f} allowed"
+    spent = f"{evaluation.bad:,} bad {objective.noun} of {allowed:,.0f} allowed"
     ends = [one for one in evaluation.exhaustion if one.minutes is not None]
     if evaluation.budget_remaining <= 0 or not ends:
         return f"{left} ({spent})"

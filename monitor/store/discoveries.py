@@ -81,13 +81,13 @@ def labelled_answers(connection: Connection, model: str, window: Window, most: i
 _COUNTS = "ts >= :start AND ts < :end AND correct IS NOT NULL AND inclusion_probability IS NOT NULL AND replay IS NULL"
 
 
-def searched_since(connection: Connection, model: str, since: datetime) -> bool:
-    """Was there a search for a window that ended after this?"""
+def labels_searched(connection: Connection, model: str, since: datetime) -> int:
+    """Labels of the largest search for a window that ended after this; 0: there was none."""
     found = connection.execute(
-        text("SELECT true FROM slice_discoveries WHERE model = :model AND window_end > :since LIMIT 1"),
+        text("SELECT coalesce(max(labels), 0) FROM slice_discoveries WHERE model = :model AND window_end > :since"),
         {"model": model, "since": since},
     )
-    return found.first() is not None
+    return int(found.scalar_one())
 
 
 def insert_discovery(

@@ -302,6 +302,18 @@ def test_a_search_is_due_again_when_a_quarter_of_its_span_is_new(engine: Engine,
 
 
 @pytest.mark.usefixtures("graded")
+def test_a_search_is_due_again_when_the_labels_have_doubled(engine: Engine, rows: Rows) -> None:
+    """What was searched had 400 of them, then 401; as many more as a search looks at are no growth."""
+    tomorrow = LABELLED.end + 2 * HOUR
+    assert discover_due(engine, SEARCH, tomorrow) == 1
+    for labels, options, due in ((401, SEARCH, 0), (400, replace(SEARCH, labels=700), 0), (400, SEARCH, 1)):
+        with transaction(engine) as connection:
+            connection.execute(text("UPDATE slice_discoveries SET labels = :labels"), {"labels": labels})
+        assert discover_due(engine, options, tomorrow + HOUR) == due
+    assert rows("SELECT labels FROM slice_discoveries ORDER BY 1") == [400, 800]
+
+
+@pytest.mark.usefixtures("graded")
 def test_labels_that_nobody_drew_are_left_out(engine: Engine) -> None:
     with transaction(engine) as connection:
         connection.execute(text("UPDATE verdicts SET inclusion_probability = NULL"))

@@ -17,7 +17,7 @@ from monitor.store.partitions import ensure_days
 
 MODEL = "exam"
 SLO = "exam-accuracy"
-NASTY = "**bold** [link](http://evil.example) <script>alert(1)</script> $x$ :red[hot]"
+NASTY = "**bold** [link](http://evil.example) www.evil.example me@evil.example <script>alert(1)</script> $x$ :red[hot]"
 JSON = ("slices", "candidates", "detail", "tiers", "evidence", "state", "answers", "extra")
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

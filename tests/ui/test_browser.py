@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import shutil
 import socket
 import subprocess
@@ -110,7 +111,9 @@ def test_pages_work_keep_the_range_and_nothing_leaves_the_machine(tab: sync_api.
     for title, path in (*TITLES.items(), ("Overview", "")):
         tab.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
         settled(tab, title)
+        sync_api.expect(tab).to_have_title(f"{title} · Snellen")
         sync_api.expect(tab.get_by_text("(6 h)").first).to_be_visible()
+        assert tab.locator("a[href*='evil']").count() == 0, "foreign text became a link"
         assert tab.url.startswith(f"{address}/{path}?range=6")
 
 
@@ -131,6 +134,7 @@ def test_a_link_opens_its_alert_as_the_first_page_of_the_process(tab: sync_api.P
     sync_api.expect(tab.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)").first).to_be_visible()
     prompts = tab.get_by_test_id("stText").filter(has_text="<script>alert(1)</script>")
     sync_api.expect(prompts.first).to_be_visible()
+    assert tab.locator("a[href*='evil']").count() == 0, "foreign text became a link"
 
     tab.get_by_role("button", name="Silence").click()
     tab.get_by_label("Why").fill("disks")
@@ -165,6 +169,20 @@ def test_a_verdict_is_one_key_once_the_name_is_given(tab: sync_api.Page, address
     with engine.connect() as connection:
         query = text("SELECT annotator_id, verdict FROM labels WHERE request_id = 'today-b-66'")
         assert [tuple(row) for row in connection.execute(query)] == [("dana", "incorrect")]
+
+
+def test_a_page_that_goes_by_another_name_gets_no_data(address: str) -> None:
+    """As one whose name was bound anew to 127.0.0.1 would ask."""
+    ours = address.removeprefix("http://")
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    for host, status in ((ours, 101), ("evil.example:80", 403)):
+        asked = http.client.HTTPConnection(ours, timeout=60)
+        asked.request("GET", "/_stcore/stream", headers={**upgrade, "Host": host, "Origin": f"http://{host}"})
+        assert asked.getresponse().status == status
+        asked.close()
 
 
 CONTRAST = """

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
+from dashboards.words import WORD_JOINER
 from monitor.discovery import discover, labelled
 from monitor.domain.slices import ALL_TRAFFIC
 from monitor.domain.window import Window
@@ -29,7 +30,8 @@ pytestmark = pytest.mark.usefixtures("seeded")
 
 def said(app: AppTest) -> str:
     assert not app.exception
-    return "\n".join(one.value for one in (*app.caption, *app.markdown)).replace("\\", "")
+    words = "\n".join(one.value for one in (*app.caption, *app.markdown))
+    return words.replace("\\", "").replace(WORD_JOINER, "")
 
 
 def rows(n: int, nasty: float, darker: float, name: str) -> Rows:
@@ -100,7 +102,7 @@ def test_discovered_slices_stand_on_the_slices_page(open_page: Open, engine: Eng
     window = Window(NOW - 28 * 24 * HOUR, NOW - HOUR)
     with transaction(engine) as connection:
         insert_discovery(connection, seed.MODEL, window, found, [[] for _ in found.found], NOW)
-    app = open_page("slices", of_model=seed.MODEL)
+    app = open_page("slices", model=seed.MODEL)
     table = next(one.value for one in app.dataframe if "gap" in one.value.columns)
     assert table["slice"].tolist() == ["device = b"]
     assert "900 labels of" in said(app)
@@ -113,13 +115,13 @@ def test_a_search_that_confirmed_nothing_does_not_say_that_nothing_is_worse(
     found = discover(labelled([1] * 300, [{"device": "a"}] * 300))
     with transaction(engine) as connection:
         insert_discovery(connection, seed.MODEL, Window(NOW - 28 * 24 * HOUR, NOW - HOUR), found, [], NOW)
-    told = said(open_page("slices", of_model=seed.MODEL))
+    told = said(open_page("slices", model=seed.MODEL))
     assert "None was confirmed. That does not say that there is none" in told
     assert "300 labels of" in told
 
 
 def test_without_a_search_the_page_says_what_to_do(open_page: Open, seed: ModuleType) -> None:
-    assert "Nobody has looked yet." in said(open_page("slices", of_model=seed.MODEL))
+    assert "Nobody has looked yet." in said(open_page("slices", model=seed.MODEL))
 
 
 def test_of_several_explanations_on_call_shows_the_one_nearest_to_the_opening_of_its_alert(

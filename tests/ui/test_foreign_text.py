@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import re
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from streamlit.testing.v1 import AppTest
 
-from dashboards.words import escaped_bytes, plain
+from dashboards.words import WORD_JOINER, escaped_bytes, plain
 from monitor.domain.window import Window
 from monitor.labelling import cells
 from monitor.services.review import ReviewTable
@@ -23,6 +26,9 @@ from monitor.stats.weighted import weight_sums
 from monitor.store.queries.slices import Dimension
 
 Open = Callable[..., AppTest]
+ROOT = Path(__file__).resolve().parents[2]
+ADDRESS = re.compile(r"(https?://|www(?=\.))([-.\w]+)|([-.\w+]+)@([-\w]+(?:\.[-\w]+)+)", re.IGNORECASE)
+"""What mdast-util-gfm-autolink-literal, by which Streamlit reads Markdown, makes links of in text without escapes."""
 
 
 @pytest.mark.usefixtures("seeded")
@@ -46,7 +52,20 @@ def test_escaped_text_reads_as_one_paragraph_of_text(words: str) -> None:
     assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
     assert {child.type for child in tokens[1].children or ()} <= {"text", "text_special"}
     assert tokens[1].children is not None
-    assert "".join(child.content for child in tokens[1].children).split() == ["a", *words.split(), "z"]
+    shown = "".join(child.content for child in tokens[1].children)
+    assert shown.replace(WORD_JOINER, "").split() == ["a", *words.replace(WORD_JOINER, "").split(), "z"]
+    assert not ADDRESS.search(shown)
+
+
+@given(st.text("htpsw:/.@aA1-_+", max_size=12), st.sampled_from(["http://", "HTTPS://", "www.", "a@", ".x@b."]))
+@example("", "mailto:a@")
+def test_no_address_becomes_a_link(before: str, address: str) -> None:
+    text = f"{before}{address}evil.example"
+    tokens = MarkdownIt("commonmark").parse(plain(text))
+    shown = "".join(child.content for child in tokens[1].children or ())
+
+    assert not ADDRESS.search(shown), "that is done after the escapes are read"
+    assert shown.replace(WORD_JOINER, "") == text
 
 
 @given(st.binary())
@@ -71,3 +90,10 @@ def test_a_spreadsheet_gets_no_formula(value: str) -> None:
     assert cells.plain(first["value"]) == value
     assert first["dimension"] == "'=cmd"
     assert (first["correct"], first["n"]) == ("1", "2")
+
+
+def test_tables_and_charts_offer_no_file_of_their_own() -> None:
+    """Streamlit would write their cells as they are, formulas included."""
+    config = tomllib.loads((ROOT / "dashboards" / ".streamlit" / "config.toml").read_text())
+    assert config["client"]["disableDataExport"] is True
+    assert set(config["server"]["allowedHosts"]) == {"localhost", "127.0.0.1", "::1"}

@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from monitor import bootstrap
 from monitor.domain.events import MAX_NAME
+from monitor.errors import StoreUnavailable
+from monitor.services.label_tasks import LabelDesk
 
 Open = Callable[..., AppTest]
 
@@ -218,3 +220,48 @@ def test_what_waits_is_shown_by_stratum_with_its_age(open_page: Open, queue: Eng
     found = {one.label: one.value for one in app.metric}
     assert found["Waiting for an annotator"] == "3"
     assert found["Answered"] == "70.0%"
+
+
+@pytest.mark.usefixtures("queue")
+def test_a_stratum_is_chosen_by_a_button_which_leaves_the_keys_to_the_verdicts(open_page: Open) -> None:
+    app = sit_down(open_page, "Ada")
+    assert "Stratum" not in [one.label for one in app.selectbox]
+    strata = next(one for one in app.get("button_group") if one.label == "Stratum")
+    strata.set_value("device=camera-b").run()
+    for _ in range(3):
+        press(app, "Correct")
+    assert "Nothing waits for you." in said(app)
+    assert next(one for one in app.get("button_group") if one.label == "Stratum").value == "device=camera-b"
+
+
+def test_a_verdict_that_is_not_stored_is_told_and_can_be_pressed_again(
+    open_page: Open, queue: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreUnavailable("PostgreSQL does not answer")
+
+    app = sit_down(open_page, "Ada")
+    fill(app, "Comment", "blurred")
+    with monkeypatch.context() as patch:
+        patch.setattr(LabelDesk, "answer", away)
+        patch.setattr("dashboards.data.labels._backlog", away)  # the page that follows cannot be drawn either
+        press(app, "Incorrect")
+        assert [one.value for one in app.toast] == [
+            "**Your verdict was not stored, press again.** PostgreSQL does not answer"
+        ]
+        assert [one.value for one in app.error] == ["This page cannot be shown."]
+    app.run()
+    assert next(one.value for one in app.text_input if one.label == "Comment") == "blurred"
+    press(app, "Incorrect")
+    assert rows(queue, "SELECT verdict, comment FROM labels WHERE request_id = 'today-b-66'") == [
+        ("incorrect", "blurred")
+    ]
+
+
+def test_where_no_question_was_logged_the_desk_says_what_is_known_of_the_request(
+    open_page: Open, queue: Engine
+) -> None:
+    with queue.begin() as connection:
+        connection.execute(text("UPDATE predictions SET prompt = NULL"))
+        connection.execute(text("UPDATE label_tasks SET slices = jsonb_build_object('question', 'background')"))
+    assert "No question was logged. Of the request: question = background" in said(sit_down(open_page, "Ada"))

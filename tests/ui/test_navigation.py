@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
+from sqlalchemy import Engine
 from streamlit.testing.v1 import AppTest
 
 Open = Callable[..., AppTest]
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TITLES = {
     "overview": "Overview",
     "on_call": "On-call",
@@ -101,3 +105,42 @@ def test_a_broken_slo_document_is_explained(open_page: Open, slo_dir: object) ->
 
     assert not app.exception
     assert any("exam.yaml" in one.value for one in app.code)
+
+
+@pytest.fixture
+def two_models(seeded: Engine, seed: ModuleType) -> None:
+    """Beside exam another one, which spoke last and says little."""
+    with seeded.begin() as connection:
+        seed.insert(connection, "rollups_minute", [{**seed.rollup(NOW, 3, 0), "model": "another"}])
+
+
+def model_of(app: AppTest) -> tuple[str, str]:
+    """As it is chosen, and as the address names it."""
+    assert not app.exception
+    named = app.query_params["model"]  # a list where the page left it as it was
+    chosen = next(one.value for one in app.selectbox if one.label == "Model")
+    return chosen, named if isinstance(named, str) else named[0]
+
+
+@pytest.mark.usefixtures("two_models")
+@pytest.mark.parametrize("page", ["overview", "drift", "canary", "slices", "calibration"])
+def test_the_model_with_most_requests_comes_first_and_stands_in_the_address(open_page: Open, page: str) -> None:
+    assert model_of(open_page(page, range="24 h")) == ("exam", "exam")
+    assert model_of(open_page(page, model="another")) == ("another", "another")
+
+
+@pytest.mark.usefixtures("two_models")
+def test_the_chosen_model_stays_on_every_page(open_page: Open) -> None:
+    app = open_page()
+    next(one for one in app.selectbox if one.label == "Model").select("another").run()
+    for page in ("ingest", "slices", "calibration", "drift"):
+        app.query_params.clear()  # as the browser does when another page is chosen
+        app.switch_page(f"screens/{page}.py").run()
+    assert model_of(app) == ("another", "another")
+
+
+@pytest.mark.usefixtures("two_models")
+def test_slices_that_nobody_named_are_those_of_one_model(open_page: Open) -> None:
+    app = open_page("slices", model="all models")
+    assert "Slices that nobody had named" in [one.value for one in app.subheader]
+    assert any("choose one above" in one.value for one in app.caption)

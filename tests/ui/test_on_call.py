@@ -48,17 +48,17 @@ def test_the_alert_says_what_burns_and_how_sure_that_is(open_page: Open) -> None
     assert "60/100 in 2 h" in words
     assert "accuracy burns its error budget too fast" in words
     assert "open since 2026-03-02 11:01 UTC, 59 min" in words
-    assert "which ends in 10 h if it goes on as in the last 6 h (95%: 6.67 h to 15 h)" in words
+    assert "which ends in 10 h if it goes on as in the last 6 h (95%: 6 h 40 min to 15 h)" in words
 
 
 @pytest.mark.parametrize(
     ("window", "minutes", "earliest", "latest", "words"),
     [
-        (360, 600.0, 400.0, None, "which ends in 10 h if it goes on as in the last 6 h (95%: 6.67 h to never)"),
+        (360, 600.0, 400.0, None, "which ends in 10 h if it goes on as in the last 6 h (95%: 6 h 40 min to never)"),
         (360, None, 2880.0, None, "which does not end before 2 d if it goes on as in the last 6 h (95%)"),
         (360, None, None, None, "which does not end if it goes on as in the last 6 h"),
         (4320, 60.0, 50.0, 70.0, "which ends in 1 h if it goes on as in the last 3 d, of whose last 6 h nothing is "
-         "known (95%: 50 min to 1.17 h)"),
+         "known (95%: 50 min to 1 h 10 min)"),
     ],
 )  # fmt: skip
 def test_a_forecast_says_what_is_known(
@@ -229,7 +229,7 @@ def test_a_wrong_link_says_so_and_shows_the_alerts_there_are(open_page: Open, nu
 
     assert not app.exception
     assert any("There is no alert" in one.value for one in app.warning)
-    assert app.selectbox[0].value == 1
+    assert next(one.options for one in app.selectbox if one.label == "Alert")
 
 
 def test_without_its_document_an_alert_still_opens(open_page: Open, seeded: Engine) -> None:
@@ -271,3 +271,31 @@ def test_planned_work_is_shown_with_who_and_why(open_page: Open, engine: Engine)
     assert "**Silence 1**, until 2026-03-02 13:00 UTC: exam-* · ann: new [disks](x)" in words
     assert "**Silence 2**, 2026-03-02 20:00 to 2026-03-02 21:00 UTC (1 h): later" in words
     assert "Silence 3" not in words
+
+
+@pytest.mark.usefixtures("seeded")
+def test_an_address_of_no_alert_stays_and_nothing_is_chosen_for_it(open_page: Open) -> None:
+    app = open_page("on_call", alert="99999")
+    assert not app.exception
+    assert any("There is no alert 99999" in one.value for one in app.warning)
+    assert app.query_params["alert"] in ("99999", ["99999"])
+    assert not app.metric
+    alert = next(one for one in app.selectbox if one.label == "Alert")
+    assert alert.value is None
+    alert.select_index(0).run()
+    assert app.query_params["alert"] in ("1", ["1"])
+    assert app.metric
+
+
+def test_with_nothing_open_the_page_says_so(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.execute(text("UPDATE alerts SET resolved_at = opened_at + interval '5 minutes'"))
+    app = open_page("on_call")
+    assert any("Nothing is open now." in one.value for one in app.caption)
+
+
+def test_what_opened_an_alert_is_not_told_twice(open_page: Open, seeded: Engine) -> None:
+    with seeded.begin() as connection:
+        connection.execute(text("UPDATE alert_transitions SET explanation = 'it burns' WHERE alert_id = 1"))
+    head = next(one.value for one in open_page("on_call", alert="1").error)
+    assert head.count("it burns") == 1

@@ -60,7 +60,7 @@ def test_the_overview_counts_requests_and_labels(open_page: Open) -> None:
 def test_the_overview_tells_of_the_open_page(open_page: Open) -> None:
     app = open_page("overview")
 
-    assert [one.value for one in app.error] == [r"**1 open alert**: exam\-accuracy"]
+    assert [one.value for one in app.error] == ["**1 open alert**: Exam accuracy (page)"]
     assert cells(app, "SLO", "exam-accuracy")["why it opened"] == "accuracy burns its error budget too fast"
     assert cells(app, "stream", "image")["state"] == "▲ drift"
     assert cells(app, "stream", "image")["adjusted p"] == "3e-05"
@@ -348,7 +348,7 @@ def test_a_broken_promise_is_not_green_though_nothing_burns_any_longer(open_page
         connection.exec_driver_sql("UPDATE slo_evaluations SET state = 'ok', budget_remaining = -0.67")
     app = open_page("overview")
     assert not app.success
-    assert "**No open alert**, but the error budget is overspent: exam-accuracy." in said(app)
+    assert "**No open alert**, but the error budget is overspent: Exam accuracy." in said(app)
     row = cells(open_page("slos"), "slo", "exam-accuracy", beside="target")
     assert (row["state"], row["budget left"]) == ("◆ overspent", "−67.0%")
 

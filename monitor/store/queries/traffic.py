@@ -64,6 +64,12 @@ def total_traffic(connection: Connection, window: Window, selection: Selection) 
     return _traffic(connection.execute(query, {**bounds(window), **parameters}).mappings().one())
 
 
+def requests_by_model(connection: Connection, window: Window) -> dict[str, int]:
+    """Of the models that have any."""
+    query = text(f"SELECT model, sum(ok + error + timeout + rejected)::bigint AS requests {_FROM} GROUP BY model")
+    return {row.model: row.requests for row in connection.execute(query, bounds(window))}
+
+
 def traffic_over_time(
     connection: Connection, window: Window, selection: Selection, step: timedelta
 ) -> list[TrafficPoint]:

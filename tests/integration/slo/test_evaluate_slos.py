@@ -123,7 +123,7 @@ def test_an_incident_that_ends_with_its_traffic_names_what_was_deployed_meanwhil
     short = replace(canary, close_without_data_minutes=120)
     evaluate_slos(engine, [short], [START + minute * MINUTE for minute in range(240, 900)], backfilled=False)
     *_, closed = rows("SELECT evidence FROM alert_transitions WHERE reason = 'expired'")
-    assert closed["summary"].endswith("; deployed meanwhile: rollback of m 2 (canary) at 2026-11-10 04:40Z")
+    assert closed["summary"].endswith("; deployed meanwhile: rollback of m 2 (canary) at 2026-11-10 04:40 UTC")
     assert closed["details"].count("deployed meanwhile") == 1
 
 

@@ -147,6 +147,8 @@ def test_a_cut_picture_is_unreadable() -> None:
 @pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg/>"])
 def test_what_is_no_picture_is_unreadable(content: bytes) -> None:
     assert reason(content) == Refusal.UNREADABLE
+    with pytest.raises(RefusedImage, match=r"^[^<>]*: not a picture, or broken, or of another kind than JPEG, PNG"):
+        open_image(event(content))
 
 
 @settings(max_examples=300)
