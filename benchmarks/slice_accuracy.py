@@ -76,7 +76,9 @@ def main() -> None:
         "--quick", action="store_true", help="a tenth of the samples: a smoke test, no figures to quote"
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="numbers of labels to try")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", choices=SIZES, default=list(SIZES), help="numbers of labels to try"
+    )
     parser.add_argument("--extreme", action="store_true", help="with weights up to 160 to 1")
     parser.add_argument("--marks", action="store_true", help="also how often unchanged slices are marked")
     parser.add_argument("--tied", action="store_true", help="also where mistakes are tied to weights")

@@ -77,7 +77,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the samples: no figures to quote")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="numbers of labels to try")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", choices=SIZES, default=list(SIZES), help="numbers of labels to try"
+    )
     options = parser.parse_args()
     began = time.perf_counter()
     found = [cell for n in options.sizes for cell in cells(n, options.seed, quick=options.quick)]

@@ -12,9 +12,10 @@ from dashboards import data, frame
 from dashboards.panels import who
 from dashboards.words import moment, plain
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
+from monitor.domain.results import Judgement
 from monitor.errors import InvalidEvent, SnellenError
 from monitor.labelling.rows import MAX_TEXT
-from monitor.services.label_tasks import Judgement, Said
+from monitor.services.label_tasks import Said
 
 SIDE: Final = 720
 """Pixels of the picture's longer side."""

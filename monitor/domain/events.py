@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from monitor.domain.results import Judgement
+
 MAX_NAME = 128
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Timestamp = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone; the time of the event itself")]
@@ -151,7 +153,7 @@ class Label(_Event, frozen=True, tag_field="schema", tag="label/v1"):
     request_id: Name
     ts: Timestamp
     annotator: Annotator
-    verdict: Literal["correct", "incorrect", "unsure"] | None = None
+    verdict: Judgement | None = None
     answers: tuple[str, ...] = ()
     rating: Annotated[float, Meta(ge=0, le=100)] | None = None
     safety_violation: bool | None = None

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+Judgement = Literal["correct", "incorrect", "unsure"]
+"""What somebody says of an answer in so many words."""
+
 # ---- scoring an answer against a label (monitor.tasks) -----------------------------------------------------------
 
 
@@ -29,7 +32,7 @@ class Answer:
 class Label:
     """What somebody says of one answer: a verdict on it, acceptable answers, or a rating from 0 to 100."""
 
-    verdict: Literal["correct", "incorrect", "unsure"] | None = None
+    verdict: Judgement | None = None
     answers: tuple[str, ...] = ()
     rating: float | None = None
 

@@ -7,15 +7,16 @@ import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import IO, Any, Final
+from typing import IO, Any, Final, get_args
 
 from monitor.domain.label_tasks import TaskItem
+from monitor.domain.results import Judgement
 from monitor.labelling.cells import guarded, plain, shortened
 from monitor.labelling.rows import FIELDS, MAX_ROW, SAID, Row, fields_of, kept, row_of
 
 BETWEEN: Final = "|"
 """Between several acceptable answers of one cell."""
-_VERDICTS: Final = frozenset({"correct", "incorrect", "unsure"})
+_VERDICTS: Final = frozenset(get_args(Judgement))
 
 
 class Csv:
@@ -103,7 +104,6 @@ def _row(place: str, cells: Sequence[str], names: Sequence[str], annotator: str 
             said["rating"] = float(said["rating"])
         except ValueError:
             return Row(place, fault=f"rating must be a number from 0 to 100, not {said['rating'][:40]!r}")
-    said["verdict"] = said["verdict"].lower()
     return row_of(place, said, annotator)
 
 

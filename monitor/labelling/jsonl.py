@@ -45,6 +45,4 @@ def _row(place: str, line: bytes, annotator: str | None) -> Row:
         extra = {name: value for name, value in said.items() if name not in _KNOWN and name != "schema"}
         known = {name: value for name, value in said.items() if name in _KNOWN}
         return checked(place, {**known, "extra": {**known.get("extra", {}), **extra}} if extra else known)
-    if isinstance(verdict := said.get("verdict"), str):
-        said["verdict"] = verdict.strip().lower()
     return row_of(place, said, annotator)

@@ -85,7 +85,7 @@ def _value(name: str, kind: str, value: Mapping[str, Any]) -> Any:
     match kind:
         case "choices":
             (choice,) = value["choices"]
-            return choice.strip().lower() if name == "verdict" else choice
+            return choice
         case "textarea":
             texts = [value["text"]] if isinstance(value["text"], str) else [str(one) for one in value["text"]]
             return texts if name == "answers" else "\n".join(texts)

@@ -78,13 +78,16 @@ def fields_of(task: TaskItem) -> dict[str, str | None]:
 
 
 def row_of(place: str, said: Mapping[str, Any], annotator: str | None) -> Row:
-    """A row from the values of `request_id` and `SAID`; others are left alone. Blank values say nothing.
+    """A row from the values of `request_id` and `SAID`; others are left alone. Blank values say nothing, and a
+    verdict may be in any case.
 
     `annotator` is a name, or a mapping with `id` and `kind`; `answers` a list of texts.
     """
     filled = {name: value for name in SAID if (value := _filled(said.get(name))) not in (None, "", [])}
     if not filled.keys() & {"verdict", "answers", "rating"}:
         return Row(place)
+    if isinstance(verdict := filled.get("verdict"), str):
+        filled["verdict"] = verdict.strip().lower()
     who = filled.get("annotator", annotator)
     if who is None:
         return Row(place, fault="names no annotator; fill the field in, or say --annotator")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import Engine
 
 from monitor.domain.events import MAX_NAME, Annotator, Label, Rejection, content_hash
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState
+from monitor.domain.results import Judgement
 from monitor.errors import InvalidEvent
 from monitor.labelling.rows import MAX_TEXT
 from monitor.services.protect import Privacy
@@ -19,8 +19,6 @@ from monitor.store.engine import transaction
 from monitor.store.label_tasks import Terms
 from monitor.store.labels import LabelArrival, insert_labels
 from monitor.store.queries.label_tasks import item
-
-Judgement = Literal["correct", "incorrect", "unsure"]
 
 
 @dataclass(frozen=True, slots=True)

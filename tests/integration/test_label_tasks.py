@@ -14,13 +14,14 @@ from sqlalchemy import Engine
 
 from monitor.domain.label_tasks import TaskKey, TaskState
 from monitor.domain.records import Batch
+from monitor.domain.results import Judgement
 from monitor.domain.window import DAY, Window
 from monitor.errors import InvalidEvent
 from monitor.labelling.rows import MAX_TEXT
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestService
-from monitor.services.label_tasks import Judgement, LabelDesk, Said
+from monitor.services.label_tasks import LabelDesk, Said
 from monitor.services.protect import Privacy
 from monitor.services.review import labels_of
 from monitor.services.score_labels import score_labels
