@@ -155,7 +155,7 @@ def link(page: str, label: str, icon: str | None = None, **address: str) -> None
 
     Streamlit's own page link with an address is taken for history, and brings the range back to its default.
     """
-    if st.button(label, type="tertiary", icon=icon, key=f"to {page} {sorted(address.items())}"):
+    if st.button(label, type="tertiary", icon=icon, key=f"to {page} {label} {sorted(address.items())}"):
         st.switch_page(f"screens/{page}.py", query_params=address)
 
 

@@ -12,6 +12,7 @@ from dashboards.charts.palette import STATES, VERDICTS
 from dashboards.frame import View
 from dashboards.panels.arriving import arriving
 from dashboards.panels.slo_cards import slo_cards
+from dashboards.panels.undelivered import undelivered
 from dashboards.words import (
     around,
     certainty,
@@ -49,6 +50,7 @@ def page() -> None:
     ticks, alerts = standing(data.alerts.latest_ticks(at), view), data.alerts.open_incidents(at)
     arriving(view)
     headline(ticks, alerts, view)
+    undelivered(view)
     slo_cards(ticks, view)
     total = data.traffic.total_traffic(view.window, view.selection)
     labels = data.quality.labels_of(view.window, data.now(), view.selection)

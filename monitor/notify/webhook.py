@@ -2,7 +2,8 @@
 
 Headers: `Idempotency-Key` is the dedup key, the same at every attempt. `X-Snellen-Signature-256: sha256=HEX`, where a
 secret is set, is the HMAC-SHA256 of the body (RFC 2104), by which the receiver knows the sender.
-Answers: 2xx is delivered; 408, 429 and 5xx are tried again, as is any fault of the network; all else is permanent.
+Answers: 2xx is delivered. Those that refuse this very message are final; all else is tried again, as are faults of the
+network: a route that is missing for a minute, or a token that was changed, must not cost a page.
 Redirects are not followed: they would carry the message to an address that nobody configured.
 """
 
@@ -27,7 +28,14 @@ TIMEOUT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 1024
 """Read of a refusal, for people; the rest of an answer, and the body of a success, stay unread."""
 
-_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_FINAL = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+)
+"""Said of the message, which is the same at the next attempt (RFC 9110 section 15.5, RFC 6585 section 5)."""
 _PORTS = {"http": 80, "https": 443}
 _PLAIN = re.compile(r"[!-~]+")  # visible ASCII
 
@@ -64,8 +72,8 @@ class Webhook:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
         hint = "; redirects are not followed, set the final address" if status < HTTPStatus.BAD_REQUEST else ""
-        permanent = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _AGAIN
-        raise NotificationError(f"{self.host} answered {status}{hint} {answer}".rstrip(), permanent=permanent)
+        said = f"{self.host} answered {status}{hint} {answer}".rstrip()
+        raise NotificationError(said, permanent=status in _FINAL)
 
     def _headers(self, message: AlertMessage, body: bytes) -> dict[str, str]:
         headers = {

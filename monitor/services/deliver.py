@@ -29,7 +29,7 @@ GIVE_UP_AFTER = 20
 class Delivery:
     engine: Engine
     channels: Mapping[str, Channel]
-    """Those that are configured; a message for another one fails at once, and says so."""
+    """Those that are configured here; a message for another one waits for a process that has it, and says so."""
     link_base: str | None
 
 
@@ -74,7 +74,7 @@ def _put_off(delivery: Delivery, due: Due, now: datetime, error: str, *, permane
 
 def _channel(delivery: Delivery, name: str) -> Channel:
     if name not in delivery.channels:
-        raise NotificationError(f"channel {name!r} is not configured: set it, or take it out of slos/", permanent=True)
+        raise NotificationError(f"channel {name!r} is not configured: set it, or take it out of slos/")
     return delivery.channels[name]
 
 

@@ -32,6 +32,8 @@ from monitor.errors import SettingsError
 MAX_BYTES = 64 * 1024 * 1024
 """Of a line, and of a file that is read whole."""
 _VARINT_BYTES = 5
+_PACKED_BYTES = 1024
+"""Read of a Zstandard file at once: unpacked these come to some 40 MB at most."""
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 """What unpackers say of a file that was cut off, as by a copy that did not end, or that is none of theirs."""
 
@@ -79,9 +81,40 @@ def _file(path: Path, prefix: str, on_cut: Callable[[str], None]) -> Iterator[Sa
 
 def _open(path: Path) -> Any:
     if path.suffix == ".zst":
-        unpacker = zstandard.ZstdDecompressor()
-        return io.BufferedReader(unpacker.stream_reader(path.open("rb"), read_across_frames=True))
+        return io.BufferedReader(_Frames(path.open("rb")))
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+class _Frames(io.RawIOBase):
+    """Zstandard frames, unpacked. The library's own reader takes the end of a file for the end of a frame."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed, self._left = packed, b""
+        self._frame: Any = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left and (some := self._packed.read(_PACKED_BYTES)):
+            self._left = b"".join(self._unpacked(some))
+        if not self._left and self._frame is not None:
+            raise EOFError("the file ends inside a Zstandard frame")
+        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def _unpacked(self, packed: bytes) -> Iterator[bytes]:
+        while packed:
+            self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            yield self._frame.decompress(packed)
+            if not self._frame.eof:
+                return
+            packed, self._frame = self._frame.unused_data, None
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
 def _without_mark(text: bytes) -> bytes:

@@ -89,7 +89,7 @@ _DELIVERIES = text("""
     SELECT alerts.id AS alert_id, alerts.slo, kind, channel, due_at, attempts, sent_at, failed_at, last_error
     FROM notifications
     JOIN alert_transitions ON alert_transitions.id = transition_id JOIN alerts ON alerts.id = alert_id
-    WHERE due_at >= :start AND due_at < :end ORDER BY due_at DESC, notifications.id DESC LIMIT :limit
+    WHERE tick >= :start AND tick < :end ORDER BY tick DESC, notifications.id DESC LIMIT :limit
 """)
 
 
@@ -116,6 +116,6 @@ def transitions(connection: Connection, alert_id: int) -> list[Transition]:
 
 
 def deliveries(connection: Connection, window: Window, limit: int = 200) -> list[Delivery]:
-    """Messages that were due within the window, newest first."""
+    """Messages about what happened within the window, newest first; one that failed may be due again behind its end."""
     rows = connection.execute(_DELIVERIES, {**bounds(window), "limit": limit})
     return [Delivery(**row) for row in rows.mappings()]

@@ -95,9 +95,15 @@ def test_a_sender_that_died_leaves_its_message_to_the_next_one(engine: Engine, o
     assert len(channel.sent) == 1
 
 
-def test_a_channel_that_is_not_configured_fails_and_says_so(engine: Engine, opened: datetime, rows: Rows) -> None:
+def test_a_channel_that_is_not_configured_here_says_so_and_the_message_waits_for_who_has_it(
+    engine: Engine, opened: datetime, rows: Rows
+) -> None:
+    """As an older replica during a deployment."""
     deliver(Delivery(engine, {}, None), opened)
     assert "not configured" in rows("SELECT last_error FROM notifications")[0]
+    channel = Unreliable()
+    assert deliver(Delivery(engine, {"log": channel}, None), opened + timedelta(minutes=1)) == 1
+    assert len(channel.sent) == 1
 
 
 def test_a_fault_of_ours_in_one_message_keeps_those_of_no_other_incident_from_being_sent(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import random
 from codecs import BOM_UTF8
@@ -163,6 +164,23 @@ def test_lines_are_records(tmp_path: Path) -> None:
     assert values(tmp_path / "a.jsonl") == values(tmp_path / "b.ndjson.gz") == [b'{"id": 1}', b'{"id": 2}']
     assert [one.place for one in read_samples(tmp_path / "a.jsonl")] == ["line 1", "line 3"]
     assert next(one.place for one in read_samples(tmp_path)) == "a.jsonl: line 1"
+
+
+def test_lines_packed_by_zstd_are_read_up_to_a_cut_which_is_told(tmp_path: Path) -> None:
+    lines = [
+        b'{"id": %d, "noise": "%s"}' % (one, hashlib.sha256(bytes([one])).hexdigest().encode()) for one in range(99)
+    ]
+    whole = zstandard.compress(b"\n".join(lines))
+    for name, end in (("whole", len(whole)), ("checksum", len(whole) - 1), ("half", len(whole) // 2)):
+        (tmp_path / f"{name}.jsonl.zst").write_bytes(zstandard.compress(lines[0] + b"\n") + whole[:end])
+    cuts: list[str] = []
+    whole_file = [one.record.value for one in read_samples(tmp_path / "whole.jsonl.zst", cuts.append)]
+    assert (whole_file, cuts) == ([lines[0], *lines], [])
+    for name in ("checksum", "half"):
+        read = [one.record.value for one in read_samples(tmp_path / f"{name}.jsonl.zst", cuts.append)]
+        assert read == whole_file[: len(read)]
+        assert read
+        assert "the file ends inside a Zstandard frame" in cuts.pop()
 
 
 def test_lines_packed_by_zstd_are_read_in_all_their_frames(tmp_path: Path) -> None:
