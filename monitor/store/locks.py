@@ -1,12 +1,21 @@
-"""Advisory locks: so that replicas do not do the same work twice, and a backfill is not disturbed."""
+"""Advisory locks: so that replicas do not do the same work twice, and a backfill is not disturbed.
+
+A process that stops in its work, by Ctrl-Z or with its machine, keeps its connections and with them its locks. So a
+thread speaks for it while it runs, and PostgreSQL ends the session of one that says nothing.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, text
 
+from monitor.store.copy import raw
 from monitor.store.engine import translated
 
 BACKFILL = 0x42414B  # "BAK"
@@ -23,6 +32,11 @@ SLICE_VALUES = 0x534C56  # "SLV"
 OBJECTIVES = 0x534C4F  # "SLO": a kind; each by its name
 ERASURE = 0x455241  # "ERA": shared by who writes down again what was read of requests
 
+SILENT_S = 120.0
+"""Seconds after which who holds a lock and says nothing has lost it."""
+_PER_SILENCE = 6
+"""How often it says so in that time."""
+
 _HELD = text(
     "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database "
     "WHERE datname = current_database() AND locktype = 'advisory' AND granted "
@@ -31,19 +45,16 @@ _HELD = text(
 
 
 @contextmanager
-def hold(engine: Engine, key: int) -> Iterator[None]:
+def hold(engine: Engine, key: int) -> Iterator[Connection]:
     """Hold a lock until the end of the block, on a connection of its own and together with others who hold it so; waits
     for who has it alone.
 
     Raises:
-        StoreError: PostgreSQL refused or does not answer.
+        StoreError: PostgreSQL refused or does not answer, or the lock was lost meanwhile.
     """
-    with translated(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with _session(engine) as connection:
         connection.execute(text("SELECT pg_advisory_lock_shared(:key)"), {"key": key})
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock_shared(:key)"), {"key": key})
+        yield connection
 
 
 @contextmanager
@@ -51,17 +62,48 @@ def try_hold(engine: Engine, key: int) -> Iterator[Connection | None]:
     """Hold a lock until the end of the block, if it is free; gives the connection that holds it, in autocommit mode.
 
     Raises:
-        StoreError: PostgreSQL refused or does not answer.
+        StoreError: PostgreSQL refused or does not answer, or the lock was lost meanwhile.
     """
-    with translated(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with _session(engine) as connection:
         if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one():
             yield None
-            return
+        else:
+            yield connection
+
+
+def demand_held(connection: Connection) -> None:
+    """See that the session that holds a lock has not been ended: who froze with it must not go on.
+
+    Raises:
+        StoreError: it has.
+    """
+    with translated():
+        connection.execute(text("SELECT 1"))
+
+
+@contextmanager
+def _session(engine: Engine) -> Iterator[Connection]:
+    """A connection in autocommit mode that ends with the block, and its locks with it: when this process stops, too."""
+    with translated(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"SET idle_session_timeout = {round(SILENT_S * 1000)}"))
+        over = threading.Event()
+        awake = threading.Thread(target=_say_so, args=(raw(connection), over), name="lock", daemon=True)
+        awake.start()
         try:
             yield connection
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))  # and says whether it was still held
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-            connection.invalidate()  # what the block set on it goes with it
+            over.set()
+            awake.join()
+            connection.invalidate()  # what was set on it goes with it
+
+
+def _say_so(session: psycopg.Connection[Any], over: threading.Event) -> None:
+    while not over.wait(SILENT_S / _PER_SILENCE):
+        # Who is at work on it is not silent, and must not be interrupted.
+        if session.info.transaction_status == TransactionStatus.IDLE:
+            with suppress(psycopg.Error):  # whoever uses the session is told
+                session.execute("SELECT 1")
 
 
 def is_held(connection: Connection, key: int) -> bool:
