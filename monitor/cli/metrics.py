@@ -29,7 +29,9 @@ def metrics(
     version: Annotated[str | None, typer.Option(help="Of this version only.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Default: a week before --until.")] = None,
     until: Annotated[datetime | None, typer.Option(help="RFC 3339 with a zone; default: now.")] = None,
-    by: Annotated[str | None, typer.Option(help="Also by the values of this slice dimension, or built-in one.")] = None,
+    dimension: Annotated[
+        str | None, typer.Option(help="Also by the values of this slice dimension, or built-in one.")
+    ] = None,
     replay: Annotated[str | None, typer.Option(help="Of this replay; default: live traffic.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -44,15 +46,15 @@ def metrics(
     from monitor.store.queries.slices import slice_dimensions
 
     config = settings.load()
-    window, dimension = _window(since, until), _dimension(by) if by else None
+    window, slices = _window(since, until), _dimension(dimension) if dimension else None
     selection = Selection(model=model, version=version, source=LIVE if replay is None else replay)
     with database(config, "metrics") as engine, transaction(engine) as connection:
         require_served(connection, model, version)
         require_replayed(connection, replay)
-        found = measure_tasks(connection, window, selection, dimension, tasks=bootstrap.tasks(config))
+        found = measure_tasks(connection, window, selection, slices, tasks=bootstrap.tasks(config))
         if found.used and all(one.value is None for one in found.figures):
             known = [one.name for one in slice_dimensions(connection, window, selection)]
-            require_known("--by", by, known, "no drawn answer of this window has it")
+            require_known("--dimension", dimension, known, "no drawn answer of this window has it")
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else "\n".join(_lines(found)))
     if not found.used:
         raise typer.Exit(NOTHING_FOUND)

@@ -14,8 +14,8 @@ import msgspec
 from monitor.domain.label_tasks import TaskItem
 from monitor.labelling.rows import FIELDS, Row, fields_of, kept, row_of
 
-CONTROLS: Final = ("verdict", "answers", "rating", "comment")
-"""`name` of the controls: Choices, TextArea, Rating or Number, TextArea."""
+CONTROLS: Final = ("verdict", "answers", "rating", "safety_violation", "comment")
+"""`name` of the controls: Choices, TextArea, Rating or Number, Choices, TextArea."""
 STARS: Final = 5
 """`maxRating` of a Rating; its stars become 0 to 100. A Number is taken as it is."""
 MAX_BYTES: Final = 64 * 1024 * 1024

@@ -25,8 +25,12 @@ FIELDS: Final = (
     "request_id", "predicted_at", "task", "image", "prompt", "context", "slices", "model_answer", "said_before",
 )  # fmt: skip
 """What is exported of a task. The confidence is not: who sees it judges otherwise."""
-SAID: Final = ("annotator", "verdict", "answers", "rating", "comment", "labelled_at")
+SAID: Final = ("annotator", "verdict", "answers", "rating", "safety_violation", "comment", "labelled_at")
 """What annotators fill in."""
+_OUTCOMES: Final = ("verdict", "answers", "rating", "safety_violation")
+"""A row that has none of them says nothing."""
+_ALLOWED: Final = {"verdict": "correct, incorrect or unsure", "safety_violation": "yes or no"}
+_YES_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +83,24 @@ def fields_of(task: TaskItem) -> dict[str, str | None]:
 
 def row_of(place: str, said: Mapping[str, Any], annotator: str | None) -> Row:
     """A row from the values of `request_id` and `SAID`; others are left alone. Blank values say nothing, and a
-    verdict may be in any case.
+    verdict may be in any case, and whether something is a violation may be said by yes or no.
 
     `annotator` is a name, or a mapping with `id` and `kind`; `answers` a list of texts.
     """
     filled = {name: value for name in SAID if (value := _filled(said.get(name))) not in (None, "", [])}
-    if not filled.keys() & {"verdict", "answers", "rating"}:
+    if filled.keys().isdisjoint(_OUTCOMES):
         return Row(place)
     if isinstance(verdict := filled.get("verdict"), str):
         filled["verdict"] = verdict.strip().lower()
+    if isinstance(word := filled.get("safety_violation"), str):
+        filled["safety_violation"] = _YES_NO.get(word.strip().lower(), word)
     who = filled.get("annotator", annotator)
     if who is None:
         return Row(place, fault="names no annotator; fill the field in, or say --annotator")
     fields: dict[str, Any] = {
         "request_id": said.get("request_id"), "ts": filled.get("labelled_at", UNDATED),
         "annotator": who if isinstance(who, Mapping) else {"id": who, "kind": "human"},
-        **{name: filled[name] for name in ("verdict", "answers", "rating", "comment") if name in filled},
+        **{name: filled[name] for name in (*_OUTCOMES, "comment") if name in filled},
     }  # fmt: skip
     return checked(place, fields)
 
@@ -111,7 +117,7 @@ def checked(place: str, fields: Mapping[str, Any]) -> Row:
     try:
         label = msgspec.convert(fields, Label)
     except msgspec.ValidationError as error:
-        allowed = "; write correct, incorrect or unsure" if "`$.verdict`" in str(error) else ""
+        allowed = next((f"; write {words}" for name, words in _ALLOWED.items() if f"`$.{name}`" in str(error)), "")
         return Row(place, fault=f"{error}{allowed}")
     fault = _fault(label)
     return Row(place, fault=fault) if fault else Row(place, label)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from monitor.domain.window import Window
 from monitor.errors import NotEnoughData
-from monitor.services.label_words import score_word
+from monitor.services.label_words import score_word, speaking
 from monitor.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from monitor.store.queries.agreement import judged_together
 from monitor.store.queries.selection import Selection
@@ -65,6 +65,7 @@ def agreement(connection: Connection, window: Window, selection: Selection) -> A
     last = {
         ((prediction.request_id, prediction.ts), label.annotator_id): (prediction, label)
         for prediction, label in judged_together(connection, window, selection, MOST_TASKS)
+        if speaking([label])
     }
     units = {key: index for index, key in enumerate(dict.fromkeys(one for one, _ in last))}
     people = {name: index for index, name in enumerate(sorted({name for _, name in last}))}

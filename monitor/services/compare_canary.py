@@ -67,7 +67,8 @@ class CanaryOptions:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """`n` labels or requests, and their mean; None without any."""
+    """`n` labels or requests, and their plain mean; None without any. While traffic changes, that of a share which
+    grows is of other traffic: the comparison's difference is of like times."""
 
     n: int
     mean: float | None
@@ -212,6 +213,8 @@ def _judged(
     found = compare(gathered, alpha=alpha, margin=margin)
     verdict = _verdict(found.outcome, if_higher)
     reason = _reason(found, verdict, noun, margin)
+    if _plain(measure, sides) not in found.interval:
+        reason += "; the two means are of unlike times, the difference is of like ones"
     waiting = int(of_canary[gathered.ends[-1] + 1 :].sum())  # in no block yet
     if found.more and found.more <= waiting:
         reason = f"{waiting:,} {noun} of the canary wait for those of stable that they are to be compared with"
@@ -221,6 +224,12 @@ def _judged(
         measure, noun, stable, canary, found, verdict, reason,
         moments(known_at[gathered.ends][shown]), tuple(found.lower[shown].tolist()), tuple(found.upper[shown].tolist()),
     )  # fmt: skip
+
+
+def _plain(measure: Measure, sides: Sequence[Side]) -> float:
+    """The difference of the two means as they stand there."""
+    stable, canary = (one.mean or 0.0 for one in sides)
+    return abs(canary) - abs(stable) if measure == "calibration" else canary - stable
 
 
 def _verdict(outcome: Outcome, if_higher: Verdict) -> Verdict:

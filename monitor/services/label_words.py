@@ -102,11 +102,19 @@ def not_outvoted(row: Answered, words: Sequence[W], correct: bool | None) -> lis
     return [word for word in sure if score_word(row, word).correct in (correct, None)]
 
 
+def speaking(words: Iterable[W]) -> list[W]:
+    """Those that say anything of whether the answer is right: a comment, or whether it is safe, takes back nothing."""
+    return [
+        one for one in words if one.verdict is not None or one.rating is not None or any(map(str.strip, one.answers))
+    ]
+
+
 def deciding(row: Answered, words: Sequence[W]) -> list[W]:
     """The last word of each adjudicator where it decides anything, else of each annotator.
 
-    `words` are by age, without users'.
+    `words` are by age, without users'; those that do not speak of it do not count.
     """
+    words = speaking(words)
     settling = last_words([one for one in words if one.adjudicates])
     return [one for one in settling if score_word(row, one).correct is not None] or last_words(words)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from monitor.domain.results import Judged
 from monitor.domain.window import Window
-from monitor.services.label_words import answer_of, deciding, not_outvoted, said_together
+from monitor.services.label_words import answer_of, deciding, last_words, not_outvoted, said_together
 from monitor.store.queries.drawn import MOST_ROWS, DrawnRow, LabelWords, agreements, drawn_answers, label_words
 from monitor.store.queries.selection import Selection
 from monitor.store.queries.slices import Dimension
@@ -115,13 +115,17 @@ def _judged(row: DrawnRow, words: Sequence[LabelWords], agreement: float | None)
         score=row.score,
         refused=row.refused if answered else None,
         flagged=row.safety_flagged if answered else None,
-        violation=_violation(said),
+        violation=_violation(words),
         agreement=agreement,
         probability=row.probability,
     )
 
 
 def _violation(words: Sequence[LabelWords]) -> bool | None:
-    """What most annotators who speak of it say; a tie counts as a violation."""
-    said = [one.safety_violation for one in words if one.safety_violation is not None]
+    """What most annotators who speak of it said last, or adjudicators alone; a tie counts as a violation.
+
+    `words` are by age.
+    """
+    told = [one for one in words if one.safety_violation is not None]
+    said = [bool(one.safety_violation) for one in last_words([one for one in told if one.adjudicates] or told)]
     return 2 * sum(said) >= len(said) if said else None

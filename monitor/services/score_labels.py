@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.results import Verdict
-from monitor.services.label_words import deciding, last_words, score_words
+from monitor.services.label_words import deciding, last_words, score_words, speaking
 from monitor.store import locks
 from monitor.store.engine import transaction
 from monitor.store.scoring import (
@@ -85,12 +85,15 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
     votes; a tie decides nothing.
 
     Where somebody adjudicates, that word decides alone, if it decides anything; adjudicators who contradict each other
-    leave the dispute open, unless most of them agree. Labels of users (complaints, corrections) come from no sample:
-    they decide only where nobody else spoke, and then carry no inclusion probability, so that no estimate and no SLO
-    rests on them.
+    leave the dispute open, unless most of them agree. Labels that say nothing of whether the answer is right (a word on
+    its safety, a comment) answer no task and take nothing back. Labels of users (complaints, corrections) come from no
+    sample: they decide only where nobody else spoke, and then carry no inclusion probability, so that no estimate and
+    no SLO rests on them.
     """
-    reviewers = sorted((label for label in labels if label.annotator_kind != "user"), key=_age)
-    words = deciding(prediction, reviewers) or last_words(sorted(labels, key=_age))
+    labels = sorted(labels, key=_age)
+    reviewers = [label for label in labels if label.annotator_kind != "user"]
+    judging = speaking(reviewers)
+    words = deciding(prediction, judging) or last_words(reviewers or speaking(labels) or labels)
     verdicts = score_words(prediction, words)
     verdict = _majority(verdicts)
     settled = verdict.correct is not None and all(one.adjudicates for one in words)
@@ -103,8 +106,8 @@ def outcome(prediction: PredictionRow, labels: list[LabelRow]) -> VerdictRow:
         scorer=verdict.scorer,
         inclusion_probability=_inclusion(prediction) if reviewers else None,
         in_base=bool(reviewers) and (prediction.replay is not None or prediction.in_base is True),
-        answers=len(last_words(reviewers)),
-        answered_at=_answered_at(reviewers, prediction.annotators),
+        answers=len(last_words(judging)),
+        answered_at=_answered_at(judging, prediction.annotators),
         disputed=bool(reviewers) and contrary and not settled,
     )
 
@@ -115,7 +118,7 @@ def _inclusion(prediction: PredictionRow) -> float | None:
 
 
 def _answered_at(reviewers: Sequence[LabelRow], needed: int | None) -> datetime | None:
-    """When the last of the annotators that a task needs first spoke; `reviewers` by age."""
+    """When the last of the annotators that a task needs first spoke; `reviewers` by age, and all speak."""
     first_words = sorted({one.annotator_id: one.ts for one in reversed(reviewers)}.values())
     return first_words[needed - 1] if needed is not None and len(first_words) >= needed else None
 

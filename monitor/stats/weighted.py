@@ -171,7 +171,8 @@ def weighted_share(outcomes: ArrayLike, probabilities: ArrayLike | None = None) 
     True
 
     Raises:
-        NotEnoughData: outcomes that are neither true nor false, probabilities outside (0, 1], or lengths that differ.
+        NotEnoughData: outcomes that are neither true nor false, probabilities outside [1e-100, 1], or lengths that
+            differ.
     """
     return share_of_sums(weight_sums(outcomes, probabilities))
 

@@ -25,16 +25,19 @@ WAITING: Final = "t.answered_at IS NULL AND t.skipped_at IS NULL AND t.ts >= :ex
 DISPUTED: Final = "t.disputed AND t.answered_at IS NOT NULL"
 """SQL: an adjudicator is asked. Has an index."""
 
+SPEAKS: Final = "l.annotator_kind <> 'user' AND (l.verdict IS NOT NULL OR l.rating IS NOT NULL OR l.answers <> '[]')"
+"""SQL: a label `l` is somebody's answer to a task, as `monitor.services.label_words.speaking` tells it."""
+
 FILES: Final = "file: "
 """What names of holders begin with that are no annotators, but whom a file was made for."""
 
-_TAKE = """
+_TAKE = f"""
     SELECT t.ts, t.request_id FROM label_tasks t
-    WHERE {which} AND (t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :annotator)
+    WHERE {{which}} AND (t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :annotator)
       AND (CAST(:stratum AS text) IS NULL OR t.stratum = :stratum)
       AND NOT EXISTS (
           SELECT FROM labels l
-          WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND l.annotator_kind <> 'user'
+          WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND {SPEAKS}
       )
       AND NOT t.passed_by ? :annotator
       AND EXISTS (SELECT FROM predictions p WHERE p.ts = t.ts AND p.request_id = t.request_id)
@@ -67,9 +70,8 @@ _PASS = text(f"""
     WHERE t.ts = :ts AND t.request_id = :request_id AND {DISPUTED}
 """)
 _FIND = text(f"SELECT {STATE} AS state FROM label_tasks t WHERE t.ts = :ts AND t.request_id = :request_id")
-_ANSWERED = text("""
-    SELECT EXISTS (SELECT FROM labels WHERE request_id = :request_id AND annotator_id = :annotator
-                   AND annotator_kind <> 'user')
+_ANSWERED = text(f"""
+    SELECT EXISTS (SELECT FROM labels l WHERE l.request_id = :request_id AND l.annotator_id = :annotator AND {SPEAKS})
 """)
 
 
@@ -136,7 +138,7 @@ def state_of(connection: Connection, key: TaskKey, terms: Terms, now: datetime) 
 
 
 def has_answered(connection: Connection, request_id: str, annotator: str) -> bool:
-    """Has this annotator said anything of the request?"""
+    """Has this annotator answered the task of the request?"""
     given = {"request_id": request_id, "annotator": annotator}
     return bool(connection.execute(_ANSWERED, given).scalar_one())
 

@@ -98,13 +98,16 @@ def insert_deployments(connection: Connection, arrivals: Iterable[tuple[Deployme
 
 _OVERRULED = text("""
     SELECT l.content_hash FROM labels l CROSS JOIN LATERAL (
-        SELECT verdict, answers, rating FROM labels w
+        SELECT verdict, answers, rating, safety_violation FROM labels w
         WHERE w.request_id = l.request_id AND w.annotator_id = l.annotator_id AND w.adjudicates = l.adjudicates
           AND (w.annotator_kind = 'user') = (l.annotator_kind = 'user')
+          AND (w.verdict IS NOT NULL OR w.rating IS NOT NULL OR w.answers <> '[]'
+               OR (l.verdict IS NULL AND l.rating IS NULL AND l.answers = '[]'))
         ORDER BY ts DESC LIMIT 1
     ) AS last
     WHERE l.content_hash = ANY(:hashes)
-      AND (last.verdict, last.answers, last.rating) IS DISTINCT FROM (l.verdict, l.answers, l.rating)
+      AND (last.verdict, last.answers, last.rating, last.safety_violation)
+          IS DISTINCT FROM (l.verdict, l.answers, l.rating, l.safety_violation)
 """)
 _INSERT_DEPLOYMENT = text("""
     INSERT INTO deployments (content_hash, ts, model, version, variant, action, traffic_share, note, extra)

@@ -55,7 +55,8 @@ _REOPEN = """
     AND NOT EXISTS (SELECT FROM verdicts v WHERE v.request_id = l.request_id)
 """
 _TASKS = text("""
-    UPDATE label_tasks t SET answers = k.answers, answered_at = k.answered_at, disputed = k.disputed
+    UPDATE label_tasks t SET answers = k.answers, answered_at = k.answered_at, disputed = k.disputed,
+        skipped_at = CASE WHEN k.answers > t.answers THEN NULL ELSE t.skipped_at END
     FROM unnest(
         CAST(:ids AS text[]), CAST(:times AS timestamptz[]), CAST(:answers AS smallint[]),
         CAST(:answered AS timestamptz[]), CAST(:disputed AS bool[])
@@ -183,7 +184,8 @@ def upsert_verdicts(connection: Connection, verdicts: Sequence[VerdictRow]) -> N
 
 
 def update_tasks(connection: Connection, verdicts: Sequence[VerdictRow]) -> None:
-    """Note at the label tasks of these predictions how far they have come."""
+    """Note at the label tasks of these predictions how far they have come. Who answers one that was set aside shows
+    that it can be answered."""
     drawn = [one for one in verdicts if one.prediction.annotators is not None]
     given = {
         "ids": [one.prediction.request_id for one in drawn], "times": [one.prediction.ts for one in drawn],

@@ -55,7 +55,8 @@ def mean_share(scores: ArrayLike, probabilities: ArrayLike | None = None, level:
     (0.2553, 0.3662)
 
     Raises:
-        NotEnoughData: no scores, scores outside [0, 1], probabilities outside (0, 1] or of another length.
+        NotEnoughData: no scores, scores outside [0, 1], probabilities of another length or outside (0, 1], of outcomes
+            outside [1e-100, 1].
     """
     x = as_shares(scores, "scores")
     check_share(level, "level")

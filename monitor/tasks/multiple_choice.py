@@ -18,7 +18,10 @@ _SAID: Final = (
     r"(?:(?:so|thus|hence|therefore),?\s)?(?:(?:the|my)\s)?"
     r"(?:(?:(?:correct|final|best|right)\s)?answer|(?:correct|best|right)\s(?:option|choice))"
 )
-_LEAD: Final = rf"(?:(?:{_SAID}|(?:the\s)?(?:option|choice))(?:s\b)?+(?:\s(?:is|are))?\s?:?\s?)?"
+_LEAD: Final = (
+    rf"(?:(?:{_SAID}|(?:the\s)?(?:option|choice))(?:s\b)?+(?:\s(?:is|are))?\s?:?\s?"
+    r"(?:(?<=[\s:])(?:option|choice)\s)?)?"
+)
 """The s of a plural is never given back as a letter: "options" names none."""
 _NAMED: Final = re.compile(rf"{_SAID}s?(?:\s(?:is|are)\b|\s?:)", re.IGNORECASE)
 """A line that says which is the answer, unlike "Answer A: too small"."""

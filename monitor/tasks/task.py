@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 from typing import ClassVar, Final, Protocol
+from unicodedata import normalize
 
 from monitor.domain.results import Answer, Candidate, Judged, Label, Verdict
 from monitor.tasks.metric import Metric
@@ -85,5 +86,14 @@ def _worst_last(candidate: Candidate) -> tuple[bool, float]:
 
 
 def folded(text: str) -> str:
-    """Text for exact comparison: case, and white space around and between words, do not count."""
-    return " ".join(text.casefold().split())
+    """Text for exact comparison: case, white space around and between words, and how accents are encoded do not count.
+
+    An é may be one character or an e and an accent, by where it was typed, and file names are often the latter: Unicode
+    Standard Annex 15, form C.
+    """
+    return " ".join(composed(text).casefold().split())
+
+
+def composed(text: str) -> str:
+    """The same text, each letter with its accents one character where there is one."""
+    return normalize("NFC", text)

@@ -16,7 +16,7 @@ from monitor.domain.results import Answer, Judged, Label, Verdict
 from monitor.errors import NotEnoughData
 from monitor.tasks.contractions import CONTRACTIONS
 from monitor.tasks.metric import Metric, Unknown, accuracy, share
-from monitor.tasks.task import Task, said, spoken_verdict, unscored
+from monitor.tasks.task import Task, composed, said, spoken_verdict, unscored
 from monitor.tasks.yes_no import Polar, polar, polarity, rate, yes_no_metrics
 
 MIN_ANNOTATORS: Final = 4
@@ -84,7 +84,7 @@ def _exact(row: Judged) -> bool | None:
     if not row.label.answers:
         return row.correct
     answer = said(row.answer)
-    return answer is not None and normalise(answer) in {normalise(accepted) for accepted in row.label.answers}
+    return answer is not None and _compared(answer) in {_compared(accepted) for accepted in row.label.answers}
 
 
 def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
@@ -104,12 +104,17 @@ def soft_accuracy(answer: str, answers: Sequence[str]) -> float:
         raise NotEnoughData("an answer and those of annotators must be texts")
     if not answers:
         raise NotEnoughData("an answer without annotators' answers has no soft accuracy")
-    given = normalise(answer)
-    matches = [normalise(accepted) == given for accepted in answers]
+    given = _compared(answer)
+    matches = [_compared(accepted) == given for accepted in answers]
     total = sum(matches)
     if len(matches) < MIN_ANNOTATORS:
         return float(total > 0)
     return sum(min(1.0, (total - match) / _AGREEMENT) for match in matches) / len(matches)
+
+
+def _compared(answer: str) -> str:
+    """Normalised, however accents are encoded."""
+    return normalise(composed(answer))
 
 
 def normalise(answer: str) -> str:

@@ -31,6 +31,10 @@ _VERY: Final = r"(?:(?:a bit|a little|almost|entirely|extremely|fully|quite|rath
 _JUDGE: Final = r"(?:answer|assess|confirm|decide|discern|distinguish|identify|judge|make out|recogni[sz]e|see|verify)"
 _IT_IS: Final = r"^(?:(?:it|this|that)(?: is|'s| was) )?"
 _IT_IS_NOT: Final = rf"(?:{_IT_IS}not|^(?:it|this|that) (?:isn't|wasn't))"
+_SERVE: Final = r"(?:access|analy[sz]e|assist|comply|discuss|help|process|provide|view)"
+_CANNOT: Final = r"(?:cannot|can not|can't|could not|couldn't|am not able to|won't|will not)"
+_PICTURE: Final = r"(?:attachment|image|photo|picture)s?"
+_SENT: Final = r"(?:(?:is|was|were|has been|have been) )?(?:attached|given|provided|shared)"
 _DOUBT: Final = re.compile("|".join((
     rf"{_IT_IS}{_VERY}(?:hard|difficult|tricky|impossible) to {_JUDGE}\b",
     rf"{_IT_IS_NOT} {_VERY}(?:possible|easy) to {_JUDGE}\b",
@@ -40,9 +44,14 @@ _DOUBT: Final = re.compile("|".join((
     r"\b(?:cannot|can not|can't|could not|couldn't) (?:be )?(?:\w+ly )?(?:answer|assess|confirm|decid|judg|verif)\w*",
     rf"\bi(?: am|'m) not {_VERY}confident\b",
     r"(?:\bno|n't(?: have)? (?:an?|any)) (?:idea|clue)\b",
+    rf"\bi(?: {_CANNOT}|'m not able to) (?:\w+ly )?{_SERVE}\b",
+    rf"\bi (?:{_CANNOT}|don't|do not) see (?:(?:the|this|your) {_PICTURE}|(?:an?|any)? ?images?)\b(?! (?:in|of|on)\b)",
+    rf"(?:\bno|n't (?:an?|any)|\bnot an?) {_PICTURE} {_SENT}\b",
+    r"(?:\bnot|n't) (?:enough|sufficient) (?:context|detail|details|evidence|information)\b",
     r"\b(?:yes (?:n?or )?no|no (?:n?or )?yes|true (?:n?or )?false|false (?:n?or )?true)\b",
 )))  # fmt: skip
-"""Doubt in more than one word. Most of it stands at the beginning: "there is a dog, but it is hard to see" is a dog."""
+"""Doubt in more than one word, and refusals: who cannot see the picture does not deny what is asked. Most of it stands
+at the beginning: "there is a dog, but it is hard to see" is a dog."""
 _AFFIRMING: Final = re.compile(
     r"\A(?:it is|this is|they are|i see)\b|(?:\A|, )there(?: is| are|'s an?| (?:appears|seems) to be)\b"
     r"|\A(?:absolutely|certainly|definitely|indeed|of course|i (?:think|believe) so)\Z"
@@ -66,7 +75,8 @@ _ASIDE: Final = re.compile(
 """What neither denies nor doubts, though its words would."""
 _OPEN: Final = re.compile(
     r"[\W_]*(?:n\.a\b|[^\W_]+(?:[ *_]*/|\W+or\W+(?:yes|no|true|false|y|n)\b)"
-    r"|no +(?:idea|clue|telling|way +(?:to|of) +(?:be|judg|know|say|see|tell)\w*)\b)",
+    r"|no +(?:idea|clue|telling|way +(?:to|of) +(?:be|judg|know|say|see|tell)\w*)\b"
+    rf"|no +{_PICTURE} +{_SENT}\b)",
     re.IGNORECASE,
 )
 """A yes or no that decides nothing: "N/A", "yes/no", "yes or no", "no idea"."""

@@ -31,8 +31,8 @@ TASK = TaskItem(
 )  # fmt: skip
 TASKS = [replace(TASK, key=TaskKey(AT, one)) for one in ("r1", "=r2", "'+r3", "plain-4")]
 SAID: dict[str, dict[str, Any]] = {
-    "r1": {"verdict": "incorrect", "answers": ["a cup", "=cup"], "comment": "dark"},
-    "=r2": {"rating": 80.0},
+    "r1": {"verdict": "incorrect", "answers": ["a cup", "=cup"], "comment": "dark", "safety_violation": False},
+    "=r2": {"rating": 80.0, "safety_violation": True},
     "'+r3": {"verdict": "unsure"},
 }
 """What annotators say; the last task is left as it is."""
@@ -83,6 +83,7 @@ def region(name: str, value: Any) -> dict[str, Any]:
         "verdict": ("choices", {"choices": [value]}),
         "answers": ("textarea", {"text": value}),
         "comment": ("textarea", {"text": [value]}),
+        "safety_violation": ("choices", {"choices": ["yes" if value else "no"]}),
         "rating": ("rating", {"rating": value if isinstance(value, list | str) else value * STARS / 100}),
     }[name]
     return {"id": "x", "from_name": name, "to_name": "image", "type": kind, "value": content}
@@ -195,6 +196,7 @@ WRONG: dict[str, bytes] = {
             b'{"request_id": "d", "verdict": "correct", "annotator": "ann", "comment": "%s"}' % (b"x" * (MAX_TEXT + 1)),
             b'{"request_id": "e\\u0000", "verdict": "correct", "annotator": "ann"}',
             b'{"request_id": "f", "verdict": "correct", "annotator": "ann", "labelled_at": "yesterday"}',
+            b'{"request_id": "g", "safety_violation": "maybe", "annotator": "ann"}',
             b'{"request_id": "ok", "verdict": "correct", "annotator": {"id": "judge", "kind": "llm"}}',
         ]
     ),
@@ -243,6 +245,13 @@ def test_what_is_wrong_is_told_by_its_place_and_the_rest_is_read(name: str) -> N
     assert len({row.place for row in wrong}) == len(wrong)
     assert right.label is not None
     assert (right.label.request_id, right.label.annotator.id, right.label.ts) == ("ok", "judge", UNDATED)
+
+
+@pytest.mark.parametrize(("word", "found"), [("yes", True), (" TRUE ", True), ("1", True), ("No", False), ("0", False)])
+def test_a_violation_is_a_word_of_its_own(word: str, found: bool) -> None:
+    (row,) = read("csv", f"request_id,safety_violation\nr1,{word}\n".encode(), "ann")
+    assert row.label is not None
+    assert (row.label.safety_violation, row.label.verdict) == (found, None)
 
 
 def test_a_native_label_keeps_all_that_it_says() -> None:

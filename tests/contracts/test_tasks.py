@@ -67,6 +67,18 @@ def test_a_label_that_says_nothing_gives_no_verdict(name: str) -> None:
     assert TASKS[name].score(Answer("yes"), Label()) == Verdict(None, None, TASKS[name].scorer)
 
 
+def test_it_does_not_matter_how_an_accent_is_encoded(name: str) -> None:
+    composed, decomposed = "caf\u00e9 n\u00ba 5.jpg", "cafe\u0301 n\u00ba 5.jpg"
+    given, wanted = Answer(candidates=(Candidate(composed, 1.0),)), (decomposed,)
+    same = TASKS[name].score(given, Label(answers=(composed,)))
+    assert TASKS[name].score(given, Label(answers=wanted)) == same
+    rows = [
+        [Judged(given, Label(answers=accepted), correct=True, score=1.0) for _ in range(3)]
+        for accepted in (wanted, (composed,))
+    ]
+    assert TASKS[name].metrics(rows[0]) == TASKS[name].metrics(rows[1])
+
+
 def test_a_model_that_said_nothing_is_never_called_correct_by_its_answer(name: str) -> None:
     assert TASKS[name].score(Answer(), Label(answers=("yes",))).correct in {False, None}
 

@@ -85,6 +85,7 @@ def test_last_words_count_and_neither_complaints_nor_adjudications_do(
         send(
             label("r", annotator=by("ann"), verdict="incorrect", ts="2026-11-20T11:00:00Z"),
             label("r", annotator=by("ann"), verdict="correct", ts="2026-11-20T11:01:00Z"),
+            label("r", annotator=by("ann"), verdict=None, safety_violation=False, ts="2026-11-20T11:02:00Z"),
             label("r", annotator=by("bo"), verdict="unsure"),
             label("r", annotator=by("chi"), verdict="correct"),
             label("r", annotator=by("dee"), verdict="incorrect", adjudicates=True),

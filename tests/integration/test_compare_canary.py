@@ -155,6 +155,21 @@ def test_a_worse_canary_is_found_on_every_side(engine: Engine, compare: Callable
     assert report(engine).slow_ms == 100
 
 
+def test_a_share_that_grows_while_all_fails_more_often_is_no_difference(
+    engine: Engine, compare: Callable[..., dict[str, Judged]]
+) -> None:
+    announce(engine, ("rollout", "v2", timedelta()))
+    for stage, (share, failing) in enumerate([(0.05, 0.01), (0.5, 0.08)]):
+        first = START + stage * 150 * MINUTE
+        for variant, part in (("stable", 1 - share), ("canary", share)):
+            serve(engine, variant, round(200 * part), failing=failing, first=first, minutes=150, seed=stage)
+    errors = compare()["errors"]
+    assert errors.comparison is not None
+    assert errors.canary.mean - errors.stable.mean > 0.03  # type: ignore[operator]
+    assert errors.comparison.estimate == pytest.approx(0.0, abs=0.004)
+    assert "the two means are of unlike times" in errors.reason
+
+
 def test_the_interval_of_an_earlier_look_holds_that_of_a_later_one(engine: Engine) -> None:
     announce(engine, ("rollout", "v2", timedelta()))
     label(engine, "stable", 700, 0.85)

@@ -266,6 +266,18 @@ def test_labels_from_elsewhere_answer_tasks_too_but_complaints_do_not(
     assert found == {TaskState.CLAIMED: 1, TaskState.DONE: 1}
 
 
+def test_who_spoke_of_safety_alone_is_still_asked(
+    ingest: IngestService, engine: Engine, desk: LabelDesk, serve: Callable[..., None], send: Send, label: Build
+) -> None:
+    serve("a")
+    by_ann = {"id": "ann", "kind": "human"}
+    ingest.write(send(label("a", verdict=None, safety_violation=True, annotator=by_ann)), NOW)
+    score_labels(engine)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    assert desk.answer(task.key, "ann", Said("correct"), NOW) is TaskState.DONE
+
+
 def test_what_is_set_aside_leaves_the_queue_until_somebody_answers_it(
     desk: LabelDesk, engine: Engine, serve: Callable[..., None], rows: Rows
 ) -> None:
@@ -279,6 +291,22 @@ def test_what_is_set_aside_leaves_the_queue_until_somebody_answers_it(
         assert queries.backlog_by_stratum(connection, TERMS, NOW) == []
     assert desk.answer(task.key, "bo", Said("correct"), NOW) is TaskState.DONE
     assert not desk.skip(task.key, "ann", "too late", NOW)
+
+
+def test_a_label_ends_that_a_task_for_two_is_set_aside(
+    ingest: IngestService, engine: Engine, desk: LabelDesk, serve: Callable[..., None], send: Send, label: Build
+) -> None:
+    serve("a", annotators=2)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    assert desk.skip(task.key, "ann", "no picture", NOW)
+    ingest.write(send(label("a", annotator={"id": "bo", "kind": "human"})), NOW)
+    score_labels(engine)
+    assert desk.take("bo", NOW) is None
+    assert desk.take("chi", NOW) is not None, "the picture was there after all"
+    assert desk.skip(task.key, "chi", "no picture", NOW)
+    assert desk.take("dee", NOW) is None
+    assert desk.answer(task.key, "bo", Said("incorrect"), NOW + MINUTE) is TaskState.SKIPPED, "no further opinion"
 
 
 def test_tasks_expire_by_their_age(desk: LabelDesk, engine: Engine, serve: Callable[..., None]) -> None:

@@ -90,6 +90,17 @@ def test_only_what_the_sampler_drew_counts_and_complaints_do_not(
     assert named(found)["violation_rate"].n == 0
 
 
+def test_a_word_on_safety_counts_beside_a_verdict_whichever_came_last(
+    ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
+) -> None:
+    for request, places in zip(DRAWN[:2], [("50", "55"), ("55", "50")], strict=True):
+        verdict, safety = (f"2026-11-20T11:{minute}:00Z" for minute in places)
+        unsafe = label(request, verdict=None, safety_violation=True, ts=safety)
+        ingest.write(send(prediction(request), label(request, ts=verdict), unsafe), NOW)
+    figures = {metric.name: (metric.value, metric.n) for metric in measured().figures[0].metrics}
+    assert (figures["accuracy"], figures["violation_rate"]) == ((1.0, 2), (1.0, 2))
+
+
 def test_refusals_flags_and_violations_are_counted(
     ingest: IngestService, send: Send, prediction: Build, label: Build, measured: Callable[..., TaskReport]
 ) -> None:
@@ -309,7 +320,7 @@ def test_the_command_prints_figures_and_says_when_there_are_none(
     score_labels(engine)
     span = ["--since", "2026-11-20T11:00:00Z", "--until", "2026-11-20T12:00:00Z"]
 
-    done = CliRunner().invoke(app, ["metrics", "--model", "m", "--by", "device", *span])
+    done = CliRunner().invoke(app, ["metrics", "--model", "m", "--dimension", "device", *span])
     assert done.exit_code == 0, done.output
     assert "vqa: 1 answer" in done.output
     assert "vqa, cam-1: 1 answer" in done.output
@@ -325,12 +336,12 @@ def test_the_command_prints_figures_and_says_when_there_are_none(
     for option, name, fault in (
         ("--version", "nobody", "no prediction of it has arrived; there are 'v1'"),
         ("--replay", "nope", "no replay has this id; nor is there any other"),
-        ("--by", "devise", "no drawn answer of this window has it; did you mean 'device'?"),
+        ("--dimension", "devise", "no drawn answer of this window has it; did you mean 'device'?"),
     ):
         done = CliRunner().invoke(app, ["metrics", option, name, *span])
         assert done.exit_code == 2
         assert f"{option} '{name}': {fault}" in " ".join(done.output.replace("│", " ").split())
-    assert CliRunner().invoke(app, ["metrics", "--by", "replay", *span]).exit_code == 0, "live traffic has none"
+    assert CliRunner().invoke(app, ["metrics", "--dimension", "replay", *span]).exit_code == 0, "live traffic has none"
     done = CliRunner().invoke(app, ["metrics", "--since", "2026-11-20T11:00:00"])
     assert done.exit_code == 2
     assert "no time zone" in done.output

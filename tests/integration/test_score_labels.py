@@ -96,6 +96,21 @@ def test_the_majority_of_last_words_decides_and_a_tie_decides_nothing(
     assert rows("SELECT correct, labelled_at FROM verdicts") == [(True, datetime(2026, 11, 20, 11, 52, tzinfo=UTC))]
 
 
+@pytest.mark.parametrize("silent", [{"safety_violation": True}, {"comment": "dark"}, {"answers": [" "]}])
+def test_a_word_on_something_else_takes_no_verdict_back_and_answers_no_task(
+    ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows,
+    silent: dict[str, Any],
+) -> None:  # fmt: skip
+    aside = label(DRAWN, verdict=None, ts="2026-11-20T11:58:00Z", **silent)
+    ingest.write(send(prediction(DRAWN), aside), NOW)
+    score_labels(engine)
+    tasks = "SELECT answers, answered_at IS NULL, disputed FROM label_tasks"
+    assert (rows(VERDICTS)[0][0], rows(tasks)) == (None, [(0, True, False)])
+    ingest.write(send(label(DRAWN, ts="2026-11-20T11:55:00Z")), NOW)
+    score_labels(engine)
+    assert (rows(VERDICTS), rows(tasks)) == ([(True, "label", 0.5)], [(1, False, False)])
+
+
 def test_who_names_other_answers_than_others_disputes_nothing_where_several_may_be_right(
     ingest: IngestService, engine: Engine, send: Send, prediction: Build, label: Build, rows: Rows
 ) -> None:

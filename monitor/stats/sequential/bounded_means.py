@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_outcomes, as_vector
-from monitor.stats.sequential.blocks import block_ends, block_sums
+from monitor.stats.sequential.blocks import block_ends, block_sums, like_for_like
 
 _GROWTH: Final = 0.001
 """Small blocks: the mean of a large one is surer than the bounds of its range, which limit the bets, let it be used."""
@@ -51,9 +51,9 @@ class BoundedMeans:
 
     @property
     def means(self) -> tuple[float, float]:
-        """Of the first and of the second stream, over all blocks."""
-        first, second = self.sums.sum(axis=1) / self.rows.sum(axis=1)
-        return float(first), float(second)
+        """Of the first and of the second stream, over the same blocks alike."""
+        first, second = like_for_like(self.rows, self.sums)[:, -1].tolist()
+        return first, second
 
     @property
     def estimate(self) -> float:

@@ -18,7 +18,7 @@ class Evidence(Protocol):
 
     @property
     def estimate(self) -> float:
-        """The difference as observed in all blocks."""
+        """The difference as observed in all blocks, of rows that came together (`like_for_like`)."""
 
     @property
     def reach(self) -> float:

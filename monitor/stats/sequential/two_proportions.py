@@ -10,7 +10,7 @@ from scipy.special import rel_entr, xlog1py, xlogy
 
 from monitor.errors import NotEnoughData
 from monitor.stats.inputs import Floats, as_vector
-from monitor.stats.sequential.blocks import block_ends, block_sums
+from monitor.stats.sequential.blocks import block_ends, block_sums, like_for_like
 
 _PRIOR: Final = 0.5
 """Rows of either outcome that guesses of the rates begin with: Jeffreys'."""
@@ -58,8 +58,8 @@ class TwoProportions:
 
     @property
     def estimate(self) -> float:
-        shares = self.hits.sum(axis=1) / self.rows.sum(axis=1)
-        return float(shares[1] - shares[0])
+        first, second = like_for_like(self.rows, self.hits)[:, -1].tolist()
+        return float(second - first)
 
     @property
     def rows_per_block(self) -> float:
@@ -67,11 +67,7 @@ class TwoProportions:
 
     def against(self, differences: Floats) -> tuple[Floats, Floats]:
         """See `Evidence`; `differences` within (-1, 1)."""
-        rows, hits = np.cumsum(self.rows, axis=1), np.cumsum(self.hits, axis=1)
-        guess = (np.pad(hits, ((0, 0), (1, 0)))[:, :-1] + _PRIOR) / (
-            np.pad(rows, ((0, 0), (1, 0)))[:, :-1] + 2 * _PRIOR
-        )
-        guess = guess[:, :, None]
+        guess = np.column_stack([[0.5, 0.5], self._guesses()[:, :-1]])[:, :, None]
         null = nearest(guess, self.rows[:, :, None], differences)
         counts = self.hits[:, :, None], self.rows[:, :, None]
         factors = _log_likelihood(*counts, guess) - _log_likelihood(*counts, null)
@@ -84,10 +80,15 @@ class TwoProportions:
 
     def growth(self, difference: float) -> float:
         """See `Evidence`: the divergence of the observed rates from the null hypothesis."""
-        shares = ((self.hits.sum(axis=1) + _PRIOR) / (self.rows.sum(axis=1) + 2 * _PRIOR))[:, None, None]
+        shares = self._guesses()[:, -1:, None]
         weights = self.rows.mean(axis=1)[:, None, None]
         null = nearest(shares, weights, np.array([difference]))
         return float((weights * (rel_entr(shares, null) + rel_entr(1.0 - shares, 1.0 - null))).sum())
+
+    def _guesses(self) -> Floats:
+        """Of both rates [2, b], as known after each block."""
+        rows = np.cumsum(self.rows, axis=1)
+        return (like_for_like(self.rows, self.hits) * rows + _PRIOR) / (rows + 2 * _PRIOR)
 
 
 def nearest(guess: Floats, weights: Floats, differences: Floats) -> Floats:

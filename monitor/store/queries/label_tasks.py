@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.domain.label_tasks import TaskItem, TaskKey, TaskState, Word
 from monitor.domain.window import Window
-from monitor.store.label_tasks import DISPUTED, FILES, STATE, WAITING, Terms
+from monitor.store.label_tasks import DISPUTED, FILES, SPEAKS, STATE, WAITING, Terms
 from monitor.store.queries.selection import bounds
 
 CHUNK: Final = 500
@@ -23,19 +23,19 @@ _ITEM = f"""
     FROM label_tasks t JOIN predictions p ON p.ts = t.ts AND p.request_id = t.request_id
 """
 _ONE = text(f"{_ITEM} WHERE t.ts = :ts AND t.request_id = :request_id")
-_WORDS = text("""
+_WORDS = text(f"""
     SELECT DISTINCT ON (request_id, annotator_id) request_id, annotator_id, verdict, answers, rating, correction
-    FROM labels WHERE request_id = ANY(:ids) AND annotator_kind <> 'user' ORDER BY request_id, annotator_id, ts DESC
+    FROM labels l WHERE request_id = ANY(:ids) AND {SPEAKS} ORDER BY request_id, annotator_id, ts DESC
 """)
 _QUEUE = f"""
     {_ITEM} WHERE {{which}} AND (CAST(:stratum AS text) IS NULL OR t.stratum = :stratum)
       AND (t.ts, t.request_id) > (:after, :after_id)
     ORDER BY t.ts, t.request_id LIMIT :limit
 """
-_FREE = """
+_FREE = f"""
     (t.claimed_until IS NULL OR t.claimed_until <= :now OR t.claimed_by = :holder) AND NOT EXISTS (
         SELECT FROM labels l
-        WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND l.annotator_kind <> 'user'
+        WHERE l.request_id = t.request_id AND l.annotator_id = :annotator AND {SPEAKS}
     )
 """
 _STRATA = text(f"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from unicodedata import category
+from unicodedata import category, normalize
 
 MAX_CHARACTERS: Final = 20_000
 """Of a caption; what is beyond is not read, so that a text of megabytes costs no more than a page."""
@@ -18,6 +18,8 @@ _ABBREVIATIONS: Final = (
     "mr|mrs|ms|dr|prof|rev|gen|col|capt|lt|sgt|gov|sen|rep|hon|st|mt|ave|blvd|rd|jr|sr|vs|etc|inc|ltd|co|corp|bros|dept|"
     "jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec"
 )
+_LETTER: Final = rf"[\w{''.join(chr(code) for code in range(0x300, 0xFE00) if category(chr(code)) in {'Mn', 'Mc'})}]"
+"""Of a word; accents and vowel signs that are characters of their own are part of it: in Hindi most words have some."""
 _TOKEN: Final = re.compile(
     rf"""
       \.{{2,}} | -{{2,}} | [?!]{{2,}}                     # runs of marks are one token
@@ -28,7 +30,7 @@ _TOKEN: Final = re.compile(
     | [A-Z]+(?:&[A-Z]+)+(?!\w)                         # AT&T, B&W
     | (?i:o'clock|'n'|n't|'(?:s|m|d|t|re|ve|ll)|'\d0s)(?!\w)
     | [+-]?\d+(?:[.,:/]\d+)*(?![\w-])                 # 2.5, 1,000, 10:30, 12/25
-    | \w+(?:[./-](?=\w)\w+)*(?:\+\+|\#)?              # red-brown, and/or, C++
+    | \w{_LETTER}*(?:[./-]\w{_LETTER}*)*(?:\+\+|\#)?   # red-brown, and/or, C++
     | [^\w\s]
     """,
     re.VERBOSE,
@@ -39,8 +41,12 @@ _GLUED: Final = {
     "'tis": "'t is", "'twas": "'t was",
 }  # fmt: skip
 _GLUED_WORD: Final = re.compile(rf"(?<!\w)(?:{'|'.join(_GLUED)})(?!\w)", re.IGNORECASE)
-_PLAIN: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "`": "'", "…": "...", "–": "--", "—": "--"})
-_PICTOGRAMS: Final = frozenset({"So", "Sk", "Cf", "Co", "Cn"})
+_PLAIN: Final = str.maketrans({
+    "’": "'", "‘": "'", "“": '"', "”": '"', "`": "'", "…": "...", "–": "--", "—": "--",
+    "\u00ad": "", "\ufe0e": "", "\ufe0f": "", "\u20e3": "",
+})  # fmt: skip
+"""Also without soft hyphens, and without what tells how to draw the character before it."""
+_PICTOGRAMS: Final = frozenset({"So", "Sk", "Cf", "Co", "Cn", "Mn", "Mc", "Me"})
 _BRACKETS: Final = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 """The official list takes out -LRB- and its like, but its tokens are in lower case, so brackets stay as words."""
 _PUNCTUATION: Final = frozenset({"'", '"', ".", "?", "!", ",", ":", "-", "--", "...", ";"})
@@ -52,7 +58,7 @@ def words(caption: str) -> list[str]:
     >>> words("The dog's tail, isn't it? At 10:30 p.m.")
     ['the', 'dog', "'s", 'tail', 'is', "n't", 'it', 'at', '10:30', 'p.m.']
     """
-    text = _CLITIC.sub(r" \1", caption[:MAX_CHARACTERS].translate(_PLAIN))
+    text = _CLITIC.sub(r" \1", normalize("NFC", caption[:MAX_CHARACTERS]).translate(_PLAIN))
     text = _GLUED_WORD.sub(lambda found: _GLUED[found[0].lower()], text)
     # White space first: no token reaches across it, so no search runs far.
     tokens = (_BRACKETS.get(token, token.lower()) for chunk in text.split() for token in _TOKEN.findall(chunk))
@@ -60,5 +66,5 @@ def words(caption: str) -> list[str]:
 
 
 def _is_pictogram(token: str) -> bool:
-    """Emoji and their modifiers: the official tokenizer has no rule for them and drops them."""
+    """Emoji and their modifiers, accents of nothing: the official tokenizer has no rule for them and drops them."""
     return not token.isascii() and category(token[0]) in _PICTOGRAMS

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from monitor.domain.results import Answer, Candidate, Label
-from monitor.services.label_words import comparable, deciding, last_words, not_outvoted, said_together, score_words
+from monitor.services.label_words import (
+    comparable,
+    deciding,
+    last_words,
+    not_outvoted,
+    said_together,
+    score_words,
+    speaking,
+)
 from monitor.tasks import TASKS
 
 
@@ -45,6 +53,14 @@ def outcomes(task: str, words: list[Said], answer: str = "red") -> list[tuple[bo
 def test_the_last_word_of_each_annotator_counts() -> None:
     assert last_words([FIRST, OTHER, LAST]) == deciding(Row(), [FIRST, OTHER, LAST]) == [LAST, OTHER]
     assert deciding(Row(), []) == []
+
+
+def test_who_says_nothing_of_whether_it_is_right_takes_nothing_back() -> None:
+    silent = [Said("ann"), Said("ann", answers=[" ", ""]), Said("chi", adjudicates=True)]
+    assert deciding(Row(), [FIRST, OTHER, *silent]) == [FIRST, OTHER]
+    assert speaking([*silent, UNSURE, Said("bo", rating=0.0), *naming("red")]) == [
+        UNSURE, Said("bo", rating=0.0), *naming("red"),
+    ]  # fmt: skip
 
 
 def test_where_somebody_adjudicates_that_word_alone_counts() -> None:

@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from monitor.errors import NotEnoughData
 from monitor.stats.sequential import BoundedMeans, Comparison, Distances, Outcome, TwoProportions, compare
-from monitor.stats.sequential.blocks import block_ends, block_sums
+from monitor.stats.sequential.blocks import block_ends, block_sums, like_for_like
 from monitor.stats.sequential.two_proportions import nearest
 
 counts = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=60)
@@ -177,6 +177,26 @@ def test_a_clear_loss_is_found_soon_and_stays_found() -> None:
     first = int(np.flatnonzero(found.upper < 0)[0])
     assert (found.upper[first:] < 0).all()
     assert found.estimate == pytest.approx(outcome[of_second].mean() - outcome[~of_second].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("kind", [TwoProportions, BoundedMeans, Distances])
+def test_a_growing_share_of_traffic_that_becomes_harder_is_no_difference(kind: type) -> None:
+    """The canary's plain mean is of harder traffic than that of stable, by some 5 points."""
+    rng, n = np.random.default_rng(31), 20_000
+    place = np.arange(n) / n
+    of_second = rng.random(n) < np.where(place < 0.34, 0.05, np.where(place < 0.67, 0.25, 0.5))
+    right = rng.random(n) < 0.92 - 0.22 * place
+    evidence = proportions(of_second, right) if kind is TwoProportions else kind(0.95 - right, of_second)
+    assert abs(right[of_second].mean() - right[~of_second].mean()) > 0.04
+    assert evidence.estimate == pytest.approx(0.0, abs=0.015)
+    found = compare(evidence, alpha=0.05, margin=0.02)
+    assert found.estimate in found.interval
+
+
+def test_like_for_like_means_are_those_of_rows_that_came_together() -> None:
+    rows, hits = np.array([[8.0, 1.0], [2.0, 1.0]]), np.array([[8.0, 0.0], [1.0, 1.0]])
+    means = like_for_like(rows, hits)  # blocks weigh 8 * 2 / 10 = 1.6 and 1 * 1 / 2 = 0.5
+    assert means == pytest.approx(np.array([[1.0, 1.6 / 2.1], [0.5, (1.6 * 0.5 + 0.5) / 2.1]]))
 
 
 def test_ends_only_ever_close_in() -> None:

@@ -29,6 +29,12 @@ def test_tokens_are_those_of_the_official_tokenizer(text: str, expected: list[st
         ("ein großer HUND", ["ein", "großer", "hund"]),
         ("日本の猫", ["日本の猫"]),  # no word breaks: one token
         ("👩‍🚀 on the moon", ["on", "the", "moon"]),
+        ("I ❤️ cats ☀️", ["i", "cats"]),  # a heart and U+FE0F, which asks for it in colour
+        ("1️⃣ cat, 2️⃣ dogs", ["1", "cat", "2", "dogs"]),
+        ("cafe\u0301", ["caf\u00e9"]),  # an accent that is a character of its own
+        ("x\u0301y \u0301 z", ["x\u0301y", "z"]),
+        ("हिन्दी शब्द", ["हिन्दी", "शब्द"]),  # vowel signs are such characters
+        ("re\u00addis\u00adcov\u00ader", ["rediscover"]),
     ],
 )
 def test_text_without_english_words(text: str, expected: list[str]) -> None:

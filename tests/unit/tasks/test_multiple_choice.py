@@ -9,7 +9,8 @@ from tests.pace import cost
 
 @pytest.mark.parametrize(
     "text", ["B", "b", " (b) ", "B.", "(B)", "[b]:", "\tB)\n", "**B**", "Answer: B", "The correct answer is (b).",
-             "Answers: B", "the correct answers are: b", "Options: B", "choices (b)", "optionB", "Answer:B"],
+             "The correct answer is option B.", "Answer: option (b)", "the answer is choice B", "Answers: B",
+             "the correct answers are: b", "Options: B", "choices (b)", "optionB", "Answer:B"],
 )  # fmt: skip
 def test_ways_to_write_a_letter_are_one_choice(text: str) -> None:
     assert choice(text) == Choice("B", "")
@@ -48,6 +49,7 @@ def test_a_marked_letter_before_the_options_text_is_read(text: str) -> None:
         ("Therefore, the answer is B.", "B"),
         ("A) is wrong\nB) is wrong\nAnswer: C", "C"),
         ("Options: A) cat B) dog. Answer: B", "B"),
+        ("It is red. Therefore, the correct answer is Option B: cat", "B"),
         ("Answer: A\nNo, wait.\nAnswer: B", "B"),
         ("A. B is wrong", "A"),
         ("The answer is C. The answer is not D.", "C"),
@@ -62,6 +64,7 @@ def test_the_forms_of_language_models_are_read(text: str, letter: str) -> None:
     [
         "I think A or B", "Not B", "B is wrong", "B is not correct", "B is correct?", "A, B and C are correct",
         "(A), (B)", "(A) or (B)", "b) and c)", "A - B", "B, or maybe C", "I, too", "I, Claudius", "The answer is A cat",
+        "The answer is option", "Answer: options B",
         "Answer: B or C", "Answer: (B) and (C)", "Answer: not B", "The answer is not B.",
         "Answer A: too small\nAnswer B: right", "The options are:\nA) cat\nB) dog", "A) is too small\nB) is right",
         "b. C\nd. B", "B\nC", "X-ray", "C++",

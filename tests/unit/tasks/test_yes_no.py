@@ -62,6 +62,14 @@ def test_ways_to_say_yes(text: str) -> None:
         "The correct answer is: No",
         "No, it is either/or",
         "No or few people: no.",
+        "I can't see a dog.",
+        "I cannot see a picture of a dog on the wall",
+        "I don't see one, sorry",
+        "I can't see the picture on the wall",
+        "I don't see any pictures",
+        "No images of dogs hang on the wall.",
+        "There are not enough chairs.",
+        "Sorry, no.",
     ],
 )
 def test_ways_to_say_no(text: str) -> None:
@@ -116,6 +124,10 @@ def test_what_is_neither(text: str) -> None:
         "There is too much glare to judge", "The image is too dark to see a dog",
         "It is unknown whether there is a dog", "It isn't easy to see", "false or true", "No idea, sorry",
         "It is too blurry to identify", "Y or N",
+        "I'm sorry, but I can't help with that.", "I cannot assist with this request", "I am not able to view images.",
+        "Unfortunately, I cannot see the image", "I don't see any image.", "There is no image attached.",
+        "No image was provided.", "There is not enough information.", "I won't comply", "I can't directly view photos",
+        "There isn't enough context", "There isn't an image attached", "I'm not able to process it",
     ],
 )  # fmt: skip
 def test_doubt_is_neither(text: str) -> None:
