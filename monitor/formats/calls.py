@@ -58,7 +58,13 @@ class Envelope(Struct, gc=False):
     user: Any = None
     safety_identifier: Any = None
     databricks_request_id: Any = None
-    """Of a row of an inference table, which says the rest under other names."""
+    """Of a row of an inference table, which says the rest under other names (`monitor.formats.cloud_logs`)."""
+    captureData: Any = None
+    """Of a line of SageMaker's data capture."""
+    logging_time: Any = None
+    """Of a row of Vertex AI's logging."""
+    schemaType: Any = None
+    """Of Bedrock's log of an invocation."""
 
 
 @dataclass(slots=True)
@@ -76,6 +82,8 @@ class Call:
     """`latency_ms`, `cost_usd`, `tokens`, `trace_id`, `extra`."""
     metadata: Sequence[Mapping[str, Any]] = ()
     """Where slices are looked up, beside the request's own metadata."""
+    succeeded: bool = False
+    """So its status says; where it is not known, the response alone tells."""
     redacted: bool = False
     """Texts were hidden before the call was logged: what stands in their place is not taken for them."""
 
@@ -114,6 +122,8 @@ class Calls:
         ts = _time(call, response, record)
         base = self._asked(call, request)
         base["model"] = self._model(call, request, response)
+        if not base["model"]["name"]:
+            raise InvalidEvent(Rejection.INVALID, "model: nothing names it; set `model` for the topic")
         rows = [over(base, asked, said) for asked, said in _matched(request, response)]
         call_id = call.id or request.id or response.id or response.answer_id
         return [_prediction(row, one, ts) for one, row in self._with_ids(call, call_id, rows)]
@@ -138,6 +148,8 @@ class Calls:
         read = read_response(call.response, self._roles, self._options.max_record_bytes, name)
         if failure and read.is_guess:
             read.rows = [over(told(row), failure) for row in read.rows]
+        elif read.else_failed and not call.succeeded:
+            read.rows = [read.else_failed]
         elif failure:
             read.rows = [over(failure, row, _settled(failure, row)) for row in read.rows]
         return read
@@ -197,6 +209,7 @@ def from_envelope(envelope: Envelope, headers: Mapping[str, str]) -> Call:
         _outcome(envelope.error, code),
         fields,
         (metadata,),
+        succeeded=code is not None and code < 400,
     )
 
 

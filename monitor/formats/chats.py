@@ -108,6 +108,10 @@ def read_messages(value: Any, name: str) -> list[Message]:
     """
     said = read_json(value)
     found = _listed(said) if isinstance(said, dict) else said
+    if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        if is_cut(found):
+            return []
+        found = [read_json(one) for one in found]  # each a text by itself: a list of OpenTelemetry holds no objects
     if isinstance(found, list) and all(isinstance(one, dict) and one.keys() & _OF_MESSAGES for one in found):
         return [_message(one) for one in found]
     if not isinstance(value, str):
@@ -130,6 +134,8 @@ def is_cut(value: Any, begins: re.Pattern[str] = _MESSAGES) -> bool:
     """Messages (or parts) as JSON text that ends too soon: SDKs cut attributes at a length that they are told
     (`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`), as backends do, and a picture inside makes them long. Which message was the
     last, or what it asked, can no longer be told."""
+    if isinstance(value, list):
+        return any(is_cut(one, begins) for one in value)
     return isinstance(value, str) and begins.match(value) is not None and isinstance(read_json(value), str)
 
 

@@ -43,13 +43,14 @@ class Typed(Struct, gc=False):
 
 
 class Exchange(NamedTuple):
-    """The bodies of both messages, and the HTTP status if the call failed."""
+    """The bodies of both messages, and the HTTP status where it is said."""
 
     request: Raw | UnsetType
     response: Raw | UnsetType
     status: int | None
 
 
+_SUCCESSES: Final = frozenset(map(str, range(200, 300)))
 _NONE: Final = Message()
 _to_message = msgspec.json.Decoder(Message).decode
 _to_typed = msgspec.json.Decoder(Typed).decode
@@ -66,8 +67,12 @@ def exchange(request: bytes | None, response: bytes | None) -> Exchange | None:
         return None
     if not any(one.body is not UNSET and one.told() > 1 for one in (asked, said)):
         return None
-    status = http_status(said.status if said.status_code is None else said.status_code)
+    status = _status(said.status if said.status_code is None else said.status_code)
     return Exchange(_inside(asked, request), _inside(said, response), status)
+
+
+def _status(given: Any) -> int | None:
+    return http_status(given) or (200 if str(given) in _SUCCESSES else None)
 
 
 def _message(content: bytes) -> Message:

@@ -1,8 +1,8 @@
 """Open Inference Protocol (V2) and V1 bodies that a service or a proxy writes to Kafka without KServe's agent.
 
-Shapes: the envelope of `monitor.formats.calls`, rows of Databricks' inference tables, or bare bodies, `inputs` and
-`outputs`, whose `id` (which the protocol makes the server repeat) or record header says which belong together; also
-those of `generate`, as Text Generation Inference, Triton and KServe serve it.
+Shapes: the envelope of `monitor.formats.calls`, what clouds log (`monitor.formats.cloud_logs`), or bare bodies,
+`inputs` and `outputs`, whose `id` (which the protocol makes the server repeat) or record header says which belong
+together; also those of `generate`, as Text Generation Inference, Triton and KServe serve it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from monitor.domain.events import Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.calls import Call, Calls, Envelope, bare, from_envelope
+from monitor.formats.cloud_logs import from_cloud
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import headers_of
-from monitor.formats.inference_tables import from_row
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.framing import decoded, demand_content, refusing
 
@@ -67,8 +67,10 @@ def _call(record: Record) -> Call:
     if value.startswith(b"["):  # Hugging Face's answers of one text
         return bare("response", record)
     log, _, _ = decoded(_to_log, value)
+    if (call := from_cloud(log, value)) is not None:
+        return call
     if log.request is not UNSET or log.response is not UNSET:
-        return from_envelope(log, headers_of(record)) if log.databricks_request_id is None else from_row(value)
+        return from_envelope(log, headers_of(record))
     asked = log.inputs is not UNSET or log.instances is not UNSET or log.text_input is not None
     tensors = log.outputs is not UNSET or log.predictions is not UNSET
     texts = log.text_output is not None or log.generated_text is not None

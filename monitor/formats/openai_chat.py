@@ -1,7 +1,7 @@
 """OpenAI chat completions, as clients, gateways and proxies log them: both bodies in one record, or one in each.
 
-Five shapes: the envelope of `monitor.formats.calls`; lines of batch files (`monitor.formats.batches`); rows of
-Databricks' inference tables (`monitor.formats.inference_tables`); LiteLLM's StandardLoggingPayload (LiteLLM
+Five shapes: the envelope of `monitor.formats.calls`; lines of batch files (`monitor.formats.batches`); what clouds log
+(`monitor.formats.cloud_logs`); LiteLLM's StandardLoggingPayload (LiteLLM
 documentation, "StandardLoggingPayload Specification", https://docs.litellm.ai/docs/proxy/logging_spec); and bare bodies
 whose record carries the id of the call in a header.
 """
@@ -21,9 +21,9 @@ from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.batches import from_line
 from monitor.formats.calls import Call, Calls, Envelope, bare, body_of, from_envelope
+from monitor.formats.cloud_logs import from_cloud
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.headers import headers_of
-from monitor.formats.inference_tables import from_row
 from monitor.formats.limits import refuse_nul
 from monitor.formats.moments import moment
 from monitor.formats.options import FormatOptions
@@ -50,6 +50,8 @@ class ChatLog(Envelope, gc=False):
     known."""
 
     custom_id: Any = None
+    key: Any = None
+    processed_time: Any = None
     messages: Raw | UnsetType = UNSET
     choices: Raw | UnsetType = UNSET
     startTime: Any = None
@@ -109,10 +111,11 @@ def _call(record: Record) -> Call:
         return bare("response", record)
     refuse_nul(record.value)
     log = _to_log(record.value)
-    if log.custom_id is not None and (line := from_line(record.value)) is not None:
+    named = log.custom_id is not None or log.key is not None or log.processed_time is not None
+    if named and (line := from_line(record.value)) is not None:
         return line
-    if log.databricks_request_id is not None:
-        return from_row(record.value)
+    if (call := from_cloud(log, record.value)) is not None:
+        return call
     headers = headers_of(record)
     if log.request is not UNSET or (log.response is not UNSET and log.messages is UNSET):
         return from_envelope(log, headers)
@@ -153,6 +156,7 @@ def _from_litellm(log: ChatLog) -> Call:
         _failure(log) if failed else None,
         fields,
         [metadata, *nested],
+        succeeded=not failed,
     )
 
 

@@ -41,6 +41,8 @@ def are_parts(value: Any) -> bool:
 def text_of(part: Any) -> str:
     """What it says, reasoning aside; empty where that is nothing."""
     if isinstance(part, dict):
+        if isinstance(guarded := part.get("guardContent"), dict):
+            part = guarded.get("text") if isinstance(guarded.get("text"), dict) else {}
         known = part.get("type", "text") in ("text", "input_text", "output_text") and not part.get("thought")
         part = part.get("content", part.get("text")) if known else None
     return part if isinstance(part, str) and not is_hidden(part) else ""
@@ -55,7 +57,7 @@ def picture_of(part: Any) -> str:
             pass
         case {"type": "image", "image": {"url": str(found)}} | {"type": "image-url", "url": str(found)}:
             pass
-        case {"image": {"source": {"s3Location": {"uri": str(found)}}}}:
+        case {"image": {"source": {"s3Location": {"uri": str(found)}} | {"s3Uri": str(found)}}}:
             pass
         case {"file_data": {"file_uri": str(found), **told}} if _is_image(told):
             pass

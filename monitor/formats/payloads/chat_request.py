@@ -34,6 +34,8 @@ class Part(Struct, gc=False):
     """Anthropic's pictures."""
     image: Any = None
     """Bedrock's pictures (Converse), and the addresses of Qwen's."""
+    guardContent: Any = None
+    """A text or picture of Converse that a guardrail is to look at."""
 
 
 class Message(Struct, gc=False):
@@ -181,8 +183,16 @@ def text_in(content: str | list[Part] | None) -> str | None:
     """
     if not isinstance(content, list):
         return content
-    texts = [part.text for part in _parts(content) if part.text is not None]
+    parts = _parts(content)
+    texts = [text for one in parts if (text := one.text if one.guardContent is None else _guarded(one)) is not None]
     return "\n".join(texts) if texts else None
+
+
+def _guarded(part: Part) -> str | None:
+    match part.guardContent:
+        case {"text": {"text": str(text)}}:
+            return text
+    return part.text
 
 
 def _images(message: Message) -> list[str]:
@@ -203,8 +213,14 @@ def address_of(part: Part) -> str | None:
             return url
         case {"data": str(data), **more} if part.type == "image":
             return f"data:{more.get('media_type') or 'image/unknown'};base64,{data}"
-    match part.image:
-        case str(address) | {"source": {"s3Location": {"uri": str(address)}}}:
+    guarded = part.guardContent
+    return _of_bedrock(part.image or (guarded.get("image") if isinstance(guarded, dict) else None))
+
+
+def _of_bedrock(picture: Any) -> str | None:
+    """Also the bare address of Qwen's. What Bedrock logs says where it has put the picture (`s3Uri`)."""
+    match picture:
+        case str(address) | {"source": {"s3Location": {"uri": str(address)}} | {"s3Uri": str(address)}}:
             return address
         case {"source": {"bytes": str(data)}, **more}:
             return f"data:image/{more.get('format') or 'unknown'};base64,{data}"

@@ -2,7 +2,8 @@
 
 Gemini API reference, "Generating content" (https://ai.google.dev/api/generate-content), which Vertex AI shares; Amazon
 Bedrock API reference, "Converse" (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html),
-which Nova's own bodies follow; Cohere API reference, "Chat" (https://docs.cohere.com/reference/chat).
+which Nova's own bodies follow; Cohere API reference, "Chat" (https://docs.cohere.com/reference/chat). Names of Gemini's
+may be spelled as Protocol Buffers have them (`finish_reason`): so Vertex AI logs them, and so Python's SDKs dump them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 from monitor.formats.payloads.chat_request import ChatRequest, Message, Part
 from monitor.formats.payloads.chat_response import Answer, ChatResponse, Choice, Function, ToolCall, Usage
+from monitor.formats.payloads.confidence import Token
+from monitor.formats.payloads.logprobs import Logprobs
 
 _REASONS: Final = {
     "end_turn": "stop",
@@ -24,12 +27,14 @@ _REASONS: Final = {
     **dict.fromkeys(("guardrail_intervened", "content_filtered"), "content_filter"),
 }
 """What they call the end of an answer, in lower case -> what a chat completion calls it."""
+_THOUGHTS: Final = ("thoughtsTokenCount", "thoughts_token_count")
 
 
 def request_of(body: Mapping[str, Any]) -> ChatRequest | None:
     """The chat request that asks what this request of Gemini's asks; None where this is none. (The others write
     messages as a chat completion does.)"""
-    contents = body.get("contents")
+    given = body.get("contents")
+    contents = [given] if isinstance(given, dict) else given  # one of them needs no list
     if not isinstance(contents, list) or not all(isinstance(one, dict) for one in contents):
         return None
     context = body.get("systemInstruction", body.get("system_instruction"))
@@ -42,17 +47,33 @@ def request_of(body: Mapping[str, Any]) -> ChatRequest | None:
 def as_chat(body: Mapping[str, Any]) -> ChatResponse | None:
     """The chat completion that says the same; None where this is a response of no such API."""
     match body:
-        case {"candidates": [{**first}, *_], **more}:
-            choice = _choice(_parts(first.get("content")), first.get("finishReason"))
-            return _chat(choice, more.get("usageMetadata"), more.get("modelVersion"), more.get("responseId"))
-        case {"promptFeedback": {"blockReason": _}, **more}:
-            blocked = Choice(message=Answer(), finish_reason="content_filter")
-            return _chat(blocked, more.get("usageMetadata"), more.get("modelVersion"), more.get("responseId"))
+        case {"candidates": [{**first}, *_]}:
+            choice = _choice(_parts(first.get("content")), _either(first, "finishReason", "finish_reason"))
+            return _gemini(choice, first, body)
+        case {"promptFeedback": {"blockReason": _}} | {"prompt_feedback": {"block_reason": _}}:
+            return _gemini(Choice(message=Answer(), finish_reason="content_filter"), {}, body)
         case {"output": {"message": {"content": list(parts)}}, "stopReason": str(reason), **more}:
             return _chat(_choice(parts, reason), more.get("usage"))
         case {"message": {"role": "assistant", "content": list(parts)}, "finish_reason": str(reason), **more}:
             return _chat(_choice(parts, reason), _tokens_of(more.get("usage")), answer_id=more.get("id"))
     return None
+
+
+def _gemini(choice: Choice, candidate: Mapping[Any, Any], body: Mapping[str, Any]) -> ChatResponse:
+    """With the mean log-probability of its tokens, which is all that Gemini says of them unasked. Where it thought
+    first, that is a sum over the thoughts too, and no mean of anything."""
+    usage = _either(body, "usageMetadata", "usage_metadata")
+    counts = usage if isinstance(usage, dict) else {}
+    mean = _either(candidate, "avgLogprobs", "avg_logprobs")
+    answer = choice.message.content if choice.message else None
+    if isinstance(mean, int | float) and isinstance(answer, str) and not _count(counts, *_THOUGHTS):
+        choice.logprobs = Logprobs([Token(answer, mean)])
+    model, response_id = _either(body, "modelVersion", "model_version"), _either(body, "responseId", "response_id")
+    return _chat(choice, usage, model, response_id)
+
+
+def _either(named: Mapping[Any, Any], *names: str) -> Any:
+    return next((named[name] for name in names if name in named), None)
 
 
 def _tokens_of(usage: Any) -> Any:
@@ -61,11 +82,15 @@ def _tokens_of(usage: Any) -> Any:
 
 
 def _chat(choice: Choice, usage: Any, model: Any = None, answer_id: Any = None) -> ChatResponse:
+    return ChatResponse(id=answer_id, model=model, choices=[choice], usage=usage_of(usage))
+
+
+def usage_of(usage: Any) -> Usage | None:
+    """The tokens that were read and written; None where neither is said."""
     counts = usage if isinstance(usage, dict) else {}
-    read = _count(counts, "promptTokenCount", "inputTokens", "input_tokens")
-    written = _count(counts, "candidatesTokenCount", "outputTokens", "output_tokens")
-    tokens = Usage(read, written) if (read, written) != (None, None) else None
-    return ChatResponse(id=answer_id, model=model, choices=[choice], usage=tokens)
+    read = _count(counts, "promptTokenCount", "prompt_token_count", "inputTokens", "input_tokens")
+    written = _count(counts, "candidatesTokenCount", "candidates_token_count", "outputTokens", "output_tokens")
+    return Usage(read, written) if (read, written) != (None, None) else None
 
 
 def _count(counts: Mapping[str, Any], *names: str) -> int | None:
@@ -81,18 +106,26 @@ def _choice(parts: Iterable[Any], reason: Any) -> Choice:
                 continue
             case {"text": str(text)}:
                 texts.append(text)
-            case {"functionCall": {"name": str(name), **more}} | {"toolUse": {"name": str(name), **more}}:
+            case (
+                {"functionCall": {"name": str(name), **more}}
+                | {"function_call": {"name": str(name), **more}}
+                | {"toolUse": {"name": str(name), **more}}
+            ):
                 calls.append(ToolCall(Function(name, more.get("args", more.get("input")))))
-    ended = str(reason or "").lower()
     return Choice(
-        message=Answer("".join(texts) if texts else None, tool_calls=calls or None),
-        finish_reason=_REASONS.get(ended, ended) or None,
+        message=Answer("".join(texts) if texts else None, tool_calls=calls or None), finish_reason=ended_as(reason)
     )
+
+
+def ended_as(reason: Any) -> str | None:
+    """How a chat completion calls this end of an answer; None where it has not ended."""
+    ended = str(reason or "").lower()
+    return _REASONS.get(ended, ended) or None
 
 
 def _parts(content: Any) -> list[Any]:
     parts = content.get("parts") if isinstance(content, dict) else None
-    return parts if isinstance(parts, list) else []
+    return parts if isinstance(parts, list) else [parts]
 
 
 def _role(content: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ _TIMEOUT = re.compile(r"time_?d?_?out|deadline_?exceeded", re.IGNORECASE)
 _FILTERED = re.compile(r"content_?(filter|policy)|responsible_?ai", re.IGNORECASE)
 UNTOLD: Final = "error"
 """The `error_code` of what says nothing of its kind."""
+_IDS: Final = frozenset({"id", "request_id", "requestId"})
 _MAX_CODE = 128
 _MAX_MESSAGE = 1024
 
@@ -55,16 +56,28 @@ def from_error(error: Any, code: int | None = None) -> Fields:
 
 def error_in(body: Any) -> Any:
     """What failed, as `from_error` takes it, by a body that is nothing but an error of a server: FastAPI's `detail`, or
-    a message beside an HTTP status of 400 and more (TorchServe, Azure). None where it is none."""
+    a message beside an HTTP status of 400 and more (TorchServe, Azure), or what names the type of an exception of AWS.
+    None where it is none."""
     match body:
         case {"detail": str() | list() as detail, **more} if not more:
             return {"message": detail if isinstance(detail, str) else str(detail)}
+        case {"__type": str(kind), **more}:
+            return {"message": more.get("message", more.get("Message")), "type": kind.rpartition("#")[2]}
         case {"message": str(message), "code": int(code), **more} | {
             "message": str(message),
             "statusCode": int(code),
             **more,
         } if http_status(code):
             return {"message": message, "code": code, "type": more.get("type")}
+    return None
+
+
+def message_in(body: Any) -> Any:
+    """The same of a body that is nothing but a message and an id, as the gateways of AWS, Kong and APISIX send back,
+    Bedrock and Cohere too. Any service may answer so as well: the status of the call must tell."""
+    match body:
+        case {"message": str(message), **more} | {"Message": str(message), **more} if message and more.keys() <= _IDS:
+            return {"message": message}
     return None
 
 

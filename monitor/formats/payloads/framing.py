@@ -39,6 +39,8 @@ class Read(Struct):
     """So many were asked for to each prompt: it is as many rows, one after the other."""
     is_guess: bool = False
     """Of no protocol that is known: an answer where the call succeeded, and where it failed whatever was sent back."""
+    else_failed: Fields | None = None
+    """How the call failed, where it is not known to have succeeded: gateways send such a body back in its place."""
 
 
 def decoded(decode: Callable[[bytes], R], body: bytes) -> tuple[R, bytes, bytes]:

@@ -11,6 +11,13 @@ _BASE64_MAGIC = (("/9j/", "jpeg"), ("iVBORw0KGgo", "png"), ("R0lGOD", "gif"), ("
 _BASE64_STARTS = tuple(magic for magic, _ in _BASE64_MAGIC)
 _ADDRESS = ("http://", "https://", "data:", "s3://", "gs://", "az://", "file:")
 _BASE64 = ";base64,"
+_BESIDE_MADE = frozenset(
+    {
+        "id", "object", "model", "usage", "background", "output_format", "quality", "size", "error", "seeds",
+        "finish_reasons", "parameters", "info", "maskImage",
+    }
+)  # fmt: skip
+"""What stands beside pictures that were made, and says nothing else."""
 
 
 def from_address(url: str) -> dict[str, Any]:
@@ -39,6 +46,18 @@ def looks_like_image(value: str | bytes) -> bool:
     if isinstance(value, bytes):
         return _kind_of(value) is not None
     return kind_of_base64(value) is not None or value.startswith(_ADDRESS)
+
+
+def are_made(body: dict[str, Any]) -> bool:
+    """Is this all that an API that makes pictures answers: OpenAI's, Stability's, or those of Bedrock?"""
+    match body:
+        case {"created": int(), "data": [{"b64_json": str()} | {"url": str()}, *_], **more}:
+            return more.keys() <= _BESIDE_MADE
+        case {"artifacts": [{"base64": str()}, *_]}:
+            return True
+        case {"images": [str(first), *_], **more}:
+            return kind_of_base64(first) is not None and more.keys() <= _BESIDE_MADE
+    return False
 
 
 def kind_of_base64(text: str) -> str | None:

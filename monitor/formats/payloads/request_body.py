@@ -8,7 +8,17 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from monitor.formats.limits import inflated, refuse_nul
-from monitor.formats.payloads import chat_request, cloud_apis, images, oip, responses_api, seldon_message, v1
+from monitor.formats.payloads import (
+    chat_request,
+    cloud_apis,
+    dashscope_api,
+    images,
+    oip,
+    responses_api,
+    seldon_message,
+    text_requests,
+    v1,
+)
 from monitor.formats.payloads.framing import (
     Read,
     are_tensors,
@@ -105,11 +115,18 @@ def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read
             metadata=seldon_message.tags_of(message),
         )
     body: Any = _any.decode(head)
+    return _guessed(request, body, roles)
+
+
+def _guessed(request: RequestBody, body: dict[str, Any], roles: Roles) -> Read:
+    """What an object says that is known by more than one member, or by none."""
     asked = responses_api.request_of(body) if isinstance(request.model, str) else None
-    if asked is None:
-        asked = cloud_apis.request_of(body)
+    asked = asked or cloud_apis.request_of(body) or dashscope_api.request_of(body)
     if asked is not None:
         return _chat(asked)
+    if several := text_requests.requests_in(body):
+        rows = [chat_request.from_request(one, one.messages or ()) for one in several]
+        return Read(rows, word(body.get("rid")), model=word(request.model))
     return Read(_instances(v1.rows_of_frame(body), roles), word(request.id))
 
 

@@ -8,18 +8,23 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from monitor.domain.events import Rejection
+from monitor.errors import InvalidEvent
 from monitor.formats.limits import inflated, refuse_nul
 from monitor.formats.payloads import (
     chat_response,
     cloud_apis,
+    dashscope_api,
+    images,
     messages_api,
     oip,
     ollama_api,
     responses_api,
     seldon_message,
+    text_answers,
     v1,
 )
-from monitor.formats.payloads.failures import error_in, from_error
+from monitor.formats.payloads.failures import error_in, from_error, message_in
 from monitor.formats.payloads.framing import (
     Read,
     are_tensors,
@@ -34,7 +39,7 @@ from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
 from monitor.formats.payloads.server_events import is_stream
-from monitor.formats.payloads.streams import read_events, read_stream
+from monitor.formats.payloads.streams import is_logged_stream, read_events, read_stream
 
 _OK: Fields = {"status": "ok"}
 _CHAT = ("chat.completion", "text_completion", "error")
@@ -61,6 +66,8 @@ _seldon = msgspec.json.Decoder(SeldonMessage)
 _any = msgspec.json.Decoder(Any)
 _raws = msgspec.json.Decoder(list[Raw])
 _CHUNK = b'"chat.completion.chunk"'
+_GUARDED = b'"amazon-bedrock-guardrailAction"'
+"""What stands in place of the reason why a message of Bedrock's ended, where a guardrail wrote it."""
 
 
 @refusing("response")
@@ -87,9 +94,22 @@ def _without_members(body: bytes, roles: Roles) -> Read:
     refuse_nul(body)
     if is_stream(body):
         return read_stream(body)
-    if _CHUNK in body:
-        return read_events(map(bytes, _raws.decode(body)))
-    return Read(_predictions(items_of(body), roles), is_guess=True)
+    if body.startswith(b"["):
+        raws = [bytes(one) for one in _raws.decode(body)]
+        if _CHUNK in body or is_logged_stream(raws):
+            return read_events(iter(raws))
+    items = items_of(body)
+    if chats := text_answers.answers_in(items):
+        return _each(chats)
+    return Read(_predictions(items, roles), is_guess=True)
+
+
+def _each(chats: list[chat_response.ChatResponse]) -> Read:
+    """What each of them says is an item."""
+    read = [chat_response.read_chat(one) for one in chats]
+    first = read[0]
+    first.rows = [row for one in read for row in one.rows]
+    return first
 
 
 def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embedder: str) -> Read:
@@ -115,20 +135,28 @@ def _other(response: ResponseBody, head: bytes, tail: bytes, roles: Roles, embed
 
 def _guessed(response: ResponseBody, body: dict[str, Any], roles: Roles) -> Read:
     """What an object says that is of no API above, by its names."""
-    if (chat := cloud_apis.as_chat(body)) is not None:
+    if (chat := cloud_apis.as_chat(body) or dashscope_api.as_chat(body)) is not None:
         return chat_response.read_chat(chat)
+    if chats := text_answers.answers_in([body]):
+        return _each(chats)
     if (error := error_in(body)) is not None:
         return Read([from_error(error)])
+    if images.are_made(body):
+        raise InvalidEvent(
+            Rejection.INVALID, "the answer is pictures that were made, of which nothing is measured: keep them apart"
+        )
     row = over(v1.prediction(body, roles), _OK)
     name, version = word(response.model_name), word(response.model_version)
-    return Read([row], word(response.id), model=name, version=version, is_guess=True)
+    said = message_in(body)
+    failed = from_error(said) if said is not None else None
+    return Read([row], word(response.id), model=name, version=version, is_guess=True, else_failed=failed)
 
 
 def _as_chat(response: ResponseBody, head: bytes) -> chat_response.ChatResponse | None:
     """The answer of an API that has a chat completion's content under other names."""
     if response.object == "response":
         return responses_api.as_chat(responses_api.settled(responses_api.to_response(head)))
-    if response.type == "message" and b'"stop_reason"' in head:
+    if response.type == "message" and (b'"stop_reason"' in head or _GUARDED in head):
         return messages_api.as_chat(messages_api.to_message(head))
     if isinstance(response.done, bool) and b'"created_at"' in head:
         return ollama_api.as_chat(ollama_api.to_response(head))

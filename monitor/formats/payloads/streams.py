@@ -5,7 +5,7 @@ The first event that an API can be known by decides; well-formed streams of othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,9 +20,11 @@ from monitor.formats.payloads.generate_stream import GenerateStream
 from monitor.formats.payloads.messages_api import MessageStream
 from monitor.formats.payloads.responses_api import ResponseStream
 from monitor.formats.payloads.server_events import events
+from monitor.formats.payloads.text_streams import TextStream
 
-Pieces = ChatStream | ResponseStream | MessageStream | GenerateStream
-_DONE: Final = b"[DONE]"
+Pieces = ChatStream | ResponseStream | MessageStream | GenerateStream | TextStream
+_DONE: Final = (b"[DONE]", b'"[DONE]"')
+"""Also as an item of a list."""
 _CHATS: Final = ("chat.completion.chunk", "chat.completion", "text_completion", "error")
 
 
@@ -34,6 +36,17 @@ class Mark(Struct, gc=False):
     error: Any = None
     type: Any = None
     text_output: Any = None
+    candidates: Any = None
+    """Gemini's."""
+    messageStart: Any = None
+    """Of Bedrock's Converse; the last two are of its models."""
+    outputText: Any = None
+    generation_token_count: Any = None
+    token: Any = None
+    """Text Generation Inference's."""
+    content: Any = None
+    stop: Any = None
+    """Both of llama.cpp."""
 
 
 _to_mark = msgspec.json.Decoder(Mark).decode
@@ -59,7 +72,7 @@ def read_events(found: Iterator[bytes]) -> Read:
     for data in found:
         if torn:
             raise InvalidEvent(Rejection.UNREADABLE, f"an event of the stream is no JSON: {torn}")
-        if data == _DONE:
+        if data in _DONE:
             done = True
             break
         try:
@@ -81,6 +94,16 @@ def read_events(found: Iterator[bytes]) -> Read:
     return Read([dict(CUT)])
 
 
+def is_logged_stream(items: Sequence[bytes]) -> bool:
+    """Are these items of a list the events of a stream, as Bedrock logs them and Gemini answers? Whole answers may
+    come in a list too: servers give several prompts so."""
+    try:
+        mark = _to_mark(items[0]) if items else Mark()
+    except msgspec.DecodeError:
+        return False
+    return not _is_of_a_server(mark) and isinstance(_pieces_of(mark), ResponseStream | MessageStream | TextStream)
+
+
 def _pieces_of(mark: Mark) -> Pieces | None:
     """Empty, for the API of this event; None where the event does not tell it, such as a ping."""
     kind = mark.type if isinstance(mark.type, str) else ""
@@ -92,4 +115,12 @@ def _pieces_of(mark: Mark) -> Pieces | None:
         return MessageStream()
     if mark.text_output is not None:
         return GenerateStream()
-    return ChatStream() if mark.error is not None else None
+    if mark.error is not None:
+        return ChatStream()
+    of_a_cloud = (mark.messageStart, mark.outputText, mark.generation_token_count) != (None, None, None)
+    known = isinstance(mark.candidates, list) or of_a_cloud or _is_of_a_server(mark)
+    return TextStream() if known else None
+
+
+def _is_of_a_server(mark: Mark) -> bool:
+    return isinstance(mark.token, dict) or (isinstance(mark.content, str) and isinstance(mark.stop, bool))

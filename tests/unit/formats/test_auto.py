@@ -74,6 +74,20 @@ def test_a_bare_response_of_the_responses_api_is_told(body: bytes) -> None:
     assert auto.detected(Record(PARTITION, 0, 0, body, (("x-request-id", b"c1"),))) == "openai_chat"
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_stream_of_gemini_is_told_by_its_pieces(listed: bool) -> None:
+    """Also where neither the message nor the answer of a call is what they mostly are."""
+    piece = b'{"candidates": [{"content": {"parts": [{"text": "A mug"}]}, "finishReason": "STOP"}]}'
+    asked = b'{"contents": {"role": "user", "parts": {"text": "What?"}}}'
+    value = b'{"id": "c1", "ts": 1, "model": "m", "request": %b, "response": %b}' % (
+        b"{}" if listed else asked,
+        b"[%b]" % piece,
+    )
+    (one,) = auto.decoder(FormatOptions())(record(value))
+    assert isinstance(one, Prediction)
+    assert one.output.answer == "A mug"
+
+
 def test_native_records_are_read_as_such() -> None:
     one = record(NATIVE)
     assert auto.detected(one) == "native"

@@ -113,6 +113,74 @@ def test_a_request_that_failed_is_a_failed_half(line: Any, status: str, code: st
     assert "output" not in failed.fields
 
 
+ASKED_GEMINI = {"contents": [{"role": "user", "parts": [{"text": "How many boxes?"}]}]}
+SAID_GEMINI = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "7"}]}, "finishReason": "STOP"}],
+    "modelVersion": "gemini-2.5-flash",
+    "responseId": "r-9",
+}
+
+
+def test_lines_of_gemini_meet_by_their_key() -> None:
+    """Gemini API, "Batch API": a file of requests, and one of what became of them."""
+    asked, said = half({"key": "shelf-81", "request": ASKED_GEMINI}), half({"key": "shelf-81", "response": SAID_GEMINI})
+    prediction = join(asked, said)
+    assert (prediction.request_id, prediction.model.name, prediction.status) == ("shelf-81", "gemini-2.5-flash", "ok")
+    assert (prediction.input.prompt, prediction.output.answer) == ("How many boxes?", "7")
+    assert prediction.latency_ms is None
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        ({"code": 3, "message": "bad"}, "rejected", "INVALID_ARGUMENT"),
+        ({"code": 4, "message": "slow"}, "timeout", "DEADLINE_EXCEEDED"),
+        ({"code": 13, "message": "boom"}, "error", "INTERNAL"),
+        ({"code": 429, "message": "quota"}, "rejected", "429"),
+    ],
+)
+def test_a_request_of_gemini_that_failed_is_a_failed_half(error: Any, status: str, code: str) -> None:
+    failed = half({"key": "shelf-81", "error": error})
+    assert (failed.side, failed.pair_id) == ("response", "shelf-81")
+    assert (failed.fields["status"], failed.fields["error_code"]) == (status, code)
+
+
+@pytest.mark.parametrize("blocked", [{"promptFeedback": {"blockReason": "SAFETY"}, "responseId": "r-9"}])
+def test_what_a_filter_of_gemini_stopped_is_refused(blocked: Any) -> None:
+    assert half({"key": "shelf-81", "response": blocked}).fields["output"]["refused"]
+
+
+def of_vertex(response: Any, **more: Any) -> Any:
+    """Vertex AI, "Batch inference with Gemini": its results have the request again, and no key of their own."""
+    time = "2025-11-21T10:00:00.826+00:00"
+    value = {"status": "", "processed_time": time, "request": ASKED_GEMINI, "response": response, **more}
+    record = Record(Partition("c", "t", "id", 0), 0, 1763719205_000, json.dumps(value).encode())
+    assert auto.detected(record) == "openai_chat"
+    (one,) = auto.decoder(FormatOptions(model="gemini-2.5-flash"))(record)
+    return one
+
+
+def test_a_result_of_vertex_is_a_whole_call() -> None:
+    one = of_vertex(SAID_GEMINI)
+    assert (one.request_id, one.status, one.input.prompt, one.output.answer) == ("r-9", "ok", "How many boxes?", "7")
+    assert one.ts.isoformat() == "2025-11-21T10:00:00.826000+00:00"
+
+
+def test_a_result_of_vertex_that_failed_says_so() -> None:
+    one = of_vertex({}, key="shelf-81", status='Bad Request: {"error": {"code": 400}}')
+    assert (one.request_id, one.status, one.output.answer) == ("shelf-81", "error", None)
+    with pytest.raises(InvalidEvent, match="an id of 1 to 128 characters"):
+        of_vertex({}, status="Bad Request")
+
+
+@pytest.mark.parametrize("own", [{"id": "r1"}, {}], ids=["in the object", "in a header"])
+def test_an_envelope_with_a_key_keeps_its_own_id(own: Any) -> None:
+    value = {**own, "ts": 1763719200, "key": "tenant", "model": "m", "request": ASKED, "response": SAID}
+    record = Record(Partition("c", "t", "id", 0), 0, 0, json.dumps(value).encode(), (("x-request-id", b"r1"),))
+    (one,) = auto.decoder(FormatOptions())(record)
+    assert getattr(one, "request_id", None) == "r1"
+
+
 def test_without_a_side_of_a_call_an_id_of_the_callers_makes_no_line() -> None:
     record = Record(Partition("c", "t", "id", 0), 0, 0, b'{"custom_id": "a", "question": "what?"}')
     assert auto.detected(record) is None

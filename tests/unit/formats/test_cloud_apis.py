@@ -51,6 +51,21 @@ def test_the_texts_of_a_response_are_its_answer(api: Any) -> None:
     assert row == {"status": "ok", "output": {"answer": "A mug"}, "tokens": {"in": 9, "out": 2}}
 
 
+def test_names_may_be_spelled_as_protocol_buffers_have_them() -> None:
+    """Elastic's sample of a row of Vertex AI; so Python's SDKs dump a response too."""
+    call = {"function_call": {"name": "find", "args": {}}}
+    body = {
+        "candidates": [{"content": {"parts": [{"text": "A mug"}, call]}, "finish_reason": "MAX_TOKENS"}],
+        "usage_metadata": {"prompt_token_count": 9, "candidates_token_count": 2},
+        "model_version": "gemini-2.5-pro",
+    }
+    row = answered(body)
+    assert (row["output"], row["tokens"]) == ({"answer": "A mug"}, {"in": 9, "out": 2})
+    assert row["extra"] == {"finish_reason": "length", "tool_calls": [{"name": "find", "arguments": "{}"}]}
+    blocked = answered({"prompt_feedback": {"block_reason": "SAFETY"}})
+    assert blocked["output"]["refused"]
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [(gemini({"text": "A"}, reason="MAX_TOKENS"), "length"), (converse({"text": "A"}, reason="max_tokens"), "length")],
@@ -105,6 +120,12 @@ def test_a_request_of_gemini_is_a_chat(inline: str, context: str) -> None:
     assert row["extra"] == {"turns": 2}
 
 
+def test_one_message_of_gemini_needs_no_list_nor_does_one_part() -> None:
+    """So the samples of Vertex AI have it."""
+    assert asked({"contents": {"role": "user", "parts": [{"text": "What?"}]}})["input"] == {"prompt": "What?"}
+    assert asked({"contents": [{"parts": {"text": "What?"}}]})["input"] == {"prompt": "What?"}
+
+
 def test_a_picture_of_geminis_storage_is_its_address() -> None:
     parts = [{"fileData": {"mimeType": "image/png", "fileUri": "gs://b/a.png"}}, {"text": "What is it?"}]
     assert asked({"contents": [{"parts": parts}]})["input"]["image"] == {"ref": "gs://b/a.png"}
@@ -115,6 +136,7 @@ def test_a_picture_of_geminis_storage_is_its_address() -> None:
     [
         ({"bytes": PICTURE}, f"data:image/png;base64,{PICTURE}"),
         ({"s3Location": {"uri": "s3://b/a.png", "bucketOwner": "1"}}, "s3://b/a.png"),
+        ({"s3Uri": "s3://logs/a_input_media_00.png"}, "s3://logs/a_input_media_00.png"),
     ],
 )
 def test_a_request_of_converse_has_its_picture(source: Any, ref: str) -> None:

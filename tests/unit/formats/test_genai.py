@@ -260,6 +260,24 @@ def test_messages_that_were_cut_say_nothing_but_that(length: int) -> None:
     assert event.tokens is not None
 
 
+def test_blocks_of_bedrock_may_be_guarded_or_lie_in_its_logs() -> None:
+    one = asked([{"guardContent": {"text": {"text": "Where?"}}}, {"image": {"source": {"s3Uri": "s3://logs/a.png"}}}])
+    assert (one.input.prompt, image_of(one)) == ("Where?", "s3://logs/a.png")
+
+
+def test_messages_may_be_a_list_of_texts_in_json() -> None:
+    """A list of OpenTelemetry holds texts and numbers, but no objects."""
+    question = {"role": "user", "parts": [{"type": "text", "content": "Where?"}]}
+    answer = {"role": "assistant", "parts": [{"type": "text", "content": "There."}], "finish_reason": "stop"}
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    whole = {"gen_ai.input.messages": [json.dumps(question)], "gen_ai.output.messages": [json.dumps(answer)]}
+    one = read(attributes | whole)
+    assert (one.input.prompt, one.output.answer) == ("Where?", "There.")
+    cut = read(attributes | whole | {"gen_ai.input.messages": [json.dumps(question)[:40]]})
+    assert (cut.input.prompt, cut.output.answer) == (None, "There.")
+    assert cut.extra["cut"] == ["gen_ai.input.messages"]
+
+
 def test_parts_that_were_cut_in_a_flattened_message_say_nothing() -> None:
     parts = json.dumps([{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": DATA * 99}}])
     said = {"gen_ai.prompt.0.role": "user", "gen_ai.completion.0.content": "A cup"}

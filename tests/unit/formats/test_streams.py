@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -195,14 +196,80 @@ def test_an_error_inside_a_stream_of_anthropic_is_the_outcome() -> None:
     assert (row["status"], row["error_code"]) == ("error", "overloaded_error")
 
 
+def gemini(text: str, reason: str | None = None) -> dict[str, Any]:
+    """Gemini API reference, "streamGenerateContent"."""
+    candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": reason}
+    usage = {"promptTokenCount": 9, "candidatesTokenCount": 2} if reason else {"promptTokenCount": 9}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash", "responseId": "r-9"}
+
+
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_a_stream_of_gemini_is_one_answer(in_a_list: bool) -> None:
+    pieces = [gemini("A "), gemini("mug", "STOP")]
+    found = read(json.dumps(pieces).encode() if in_a_list else stream(*pieces))
+    (row,) = found.rows
+    assert row == {"status": "ok", "output": {"answer": "A mug"}, "tokens": {"in": 9, "out": 2}}
+    assert (found.model, found.answer_id) == ("gemini-2.5-flash", "r-9")
+
+
+def test_a_stream_of_gemini_that_ends_too_soon_is_cut() -> None:
+    (row,) = read(stream(gemini("A "), gemini("mug"))).rows
+    assert (row["status"], row["error_code"], row["output"]["answer"]) == ("error", "stream_cut", "A mug")
+
+
+@pytest.mark.parametrize("last", [gemini("", "SAFETY"), {"promptFeedback": {"blockReason": "SAFETY"}}])
+def test_a_stream_of_gemini_that_a_filter_stopped_is_refused(last: Any) -> None:
+    (row,) = read(stream(gemini("A "), last)).rows
+    assert (row["status"], row["output"]["refused"]) == ("ok", True)
+
+
+def test_calls_of_tools_in_a_stream_of_gemini_stand_beside_the_answer() -> None:
+    called = gemini("")
+    called["candidates"][0]["content"]["parts"] = [{"functionCall": {"name": "find", "args": {"shelf": 3}}}]
+    (row,) = read(stream(called, gemini("", "STOP"))).rows
+    assert row["extra"]["tool_calls"] == [{"name": "find", "arguments": '{"shelf":3}'}]
+
+
+def token(text: str, *, special: bool = False, **more: Any) -> dict[str, Any]:
+    """Text Generation Inference, docs/openapi.json, `StreamResponse`."""
+    told = {"id": 330, "text": text, "logprob": math.log(0.5), "special": special}
+    return {"index": 1, "token": told, "generated_text": None, "details": None, **more}
+
+
+@pytest.mark.parametrize("details", [None, {"finish_reason": "eos_token", "generated_tokens": 3, "seed": None}])
+def test_a_stream_of_text_generation_inference_is_one_answer(details: Any) -> None:
+    last = token("</s>", special=True, generated_text="A mug", details=details)
+    (row,) = read(stream(token("A"), token(" mug"), last)).rows
+    assert (row["status"], row["output"]["answer"]) == ("ok", "A mug")
+    assert row["output"]["confidence"] == pytest.approx(0.5)
+    assert row.get("tokens") == (None if details is None else {"out": 3})
+
+
+def test_a_stream_of_text_generation_inference_that_ends_too_soon_is_cut() -> None:
+    (row,) = read(stream(token("A"), token(" mug"))).rows
+    assert (row["error_code"], row["output"]["answer"]) == ("stream_cut", "A mug")
+
+
+def test_a_stream_of_llama_cpp_is_one_answer() -> None:
+    """llama.cpp, tools/server/README.md, "POST /completion"."""
+    pieces = [{"index": 0, "content": text, "tokens": [9], "stop": False, "id_slot": -1} for text in ("A", " mug")]
+    last = {"content": "", "stop": True, "stop_type": "limit", "tokens_predicted": 2, "tokens_evaluated": 9}
+    (row,) = read(stream(*pieces, last)).rows
+    assert row["output"] == {"answer": "A mug"}
+    assert (row["tokens"], row["extra"]) == ({"in": 9, "out": 2}, {"finish_reason": "length"})
+    (older,) = read(stream(*pieces, {"content": "", "stop": True, "stopped_eos": True})).rows
+    assert (older["status"], older["output"]["answer"]) == ("ok", "A mug")
+    (cut,) = read(stream(*pieces)).rows
+    assert (cut["error_code"], cut["output"]["answer"]) == ("stream_cut", "A mug")
+
+
 @pytest.mark.parametrize(
     "event",
     [
-        {"index": 1, "token": {"id": 330, "text": "a", "logprob": -0.4, "special": False}, "generated_text": None},
-        {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
+        {"text": "a", "meta_info": {"prompt_tokens": 3}},
         {},
     ],
-    ids=["text-generation-inference", "gemini", "nothing"],
+    ids=["sglang", "nothing"],
 )
 def test_a_stream_of_an_unknown_api_is_refused_and_says_so(event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent, match="a stream of no API that is known") as caught:
