@@ -52,8 +52,8 @@ def unpack(data: bytes, *kinds: str) -> tuple[dict[str, Any], dict[str, NDArray[
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         facts = json.loads(str(arrays.pop(_FACTS)))
-    except _DAMAGED as error:
-        raise NotEnoughData(f"these bytes hold no {kinds[0]}: {error}; make the reference anew") from None
+    except _DAMAGED as error:  # whose words may advise to unpickle the bytes
+        raise NotEnoughData(f"these bytes are damaged, or hold no {kinds[0]}; make the reference anew") from error
     if not isinstance(facts, dict) or facts.get("kind") not in kinds or facts.pop(_NAMES, [*arrays]) != [*arrays]:
         raise NotEnoughData(f"these bytes hold no {kinds[0]}; make the reference anew")
     return facts, arrays

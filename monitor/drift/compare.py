@@ -151,7 +151,13 @@ def smallest_distance(
 
     For a direction in which windows vary as much as they do on average, if `mean_shift` alone speaks: the Cauchy rule
     then divides its p-value by its part of the level.
+
+    Raises:
+        NotEnoughData: no rows on a side, a level or power outside (0, 1), or too few windows to know how they vary.
     """
+    for n, side in ((n_reference, "reference"), (n_current, "current")):
+        check_whole(n, f"{side} rows", least=1)
+    dispersion.demand_windows()
     spread = dispersion.spreads[LOCATING]
     alone = level * part(LOCATING, dispersion.spreads)
     surplus = dispersion.law(LOCATING, n_current).detectable(alone, power) * spread.ratios.size

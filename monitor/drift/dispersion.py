@@ -158,9 +158,19 @@ class Dispersion:
     season: Floats | None = None
     dependence: float = 1.0
 
+    def demand_windows(self) -> None:
+        """Raises NotEnoughData where too few windows calibrate to know how much they vary."""
+        if not self.spreads:
+            raise NotEnoughData(f"{self.windows} windows do not tell how much they vary; {MIN_WINDOWS} are needed")
+
     @cached_property
     def replication(self) -> float:
-        """How many times more windows' means vary than those of independent rows, over all features; at least 1."""
+        """How many times more windows' means vary than those of independent rows, over all features; at least 1.
+
+        Raises:
+            NotEnoughData: too few windows.
+        """
+        self.demand_windows()
         sizes = [spread.ratios.size for spread in self.spreads.values()]
         return float(np.average([spread.replication for spread in self.spreads.values()], weights=sizes))
 
@@ -177,11 +187,16 @@ class Dispersion:
         return 1.0 + share * (spread.replication - 1.0)
 
     def law(self, detector: str, n: int) -> PredictionLaw:
-        """Law of a detector's mean squared distance of an unchanged window of n rows."""
+        """Law of a detector's mean squared distance of an unchanged window of n rows.
+
+        Raises:
+            NotEnoughData: too few windows.
+        """
+        self.demand_windows()
         return self.spreads[detector].law(n, self.replication)
 
     def to_bytes(self) -> bytes:
-        """About 8 bytes x m x r per detector, 70 kB in all for an image stream; see `from_bytes`."""
+        """About 8 bytes x m x m for a detector of m features, 70 kB in all for an image stream; see `from_bytes`."""
         facts: dict[str, Any] = {
             "fit_id": self.fit_id.hex(),
             "windows": self.windows,
@@ -244,7 +259,9 @@ def estimate(
 
     Raises:
         NotEnoughData: no rows, as many windows as rows do not match, or a seasonal fit without hours that do.
+        FingerprintMismatch: features that this fit did not make.
     """
+    fit.demand_features(features)
     if features.shape[0] == 0:
         raise NotEnoughData("0 rows show no dispersion")
     windows = row_numbers(windows, features.shape[0], "window numbers")

@@ -149,6 +149,18 @@ class Fit:
                 "bless a new reference for the new embedder"
             )
 
+    def demand_features(self, features: object) -> None:
+        """Check that `features` are rows [n, m] such as this fit makes.
+
+        Raises:
+            FingerprintMismatch: they have another shape, or are no whole units.
+        """
+        if not isinstance(features, np.ndarray) or features.dtype != np.int64 or features.shape[1:] != (self.width,):
+            raise FingerprintMismatch(
+                f"features must be rows of {self.width} whole units, as `features` of the fit of {self.fingerprint!r} "
+                "makes them of vectors"
+            )
+
     def to_bytes(self) -> bytes:
         """About 4 bytes x d x (k + 80), e.g. 290 kB for d = 512; see `from_bytes`."""
         return pack(_KIND if self.has_squares else _WITHOUT_SQUARES, *self._contents())
@@ -239,7 +251,7 @@ def _frame(rows: Floats, fingerprint: str) -> Fit:
 
 
 def _axes_to_keep(n: int, variances: Floats) -> int:
-    """All of a stream of few numbers: in whatever direction it moves, its distance says how far."""
+    """All of a stream of few numbers, if rows enough tell them: wherever it moves, its distance says how far."""
     varying = int((variances > _LEAST_VARIANCE * variances[0]).sum())
     return max(1, min(MAX_AXES, n // _ROWS_PER_AXIS, varying))
 

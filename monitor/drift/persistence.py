@@ -18,7 +18,8 @@ def persists(verdicts: Sequence[DriftVerdict], *, needed: int = NEEDED, looks: i
     Verdicts for want of data count as looks that found nothing.
 
     Raises:
-        NotEnoughData: `looks` that are no whole number of at least 1.
+        NotEnoughData: `looks` or `needed` that are no whole number of at least 1.
     """
     check_whole(looks, "looks", least=1)  # the last 0 of a list are all of it
+    check_whole(needed, "looks that drift", least=1)
     return sum(verdict == DriftVerdict.DRIFT for verdict in verdicts[-looks:]) >= needed

@@ -44,7 +44,12 @@ class Sketch:
 
     @classmethod
     def of_features(cls, features: Units, fit: Fit) -> Sketch:
-        """Sketch rows whose features [n, m] `fit.features` made; so a row that is in many slices is read once."""
+        """Sketch rows whose features [n, m] `fit.features` made; so a row that is in many slices is read once.
+
+        Raises:
+            FingerprintMismatch: features that this fit did not make.
+        """
+        fit.demand_features(features)
         return cls(fit.id, features.shape[0], features.sum(axis=0))
 
     def means(self, fit: Fit, detector: str) -> Floats:

@@ -23,8 +23,8 @@ class Rows:
     group (a burst, a minute) may depend on each other. Without them every row is its own group.
 
     Raises:
-        NotEnoughData: parts of different lengths, shapes that are none of these, what is no number, infinity, or values
-            beyond 1e30.
+        NotEnoughData: slices that are no texts by dimension, parts of different lengths, shapes that are none of these,
+            what is no number, infinity, or values beyond 1e30.
     """
 
     slices: Sequence[Mapping[str, str]]
@@ -33,6 +33,7 @@ class Rows:
     groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        _check_slices(self.slices)
         n = len(self.slices)
         vectors = {
             kind: as_with_gaps(matrix, f"the {kind} vectors", dimensions=2) for kind, matrix in self.vectors.items()
@@ -110,6 +111,16 @@ class Family:
                 f"the concepts {self.kind} {self.name} have vectors of length {self.vectors.shape[1]}, the rows of "
                 f"{dimension}: embed them with the same encoder"
             )
+
+
+def _check_slices(slices: object) -> None:
+    given = list(np.atleast_1d(slices)) if isinstance(slices, np.ndarray) else slices
+    if not isinstance(given, Sequence) or not all(
+        isinstance(one, Mapping) and all(isinstance(value, str) for value in one.values()) for one in given
+    ):
+        raise NotEnoughData(
+            "the slices of a window must be a list of texts by dimension, one for each row; leave out what a row lacks"
+        )
 
 
 def unit(vectors: Floats) -> Floats:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.stats.inputs import MOST
 from monitor.streams.stream import Categories, Observed, Vector
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A stream of one number per prediction; vectors have length 1."""
+    """A stream of one number per prediction; vectors have length 1.
+
+    A number that no fit can read, NaN or beyond `MOST`, counts as missing: one row must not stop all comparisons.
+    """
 
     name: str
     meaning: str
@@ -34,7 +38,11 @@ class Scalar:
     def vector(self, row: Observed, categories: Categories) -> Vector | None:
         del categories
         value = self.value(row)
-        return None if value is None or not np.isfinite(value) else np.array([value], dtype=np.float32)
+        if value is None:
+            return None
+        with np.errstate(over="ignore"):
+            vector = np.array([value], dtype=np.float32)
+        return vector if abs(float(vector[0])) <= MOST else None  # 1e30 is more in single precision
 
 
 def margin(row: Observed) -> float | None:

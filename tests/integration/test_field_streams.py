@@ -49,7 +49,9 @@ def hours(ingest: IngestService, send: Send) -> Hours:
     """Stores hours of traffic, in which the confidence or the wording may change."""
     rng = np.random.default_rng(3)
 
-    def store(first: int, last: int, *, run: str = "a", sure: float = 0.7, longer: bool = False) -> None:
+    def store(
+        first: int, last: int, *, run: str = "a", sure: float = 0.7, longer: bool = False, masked: float | None = None
+    ) -> None:
         events = []
         for number in range((last - first) * PER_HOUR):
             confidence = float(np.clip(rng.normal(sure, 0.1), 0, 1))
@@ -68,6 +70,8 @@ def hours(ingest: IngestService, send: Send) -> Hours:
                 },
             }  # fmt: skip
             events.append(event)
+        if masked is not None:
+            events[0]["output"]["candidates"][1]["score"] = masked
         ingest.write(send(*events), START + last * HOUR)
 
     return store
@@ -96,6 +100,22 @@ def test_every_field_gets_a_provisional_reference_and_only_what_moved_drifts(
     hours(40, 42, run="c", longer=True)
     evaluate_drift(engine, OPTIONS, START + 42 * HOUR)
     assert drifted(rows, START + 42 * HOUR) == {"prompt_text"}
+
+
+@pytest.mark.parametrize("masked", [float(np.finfo(np.float32).min), -1e300], ids=["32 bits", "64 bits"])
+def test_a_candidate_that_is_masked_out_stops_no_comparison(
+    engine: Engine, hours: Hours, rows: Rows, masked: float
+) -> None:
+    hours(0, 36)
+    evaluate_drift(engine, OPTIONS, START + 36 * HOUR)
+    hours(36, 38, run="b", masked=masked)
+    evaluate_drift(engine, OPTIONS, START + 38 * HOUR)
+    compared = rows(
+        "SELECT r.stream, d.n FROM drift_results d JOIN drift_references r ON r.id = reference_id "
+        "WHERE d.dimension = '' AND d.tick = :tick",
+        tick=START + 38 * HOUR,
+    )
+    assert dict(compared) == {stream: 2 * PER_HOUR - (stream == "margin") for stream in FIELDS}
 
 
 def test_an_hour_is_sketched_again_when_more_has_come_and_not_otherwise(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.drift.compare import compare
+from monitor.drift.compare import compare, smallest_distance
+from monitor.drift.dispersion import Dispersion, estimate
 from monitor.drift.fit import Fit
+from monitor.drift.persistence import persists
 from monitor.drift.reference import Reference, build
-from monitor.drift.sketch import sketch
-from monitor.errors import NotEnoughData
+from monitor.drift.sketch import Sketch, sketch
+from monitor.errors import FingerprintMismatch, NotEnoughData
 
 ROWS, DIMENSION, PER_WINDOW = 24 * 60, 8, 60
 WINDOWS = np.arange(ROWS) // PER_WINDOW
@@ -76,6 +78,50 @@ def test_changed_bytes_of_a_fit_are_refused_in_words() -> None:
             Fit.from_bytes(bytes(changed))
         except NotEnoughData:
             continue
+
+
+@pytest.mark.parametrize("kind", [Fit, Dispersion])
+def test_bytes_of_something_else_are_refused_without_advice_to_unpickle_them(kind: type[Fit | Dispersion]) -> None:
+    with pytest.raises(
+        NotEnoughData, match=r"these bytes are damaged, or hold no snellen .*; make the reference anew$"
+    ):
+        kind.from_bytes(b"something else")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda units: units[:, :-1], lambda units: units[:, 0], lambda units: units * 1.0, lambda units: units.tolist()],
+    ids=["a column less", "one column", "no units", "a list"],
+)
+def test_features_of_no_fit_are_refused(spoil) -> None:  # type: ignore[no-untyped-def]
+    made = build(rows(), WINDOWS, "made")
+    features = spoil(made.fit.features(rows()))
+    for take in (lambda: Sketch.of_features(features, made.fit), lambda: estimate(features, WINDOWS, made.fit)):
+        with pytest.raises(FingerprintMismatch, match=f"rows of {made.fit.width} whole units"):
+            take()
+
+
+@pytest.mark.parametrize("sizes", [(0, 100), (100, 0), (-100, 50), (100.5, 50)])
+def test_the_smallest_distance_needs_rows_on_both_sides(sizes: tuple[int, int]) -> None:
+    with pytest.raises(NotEnoughData, match=r"a whole number of at least 1 (reference|current) rows is needed"):
+        smallest_distance(*sizes, build(rows(), WINDOWS, "made").dispersion)
+
+
+def test_of_too_few_windows_there_is_no_law() -> None:
+    dispersion = build(rows()[: 6 * PER_WINDOW], WINDOWS[: 6 * PER_WINDOW], "few").dispersion
+    for ask in (
+        lambda: smallest_distance(300, 100, dispersion),
+        lambda: dispersion.law("mean_shift", 100),
+        lambda: dispersion.replication,
+    ):
+        with pytest.raises(NotEnoughData, match="4 windows do not tell how much they vary; 8 are needed"):
+            ask()
+
+
+@pytest.mark.parametrize("needed", [0, -1, 1.5, None])
+def test_persistence_needs_a_look_that_drifts(needed: object) -> None:
+    with pytest.raises(NotEnoughData, match="at least 1 looks that drift is needed"):
+        persists([], needed=needed)  # type: ignore[arg-type]
 
 
 def _compare(made: Reference, current: np.ndarray, **options: object):  # type: ignore[no-untyped-def]

@@ -215,6 +215,11 @@ Break = Callable[[], object]
         lambda: explain(window(np.random.default_rng(0), 500), window(np.random.default_rng(0), 10)),
         lambda: explain(window(np.random.default_rng(0), 99), window(np.random.default_rng(0), 99), alpha=0.0),
         lambda: explain(window(np.random.default_rng(0), 99), window(np.random.default_rng(0), 99), confidence=1.0),
+        lambda: Rows(None),  # type: ignore[arg-type]
+        lambda: Rows({"device": "a"}),  # type: ignore[arg-type]
+        lambda: Rows(["device", "device"]),  # type: ignore[list-item]
+        lambda: Rows([{"device": 1}, {}]),  # type: ignore[dict-item]
+        lambda: Rows([{"device": None}, {}]),  # type: ignore[dict-item]
         lambda: Rows([{}, {}], vectors={"image": np.zeros((3, 2))}),
         lambda: Rows([{}, {}], features={"brightness": np.zeros((2, 1))}),
         lambda: Rows([{}, {}], vectors={"image": np.array([[1.0], [np.inf]])}),
@@ -238,6 +243,11 @@ Break = Callable[[], object]
         "few now",
         "alpha",
         "confidence",
+        "no slices",
+        "slices of one row",
+        "slices without a dimension",
+        "numbers for slices",
+        "nothing for a slice",
         "vectors",
         "feature",
         "infinite vectors",

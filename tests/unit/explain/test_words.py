@@ -28,8 +28,10 @@ SHARE = Cause(
     confirmed=True,
 )
 MEASURED = replace(
-    SHARE, kind="feature", name="yellow_blue", of="", is_share=False, change=-1.52, interval=Interval(-1.71, -1.33)
-)
+    SHARE, kind="feature", name="yellow_blue", of="", is_share=False, change=-1.52, interval=Interval(-1.71, -1.33),
+    dominance=Dominance(-0.72, Interval(-0.8, -0.62), 1e-9),
+)  # fmt: skip
+RISEN = Dominance(0.27, Interval(0.2, 0.34), 1e-9)
 UNVARIED = replace(
     MEASURED,
     name="aspect",
@@ -50,19 +52,55 @@ UNVARIED = replace(
         (replace(SHARE, kind="slice", of="device", name="b"), "device = b: 4% → 31% (25 to 37%)"),
         (replace(SHARE, kind="cluster"), "images like: a dark, blurry photo: 4% → 31% (25 to 37%)"),
         (MEASURED, "yellow blue fell by 1.5 SD (1.3 to 1.7)"),
-        (replace(MEASURED, change=0.8, interval=Interval(0.6, 1.0)), "yellow blue rose by 0.8 SD (0.6 to 1.0)"),
-        (replace(MEASURED, change=0.1, interval=Interval(-0.1, 0.3)), "yellow blue rose by 0.1 SD (−0.1 to +0.3)"),
+        (
+            replace(MEASURED, change=0.8, interval=Interval(0.6, 1.0), dominance=RISEN),
+            "yellow blue rose by 0.8 SD (0.6 to 1.0)",
+        ),
+        (
+            replace(MEASURED, change=0.1, interval=Interval(-0.1, 0.3), dominance=RISEN),
+            "yellow blue rose by 0.1 SD (−0.1 to +0.3)",
+        ),
+        (
+            replace(MEASURED, change=-0.1, interval=Interval(-0.14, 0.02), dominance=RISEN),
+            "yellow blue mostly rose, effect +0.27 (+0.20 to +0.34); the mean fell by 0.1 SD (−0.1 to +0.0)",
+        ),
+        (
+            replace(SHARE, before=0.001, now=0.006, interval=Interval(0.0042, 0.0085)),
+            "a dark, blurry photo: 0.1% → 0.6% (0.4 to 0.9%)",
+        ),
+        (
+            replace(SHARE, before=0.998, now=1.0, interval=Interval(0.9951, 1.0)),
+            "a dark, blurry photo: 99.8% → 100% (99.5 to 100%)",
+        ),
+        (replace(SHARE, before=0.0), "a dark, blurry photo: 0% → 31% (25 to 37%)"),
         (UNVARIED, "aspect rose from 0 to 0.32 (by 0.27 to 0.37), effect +0.80 (+0.72 to +0.86)"),
         (
-            replace(UNVARIED, now=-0.405, change=-0.405, interval=Interval(-0.405, -0.405)),
-            "aspect fell from 0 to −0.405, effect +0.80 (+0.72 to +0.86)",
+            replace(
+                UNVARIED, now=-0.405, change=-0.405, interval=Interval(-0.405, -0.405), dominance=MEASURED.dominance
+            ),
+            "aspect fell from 0 to −0.405, effect −0.72 (−0.80 to −0.62)",
         ),
         (
             replace(SHARE, within=Slice("device", "camera-3"), part=0.3),
             "a dark, blurry photo: 4% → 31% (25 to 37%), in device = camera-3 (30% of the traffic)",
         ),
     ],
-    ids=["share", "prompt", "slice", "cluster", "fell", "rose", "unsure", "constant", "constants", "within"],
+    ids=[
+        "share",
+        "prompt",
+        "slice",
+        "cluster",
+        "fell",
+        "rose",
+        "unsure",
+        "the mean against it",
+        "small shares",
+        "nearly all",
+        "nothing before",
+        "constant",
+        "constants",
+        "within",
+    ],
 )
 def test_a_cause_reads_as_one_line(cause: Cause, words: str) -> None:
     assert in_words(cause) == words

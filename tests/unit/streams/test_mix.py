@@ -53,4 +53,10 @@ def test_margin_is_between_the_two_best_in_any_order() -> None:
     assert found[0] == pytest.approx(0.3)
     assert MARGIN.vector(Observed("vqa", {}, scores=(0.9,)), ()) is None
     assert MARGIN.vector(Observed("vqa", {}, scores=(float("inf"), 1.0)), ()) is None
+    masked = float(np.finfo(np.float32).min)
+    assert MARGIN.vector(Observed("vqa", {}, scores=(2.5, masked)), ()) is None
+    assert MARGIN.vector(Observed("vqa", {}, scores=(2.5, -1e30)), ()) is None
+    assert MARGIN.vector(Observed("vqa", {}, scores=(2.5, -1e300)), ()) is None
+    assert MARGIN.vector(Observed("vqa", {}, scores=(2.5, masked, 1.5)), ()) == pytest.approx([1.0])
+    assert MARGIN.vector(Observed("vqa", {}, scores=(2.5, float("nan"))), ()) is None
     assert CONFIDENCE.vector(Observed("vqa", {}, confidence=0.25), ()) == pytest.approx([0.25])
