@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from monitor.domain.window import HOUR, Window, floor
 from monitor.drift.compare import compare
 from monitor.services.attempts import attempt_all
 from monitor.services.cold_start import make_provisional
-from monitor.services.field_sketches import sketch_fields
+from monitor.services.field_sketches import Unsketched, sketch_hours, unsketched
 from monitor.services.references import ReferenceOptions
 from monitor.stats.multiple_testing import benjamini_hochberg
 from monitor.store import references as store
@@ -70,29 +70,45 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
-        Exception: the first fault of a model or embedder of which no reference could be made, after what has one was
-            compared.
+        Exception: the first fault of a model or embedder of which no reference could be made, or of a model that could
+            not be compared, after all others were.
     """
     tick = floor(tick, HOUR)
     steps = [
         ("making references", partial(make_provisional, engine, options.reference, tick)),
-        ("comparing with references", partial(_compare, engine, options, tick)),
+        ("comparing with references", partial(_compare_all, engine, options, tick)),
     ]
     return attempt_all(steps)[-1]
 
 
-def _compare(engine: Engine, options: DriftOptions, tick: datetime) -> int:
+def _compare_all(engine: Engine, options: DriftOptions, tick: datetime) -> int:
     window = Window.before(tick, options.reference.window)
     with transaction(engine) as connection:
         references = store.active_references(connection, tick)
-    sketch_fields(engine, options.reference.sketcher(engine), references, window)
+    hours, models = unsketched(engine, references, window), defaultdict[str, list[ActiveReference]](list)
+    for one in references:
+        models[one.model].append(one)
+    compare_one = partial(_compare, engine, options, window)
+    return sum(
+        attempt_all(
+            (f"comparing {model}", partial(compare_one, known, hours.get(model, ()))) for model, known in models.items()
+        )
+    )
+
+
+def _compare(
+    engine: Engine,
+    options: DriftOptions,
+    window: Window,
+    references: Sequence[ActiveReference],
+    hours: Sequence[Unsketched],
+) -> int:
+    """One model with its references, after `hours` were sketched."""
+    sketch_hours(engine, options.reference.sketcher(engine), hours)
     with transaction(engine) as connection:
         looks = [look for one in references for look in _looks(connection, one, window)]
-        # How many of each model, at most: some may have too few rows.
-        among = Counter(one.reference.model for one in looks if one.baseline is not None)
-        compared = [
-            _Compared(one.reference, one.part, one.result(options.alpha, among[one.reference.model])) for one in looks
-        ]
+        among = sum(one.baseline is not None for one in looks)  # at most: some may have too few rows
+        compared = [_Compared(one.reference, one.part, one.result(options.alpha, among)) for one in looks]
         compared += _rebaselined(connection, references, {one.reference.id for one in compared}, window)
         adjusted = _adjust(compared)
         insert_results(
@@ -153,20 +169,16 @@ def _key(reference: ActiveReference) -> tuple[str, str]:
 
 
 def _adjust(compared: list[_Compared]) -> list[float | None]:
-    """Benjamini-Hochberg over the comparisons of the tick that have a p-value, of each model by itself.
+    """Benjamini-Hochberg over the comparisons of one model at the tick, as far as they have a p-value.
 
     Of all models together, one that drifts would lower what the others must reach: of 50 unchanged comparisons beside
     50 that drift, some are taken for drift in 22% of ticks at a level of 1%.
     """
-    families = defaultdict[str, list[tuple[int, float]]](list)
-    for place, one in enumerate(compared):
-        if (p_value := one.result.p_value) is not None:
-            families[one.reference.model].append((place, p_value))
-    found: dict[int, float] = {}
-    for family in families.values():
-        places, p_values = zip(*family, strict=True)
-        found |= zip(places, benjamini_hochberg(p_values).tolist(), strict=True)
-    return [found.get(place) for place in range(len(compared))]
+    p_values = {place: p for place, one in enumerate(compared) if (p := one.result.p_value) is not None}
+    if not p_values:
+        return [None] * len(compared)
+    adjusted = dict(zip(p_values, benjamini_hochberg(list(p_values.values())).tolist(), strict=True))
+    return [adjusted.get(place) for place in range(len(compared))]
 
 
 def _row(one: _Compared, adjusted: float | None, window: Window, alpha: float) -> dict[str, object]:

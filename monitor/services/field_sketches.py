@@ -6,7 +6,10 @@ under whatever references there are then, and again when more predictions have c
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -20,35 +23,52 @@ from monitor.store.references import ActiveReference
 from monitor.streams import FIELD_STREAMS, Vector, fingerprint
 
 
-def sketch_fields(
-    engine: Engine, sketcher: SketchService, references: Sequence[ActiveReference], window: Window
-) -> int:
-    """Sketch the window's hours under the references of streams of fields; returns how many hours were looked at.
+@dataclass(frozen=True, slots=True)
+class Unsketched:
+    """An hour of a model of which some references have not seen all that is stored."""
+
+    model: str
+    hour: datetime
+    rows: int
+    references: tuple[ActiveReference, ...]
+
+
+def unsketched(engine: Engine, references: Sequence[ActiveReference], window: Window) -> dict[str, list[Unsketched]]:
+    """The hours of a window that are to be sketched, by model; one reading for all of them.
+
+    Raises:
+        StoreError: PostgreSQL refused or does not answer.
+    """
+    fields = [one for one in references if reads_fields(one)]
+    if not fields:
+        return {}
+    with transaction(engine) as connection:
+        counted = observations.counted(connection, window)
+        done = store.sketched_hours(connection, window)
+    found: dict[str, list[Unsketched]] = defaultdict(list)
+    for (model, hour), rows in sorted(counted.items()):
+        stale = tuple(one for one in fields if one.model == model and done.get((one.id, hour)) != rows)
+        if stale:
+            found[model].append(Unsketched(model, hour, rows, stale))
+    return found
+
+
+def sketch_hours(engine: Engine, sketcher: SketchService, hours: Sequence[Unsketched]) -> int:
+    """Sketch them, each in a transaction of its own; returns how many there were.
 
     Raises:
         StoreError: PostgreSQL refused or does not answer; a repetition goes on where this one ended.
     """
-    fields = [one for one in references if reads_fields(one)]
-    if not fields:
-        return 0
-    with transaction(engine) as connection:
-        counted = observations.counted(connection, window)
-        done = store.sketched_hours(connection, window)
-    looked_at = 0
-    for (model, hour), rows in sorted(counted.items()):
-        stale = [one for one in fields if one.model == model and done.get((one.id, hour)) != rows]
-        if not stale:
-            continue
+    for one in hours:
         with transaction(engine) as connection:
-            store.claim(connection, [one.id for one in stale])
-            found = observations.sample(connection, model, hour, rows, MOST_ROWS)
+            store.claim(connection, [reference.id for reference in one.references])
+            found = observations.sample(connection, one.model, one.hour, one.rows, MOST_ROWS)
             sketcher.admit(found)
-            for reference in stale:
+            for reference in one.references:
                 cells = sketcher.cells(reference, contributions(reference.stream, found, reference.categories))
                 sketches = {part: sketch for (part, _), sketch in cells.items()}
-                store.replace_sketches(connection, reference.id, hour, sketches, rows)
-        looked_at += 1
-    return looked_at
+                store.replace_sketches(connection, reference.id, one.hour, sketches, one.rows)
+    return len(hours)
 
 
 def reads_fields(reference: ActiveReference) -> bool:

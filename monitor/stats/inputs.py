@@ -51,6 +51,7 @@ def as_rows(values: ArrayLike, name: str, *, least: int = 1, most: float = MOST)
         NotEnoughData: as `as_matrix`.
     """
     is_floats = isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.floating)
+    is_floats = is_floats and not np.ma.is_masked(values)
     matrix = np.asarray(values) if is_floats else as_matrix(values, name, least=least)
     _check(matrix, name, dimensions=2, least=least, most=most)
     if matrix.shape[1] == 0:

@@ -19,6 +19,7 @@ from monitor.domain.window import HOUR, Window
 from monitor.drift.sketch import sketch
 from monitor.formats import FormatOptions, native
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services import evaluate_drift as evaluation
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestOptions, IngestService
@@ -26,7 +27,7 @@ from monitor.services.protect import Privacy
 from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
 from monitor.services.triage import Limits
-from monitor.store import references, vectors
+from monitor.store import observations, references, vectors
 from monitor.store.queries import drift as queries
 from monitor.store.sketches import sketches_in
 
@@ -201,6 +202,36 @@ def test_what_is_found_of_a_model_does_not_depend_on_another_that_drifts(
     assert rows(f"{drifted} WHERE verdict = 'drift'") == ["loud"]
     assert rows(found) == alone
     assert sum(one[5] is not None for one in alone) > len(WATCHED)
+
+
+@pytest.mark.parametrize("step", ["sample", "sketches_in"])
+def test_a_fault_of_one_model_hides_no_drift_of_another(
+    engine: Engine, traffic: Traffic, rows: Rows, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    for model in ("a", "m", "z"):
+        traffic.hours(0, 44, model=model)
+    evaluate_drift(engine, OPTIONS, START + 43 * HOUR)
+    where = observations if step == "sample" else evaluation
+    real = getattr(where, step)
+
+    def fail_for_one(connection: Any, what: Any, *others: Any) -> Any:
+        if getattr(what, "model", what) == "m":
+            raise ValueError("a row that trips us")
+        return real(connection, what, *others)
+
+    monkeypatch.setattr(where, step, fail_for_one)
+    with pytest.raises(ValueError, match="a row that trips us"):
+        evaluate_drift(engine, OPTIONS, START + 44 * HOUR)
+    of_tick = (
+        "SELECT model, count(*) FROM drift_results JOIN drift_references r ON r.id = reference_id "
+        f"WHERE tick = '{START + 44 * HOUR}' GROUP BY 1 ORDER BY 1"
+    )
+    before = rows(of_tick)
+    assert [model for model, _ in before] == ["a", "z"]
+    monkeypatch.undo()
+    evaluate_drift(engine, OPTIONS, START + 44 * HOUR)
+    after = dict(rows(of_tick))
+    assert after == {**dict(before), "m": after["a"]}
 
 
 def test_a_tick_is_evaluated_once(engine: Engine, traffic: Traffic, rows: Rows) -> None:
