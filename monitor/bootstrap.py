@@ -96,7 +96,7 @@ def client_config(settings: Settings) -> ClientConfig:
             "kafka.bootstrap_servers (or SNELLEN_KAFKA__BOOTSTRAP_SERVERS) is not set and no embedded broker runs: "
             "set it, or start one with `snellen up`"
         )
-    return ClientConfig(
+    config = ClientConfig(
         bootstrap_servers=kafka.bootstrap_servers,
         security_protocol=kafka.security_protocol,
         sasl_mechanism=kafka.sasl_mechanism,
@@ -108,6 +108,8 @@ def client_config(settings: Settings) -> ClientConfig:
         ssl_key_password=kafka.ssl_key_password.get_secret_value() if kafka.ssl_key_password else None,
         ssl_check_hostname=kafka.ssl_check_hostname,
     )
+    _warn_once(config.weakness)
+    return config
 
 
 def own_topics(settings: Settings) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ _backlog = cached(label_backlog)
 _strata = cached(label_tasks.backlog_by_stratum)
 _states = cached(label_tasks.states)
 disputes = cached(label_tasks.disputes)
+set_aside = cached(label_tasks.set_aside)
 agreement_of = cached(agreement, SLOW_TO_CHANGE)
 
 

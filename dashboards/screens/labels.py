@@ -22,6 +22,7 @@ def page() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         strata()
+        set_aside(view)
     with right:
         agreement(view)
 
@@ -65,6 +66,16 @@ def strata() -> None:
         for one in found
     ]
     parts.table(rows, ("stratum", "waiting", "claimed", "oldest waits for"))
+
+
+def set_aside(view: View) -> None:
+    """Why: a picture that nobody can open, or a question that nobody understands, is for somebody to mend."""
+    found = data.labels.set_aside(view.window)
+    if not found:
+        return
+    st.subheader("Set aside in this range", anchor=False)
+    rows = [{"request": one.request_id, "stratum": one.stratum, "who and why": one.why} for one in found]
+    parts.table(rows, ("request", "stratum", "who and why"))
 
 
 def agreement(view: View) -> None:

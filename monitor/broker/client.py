@@ -16,6 +16,7 @@ from kafka.errors import (
 from kafka.net.compat import KafkaNetClient
 
 from monitor.errors import BrokerError, BrokerRefused
+from monitor.hosts import is_local
 
 Client = TypeVar("Client")
 
@@ -38,6 +39,21 @@ class ClientConfig:
     @property
     def uses_tls(self) -> bool:
         return self.security_protocol.endswith("SSL")
+
+    @property
+    def weakness(self) -> str | None:
+        """What somebody between us and remote brokers could do; None where all are local or prove who they are."""
+        remote = [one.strip() for one in self.bootstrap_servers.split(",") if not is_local(one.strip())]
+        if not remote or (self.uses_tls and self.ssl_check_hostname):
+            return None
+        where = f"the connection to Kafka at {', '.join(remote)} has"
+        if self.uses_tls:
+            return f"{where} ssl_check_hostname off: who has any certificate of the same authority can pose as a broker"
+        password = " and the password" if self.sasl_mechanism == "PLAIN" else ""
+        return (
+            f"{where} security_protocol {self.security_protocol}: who sits in between can pose as a broker and read "
+            f"everything{password}; set kafka.security_protocol to SSL or SASL_SSL"
+        )
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments common to all clients of kafka-python."""

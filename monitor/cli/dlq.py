@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.actor import By, actor
 from monitor.cli.bounds import LAST_ID, MOST_ROWS
 from monitor.cli.database import database
 from monitor.cli.terminal import cut, escaped, folded
@@ -113,7 +113,7 @@ def replay(
 @app.command()
 def purge(
     before: Annotated[datetime, typer.Option(help="Forget what was refused before, RFC 3339 with a zone.")],
-    by: Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")] = None,
+    by: By = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would go.")] = False,
 ) -> None:
     """Delete refused records for good, and note in the audit log that it was done."""
@@ -124,7 +124,7 @@ def purge(
     if moment > now:
         raise typer.BadParameter("has not come yet: all there are would go", param_hint="--before")
     with database(settings.load(), "dlq") as engine:
-        count = dead_letters.purge(engine, moment, by or getpass.getuser(), now, dry_run=dry_run)
+        count = dead_letters.purge(engine, moment, actor(by), now, dry_run=dry_run)
     typer.echo(f"{'would delete' if dry_run else 'deleted'} {count}")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.actor import By, actor
 from monitor.cli.database import database
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def erase(
     subject: Annotated[
         str | None, typer.Option(help="Id of the person, as records name it (setting `privacy.subject`).")
     ] = None,
-    by: Annotated[str | None, typer.Option(help="Who asks for it, for the audit log; default: the user here.")] = None,
+    by: By = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     everywhere: Annotated[
         bool,
@@ -42,13 +42,13 @@ def erase(
     if bool(request_ids) == (subject is not None) or subject == "" or "" in request_ids:
         raise typer.BadParameter("give request ids (--request-id, --ids-from), or one --subject")
     config = settings.load()
-    actor, now = by or getpass.getuser(), bootstrap.now()
+    who, now = actor(by), bootstrap.now()
     with database(config, "erase") as engine:
         service = bootstrap.make_eraser(config, engine)
         if subject is None:
-            done = service.requests(request_ids, actor, now, dry_run=dry_run)
+            done = service.requests(request_ids, who, now, dry_run=dry_run)
         else:
-            done = service.subject(subject, actor, now, dry_run=dry_run, everywhere=everywhere)
+            done = service.subject(subject, who, now, dry_run=dry_run, everywhere=everywhere)
     _report(done, dry_run=dry_run)
     _tell_unknown(done.unknown, len(set(request_ids)))
     if not config.privacy.keys and not dry_run:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli.actor import By, actor
 from monitor.cli.bounds import LAST_ID
 from monitor.cli.database import database
 from monitor.cli.models import require_served
@@ -18,19 +18,13 @@ if TYPE_CHECKING:
     from monitor.store.queries.drift import Reference
 
 app = typer.Typer(name="reference", help="The traffic that drift is compared with.", no_args_is_help=True)
-By = Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")]
-
-
-@app.callback()
-def _group() -> None:
-    """The traffic that drift is compared with."""
 
 
 @app.command()
 def create(
     model: Annotated[str, typer.Option(help="Name of the model.")],
-    since: Annotated[datetime, typer.Option("--from", help="Begin of the traffic to bless, RFC 3339 with a zone.")],
-    until: Annotated[datetime, typer.Option("--to", help="Its end, not included.")],
+    since: Annotated[datetime, typer.Option(help="Begin of the traffic to bless, RFC 3339 with a zone.")],
+    until: Annotated[datetime, typer.Option(help="Its end, not included.")],
     stream: Annotated[
         list[str] | None, typer.Option(help="Only this stream; may be given again. Default: all.")
     ] = None,
@@ -47,11 +41,11 @@ def create(
 
     window = window_between(since, until)
     config = settings.load()
-    actor = Actor(by or getpass.getuser(), bootstrap.now())
+    who = Actor(actor(by), bootstrap.now())
     with database(config, "reference") as engine:
         with transaction(engine) as connection:
             require_served(connection, model)
-        made = bless(engine, bootstrap.reference_options(config), model, window, stream or (), actor)
+        made = bless(engine, bootstrap.reference_options(config), model, window, stream or (), who)
     for one in made:
         said = f"reference {one.reference.id}" if one.reference else f"none: {one.reason}"
         typer.echo(harmless(f"{one.stream:<16} {said}"))
@@ -102,7 +96,7 @@ def activate(
     from monitor.services.bless import activate as run
 
     config = settings.load()
-    actor = Actor(by or getpass.getuser(), bootstrap.now())
+    who = Actor(actor(by), bootstrap.now())
     with database(config, "reference") as engine:
-        chosen = run(engine, bootstrap.reference_options(config), reference, actor)
+        chosen = run(engine, bootstrap.reference_options(config), reference, who)
     typer.echo(harmless(f"reference {chosen.id} is the active one of {chosen.model}, stream {chosen.stream}"))

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
+from monitor.cli.actor import By, actor
 from monitor.cli.bounds import LAST_ID, MOST_DAYS
 from monitor.cli.database import database
 from monitor.cli.terminal import harmless
 from monitor.cli.windows import window_between
 
 app = typer.Typer(name="silence", help="Hold alerts' messages back during planned work.", no_args_is_help=True)
-By = Annotated[str | None, typer.Option(help="Who does it, for the audit log; default: the user here.")]
-
-
-@app.callback()
-def _group() -> None:
-    """Hold alerts' messages back during planned work."""
 
 
 @app.command()
 def add(
     slos: Annotated[str, typer.Argument(help="Name of an SLO, or a pattern such as 'scene-vqa-*'; '*' is all.")],
     reason: Annotated[str, typer.Option(help="What is being done; shown on On-call.")],
-    until: Annotated[datetime, typer.Option("--to", help="Its end, RFC 3339 with a zone; not included.")],
-    since: Annotated[datetime | None, typer.Option("--from", help="Its begin; default: now.")] = None,
+    until: Annotated[datetime, typer.Option(help="Its end, RFC 3339 with a zone; not included.")],
+    since: Annotated[datetime | None, typer.Option(help="Its begin; default: now.")] = None,
     by: By = None,
 ) -> None:
     """Hold messages back in a window, 31 days at most. Alerts open and are stored as ever; nobody is told of them.
@@ -44,7 +38,7 @@ def add(
     config = settings.load()
     with database(config, "silence") as engine, transaction(engine) as connection:
         try:
-            number = add_silence(connection, slos, window, by or getpass.getuser(), reason, now)
+            number = add_silence(connection, slos, window, actor(by), reason, now)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
     covered = [one.name for one in bootstrap.read_objectives(config) if named(slos, one.name)]
@@ -88,7 +82,7 @@ def end(
     from monitor.store.silences import end_silence
 
     with database(settings.load(), "silence") as engine, transaction(engine) as connection:
-        ended = end_silence(connection, number, by or getpass.getuser(), bootstrap.now())
+        ended = end_silence(connection, number, actor(by), bootstrap.now())
     if not ended:
         typer.echo(f"there is no silence {number}, or it is over; `snellen silence list` shows them", err=True)
         raise typer.Exit(1)

@@ -28,15 +28,15 @@ def written(moment: datetime) -> str:
 
 
 def window_between(since: datetime, until: datetime) -> Window:
-    """The window from --from to --to.
+    """The window from --since to --until.
 
     Raises:
-        typer.BadParameter: one is not as `aware` has it, or --to is not the later one.
+        typer.BadParameter: one is not as `aware` has it, or --until is not the later one.
     """
     from monitor.domain.window import Window
 
     if aware(until) <= aware(since):
-        raise typer.BadParameter(f"--to must come later than --from, {since.isoformat()}")
+        raise typer.BadParameter(f"--until must come later than --since, {since.isoformat()}")
     return Window(since, until)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
+from threading import Thread
 
 from monitor.deadline import Deadline
 
@@ -33,15 +34,22 @@ def connected(host: str, port: int, tls: ssl.SSLContext | None, seconds: float) 
 
 
 def _addresses(host: str, port: int, seconds: float) -> list[str]:
-    """By the system's resolver, which knows no time-out and so runs apart."""
-    resolver = ThreadPoolExecutor(1, thread_name_prefix="resolve")
+    """By the system's resolver, which knows no time-out: on a thread apart, for which no process waits at its end."""
+    answer: Future[list[str]] = Future()
+
+    def resolve() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except Exception as error:  # noqa: BLE001 (whoever waits for it decides)
+            answer.set_exception(error)
+        else:
+            answer.set_result([str(entry[4][0]) for entry in found])
+
+    Thread(target=resolve, name="resolve", daemon=True).start()
     try:
-        found = resolver.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(seconds)
+        return answer.result(seconds)
     except TimeoutError:
         raise TimeoutError("its name was not resolved in time") from None
-    finally:
-        resolver.shutdown(wait=False)
-    return [str(entry[4][0]) for entry in found]
 
 
 def _connect(addresses: Sequence[str], port: int, end: Deadline) -> socket.socket:

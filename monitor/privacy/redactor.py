@@ -23,8 +23,11 @@ _CARD_BEYOND: Final = 10**19
 """Numbers of 13 to 19 digits: JSON may hold a card as a number."""
 _APART: Final = "\n" * 9
 """Between texts that are searched as one: digits of two are not near enough to be one number."""
-_QUOTED: Final = re.compile(r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)")
-"""As Python's repr writes texts; one that was cut short has no end."""
+_QUOTED: Final = re.compile(
+    r"""(?<!\w)b?(?: '(?:\\.|[^'\\]|'(?=\w))*(?:'|\\?\Z) | "(?:\\.|[^"\\]|"(?=\w))*(?:"|\\?\Z) )""",
+    re.DOTALL | re.VERBOSE,
+)
+"""As Python's repr writes texts and bytes; one that was cut has no end. An apostrophe in a word begins none."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -122,6 +125,10 @@ class Redactor:
         if self.drops_dead_letters:
             text = _QUOTED.sub("'...'", text)
         return text if self._name is None else self._find(text)
+
+    def comment(self, text: str) -> str:
+        """What a person says freely of an answer."""
+        return text if self._comment is None else self._comment(text)
 
     def dead_letter(self, content: bytes, removed: set[str] | None = None) -> bytes:
         """What is kept of a record that was refused: everything, what is left after redaction, or nothing.

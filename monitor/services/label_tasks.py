@@ -90,7 +90,7 @@ class LabelDesk:
             StoreError: PostgreSQL does not answer.
         """
         name = _name(annotator)
-        words = self._privacy.redactor.text(_short(f"{name}: {reason.strip()}", "the reason"))
+        words = f"{name}: {self._privacy.redactor.comment(_short(reason.strip(), 'the reason'))}"
         with transaction(self._engine) as connection:
             label_tasks.release(connection, key, name)
             return label_tasks.skip(connection, key, words, now) or label_tasks.pass_on(connection, key, name, words)

@@ -24,7 +24,7 @@ from monitor.store.predictions import Arrival
 
 log = logging.getLogger(__name__)
 
-OUR_FAULT = "a fault of Snellen's, please report it"
+OUR_FAULT = "a fault of Snellen, please report it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def triage(
             sorted_out.rejected.append(Rejected(record, error.reason, str(error)))
         except Exception as error:  # noqa: BLE001 (whatever a decoder trips over)
             log_our_fault("a record could not be read", record, error)
-            sorted_out.rejected.append(Rejected(record, Rejection.UNREADABLE, f"{OUR_FAULT}: {error!r}"))
+            sorted_out.rejected.append(Rejected(record, Rejection.UNREADABLE, f"{OUR_FAULT}: {type(error).__name__}"))
     return sorted_out
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from monitor.formats import FORMATS
-from monitor.settings.section import Positive, Strict
+from monitor.settings.section import Positive, Strict, Time
 
 
 def _known_format(name: str) -> str:
@@ -49,9 +49,9 @@ class Ingest(Strict, frozen=True):
     are read in any case, as `auto`; naming one here says how."""
     max_record_bytes: Positive = 1024 * 1024
     """Larger records are dead letters."""
-    max_future: timedelta = timedelta(minutes=5)
+    max_future: Time = timedelta(minutes=5)
     """Events dated further ahead are dead letters."""
-    max_age: timedelta = timedelta(days=30)
+    max_age: Time = timedelta(days=30)
     """Older events are dead letters; replays are exempt."""
     batch_records: Positive = 4000
     """Records of one transaction, at most."""
@@ -70,10 +70,10 @@ class Ingest(Strict, frozen=True):
     max_embedders: Annotated[int, Field(gt=0, le=30_000)] = 1000
     """Embedders that records with vectors of their own may ever name. Predictions that name further ones become dead
     letters: what is stored of an embedder names it by one of 32,767 numbers, which are never used again."""
-    pair_patience: timedelta = timedelta(minutes=5)
+    pair_patience: Time = timedelta(minutes=5)
     """Where request and response are logged in two records: how long one waits for the other before it counts as
     logging loss. A side that comes later still joins, and the loss is taken back."""
-    pair_keep: timedelta = timedelta(days=1)
+    pair_keep: Time = timedelta(days=1)
     """How long a side that counts as lost still waits, before it becomes a dead letter. In the embed group it is then
     forgotten."""
     store_rate: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from monitor.settings.section import Days, Positive, Rate, Strict, Weight
+from monitor.settings.section import Days, Positive, Rate, Strict, Time, Weight
 
 
 class Labels(Strict, frozen=True):
@@ -25,7 +25,7 @@ class Labels(Strict, frozen=True):
     """How many people answer each task."""
     overlap: Rate = 0.1
     """Share of the tasks that at least two people answer, so that their agreement is known."""
-    lease: timedelta = timedelta(minutes=15)
+    lease: Time = timedelta(minutes=15)
     """How long a task stays with whoever took it, before others are offered it."""
     lifetime: Days = timedelta(days=14)
     """Tasks that nobody answered for so long expire: they leave the queue and the backlog."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from hashlib import blake2b
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from monitor.errors import SettingsError
 from monitor.privacy import Subjects
 from monitor.privacy.patterns import compile_patterns
 from monitor.settings.section import Strict
+
+BLAKE2B_KEY: Final = blake2b.MAX_KEY_SIZE
 
 
 def _safe_patterns(expressions: dict[str, str]) -> dict[str, str]:
@@ -25,6 +28,12 @@ def _subject_paths(paths: tuple[str, ...]) -> tuple[str, ...]:
         return Subjects(paths).paths
     except SettingsError as error:
         raise ValueError(str(error)) from None
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    if not 16 <= len(secret.get_secret_value().encode()) <= BLAKE2B_KEY:
+        raise ValueError(f"must be 16 to {BLAKE2B_KEY} bytes long (letters beyond ASCII are several)")
+    return secret
 
 
 Handling = Literal["keep", "redact", "hide"]
@@ -55,5 +64,5 @@ class Privacy(Strict, frozen=True):
         "extra.user.id",
     )
     """Where a record names the person it is about, for `snellen erase --subject`; the first that is there counts."""
-    keys: tuple[Annotated[SecretStr, Field(min_length=16, max_length=64)], ...] = ()
+    keys: tuple[Annotated[SecretStr, AfterValidator(_key)], ...] = ()
     """Keys of the hash of that person's id: the first for new rows, all for finding. None: an unkeyed hash."""

@@ -24,6 +24,13 @@ def _whole_day(value: timedelta) -> timedelta:
     return value
 
 
+def _some_time(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+Time = Annotated[timedelta, AfterValidator(_some_time)]
 Hours = Annotated[timedelta, AfterValidator(_whole_hours)]
 Days = Annotated[timedelta, AfterValidator(_whole_day)]
 

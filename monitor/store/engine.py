@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from monitor.errors import SettingsError, StoreError, StoreTooSlow, StoreUnavailable, UnstorableValue
@@ -211,10 +211,10 @@ def alembic_config() -> Config:
 def _run(url: str, step: Callable[[Config], None]) -> None:
     engine = make_engine(url, application="snellen-migrate")
     try:
-        with engine.connect() as connection:
+        with translated(), engine.connect() as connection:
             _upgrade_locked(connection, step)
-    except SQLAlchemyError as error:
-        raise StoreError(f"migration failed: {error}") from error
+    except StoreError as error:
+        raise type(error)(f"the migration failed: {error}") from None
     finally:
         engine.dispose()
 

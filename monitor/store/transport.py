@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from ipaddress import ip_address
-
 from sqlalchemy import URL
+
+from monitor.hosts import is_local
 
 SAFE = "verify-full"
 DEFAULT = "prefer"  # of libpq: encrypted where the server offers it, with whatever certificate
@@ -18,7 +17,7 @@ def weakness(url: URL) -> str | None:
     eavesdroppers and impostors.
     """
     mode = _last(url, "sslmode") or DEFAULT
-    remote = [host for host in _hosts(url) if not _is_local(host)]
+    remote = [host for host in _hosts(url) if not is_local(host)]
     if not remote or mode == SAFE:
         return None
     return (
@@ -36,13 +35,3 @@ def _hosts(url: URL) -> list[str]:
 def _last(url: URL, name: str) -> str | None:
     found = url.query.get(name)
     return found[-1] if isinstance(found, tuple) else found
-
-
-def _is_local(host: str) -> bool:
-    """A socket, or the loopback."""
-    host = host.partition(":")[0] if host.count(":") == 1 else host
-    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
-        return True
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return False

@@ -278,6 +278,25 @@ def test_who_spoke_of_safety_alone_is_still_asked(
     assert desk.answer(task.key, "ann", Said("correct"), NOW) is TaskState.DONE
 
 
+@pytest.mark.parametrize(
+    ("handling", "kept"),
+    [("hide", "[hidden 13 characters]"), ("keep", "mail ann@b.co"), ("redact", "mail [email removed]")],
+)
+def test_a_reason_is_handled_as_comments_are(
+    engine: Engine, serve: Callable[..., None], rows: Rows, handling: Any, kept: str
+) -> None:
+    serve("a")
+    privacy = Privacy(Redactor(PrivacyOptions(comments=handling)), Subjects(()))
+    desk = LabelDesk(engine, privacy, TERMS)
+    task = desk.take("ann", NOW)
+    assert task is not None
+    assert desk.skip(task.key, "ann", " mail ann@b.co  ", NOW)
+    assert rows("SELECT skip_reason FROM label_tasks") == [f"ann: {kept}"]
+    with transaction(engine) as connection:
+        [aside] = queries.set_aside(connection, Window(NOW - DAY, NOW))
+    assert (aside.request_id, aside.why) == ("a", f"ann: {kept}")
+
+
 def test_what_is_set_aside_leaves_the_queue_until_somebody_answers_it(
     desk: LabelDesk, engine: Engine, serve: Callable[..., None], rows: Rows
 ) -> None:

@@ -156,7 +156,7 @@ def test_following_the_page_ends_in_stored_answers_an_evaluated_slo_and_a_first_
 
 def demand_reference(folder: Path, environment: dict[str, str], stored: Engine, hour: datetime) -> None:
     """Bless all but the last hours, as the page says, and have those compared."""
-    times = {"--from": hour - timedelta(hours=54), "--to": hour - timedelta(hours=4)}
+    times = {"--since": hour - timedelta(hours=54), "--until": hour - timedelta(hours=4)}
     before = ["", *BLESSING]
     words = [times[last].isoformat() if last in times else word for last, word in zip(before, BLESSING, strict=False)]
     made = run(folder, environment, *words)

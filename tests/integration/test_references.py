@@ -115,7 +115,7 @@ def test_the_command_blesses_lists_and_activates(
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
-    span = ["--from", "2026-11-17T00:00:00Z", "--to", "2026-11-18T00:00:00Z"]
+    span = ["--since", "2026-11-17T00:00:00Z", "--until", "2026-11-18T00:00:00Z"]
     status, said = snellen("create", "--model", "m", *span)
     assert status == 0, said
     assert "image            reference 1" in said

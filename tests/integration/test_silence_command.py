@@ -28,12 +28,12 @@ def snellen(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_planned_work_is_added_listed_and_ended(snellen: Snellen, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no silence holds" in snellen("list").output
-    options = ("--reason", "new disks", "--by", "ann", "--to", "2026-11-21T14:00:00Z")
+    options = ("--reason", "new disks", "--by", "ann", "--until", "2026-11-21T14:00:00Z")
     added = snellen("add", "scene-vqa-camera-?-accuracy", *options)
     assert added.exit_code == 0, added.output
     cameras = ", ".join(f"scene-vqa-camera-{number}-accuracy" for number in range(1, 5))
     assert added.output == f"silence 1: {cameras}, until 2026-11-21 14:00 UTC\n"
-    later = snellen("add", "none-*", *options, "--from", "2026-11-21T13:30:00Z")
+    later = snellen("add", "none-*", *options, "--since", "2026-11-21T13:30:00Z")
     assert "no SLO has such a name yet" in later.output
 
     first, second = snellen("list").output.splitlines()
@@ -56,10 +56,10 @@ def test_planned_work_is_added_listed_and_ended(snellen: Snellen, monkeypatch: p
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (("--to", "2026-11-21T14:00:00"), "no time zone; write e.g. 2026-11-21T14:00:00Z"),
-        (("--to", "2026-11-21T11:00:00Z"), "must come later"),
-        (("--from", "2026-11-20T10:00:00Z", "--to", "2026-11-21T11:00:00Z"), "over already"),
-        (("--to", "2027-11-21T11:00:00Z"), "at most 31 days"),
+        (("--until", "2026-11-21T14:00:00"), "no time zone; write e.g. 2026-11-21T14:00:00Z"),
+        (("--until", "2026-11-21T11:00:00Z"), "must come later"),
+        (("--since", "2026-11-20T10:00:00Z", "--until", "2026-11-21T11:00:00Z"), "over already"),
+        (("--until", "2027-11-21T11:00:00Z"), "at most 31 days"),
     ],
 )
 def test_what_is_no_window_is_refused(snellen: Snellen, options: tuple[str, ...], fault: str) -> None:

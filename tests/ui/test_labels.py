@@ -183,6 +183,11 @@ def test_what_cannot_be_judged_is_set_aside(open_page: Open, queue: Engine) -> N
         ("today-b-66", "Ada: no picture")
     ]
     assert "Before: today-b-66 → set aside" in said(app)
+    st.cache_data.clear()  # it is read again within seconds
+    [aside] = [one.value for one in open_page("labels").dataframe if "who and why" in one.value]
+    assert aside.to_dict("records") == [
+        {"request": "today-b-66", "stratum": "device=camera-b", "who and why": "Ada: no picture"}
+    ]
 
 
 def test_what_was_answered_meanwhile_is_not_said_to_be_set_aside(open_page: Open, queue: Engine) -> None:

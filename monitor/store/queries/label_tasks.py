@@ -49,6 +49,21 @@ _STATES = text(f"""
     SELECT {STATE} AS state, count(*) AS tasks FROM label_tasks t
     WHERE t.ts >= :start AND t.ts < :end GROUP BY 1
 """)
+_ASIDE = text(f"""
+    SELECT request_id, stratum, skip_reason FROM label_tasks t
+    WHERE t.ts >= :start AND t.ts < :end AND t.skip_reason IS NOT NULL AND (t.skipped_at IS NOT NULL OR ({DISPUTED}))
+    ORDER BY t.ts DESC, request_id LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A task that somebody could not answer, or a dispute that somebody left to others."""
+
+    request_id: str
+    stratum: str
+    why: str
+    """Who did so, and the reason given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,11 @@ def states(connection: Connection, window: Window, terms: Terms, now: datetime) 
     """How many tasks of the predictions of a window are in each state; states without any are left out."""
     rows = connection.execute(_STATES, {**bounds(window), **terms.at(now)})
     return {TaskState(row.state): row.tasks for row in rows}
+
+
+def set_aside(connection: Connection, window: Window, limit: int = 200) -> list[SetAside]:
+    """Of the predictions of a window, the newest first."""
+    return [SetAside(*row) for row in connection.execute(_ASIDE, {**bounds(window), "limit": limit})]
 
 
 def _words(connection: Connection, request_ids: Sequence[str]) -> dict[str, list[Word]]:

@@ -36,10 +36,10 @@ def refusal(*words: str) -> str:
         ("dlq", "list", "--since", NAIVE),
         ("dlq", "replay", "--until", NAIVE),
         ("dlq", "purge", "--before", NAIVE),
-        (*REFERENCE, "--from", NAIVE, "--to", AWARE),
-        (*REFERENCE, "--from", AWARE, "--to", NAIVE),
-        (*SILENCE, "--from", NAIVE, "--to", AWARE),
-        (*SILENCE, "--to", NAIVE),
+        (*REFERENCE, "--since", NAIVE, "--until", AWARE),
+        (*REFERENCE, "--since", AWARE, "--until", NAIVE),
+        (*SILENCE, "--since", NAIVE, "--until", AWARE),
+        (*SILENCE, "--until", NAIVE),
     ],
     ids=" ".join,
 )
@@ -49,7 +49,7 @@ def test_a_time_without_a_zone_is_refused_and_written_with_one(words: tuple[str,
 
 @pytest.mark.parametrize("command", [REFERENCE, SILENCE], ids=" ".join)
 def test_a_window_that_does_not_end_later_is_refused(command: tuple[str, ...]) -> None:
-    assert "--to must come later than --from" in refusal(*command, "--from", AWARE, "--to", f"{NAIVE}Z")
+    assert "--until must come later than --since" in refusal(*command, "--since", AWARE, "--until", f"{NAIVE}Z")
 
 
 def test_a_backfill_ends_neither_in_the_future_nor_before_it_begins() -> None:
@@ -67,7 +67,7 @@ def test_a_backfill_ends_neither_in_the_future_nor_before_it_begins() -> None:
         (("review", "--as-of", "9999-12-31T23:59:59Z"), "is not of the years"),
         (("review", "--week", "0001-W01"), "0001-01-01T00:00:00+00:00 is not of the years"),
         (("review", "--week", "9999-W52"), "'9999-W52' is no ISO week"),
-        ((*SILENCE, "--to", "9999-12-31T23:59:59Z"), "is not of the years"),
+        ((*SILENCE, "--until", "9999-12-31T23:59:59Z"), "is not of the years"),
         (
             ("explain", "--model", "m", "--reference", "0001-01-01T00Z/0001-01-02T00Z", "--current", "x"),
             "is not of the",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -77,6 +79,18 @@ def test_a_name_server_that_hangs_is_left_in_time(named: Named, port: int) -> No
         within(3, lambda: refused(port, 0.2, "not resolved in time"))
     finally:
         release.set()
+
+
+def test_a_name_server_that_hangs_keeps_no_process_from_its_end() -> None:
+    """The scheduler ends within its time, whatever a receiver's name server does."""
+    hangs = (
+        "import socket, time; socket.getaddrinfo = lambda *a, **k: time.sleep(60)\n"
+        "from monitor.notify.connection import connected\n"
+        "try:\n    with connected('receiver.test', 80, None, 0.2): pass\n"
+        "except TimeoutError as error: print(error)"
+    )
+    done = within(20, lambda: subprocess.run([sys.executable, "-c", hangs], capture_output=True, text=True, check=True))
+    assert done.stdout == "its name was not resolved in time\n"
 
 
 def test_the_fault_of_the_last_address_is_told(named: Named) -> None:

@@ -61,6 +61,30 @@ def test_the_reason_quotes_nothing_of_what_is_dropped(options: PrivacyOptions) -
     assert kept.detail == "output.answer: lookup: '...' is not in the table (yes, no); prompt is '...', not '...'"
 
 
+FOREIGN = [
+    "Jane Roe",
+    "Jane's",
+    """both ' and " of Jane""",
+    "Jane\\",
+    "Jane\nRoe",
+    "'Jane'",
+    "it's 'Jane' \"Roe\"",
+    "Jane' Roe",
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("cut", [False, True])
+def test_no_quotation_shows_what_it_quotes(foreign: str, *, cut: bool) -> None:
+    """Our own messages quote as Python does, also bytes, and may cut what they quote."""
+    for quoted in (repr(foreign), repr(foreign.encode())):
+        detail = f"the record's time is {quoted[:-1] if cut else quoted}"
+        kept = Privacy(Redactor(PrivacyOptions(dead_letters="drop")), Subjects(())).rejected(
+            Rejected(RECORD, "invalid", detail)
+        )
+        assert kept.detail == "the record's time is '...'"
+
+
 @pytest.mark.parametrize("options", [PrivacyOptions(), PrivacyOptions(dead_letters="keep")])
 def test_of_what_is_very_large_no_content_is_kept_and_the_reason_says_so(options: PrivacyOptions) -> None:
     privacy = Privacy(Redactor(options), Subjects(()))

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,18 @@ def test_variables_that_others_set_or_that_are_empty_are_no_fault(monkeypatch: p
         ('[alerts.webhook]\nulr = "x"', "is 'url' meant"),
         ('[ingest.topics.t]\nmappin = "x"', "is 'mapping' meant"),
         ('[ingest]\nmax_age = "soon"', "no duration: write PT5M, PT3H or P30D (ISO 8601), or seconds; got 'soon'"),
+        ('[labels]\nlease = "-PT5M"', "LABELS__LEASE): must be longer than nothing"),
+        ('[ingest]\nmax_age = "-P1D"', "INGEST__MAX_AGE): must be longer than nothing"),
+        ('[ingest]\npair_keep = "PT0S"', "INGEST__PAIR_KEEP): must be longer than nothing"),
+        ('[kafka]\nlabels_topic = ""', "KAFKA__LABELS_TOPIC): String should have at least 1"),
+        ('[kafka]\nlabels_topic = "snellen.predictions"', "must be three different topics"),
+        ('[kafka]\nsession_timeout_ms = 1', "KAFKA__SESSION_TIMEOUT_MS): Input should be greater than or eq"),
+        ('[kafka]\nssl_key_password = "x"', "PLAINTEXT makes no use of ssl_key_password"),
+        ('[kafka]\nssl_check_hostname = false', "PLAINTEXT makes no use of ssl_check_hostname"),
+        ('[alerts]\nlink_base = "ftp::://x"', "ALERTS__LINK_BASE): must be an http or https address"),
+        ('[alerts]\nlink_base = "https://h/?a=b"', "ALERTS__LINK_BASE): must be the address alone"),
+        ('[privacy]\nkeys = ["%s"]' % ("\u00e4" * 33), "must be 16 to 64 bytes long"),
+        ('[privacy]\nkeys = ["short"]', "must be 16 to 64 bytes long"),
         ('[ingest.topics."a-b"]\nformat = "x"', 'ingest.topics.a-b.format: there is no format'),
     ],
 )  # fmt: skip
@@ -316,6 +329,18 @@ def test_retention_keeps_what_something_else_needs(write_file: Callable[[str], P
 def test_retention_can_be_shorter_where_old_events_are_refused(write_file: Callable[[str], Path]) -> None:
     write_file("[ingest]\nmax_age = 'P7D'\n[retention]\nembeddings = 'P7D'\npredictions = 'P7D'\narrivals = 'P9D'")
     assert load().retention.arrivals == timedelta(days=9)
+
+
+def test_the_address_of_the_dashboard_has_no_slash_behind_it(write_file: Callable[[str], Path]) -> None:
+    write_file('[alerts]\nlink_base = "https://snellen.example.org/ui/"')
+    assert load().alerts.link_base == "https://snellen.example.org/ui"
+
+
+@pytest.mark.parametrize("key", ["k" * 16, "k" * 64, "\u00e4" * 32])
+def test_a_key_that_is_taken_can_be_used(write_file: Callable[[str], Path], key: str) -> None:
+    write_file(f'[privacy]\nkeys = ["{key}"]')
+    [taken] = load().privacy.keys
+    assert len(blake2b(b"jane", key=taken.get_secret_value().encode()).digest()) == 64
 
 
 def test_credentials_that_would_not_be_used_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import threading
 import traceback
 
 import pytest
+from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from monitor.errors import SettingsError, SnellenError, StoreError, StoreTooSlow, StoreUnavailable, UnstorableValue
@@ -223,6 +224,22 @@ def test_a_row_that_is_refused_is_not_quoted(engine: Engine, statement: str) -> 
     with pytest.raises(StoreError, match="constraint") as raised, transaction(engine) as connection:
         connection.execute(text(statement))
     assert "jane@example.com" not in printed(raised.value)
+
+
+def test_a_migration_that_fails_quotes_no_row_and_says_what_to_do(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(config: Config, revision: str) -> None:
+        connection = config.attributes["connection"]
+        connection.execute(text("INSERT INTO slice_values (dimension) VALUES ('jane@example.com')"))
+
+    with pytest.raises(StoreUnavailable, match=r"the migration failed: .*127\.0\.0\.1"):
+        migrate(AWAY)
+    monkeypatch.setattr(store.command, "upgrade", refused)
+    with pytest.raises(StoreError, match=r"the migration failed: .*constraint") as raised:
+        migrate(database_url)
+    assert "jane@example.com" not in printed(raised.value)
+    assert "sqlalche.me" not in printed(raised.value)
 
 
 def test_a_value_that_cannot_be_copied_is_not_quoted_with_its_line(engine: Engine) -> None:
