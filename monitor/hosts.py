@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from ipaddress import ip_address
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Of addresses of the web that name none, by scheme."""
+
 
 def is_local(host: str) -> bool:
     """Is it this machine: a socket's path, or the loopback? `host` may have a port behind it."""

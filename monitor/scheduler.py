@@ -103,7 +103,7 @@ def retire_old_rows(context: Context) -> None:
     """Take away what is older than it is kept, by the clock that makes it younger.
 
     Raises:
-        SettingsError: the clocks of this machine and of PostgreSQL are too far apart; nothing was taken away.
+        ClocksApart: the clocks of this machine and of PostgreSQL are too far apart; nothing was taken away.
     """
     engine = context.evaluation.engine
     for expired in retain(engine, context.keep, earlier(engine, bootstrap.now())):
@@ -116,7 +116,7 @@ def settle_old_labels(context: Context) -> None:
     younger.
 
     Raises:
-        SettingsError: the clocks of this machine and of PostgreSQL are too far apart; nothing was settled.
+        ClocksApart: the clocks of this machine and of PostgreSQL are too far apart; nothing was settled.
     """
     engine = context.evaluation.engine
     oldest = earlier(engine, bootstrap.now()) - context.keep["arrivals"] - ON_THE_WAY

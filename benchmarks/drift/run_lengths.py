@@ -25,6 +25,8 @@ from monitor.stats.multiple_testing import holm
 
 OWN_LEVEL = 0.05
 """Of a single look at a detector's own threshold; one that names no level is judged as if it were meant so."""
+LEAST_STREAMS = 4
+"""Of a peer that is called the best: two that were quiet for a day say little of how often it alarms."""
 
 
 @dataclass(frozen=True)
@@ -240,12 +242,13 @@ class Gain:
 
 
 def gains(watched: Sequence[Watch]) -> list[Gain]:
-    """Everyone under the shipped rule."""
+    """Everyone under the shipped rule; the best peer is one of those that followed at least `LEAST_STREAMS`."""
     same = [one for one in watched if one.rule == SHIPPED and one.holds]
     made = []
     for ours in same:
         if is_ours(ours.tester):
-            peers = [one for one in same if one.traffic == ours.traffic and not is_ours(one.tester)]
+            known = [one for one in same if one.traffic == ours.traffic and len(one.streams) >= LEAST_STREAMS]
+            peers = [one for one in known if not is_ours(one.tester)]
             for change in CHANGES:
                 best = min(peers, key=lambda one, name=change: one.changes[name].mean, default=None)  # type: ignore[misc]
                 made.append(Gain(ours, change, best))

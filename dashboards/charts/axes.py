@@ -11,9 +11,8 @@ import altair as alt
 import pandas as pd
 
 from dashboards.charts.palette import GREY, VERMILLION
-from monitor.domain.window import DAY, Window
+from monitor.domain.window import DAY, EPOCH, Window
 from monitor.store.queries.alerts import Incident
-from monitor.store.queries.buckets import EPOCH
 from monitor.store.queries.deployments import Deployed
 
 HEIGHT: Final = 210

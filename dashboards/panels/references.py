@@ -11,7 +11,7 @@ from dashboards import data, parts
 from dashboards.panels import who
 from dashboards.words import moment, plain, span
 from monitor.domain.window import Window
-from monitor.errors import NotEnoughData, StoreUnavailable
+from monitor.errors import NotEnoughData, StoreUnavailable, UnreadableState
 from monitor.store.queries.drift import Reference
 
 _COLUMNS = ("reference", "stream", "kind", "window (UTC)", "rows", "embedder", "made (UTC)")
@@ -69,7 +69,7 @@ def bless(model: str, streams: Sequence[str]) -> None:
         try:
             with st.spinner("Fitting, and sketching what is retained"):
                 made = data.drift.bless(model, Window(first, last + timedelta(days=1)), chosen, by)
-        except (NotEnoughData, StoreUnavailable) as error:
+        except (NotEnoughData, UnreadableState, StoreUnavailable) as error:
             st.warning(plain(str(error)))
             return
     for one in made:
@@ -92,7 +92,7 @@ def activate(former: Sequence[Reference]) -> None:
         try:
             with st.spinner("Sketching what is retained"):
                 data.drift.activate_reference(chosen, by)
-        except StoreUnavailable as error:
+        except (UnreadableState, StoreUnavailable) as error:
             st.warning(plain(str(error)))
             return
         st.rerun()

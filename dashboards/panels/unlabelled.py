@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboards import data, parts
 from dashboards.frame import View
 from dashboards.words import NOTHING, between, count, percent, points
-from monitor.domain.window import DAY, Window
+from monitor.domain.window import LEARNED_FROM, Window
 from monitor.services.unlabelled import Aided
 from monitor.stats import estimated_accuracy, ppi
 from monitor.stats.slices import MIN_LABELS
@@ -18,7 +18,6 @@ from monitor.store.queries.slices import Dimension
 
 COLUMNS = ("value", "labels alone", "labels interval", "with confidences", "its interval", "as good as",
            "estimated without labels", "estimate's interval")  # fmt: skip
-RECORD = 28 * DAY
 RECORD_COLUMNS = ("day", "model", "estimate", "estimate's interval", "answers", "by labels", "labels interval",
                   "labels", "agrees")  # fmt: skip
 
@@ -73,7 +72,7 @@ def aided_table(view: View, dimension: Dimension) -> None:
 
 def estimate_record(view: View) -> None:
     """How the daily estimates of the last four weeks stand against labels; nothing before the first estimate."""
-    found = data.quality.judged_estimates(Window.before(view.window.end, RECORD), view.selection, data.now())
+    found = data.quality.judged_estimates(Window.before(view.window.end, LEARNED_FROM), view.selection, data.now())
     record = track_record((one.checked for one in found), min_labels=MIN_LABELS)
     if not found:
         return

@@ -11,7 +11,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from monitor.broker.varints import LONG, varint
+from monitor.domain.varints import LONG, varint
 
 Headers = tuple[tuple[str, bytes], ...]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
@@ -12,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import events
+from monitor.domain.storable import NUL, TOO_DEEP, has_nul, is_deep
 
 Vector = NDArray[np.floating[Any]] | Sequence[float]
-
-MAX_DEPTH = 64
-"""Levels of nesting in `extra` that readers accept."""
 
 
 class PredictionFields(TypedDict, total=False):
@@ -73,7 +70,6 @@ _INPUT = ("image", "prompt", "prompt_template", "context")
 _OUTPUT = ("answer", "candidates", "confidence", "refused", "safety")
 _TAKEN_APART = {*_MODEL, *_INPUT, *_OUTPUT, "embeddings", "embedder"}
 _decode = msgspec.json.Decoder(events.Event).decode
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def frozen(fields: Mapping[str, Any]) -> bytes:
@@ -167,19 +163,13 @@ def _embedding(kind: str, vector: Any, embedder: object) -> dict[str, object]:
 def _record(event: dict[str, Any], logged_at: float) -> bytes:
     """Encode, and read again what was encoded: what readers would refuse is found out here."""
     event.setdefault("ts", datetime.fromtimestamp(logged_at, UTC))
-    _demand_shallow(event.get("extra"), MAX_DEPTH)
+    extra = event.get("extra")
+    if isinstance(extra, dict) and is_deep(extra):
+        raise ValueError(TOO_DEEP)
     typed = msgspec.convert(event, events.Event)
     raw = events.encode(typed)
-    if b"\\u0000" in raw and _ESCAPED_NUL.search(raw):
-        raise ValueError("a text holds the NUL character, which PostgreSQL cannot store")
+    if has_nul(raw):
+        raise ValueError(NUL)
     if _decode(raw) != typed:
         raise ValueError("JSON cannot carry a value as it is: NaN, infinity, or a date or bytes inside extra")
     return raw
-
-
-def _demand_shallow(value: Any, levels: int) -> None:
-    if isinstance(value, dict | list):
-        if not levels:
-            raise ValueError(f"extra is nested deeper than {MAX_DEPTH} levels")
-        for inner in value.values() if isinstance(value, dict) else value:
-            _demand_shallow(inner, levels - 1)

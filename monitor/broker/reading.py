@@ -23,8 +23,8 @@ from kafka.record.default_records import DefaultRecordBatch
 from monitor.broker.headers import Headers, headers_at
 from monitor.broker.receiving import receive_in_larger_pieces
 from monitor.broker.unpacking import CODECS, MAX_UNPACKED, Unread, unpack, unpack_in_bounds
-from monitor.broker.varints import LONG, varint
 from monitor.domain.records import MARK
+from monitor.domain.varints import LONG, varint
 
 _MODERN: Final = 2
 _MARK: Final = MARK.encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
@@ -10,11 +9,11 @@ from typing import Any, Literal
 import msgspec
 
 from monitor.domain.events import Prediction, Rejection
+from monitor.domain.storable import NUL, has_nul
 from monitor.errors import InvalidEvent
 
 Side = Literal["request", "response"]
 DIGEST_BYTES = 8
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -37,8 +36,8 @@ def digest(half: Half) -> bytes:
         InvalidEvent: a text holds the NUL character, which PostgreSQL cannot store.
     """
     encoded = _encode([half.side, half.ts, half.pair_id, half.fields])
-    if b"\\" in encoded and b"\\u0000" in encoded and _ESCAPED_NUL.search(encoded):
-        raise InvalidEvent(Rejection.UNSTORABLE, "a text holds the NUL character, which PostgreSQL cannot store")
+    if has_nul(encoded):
+        raise InvalidEvent(Rejection.UNSTORABLE, NUL)
     return blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
 

@@ -6,7 +6,7 @@ A bin counts the values that are <= its bound and > the bound before it, as in P
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ LATENCY_BINS = len(LATENCY_BOUNDS_MS) + 1
 
 CONFIDENCE_BINS = 20
 """Equal-width bins of [0, 1]; bin i covers [i/20, (i+1)/20), the last one includes 1."""
+CONFIDENCE_MIDDLES: Final = (np.arange(CONFIDENCE_BINS) + 0.5) / CONFIDENCE_BINS
+"""For which all confidences of a bin are taken, wherever only the bin is known."""
 _CONFIDENCE_BOUNDS = tuple(index / CONFIDENCE_BINS for index in range(1, CONFIDENCE_BINS))
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LEARNED_FROM: Final = 28 * DAY
+"""How far back is looked for what is usual of labels: their delay, what confidences mean, how estimates fared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def floor(moment: datetime, step: timedelta) -> datetime:
     >>> floor(datetime(2026, 11, 21, 10, 7, 30, tzinfo=UTC), MINUTE * 5).isoformat()
     '2026-11-21T10:05:00+00:00'
     """
-    return _EPOCH + (moment - _EPOCH) // step * step
+    return EPOCH + (moment - EPOCH) // step * step
 
 
 def days_of(moments: Collection[datetime]) -> set[datetime]:

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import NotEnoughData
+from monitor.errors import UnreadableState
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -46,14 +46,14 @@ def unpack(data: bytes, *kinds: str) -> tuple[dict[str, Any], dict[str, NDArray[
     """The facts and arrays of `pack`, which may be of any of these kinds.
 
     Raises:
-        NotEnoughData: the bytes are damaged, or of another kind or version.
+        UnreadableState: the bytes are damaged, or of another kind or version.
     """
     try:
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         facts = json.loads(str(arrays.pop(_FACTS)))
     except _DAMAGED as error:  # whose words may advise to unpickle the bytes
-        raise NotEnoughData(f"these bytes are damaged, or hold no {kinds[0]}; make the reference anew") from error
+        raise UnreadableState(f"these bytes are damaged, or hold no {kinds[0]}; make the reference anew") from error
     if not isinstance(facts, dict) or facts.get("kind") not in kinds or facts.pop(_NAMES, [*arrays]) != [*arrays]:
-        raise NotEnoughData(f"these bytes hold no {kinds[0]}; make the reference anew")
+        raise UnreadableState(f"these bytes hold no {kinds[0]}; make the reference anew")
     return facts, arrays

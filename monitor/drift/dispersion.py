@@ -219,7 +219,7 @@ class Dispersion:
         """The dispersion that `to_bytes` wrote.
 
         Raises:
-            NotEnoughData: damaged bytes, or another version's.
+            UnreadableState: damaged bytes, or another version's.
         """
         facts, arrays = unpack(data, _KIND)
         spreads = {}
@@ -228,12 +228,12 @@ class Dispersion:
             spreads[name] = WindowSpread(
                 directions=arrays[f"{name}/directions"],
                 ratios=ratios,
-                # Those of before 0.2 did not tell what rows share from what a floor added.
+                # Those of older fits did not tell what rows share from what a floor added.
                 excess=arrays.get(f"{name}/excess", ratios - 1.0),
                 distances=arrays[f"{name}/distances"],
                 **{"replication": float(ratios.mean()), "kurtosis": _NORMAL_KURTOSIS, **numbers},
             )
-        # Before 0.2 all that windows showed counted.
+        # In older fits all that windows showed counted.
         dependence = facts.get("dependence", 1.0)
         return cls(bytes.fromhex(facts["fit_id"]), facts["windows"], spreads, arrays.get("season"), dependence)
 

@@ -16,7 +16,7 @@ from monitor.drift.archive import digest, pack, unpack
 from monitor.drift.detector import Parameters, bounded, squared_lengths
 from monitor.drift.projection import Projection
 from monitor.drift.season import Season, as_hours, learn_season
-from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData, UnreadableState
 from monitor.stats.exact_sums import Units, to_units
 from monitor.stats.inputs import Floats, as_matrix, as_rows
 
@@ -65,7 +65,7 @@ class Fit:
     parameters: Mapping[str, Parameters]
     season: Season | None = None
     has_squares: bool = True
-    """Whether `features` end with the detectors' mean squares; stored fits of before 0.2 do without them."""
+    """Whether `features` end with the detectors' mean squares; fits that older versions stored do without them."""
 
     @property
     def dimension(self) -> int:
@@ -170,12 +170,12 @@ class Fit:
         """The fit that `to_bytes` wrote. Detectors added since then do not apply to it.
 
         Raises:
-            NotEnoughData: damaged bytes, or another version's.
+            UnreadableState: damaged bytes, or another version's.
         """
         facts, arrays = unpack(data, _KIND, _WITHOUT_SQUARES)
         unknown = set(facts["detectors"]) - set(DETECTORS)
         if unknown:
-            raise NotEnoughData(f"the fit uses detectors that this version does not have: {', '.join(sorted(unknown))}")
+            raise UnreadableState(f"the fit has detectors that this version does not: {', '.join(sorted(unknown))}")
         parameters: dict[str, Parameters] = {}
         for detector in facts["detectors"]:
             start = f"{detector}/"

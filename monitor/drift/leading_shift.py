@@ -36,6 +36,6 @@ class LeadingShift:
         return {"weights": weights, "reach": np.asarray(np.linalg.norm(weights) + REACH - np.sqrt(axes))}
 
     def features(self, rows: Projection, parameters: Parameters) -> Floats:
-        # Fits of before 0.2 took some leading axes, all alike.
+        # Older fits took some leading axes, all alike.
         weights = parameters["weights"] if "weights" in parameters else np.ones(parameters["leading"].size)
         return np.asarray(rows.axes[:, : weights.size] * weights)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from monitor.drift.fit import ID_BYTES, Fit
-from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData, UnreadableState
 from monitor.stats.exact_sums import Units, to_values
 from monitor.stats.inputs import Floats
 
@@ -56,7 +56,8 @@ class Sketch:
         """Mean of each of the detector's features, [m].
 
         Raises:
-            NotEnoughData: no rows, or sums that were cut or lengthened.
+            NotEnoughData: no rows.
+            UnreadableState: sums that were cut or lengthened.
             FingerprintMismatch: made under another fit.
         """
         return self._means(fit, fit.blocks[detector])
@@ -65,7 +66,7 @@ class Sketch:
         """Of single rows, summed over the detector's features, >= 0; None under a fit of before it was kept.
 
         Raises:
-            NotEnoughData: as `means`.
+            NotEnoughData, UnreadableState: as `means`.
             FingerprintMismatch: made under another fit.
         """
         if detector not in fit.squares:
@@ -80,7 +81,7 @@ class Sketch:
         For a stream of one number per row, such as image-text agreement, this is the stream's mean.
 
         Raises:
-            NotEnoughData: as `means`.
+            NotEnoughData, UnreadableState: as `means`.
             FingerprintMismatch: made under another fit.
         """
         return self._means(fit, slice(0, fit.location_axes))
@@ -98,15 +99,15 @@ class Sketch:
         """The sketch that `to_bytes` wrote, here or in an older version. Only its fit tells whether sums are missing.
 
         Raises:
-            NotEnoughData: damaged bytes, or a newer version's.
+            UnreadableState: damaged bytes, or a newer version's.
         """
         version, width, start = data[0] if data else _VERSION, 8, _OLD_HEADER.size
         if version == _VERSION and len(data) >= _HEADER.size:
             width, start = data[_HEADER.size - 1], _HEADER.size
         if len(data) < start or not _LEAST_WIDTH <= width <= 8 or (len(data) - start) % width:
-            raise NotEnoughData(f"{len(data)} bytes are no whole sketch")
+            raise UnreadableState(f"{len(data)} bytes are no whole sketch")
         if version not in {_VERSION, _OLD_VERSION}:
-            raise NotEnoughData(f"a sketch of version {version} cannot be read; this is version {_VERSION}")
+            raise UnreadableState(f"a sketch of version {version} cannot be read; this is version {_VERSION}")
         _, fit_id, n = _OLD_HEADER.unpack_from(data)
         return cls(fit_id, n, _widened(np.frombuffer(data, np.uint8, offset=start).reshape(-1, width)))
 
@@ -118,7 +119,7 @@ class Sketch:
         if self.n == 0:
             raise NotEnoughData("an empty sketch has no mean")
         if self.sums.size != fit.width:
-            raise NotEnoughData(f"a sketch of {self.sums.size} sums is damaged: its fit makes {fit.width}")
+            raise UnreadableState(f"a sketch of {self.sums.size} sums is damaged: its fit makes {fit.width}")
         return to_values(self.sums[block]) / self.n
 
 
@@ -140,12 +141,12 @@ def merge(first: Sketch, second: Sketch) -> Sketch:
 
     Raises:
         FingerprintMismatch: they were made under different fits.
-        NotEnoughData: the sums of one were cut or lengthened.
+        UnreadableState: the sums of one were cut or lengthened.
     """
     if first.fit_id != second.fit_id:
         raise FingerprintMismatch("sketches made under different fits cannot be merged; sketch the vectors again")
     if first.sums.size != second.sums.size:
-        raise NotEnoughData(f"sketches of {first.sums.size} and {second.sums.size} sums: one of them is damaged")
+        raise UnreadableState(f"sketches of {first.sums.size} and {second.sums.size} sums: one of them is damaged")
     return Sketch(first.fit_id, first.n + second.n, first.sums + second.sums)
 
 

@@ -15,7 +15,7 @@ from monitor.embedding.ahead import ahead
 from monitor.embedding.images import Opened
 from monitor.embedding.measuring import measure
 from monitor.embedding.recent import RecentVectors, Vector
-from monitor.embedding.refusals import RefusedImage
+from monitor.errors import ImageRefused
 
 if TYPE_CHECKING:  # torch takes seconds and 300 MB: a collector that only ingests imports this module without it
     import torch
@@ -43,7 +43,7 @@ class Embedder:
     """An encoder, a way to open pictures, and a memory for what repeats. Belongs to one thread.
 
     Args:
-        open_image: raises RefusedImage for what it does not open.
+        open_image: raises ImageRefused for what it does not open.
         threads: that open and decode pictures while others are encoded.
         remembered: vectors that are kept from batch to batch.
     """
@@ -105,7 +105,7 @@ class Embedder:
         def prepared() -> Iterator[torch.Tensor]:
             depth = self.encoder.batch_size + 2 * self._threads  # the next batch is ready when the last one is done
             for key, result in zip(images, ahead(self._pool, self._prepare, images.values(), depth), strict=True):
-                if isinstance(result, RefusedImage):
+                if isinstance(result, ImageRefused):
                     refused[key] = result.reason
                     self._report(result)
                     continue
@@ -124,11 +124,11 @@ class Embedder:
         found |= encoded
         return {key: found[digest] for key, digest in content.items()}, measured, refused
 
-    def _prepare(self, image: Image) -> tuple[str, torch.Tensor, Vector] | RefusedImage:
+    def _prepare(self, image: Image) -> tuple[str, torch.Tensor, Vector] | ImageRefused:
         """A name for its pixels, these, and its quality: two files of one picture differ in their metadata at times."""
         try:
             opened = self._open_image(image)
-        except RefusedImage as refusal:
+        except ImageRefused as refusal:
             return refusal
         pixels = self.encoder.prepare(opened.picture)
         name = f"pixels {blake2b(pixels.numpy().data, digest_size=16).hexdigest()}"
@@ -143,7 +143,7 @@ class Embedder:
                 if key in qualities:
                     self._recent.put(_quality(key), qualities[key])
 
-    def _report(self, refusal: RefusedImage) -> None:
+    def _report(self, refusal: ImageRefused) -> None:
         """Once per reason: counts tell how many, the log tells what to mend."""
         if refusal.reason not in self._reported:
             self._reported.add(refusal.reason)

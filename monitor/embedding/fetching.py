@@ -31,8 +31,9 @@ from monitor.deadline import Deadline
 from monitor.embedding.addresses import Address
 from monitor.embedding.connections import Connections, Endpoint
 from monitor.embedding.places import Place, Places
-from monitor.embedding.refusals import Refusal, RefusedImage, shortened
+from monitor.embedding.refusals import Refusal, shortened
 from monitor.embedding.urls import Origin, Url
+from monitor.errors import ImageRefused
 
 MAX_REDIRECTS = 3
 ATTEMPTS = 2
@@ -74,7 +75,7 @@ class FetchLimits:
 class _Again(Exception):
     """A fault that may be gone in a moment."""
 
-    def __init__(self, refusal: RefusedImage) -> None:
+    def __init__(self, refusal: ImageRefused) -> None:
         self.refusal = refusal
 
 
@@ -106,7 +107,7 @@ class Fetcher:
         """The bytes behind an `http:`, `https:` or `s3:` reference. Nothing is said of what they are.
 
         Raises:
-            RefusedImage: they may not be fetched, or could not be.
+            ImageRefused: they may not be fetched, or could not be.
         """
         deadline = Deadline(self._limits.total_s)
         place = self._places.locate(reference)
@@ -115,7 +116,7 @@ class Fetcher:
             if isinstance(answer, bytes):
                 return answer
             place = self._places.locate(answer)
-        raise RefusedImage(Refusal.REDIRECTED, f"{shortened(reference)}: over {MAX_REDIRECTS} redirects")
+        raise ImageRefused(Refusal.REDIRECTED, f"{shortened(reference)}: over {MAX_REDIRECTS} redirects")
 
     def close(self) -> None:
         """Let go of idle connections and threads."""
@@ -137,7 +138,7 @@ class Fetcher:
     def _turn(self, place: Place, deadline: Deadline) -> Iterator[None]:
         turns = self._turns[place.allowed_by]
         if not turns.acquire(timeout=deadline.left):
-            raise RefusedImage(Refusal.TIMED_OUT, f"{shortened(str(place.url))}: {place.allowed_by} is too busy")
+            raise ImageRefused(Refusal.TIMED_OUT, f"{shortened(str(place.url))}: {place.allowed_by} is too busy")
         try:
             yield
         finally:
@@ -180,7 +181,7 @@ class Fetcher:
         addresses = [literal] if literal is not None else self._addresses_of(url.origin, deadline)
         forbidden = [str(one) for one in addresses if not self._places.may_connect(url, one)]
         if forbidden:
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.ADDRESS_NOT_ALLOWED,
                 f"{shortened(str(url))}: {url.origin.host} is {', '.join(forbidden)}, which is neither public nor in "
                 "embedder.image_networks",
@@ -202,7 +203,7 @@ class Fetcher:
             return urljoin(str(url), response.headers["Location"])
         if status == HTTPStatus.OK:
             return self._body(url, response)
-        refusal = RefusedImage(
+        refusal = ImageRefused(
             Refusal.MISSING if status in _ABSENT else Refusal.HTTP_ERROR,
             f"{shortened(str(url))}: answered {status} {shortened(response.reason or '')}".rstrip(),
         )
@@ -211,7 +212,7 @@ class Fetcher:
     def _body(self, url: Url, response: BaseHTTPResponse) -> bytes:
         coding = response.headers.get("Content-Encoding", "identity")
         if coding.lower() != "identity":
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.UNREADABLE, f"{shortened(str(url))}: answered in {shortened(coding)}, which was not asked for"
             )
         body = bytearray()
@@ -224,7 +225,7 @@ class Fetcher:
     def _demand_small(self, url: Url, size: int) -> None:
         limit = self._limits.max_bytes
         if size > limit:
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.TOO_LARGE, f"{shortened(str(url))}: over {limit} bytes (embedder.max_image_bytes)"
             )
 
@@ -234,18 +235,18 @@ def _translated(url: Url, deadline: Deadline) -> Iterator[None]:
     """Turn the faults of the network into refusals at this door.
 
     Raises:
-        RefusedImage: for good: a certificate that is not the host's.
+        ImageRefused: for good: a certificate that is not the host's.
         _Again: all others.
     """
     name = shortened(str(url))
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        raise RefusedImage(Refusal.UNTRUSTED, f"{name}: {error.verify_message}") from None
+        raise ImageRefused(Refusal.UNTRUSTED, f"{name}: {error.verify_message}") from None
     except (HTTPError, HTTPException, OSError, ValueError) as error:
         if deadline.passed or _is_time_out(error):
-            raise _Again(RefusedImage(Refusal.TIMED_OUT, f"{name}: no answer in time")) from None
-        raise _Again(RefusedImage(Refusal.UNREACHABLE, f"{name}: {shortened(str(error))}")) from None
+            raise _Again(ImageRefused(Refusal.TIMED_OUT, f"{name}: no answer in time")) from None
+        raise _Again(ImageRefused(Refusal.UNREACHABLE, f"{name}: {shortened(str(error))}")) from None
 
 
 def _is_time_out(error: Exception) -> bool:

@@ -17,7 +17,8 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from monitor.domain import events
 from monitor.embedding.fetching import Fetcher
 from monitor.embedding.references import References
-from monitor.embedding.refusals import Refusal, RefusedImage, shortened
+from monitor.embedding.refusals import Refusal, shortened
+from monitor.errors import ImageRefused
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Only these of Pillow's plugins see foreign bytes; some others start programs (EPS) or are hardly ever tested."""
@@ -68,7 +69,7 @@ class ImageOpener:
         """The picture that `image.ref` names: upright, RGB, without metadata; of an animation its first frame.
 
         Raises:
-            RefusedImage: with the reason.
+            ImageRefused: with the reason.
         """
         return self.open(image).picture
 
@@ -76,12 +77,12 @@ class ImageOpener:
         """The same, with the size of its file.
 
         Raises:
-            RefusedImage: with the reason.
+            ImageRefused: with the reason.
         """
         reference = image.ref or ""
         content = self._references.read(reference)
         if image.sha256 and hashlib.sha256(content).hexdigest() != image.sha256:
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.OTHER_CONTENT, f"{shortened(reference)} does not have the sha256 that the event gives"
             )
         return Opened(self._decode(content, shortened(reference)), len(content))
@@ -93,26 +94,26 @@ class ImageOpener:
                 self._check_tiles(image, name)
                 _check_scans(image, content, name)
                 return _plain(_upright(image))
-        except RefusedImage:
+        except ImageRefused:
             raise
         except UnidentifiedImageError:  # Pillow's own words name our buffer
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.UNREADABLE, f"{name}: not a picture, or broken, or of another kind than {', '.join(FORMATS)}"
             ) from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise RefusedImage(Refusal.TOO_LARGE, f"{name}: {error}") from None
+            raise ImageRefused(Refusal.TOO_LARGE, f"{name}: {error}") from None
         except Exception as error:  # noqa: BLE001 (decoders raise whatever their parsing trips over)
-            raise RefusedImage(Refusal.UNREADABLE, f"{name}: {type(error).__name__}: {error}") from None
+            raise ImageRefused(Refusal.UNREADABLE, f"{name}: {type(error).__name__}: {error}") from None
 
     def _check_size(self, size: tuple[int, int], name: str) -> None:
         """Before anything is decoded: the header tells the size."""
         width, height = size
         if width * height > self._max_pixels:
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.TOO_LARGE, f"{name}: {width} x {height}, embedder.max_image_pixels is {self._max_pixels}"
             )
         if max(width, height) > MAX_ASPECT * min(width, height):
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.TOO_LARGE, f"{name}: {width} x {height}, one side is over {MAX_ASPECT} times the other"
             )
 
@@ -121,7 +122,7 @@ class ImageOpener:
         if isinstance(image, TiffImageFile):
             width, height = (image.tag_v2.get(tag, 1) for tag in (TILEWIDTH, TILELENGTH))
             if width * height > self._max_pixels:
-                raise RefusedImage(
+                raise ImageRefused(
                     Refusal.TOO_LARGE,
                     f"{name}: a tile of {width} x {height}, embedder.max_image_pixels is {self._max_pixels}",
                 )
@@ -130,7 +131,7 @@ class ImageOpener:
 def _check_scans(image: Image.Image, content: bytes, name: str) -> None:
     """A progressive JPEG of some kilobytes may go over its picture ten thousands of times."""
     if isinstance(image, JpegImageFile) and (scans := count_scans(content)) > MAX_SCANS:
-        raise RefusedImage(Refusal.TOO_LARGE, f"{name}: a JPEG of {scans} scans, {MAX_SCANS} are decoded at most")
+        raise ImageRefused(Refusal.TOO_LARGE, f"{name}: a JPEG of {scans} scans, {MAX_SCANS} are decoded at most")
 
 
 def count_scans(content: bytes) -> int:

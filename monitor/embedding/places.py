@@ -9,9 +9,9 @@ from ipaddress import ip_network
 from urllib.parse import quote
 
 from monitor.embedding.addresses import Address, Network, may_connect
-from monitor.embedding.refusals import Refusal, RefusedImage, shortened
+from monitor.embedding.refusals import Refusal, shortened
 from monitor.embedding.urls import AllowedOrigin, Url, parse_allowed, parse_url
-from monitor.errors import SettingsError
+from monitor.errors import ImageRefused, SettingsError
 
 _S3 = re.compile(r"[sS]3://(?P<bucket>[A-Za-z0-9._-]{1,255})/(?P<key>.+)", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -72,18 +72,18 @@ class Places:
         """What an `http:`, `https:` or `s3:` reference stands for, if it may be fetched.
 
         Raises:
-            RefusedImage: it is malformed, or not allowed.
+            ImageRefused: it is malformed, or not allowed.
         """
         if reference[:5].lower() == "s3://":
             return self._in_bucket(reference)
         try:
             url = parse_url(reference)
         except ValueError as error:
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(reference)}: {error}") from None
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(reference)}: {error}") from None
         for entry, allowed in self._hosts.items():
             if allowed.covers(url.origin):
                 return Place(url, entry)
-        raise RefusedImage(Refusal.HOST_NOT_ALLOWED, f"{shortened(str(url))}: {url.origin} is not in image_hosts")
+        raise ImageRefused(Refusal.HOST_NOT_ALLOWED, f"{shortened(str(url))}: {url.origin} is not in image_hosts")
 
     def may_connect(self, url: Url, address: Address) -> bool:
         """Addresses that the settings spell out, and public ones."""
@@ -92,17 +92,17 @@ class Places:
     def _in_bucket(self, reference: str) -> Place:
         found = _S3.fullmatch(reference)
         if found is None or _CONTROL.search(reference):
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(reference)} is not s3://bucket/key")
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(reference)} is not s3://bucket/key")
         bucket, key = found["bucket"], found["key"]
         if {".", ".."} & set(key.split("/")):
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(reference)}: a key without '.' and '..' is needed")
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(reference)}: a key without '.' and '..' is needed")
         base = self._buckets.get(bucket)
         if base is None:
-            raise RefusedImage(Refusal.HOST_NOT_ALLOWED, f"{shortened(reference)}: {bucket} is not in image_buckets")
+            raise ImageRefused(Refusal.HOST_NOT_ALLOWED, f"{shortened(reference)}: {bucket} is not in image_buckets")
         try:
             target = f"{base.target.rstrip('/')}/{quote(key, safe='/~')}"
         except UnicodeEncodeError as error:
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(reference)!r}: {error}") from None
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(reference)!r}: {error}") from None
         return Place(Url(base.origin, target), _entry_of(bucket))
 
 

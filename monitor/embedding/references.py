@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.places import Places
-from monitor.embedding.refusals import Refusal, RefusedImage, shortened
-from monitor.errors import SettingsError
+from monitor.embedding.refusals import Refusal, shortened
+from monitor.errors import ImageRefused, SettingsError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _INLINE = re.compile(r"data:image/[A-Za-z0-9.+-]+(?:;[^;,]+)*;base64,", re.IGNORECASE)
@@ -48,7 +48,7 @@ class References:
         """The bytes that a path, or a URL (`file:`, `data:`, `http:`, `https:`, `s3:`) names.
 
         Raises:
-            RefusedImage: it may not be read, or cannot.
+            ImageRefused: it may not be read, or cannot.
         """
         scheme = _SCHEME.match(reference)
         match scheme[1].lower() if scheme else None:
@@ -60,7 +60,7 @@ class References:
                 return self._read_inline(reference)
             case "http" | "https" | "s3":
                 return self._fetcher.fetch(reference)
-        raise RefusedImage(
+        raise ImageRefused(
             Refusal.UNSUPPORTED_SCHEME,
             f"{shortened(reference)}: give a path below embedder.image_roots, data:image/...;base64,..., "
             "or an https: or s3: address that embedder.image_hosts or embedder.image_buckets allow",
@@ -69,46 +69,46 @@ class References:
     def _read_inline(self, reference: str) -> bytes:
         head = _INLINE.match(reference)
         if head is None:
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(reference)} is not data:image/...;base64,...")
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(reference)} is not data:image/...;base64,...")
         body = reference[head.end() :]
         self._check_size(len(body) // 4 * 3, reference)
         try:
             return base64.b64decode(body, validate=True)
         except ValueError as error:
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(reference)}: {error}") from None
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(reference)}: {error}") from None
 
     def _read_file(self, path: str) -> bytes:
         try:
             with open(self._locate(path), "rb", opener=_open_plainly) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
-                    raise RefusedImage(Refusal.UNREADABLE, f"{shortened(path)} is not a regular file")
+                    raise ImageRefused(Refusal.UNREADABLE, f"{shortened(path)} is not a regular file")
                 self._check_size(status.st_size, path)
                 return file.read(self._max_bytes)
         except FileNotFoundError:
-            raise RefusedImage(Refusal.MISSING, f"{shortened(path)} does not exist (or not here)") from None
+            raise ImageRefused(Refusal.MISSING, f"{shortened(path)} does not exist (or not here)") from None
         except OSError as error:
-            raise RefusedImage(Refusal.UNREADABLE, f"{shortened(path)}: {error.strerror}") from None
+            raise ImageRefused(Refusal.UNREADABLE, f"{shortened(path)}: {error.strerror}") from None
 
     def _locate(self, text: str) -> Path:
         """The real path of a reference; a relative one is looked for below each root in turn."""
         path = Path(text)
         if not text or "\0" in text or ".." in path.parts:
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(text)!r}: a path without '..' is needed")
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(text)!r}: a path without '..' is needed")
         try:
             found = [(root / path).resolve() for root in self._roots]  # an absolute path takes the place of the root
         except RuntimeError as error:  # symlinks in a circle
-            raise RefusedImage(Refusal.UNREADABLE, f"{shortened(text)}: {error}") from None
+            raise ImageRefused(Refusal.UNREADABLE, f"{shortened(text)}: {error}") from None
         except UnicodeEncodeError as error:
-            raise RefusedImage(Refusal.MALFORMED, f"{shortened(text)}: {error}") from None
+            raise ImageRefused(Refusal.MALFORMED, f"{shortened(text)}: {error}") from None
         allowed = [one for one in found if any(one.is_relative_to(root) for root in self._roots)]
         if not allowed:
-            raise RefusedImage(Refusal.OUTSIDE_ROOTS, f"{shortened(text)} lies outside embedder.image_roots")
+            raise ImageRefused(Refusal.OUTSIDE_ROOTS, f"{shortened(text)} lies outside embedder.image_roots")
         return next((one for one in allowed if one.exists()), allowed[0])
 
     def _check_size(self, size: int, reference: str) -> None:
         if size > self._max_bytes:
-            raise RefusedImage(
+            raise ImageRefused(
                 Refusal.TOO_LARGE,
                 f"{shortened(reference)}: {size} bytes, embedder.max_image_bytes is {self._max_bytes}",
             )
@@ -119,9 +119,9 @@ def _path_of(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise RefusedImage(Refusal.MALFORMED, f"{shortened(url)}: {error}") from None
+        raise ImageRefused(Refusal.MALFORMED, f"{shortened(url)}: {error}") from None
     if parts.netloc not in ("", "localhost"):
-        raise RefusedImage(Refusal.MALFORMED, f"{shortened(url)} names a host; file:///absolute/path is needed")
+        raise ImageRefused(Refusal.MALFORMED, f"{shortened(url)} names a host; file:///absolute/path is needed")
     return unquote(parts.path)
 
 

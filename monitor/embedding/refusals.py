@@ -1,15 +1,13 @@
-"""Why a picture was not opened."""
+"""Why a picture was not opened: the reasons of `monitor.errors.ImageRefused`."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
 
-from monitor.errors import ImageRefused
-
 
 class Refusal(StrEnum):
-    """Stable names, counted per reason."""
+    """Stable names, by which refusals are counted."""
 
     UNSUPPORTED_SCHEME = "unsupported_scheme"
     """None of file, data, http, https and s3."""
@@ -36,14 +34,6 @@ class Refusal(StrEnum):
 
 _SECRET = re.compile(r"(?<=//)[^/?#]*(?=@)|(?<=\?).+", re.DOTALL)
 """Of an address: user and password, and the query, in which signed addresses (of S3, say) carry their signature."""
-
-
-class RefusedImage(ImageRefused):
-    """A refusal with the `reason` to count it by."""
-
-    def __init__(self, reason: Refusal, message: str) -> None:
-        self.reason = reason
-        super().__init__(message)
 
 
 def shortened(reference: str) -> str:

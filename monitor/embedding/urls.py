@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import quote
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from monitor.hosts import DEFAULT_PORTS
+
 MAX_LENGTH = 8192
 # No re.IGNORECASE: it takes the Kelvin sign for a k.
 _HOST = r"(?P<host>[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])"

@@ -2,8 +2,8 @@
 
 from monitor.explain.carrier import Carrier
 from monitor.explain.causes import Cause
-from monitor.explain.explanation import LEAST_ROWS, Explanation, explain
+from monitor.explain.explanation import Explanation, explain
 from monitor.explain.rows import Family, Rows
 from monitor.explain.shift import Shift
 
-__all__ = ["LEAST_ROWS", "Carrier", "Cause", "Explanation", "Family", "Rows", "Shift", "explain"]
+__all__ = ["Carrier", "Cause", "Explanation", "Family", "Rows", "Shift", "explain"]

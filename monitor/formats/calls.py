@@ -6,7 +6,7 @@ with only `request` or only `response` it is half a call, and so is a record tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from monitor.domain.events import Prediction, Rejection
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
-from monitor.formats.decoder import Decoded
+from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.exchanges import exchange
 from monitor.formats.headers import headers_of
 from monitor.formats.moments import moment, record_time
@@ -99,7 +99,11 @@ class Calls:
         self._options = options
         self._roles = Roles(options.fields)
 
-    def decoded(self, call: Call, record: Record) -> list[Decoded]:
+    def decoder(self, call_of: Callable[[Record], Call]) -> Decoder:
+        """Of records that are each a call, or half of one."""
+        return lambda record: self._decoded(call_of(record), record)
+
+    def _decoded(self, call: Call, record: Record) -> list[Decoded]:
         """Predictions, one for each item of the call, or halves where one side is logged elsewhere.
 
         Raises:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from monitor.domain.events import Event, Rejection
 from monitor.domain.records import Record
+from monitor.domain.window import EPOCH
 from monitor.errors import InvalidEvent, SettingsError
 from monitor.formats.decoder import Decoder
 from monitor.formats.headers import headers_of
@@ -16,8 +17,6 @@ from monitor.formats.limits import refuse_nul
 from monitor.formats.options import FormatOptions
 from monitor.mapping import Row
 from monitor.mapping.expressions import RowFault
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decoder(options: FormatOptions) -> Decoder:
@@ -54,4 +53,4 @@ def _values(raw: bytes) -> dict[str, object]:
 
 
 def _timestamp(record: Record) -> datetime | None:
-    return _EPOCH + timedelta(milliseconds=record.timestamp_ms) if record.timestamp_ms >= 0 else None
+    return EPOCH + timedelta(milliseconds=record.timestamp_ms) if record.timestamp_ms >= 0 else None

@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from monitor.domain.events import SCHEMAS, Event, Extra, Rejection
 from monitor.domain.records import Record
+from monitor.domain.storable import MAX_DEPTH
 from monitor.errors import InvalidEvent
 from monitor.formats.decoder import Decoder
-from monitor.formats.limits import MAX_DEPTH, demand_shallow, refuse_nul
+from monitor.formats.limits import demand_shallow, refuse_nul
 from monitor.formats.options import FormatOptions
 
 OWN_DEPTH = 8

@@ -17,7 +17,7 @@ from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.calls import Call, Calls, Envelope, bare, from_envelope
 from monitor.formats.cloud_logs import from_cloud
-from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.decoder import Decoder
 from monitor.formats.headers import headers_of
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.framing import decoded, demand_content, refusing
@@ -53,12 +53,7 @@ def decoder(options: FormatOptions) -> Decoder:
     Raises:
         SettingsError: `fields` names what there is not.
     """
-    calls = Calls(options)
-
-    def decode(record: Record) -> list[Decoded]:
-        return calls.decoded(_call(record), record)
-
-    return decode
+    return Calls(options).decoder(_call)
 
 
 @refusing("record")

@@ -22,7 +22,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats.batches import from_line
 from monitor.formats.calls import Call, Calls, Envelope, bare, body_of, from_envelope
 from monitor.formats.cloud_logs import from_cloud
-from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.decoder import Decoder
 from monitor.formats.headers import headers_of
 from monitor.formats.limits import refuse_nul
 from monitor.formats.moments import moment
@@ -64,7 +64,6 @@ class ChatLog(Envelope, gc=False):
     litellm_call_id: Any = None
     prompt_tokens: Any = None
     completion_tokens: Any = None
-    model_parameters: Raw | UnsetType = UNSET
     custom_llm_provider: Any = None
     cache_hit: Any = None
     end_user: Any = None
@@ -97,12 +96,7 @@ def decoder(options: FormatOptions) -> Decoder:
     Raises:
         SettingsError: `fields` names what there is not.
     """
-    calls = Calls(options)
-
-    def decode(record: Record) -> list[Decoded]:
-        return calls.decoded(_call(record), record)
-
-    return decode
+    return Calls(options).decoder(_call)
 
 
 @refusing("record")

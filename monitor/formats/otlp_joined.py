@@ -32,12 +32,6 @@ def decoder(options: FormatOptions) -> Decoder:
     return decode
 
 
-def recognises(record: object) -> bool:
-    """Never: no record shows that another will come."""
-    del record
-    return False
-
-
 def _parts(value: bytes, options: FormatOptions) -> Iterator[Decoded]:
     messages: list[LogEvent] = []
     yield from otlp.each(message_events.apart(otlp.said_in(value), messages), _halves, options)

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import Status, TracesData
 
 from monitor.domain.events import Rejection
+from monitor.domain.varints import varint
 from monitor.errors import InvalidEvent
 from monitor.formats.spans import (
     EVENT_NAME,
@@ -40,7 +41,6 @@ _LOOKED_AT: Final = 64
 """Fields of one message, at most: whoever looks for more is not looking at OTLP."""
 _NESTED: Final = 4
 """Resources, and scopes of each, in which a leaf is looked for: the first may be empty."""
-_VARINT_BYTES = 10
 
 
 def signal(value: bytes) -> Signal | None:
@@ -48,7 +48,7 @@ def signal(value: bytes) -> Signal | None:
     try:
         leaf = next(_nested(memoryview(value), 1, 2, 2))  # resource, scope, span or log record
         fields = {field: (wire, len(content)) for field, wire, content in _fields(leaf)}
-    except (StopIteration, ValueError):
+    except (StopIteration, ValueError, IndexError):
         return None
     if fields.get(1) == (_BYTES, TRACE_ID_BYTES) and fields.get(2) == (_BYTES, SPAN_ID_BYTES):
         return "traces"
@@ -164,7 +164,7 @@ def _nested(message: memoryview, *numbers: int) -> Iterator[memoryview]:
     """Messages within messages, by the numbers of the fields that hold them; the first ones of each.
 
     Raises:
-        ValueError: these bytes are no message.
+        ValueError, IndexError: these bytes are no message.
     """
     if not numbers:
         yield message
@@ -178,34 +178,25 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """(number, wire type, content) of the first fields of a message; content is empty unless the type is bytes.
 
     Raises:
-        ValueError: these bytes are no message.
+        ValueError, IndexError: these bytes are no message.
     """
     place = 0
     for _ in range(_LOOKED_AT):
         if place >= len(message):
             return
-        tag, place = _varint(message, place)
+        tag, place = varint(message, place)
         number, wire = tag >> 3, tag & 7
         size = 0
         match wire:
             case 0:
-                _, place = _varint(message, place)
+                _, place = varint(message, place)
             case 1 | 5:
                 place += 8 if wire == _FIXED64 else 4
             case 2:
-                size, place = _varint(message, place)
+                size, place = varint(message, place)
             case _:
                 raise ValueError(wire)
         if not number or place + size > len(message):
             raise ValueError(place)
         yield number, wire, message[place : place + size]
         place += size
-
-
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    found = 0
-    for index, byte in enumerate(message[place : place + _VARINT_BYTES]):
-        found |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return found, place + index + 1
-    raise ValueError(place)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from monitor.domain.events import Rejection
+from monitor.domain.window import EPOCH
 from monitor.errors import InvalidEvent
 
 Attributes = Mapping[str, Any]
@@ -23,7 +24,6 @@ MAX_NESTING = 32
 MARKS = ("gen_ai.", "openinference.", "llm.", "annotations.", "evaluations.", "ai.operationId")
 """How the attributes begin that both conventions, and Vercel's AI SDK, put on what concerns a model. Other spans are
 passed over unread."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def moment_of(time_ns: int, what: str) -> datetime:
     if time_ns <= 0:
         raise InvalidEvent(Rejection.INVALID, f"{what} is missing")
     try:
-        return _EPOCH + timedelta(microseconds=time_ns // 1000)
+        return EPOCH + timedelta(microseconds=time_ns // 1000)
     except OverflowError:
         raise InvalidEvent(Rejection.INVALID, f"{what} is {time_ns} ns since 1970, which is no date") from None
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import msgspec
 
+from monitor.domain.window import EPOCH
+
 MAX_LITERAL = 100_000
 """Characters of a Python literal: parsing takes some hundred bytes of memory for each."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -159,7 +160,7 @@ def epoch(of: Any, *, unit: Any = "s") -> datetime:
     if unit not in _EPOCH_UNITS:
         raise ValueError(f"unit {unit!r} is none of {', '.join(_EPOCH_UNITS)}")
     try:
-        return _EPOCH + timedelta(**{_EPOCH_UNITS[unit]: number(of)})
+        return EPOCH + timedelta(**{_EPOCH_UNITS[unit]: number(of)})
     except OverflowError:
         raise ValueError(f"{of!r} {unit} since 1970 is no date; is it another unit?") from None
 

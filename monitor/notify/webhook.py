@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from monitor import __version__
 from monitor.errors import NotificationError, SettingsError
+from monitor.hosts import DEFAULT_PORTS
 from monitor.notify.connection import connected
 from monitor.notify.message import AlertMessage
 
@@ -36,7 +37,6 @@ _FINAL = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 )
 """Said of the message, which is the same at the next attempt (RFC 9110 section 15.5, RFC 6585 section 5)."""
-_PORTS = {"http": 80, "https": 443}
 _PLAIN = re.compile(r"[!-~]+")  # visible ASCII
 
 
@@ -89,7 +89,7 @@ class Webhook:
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
         """Status, and the beginning of the body of a refusal."""
-        host, port = self._url.hostname or "", self._url.port or _PORTS[self._url.scheme]
+        host, port = self._url.hostname or "", self._url.port or DEFAULT_PORTS[self._url.scheme]
         tls = ssl.create_default_context() if self._url.scheme == "https" else None
         path = self._url._replace(scheme="", netloc="", fragment="").geturl() or "/"
         with (
@@ -114,7 +114,7 @@ def _parse(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise SettingsError(f"{hint}: {error}") from None
-    if not _PLAIN.fullmatch(url) or parts.scheme not in _PORTS or not parts.hostname or port == 0:
+    if not _PLAIN.fullmatch(url) or parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0:
         raise SettingsError(f"{hint}, such as https://hooks.example.com/snellen")
     if parts.username is not None or parts.password is not None:
         raise SettingsError(f"{hint} without user and password; have the receiver check the signature instead")

@@ -5,7 +5,6 @@ The module `regex` is used because `re` cannot be interrupted.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ import regex
 
 from monitor.errors import SettingsError
 from monitor.privacy.scan import Span
-
-log = logging.getLogger(__name__)
 
 BUDGET_S: Final = 0.02
 """Time for one pattern on one text. An ordinary pattern takes microseconds."""

@@ -8,14 +8,12 @@ from math import inf
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.domain.histograms import CONFIDENCE_BINS
+from monitor.domain.histograms import CONFIDENCE_BINS, CONFIDENCE_MIDDLES
 from monitor.domain.slices import Slice
 from monitor.errors import NotEnoughData
 from monitor.sampling.label_plan import Factors, LabelPlan, boosted
-
-Floats = NDArray[np.float64]
+from monitor.stats.inputs import Floats
 
 _RATES: Final = np.geomspace(1e-6, 1.0, 400)
 _HALVINGS: Final = 50
@@ -122,8 +120,7 @@ class _Traffic:
         self._per_day = np.array([one.per_day for one in volumes])
         known = np.array([one.confidence for one in volumes]).reshape(len(volumes), CONFIDENCE_BINS)
         self._shares = np.column_stack([known, 1.0 - known.sum(axis=1)])
-        middles = [(index + 0.5) / CONFIDENCE_BINS for index in range(CONFIDENCE_BINS)]
-        self._boosts = np.array([boosted(one, boost) for one in (*middles, None)])
+        self._boosts = np.array([boosted(one, boost) for one in (*CONFIDENCE_MIDDLES, None)])
 
     def draws(self, rates: Floats) -> Floats:
         """Expected a day, at a rate (base times factor) for each slice."""

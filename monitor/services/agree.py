@@ -10,20 +10,19 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from monitor.domain.window import Window
 from monitor.errors import NotEnoughData
 from monitor.services.label_words import score_word, speaking
 from monitor.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from monitor.stats.inputs import Floats
 from monitor.store.queries.agreement import judged_together
 from monitor.store.queries.selection import Selection
 
 MOST_TASKS: Final = 5000
 LEAST_UNITS: Final = 10
 """Answers that two people must have judged before their kappa is shown."""
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def bless(
     Raises:
         NotEnoughData: an unknown stream, a window that is too short, or one without traffic of the model. What a single
             stream lacks is told in its result.
+        UnreadableState: a reference that is in use cannot be read.
         StoreUnavailable: somebody else makes references now.
         StoreError: PostgreSQL refused or does not answer.
     """
@@ -77,6 +78,7 @@ def activate(engine: Engine, options: ReferenceOptions, reference_id: int, by: A
 
     Raises:
         NotEnoughData: there is no such reference.
+        UnreadableState: it cannot be read, or one that is in use.
         StoreUnavailable: somebody else makes references now.
         StoreError: PostgreSQL refused or does not answer.
     """

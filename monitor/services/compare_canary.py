@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from monitor.domain.histograms import LATENCY_BOUNDS_MS
 from monitor.domain.window import DAY, MINUTE, Window, floor
+from monitor.stats.inputs import Floats
 from monitor.stats.sequential import Comparison, Distances, Evidence, Outcome, TwoProportions, compare
 from monitor.store.queries.canary import (
-    Floats,
     Ints,
     LabelledRows,
     RequestMinutes,
@@ -58,10 +58,10 @@ _SAID: Final = {
 class CanaryOptions:
     """`alpha`: the chance of any false verdict. Margins: differences of shares that do not matter, in (0, 1)."""
 
-    alpha: float = 0.05
-    label_margin: float = 0.02
+    alpha: float
+    label_margin: float
     """Of accuracy and of the calibration gap."""
-    request_margin: float = 0.005
+    request_margin: float
     """Of the error rate and of the share of slow answers."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,10 +16,9 @@ from monitor.sampling import Draw, LabelPlan, LabelPlans, StoredShare, annotator
 from monitor.store.engine import transaction
 from monitor.store.labels import DrawnTask
 from monitor.store.predictions import Arrival
+from monitor.store.rollups import SlicesOf
 from monitor.store.sampling_plans import stored_plans
 
-SlicesOf = Callable[[dict[str, str]], list[tuple[str, str]]]
-"""The (dimension, value) pairs that an event counts under."""
 REFRESH: Final = timedelta(minutes=5)
 """A plan is stored at least an hour before it takes effect, so whoever looks this often never misses one."""
 ALL: Final = "all"

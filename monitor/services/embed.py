@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from monitor.services.embed_halves import left_to_embed, made_before, to_embed, 
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
 from monitor.services.replay_marks import ReplayMarks
+from monitor.services.sketches import UpdateSketches
 from monitor.services.triage import Accepted, Limits, Triage, triage
 from monitor.store import offsets
 from monitor.store.embeddings import EmbeddedPrediction, HalfVector, Vector, embedder_id, insert_embeddings
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 EMBED_KEY = "embed"
 """Key of the embedding sampler's hash; another key draws another, independent sample."""
-Sketch = Callable[[Connection, list[EmbeddedPrediction]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Made(NamedTuple):
 class EmbedService:
     """Handler of the embed group."""
 
-    def __init__(self, engine: Engine, embedder: Embedder, options: EmbedOptions, sketch: Sketch) -> None:
+    def __init__(self, engine: Engine, embedder: Embedder, options: EmbedOptions, sketch: UpdateSketches) -> None:
         self._engine = engine
         self._embedder = embedder
         self._options = options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from monitor.services.draw_labels import LabelDesign, LabelSampler
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
 from monitor.services.replay_marks import ReplayMarks
+from monitor.services.sketches import UpdateSketches
 from monitor.services.triage import Limits, Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
@@ -29,8 +30,6 @@ from monitor.store.partitions import DayPartitions
 from monitor.store.served_models import ModelKey, ServedModels
 from monitor.store.slice_values import SliceValues
 from monitor.telemetry import RECORDS
-
-Sketch = Callable[[Connection, list[EmbeddedPrediction]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Prepared:
 class IngestService:
     """Handler of the ingest group."""
 
-    def __init__(self, engine: Engine, options: IngestOptions, sketch: Sketch) -> None:
+    def __init__(self, engine: Engine, options: IngestOptions, sketch: UpdateSketches) -> None:
         self._engine = engine
         self._options = options
         self._sketch = sketch

@@ -27,11 +27,11 @@ import msgspec
 import zstandard
 
 from monitor.domain.records import Partition, Record
+from monitor.domain.varints import varint
 from monitor.errors import SettingsError
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of a line, and of a file that is read whole."""
-_VARINT_BYTES = 5
 _PACKED_BYTES = 1024
 """Read of a Zstandard file at once: unpacked these come to some 40 MB at most."""
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
@@ -143,7 +143,7 @@ def _document(stream: IO[bytes], name: str) -> Iterator[Sample]:
 
 def _dump(stream: IO[bytes], name: str) -> Iterator[Sample]:
     whole = _whole(stream, name)
-    pieces = _behind_lengths(whole, _four_bytes) or _behind_lengths(whole, _varint) or [whole]
+    pieces = _behind_lengths(whole, _four_bytes) or _behind_lengths(whole, varint) or [whole]
     for number, piece in enumerate(pieces, start=1):
         yield Sample(f"record {number}", _record(piece, name, number))
 
@@ -194,7 +194,10 @@ def _behind_lengths(whole: bytes, length: Any) -> list[bytes] | None:
     pieces: list[bytes] = []
     place = 0
     while place < len(whole):
-        size, start = length(whole, place)
+        try:
+            size, start = length(whole, place)
+        except (ValueError, IndexError):
+            return None
         if size <= 0 or start + size > len(whole):
             return None
         pieces.append(whole[start : start + size])
@@ -204,12 +207,3 @@ def _behind_lengths(whole: bytes, length: Any) -> list[bytes] | None:
 
 def _four_bytes(whole: bytes, place: int) -> tuple[int, int]:
     return int.from_bytes(whole[place : place + 4], "big"), place + 4
-
-
-def _varint(whole: bytes, place: int) -> tuple[int, int]:
-    found = 0
-    for index, byte in enumerate(whole[place : place + _VARINT_BYTES]):
-        found |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return found, place + index + 1
-    return 0, place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -25,6 +25,8 @@ _HOUR_S = 3600
 Cell = tuple[Slice, datetime]
 """A slice and an hour."""
 Cells = dict[Cell, Sketch]
+UpdateSketches = Callable[[Connection, list[EmbeddedPrediction]], None]
+"""`SketchService.update`, as the services that store vectors know it."""
 
 
 class Placed(Protocol):

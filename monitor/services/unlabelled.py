@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from monitor.domain.histograms import CONFIDENCE_BINS
-from monitor.domain.window import DAY, Window
+from monitor.domain.histograms import CONFIDENCE_MIDDLES
+from monitor.domain.window import LEARNED_FROM, Window
 from monitor.stats import ppi
 from monitor.stats.estimated_accuracy import MIN_PAST, EstimatedAccuracy, Meaning, estimate_accuracy, meaning
 from monitor.stats.ppi import Guesses, PredictionPowered, prediction_powered_among
@@ -24,11 +23,6 @@ from monitor.store.queries.confidences import (
 )
 from monitor.store.queries.selection import EVERYTHING, Selection
 from monitor.store.queries.slices import Dimension
-
-LEARNED_FROM: Final = 28 * DAY
-"""How far back before a window the meaning of confidences is learned."""
-MIDDLES: Final = (np.arange(CONFIDENCE_BINS) + 0.5) / CONFIDENCE_BINS
-"""All confidences of a bin are taken for its middle, in the past and now alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,7 @@ def aided_accuracy(
         return {}
     labelled = labelled_confidences(connection, window, selection, dimension, as_of)
     known = past_meaning(connection, window, as_of, selection)
-    guesses = MIDDLES if known is None else known.of(MIDDLES)
+    guesses = CONFIDENCE_MIDDLES if known is None else known.of(CONFIDENCE_MIDDLES)
     return {
         value: Aided(_powered(labelled.get(value), counts, guesses), estimated(counts, known), _confident(counts))
         for value, counts in everything.items()
@@ -76,7 +70,7 @@ def past_meaning(connection: Connection, window: Window, as_of: datetime, select
     used = past.bin != MISSING
     if used.sum() < MIN_PAST:
         return None
-    return meaning(MIDDLES[past.bin[used]], past.correct[used], past.probability[used])
+    return meaning(CONFIDENCE_MIDDLES[past.bin[used]], past.correct[used], past.probability[used])
 
 
 def estimated(counts: Counts, known: Meaning | None) -> EstimatedAccuracy | None:
@@ -84,7 +78,7 @@ def estimated(counts: Counts, known: Meaning | None) -> EstimatedAccuracy | None
     with_confidence = counts[:MISSING]
     if known is None or not with_confidence.sum():
         return None
-    return estimate_accuracy(MIDDLES, known, with_confidence)
+    return estimate_accuracy(CONFIDENCE_MIDDLES, known, with_confidence)
 
 
 def _confident(counts: Counts) -> float:

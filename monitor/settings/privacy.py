@@ -9,6 +9,7 @@ from pydantic import AfterValidator, SecretStr
 
 from monitor.errors import SettingsError
 from monitor.privacy import Subjects
+from monitor.privacy.options import Handling, Kind
 from monitor.privacy.patterns import compile_patterns
 from monitor.settings.section import Strict
 
@@ -36,9 +37,6 @@ def _key(secret: SecretStr) -> SecretStr:
     return secret
 
 
-Handling = Literal["keep", "redact", "hide"]
-
-
 class Privacy(Strict, frozen=True):
     prompts: Handling = "redact"
     """`keep` prompts as they come, `redact` personal data in them, or `hide` them whole; see privacy.md."""
@@ -54,7 +52,7 @@ class Privacy(Strict, frozen=True):
     """Pictures inside the record (`data:` references): `keep` them, or `drop` them once they are embedded."""
     dead_letters: Literal["keep", "redact", "drop"] = "redact"
     """The bytes of refused records: `keep`, `redact`, or `drop` all but reason and place."""
-    find: tuple[Literal["email", "phone", "card"], ...] = ("email", "phone", "card")
+    find: tuple[Kind, ...] = ("email", "phone", "card")
     """What counts as personal data, besides `privacy.patterns`."""
     patterns: Annotated[dict[str, str], AfterValidator(_safe_patterns)] = {}
     """Name -> regular expression of what else is removed, such as `{"employee_number": "E-\\d{6}"}`."""

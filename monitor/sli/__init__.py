@@ -12,13 +12,7 @@ from monitor.sli.label_accuracy import LabelAccuracy
 from monitor.sli.label_backlog import LabelBacklog
 from monitor.sli.latency import Latency
 
-RequestSli = Availability | Latency
-LabelSli = LabelAccuracy
-PairSli = Coverage
-TaskSli = LabelBacklog
-DriftSli = Drift
-
-SLIS: dict[str, RequestSli | LabelSli | PairSli | TaskSli | DriftSli] = {
+SLIS: dict[str, Availability | Latency | LabelAccuracy | Coverage | LabelBacklog | Drift] = {
     "availability": Availability(),
     "latency": Latency(),
     "label_accuracy": LabelAccuracy(),

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.stats.inputs import Floats
+
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 LEAST_SHARE: Final = 0.05
 """Of a window's traffic, whose rates of label sampling may be too low to be the window's."""

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc, bdtrik, btdtrib, gammaln, ndtri, xlog1py, xlogy
 
+from monitor.stats.inputs import Floats
+
 SHORT_ALPHA = 0.1
 """Chance that the lower bound of the short window's bad share lies above the true one, in one look. Without it an
 incident that is over opens anew on the next one or two bad events while the long window still remembers it: measured,
@@ -23,7 +25,6 @@ POWER = 0.8
 _MOST = 10_000_000
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @cache

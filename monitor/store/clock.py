@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Engine, text
 
-from monitor.errors import SettingsError
+from monitor.errors import ClocksApart
 from monitor.store.engine import transaction
 
 APART: Final = timedelta(minutes=10)
@@ -30,12 +30,12 @@ def earlier(engine: Engine, ours: datetime) -> datetime:
     """The earlier of both clocks, by which what is old is surely old.
 
     Raises:
-        SettingsError: they are too far apart for that.
+        ClocksApart: they are too far apart for that.
         StoreError: PostgreSQL refused or does not answer.
     """
     theirs = database_now(engine)
     if abs(ours - theirs) > APART:
-        raise SettingsError(
+        raise ClocksApart(
             f"this machine's clock says {ours:%Y-%m-%d %H:%M}Z, PostgreSQL's {theirs:%Y-%m-%d %H:%M}Z: set the one "
             "that is wrong (nothing is deleted until then)"
         )

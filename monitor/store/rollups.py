@@ -47,6 +47,7 @@ _ENDS = np.cumsum((len(_COUNTS), LATENCY_BINS))
 _WIDTH = int(_ENDS[-1]) + CONFIDENCE_BINS
 Key = tuple[int, str, str, str, str, str, str]
 SlicesOf = Callable[[dict[str, str]], list[tuple[str, str]]]
+"""The (dimension, value) pairs that an event counts under."""
 
 
 @dataclass(frozen=True, slots=True)

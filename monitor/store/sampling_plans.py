@@ -9,20 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from monitor.domain.histograms import CONFIDENCE_BINS
 from monitor.domain.slices import Slice
 from monitor.domain.window import Window
 from monitor.sampling import LabelPlan
 from monitor.store.json_parameters import Json
+from monitor.store.queries.confidences import SUM_OF_BINS
 
 _READ = text("SELECT version, effective_from, base_rate, boost, factors FROM sampling_plans ORDER BY effective_from")
 _INSERT = text("""
     INSERT INTO sampling_plans (effective_from, base_rate, boost, factors, detail)
     VALUES (:effective_from, :base_rate, :boost, :factors, :detail) ON CONFLICT DO NOTHING
 """)
-_BINS = ", ".join(f"coalesce(sum(confidence[{index}]), 0)" for index in range(1, CONFIDENCE_BINS + 1))
 _VOLUMES = text(f"""
-    SELECT dimension, value, sum(ok)::bigint AS ok, ARRAY[{_BINS}]::bigint[] AS confidence FROM rollups_minute
+    SELECT dimension, value, sum(ok)::bigint AS ok, {SUM_OF_BINS} AS confidence FROM rollups_minute
     WHERE minute >= :start AND minute < :end GROUP BY dimension, value ORDER BY dimension, value
 """)
 

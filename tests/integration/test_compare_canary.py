@@ -22,7 +22,7 @@ from monitor.store.queries.canary import Rollout, canary_rollouts
 
 START = datetime(2026, 11, 18, 12, 0, 30, tzinfo=UTC)
 NOW = START + 6 * HOUR
-OPTIONS = CanaryOptions()
+OPTIONS = CanaryOptions(alpha=0.05, label_margin=0.02, request_margin=0.005)
 pytestmark = pytest.mark.integration
 
 

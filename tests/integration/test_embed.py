@@ -361,8 +361,9 @@ def test_halves_arrive_bit_for_bit(connection: Connection) -> None:
     rows = [row(name, number, image=vector.astype(np.float32)) for name, vector in zip(names, matrix, strict=True)]
     returned = insert_embeddings(connection, rows)
     found = connection.execute(text("SELECT request_id, vector::text FROM embeddings ORDER BY request_id")).all()
-    for index, (name, vector) in enumerate(found):
-        assert name == names[index]
+    assert [name for name, _ in found] == names
+    assert len(returned) == len(names)
+    for index, (_, vector) in enumerate(found):
         np.testing.assert_array_equal(HalfVector.from_text(vector).to_numpy(), matrix[index])
         np.testing.assert_array_equal(returned[index].vectors["image"], matrix[index].astype(np.float32))
 

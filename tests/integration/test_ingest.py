@@ -242,7 +242,7 @@ def test_replays_may_be_old(ingest: IngestService, send: Send, prediction: Build
 def test_a_value_that_only_postgresql_refuses_is_found_and_set_aside(
     ingest: IngestService, send: Send, prediction: Build, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.formats.limits._ESCAPED_NUL", __import__("re").compile(b"$^"))
+    monkeypatch.setattr("monitor.domain.storable._ESCAPED_NUL", __import__("re").compile(b"$^"))
     events = [prediction(f"r{index}") for index in range(9)]
     events[4]["output"] = {"answer": "nul \x00 inside"}
     ingest.write(send(*events), NOW)

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from monitor import bootstrap, scheduler
 from monitor.domain.window import HOUR, MINUTE, floor
-from monitor.errors import SettingsError, StoreError
+from monitor.errors import ClocksApart, StoreError
 from monitor.notify import CHANNELS, Log
 from monitor.scheduler import (
     Context,
@@ -115,7 +115,7 @@ def test_nothing_is_retired_while_clocks_disagree(
 ) -> None:
     monkeypatch.setattr(bootstrap, "now", lambda: TICK + apart)
     at(TICK)
-    with pytest.raises(SettingsError, match="clock"):
+    with pytest.raises(ClocksApart, match="PostgreSQL's"):
         retire_old_rows(replace(context, keep=dict(Retention())))
     assert rows("SELECT count(*) > 0 FROM predictions") == [True]
 

@@ -38,10 +38,6 @@ def insert(connection: Connection, table: str, rows: Iterable[Mapping[str, Any]]
         connection.execute(text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"), rows)
 
 
-def _json(name: str, value: object) -> object:
-    return Jsonb(value) if name in JSON and isinstance(value, dict | list) else value
-
-
 def everything(connection: Connection, now: datetime) -> None:
     """A day of traffic with an open page, one closed ticket, drift, a replayed exam and some refused records."""
     ensure_days(connection, {(now + timedelta(days=day)).date() for day in (-1, 0, 1, 2, 3)})

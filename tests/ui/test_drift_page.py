@@ -189,6 +189,25 @@ def test_traffic_that_cannot_be_blessed_says_why(open_page: Open) -> None:
     assert "too short" in said(app)
 
 
+def test_a_reference_that_cannot_be_read_is_told_where_traffic_is_blessed(open_page: Open) -> None:
+    """That of the seed has no bytes at all."""
+    app = open_page("drift")
+    names(app)[1].set_value("ann")
+    [days] = app.date_input
+    days.set_value((days.value[0], days.value[1] + timedelta(days=1)))
+    next(one for one in app.button if one.label == "Bless").click().run()
+    assert "hold no snellen fit" in said(app)
+
+
+def test_a_former_reference_that_cannot_be_read_is_told_where_it_is_chosen(open_page: Open, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE drift_references SET active = false"))
+    app = open_page("drift")
+    names(app)[-1].set_value("ann")
+    next(one for one in app.button if one.label == "Activate").click().run()
+    assert "hold no snellen fit" in said(app)
+
+
 def test_a_change_of_encoder_is_told(open_page: Open, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO embedders (fingerprint, dimension) VALUES ('next-encoder', 8)"))

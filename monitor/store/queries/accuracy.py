@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.domain.window import Window
+from monitor.domain.window import EPOCH, Window
 from monitor.stats.weighted import WeightedShare, WeightSums, share_of_sums
-from monitor.store.queries.buckets import EPOCH
 from monitor.store.queries.selection import Selection, bounds
 
 COUNTS = "correct IS NOT NULL AND inclusion_probability IS NOT NULL"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from monitor.domain.window import DAY, HOUR, MINUTE, Window
 
@@ -11,7 +11,6 @@ STEPS = (
     HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 28 * DAY,
 )  # fmt: skip
 MOST_POINTS = 200
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Origin of all buckets, so that two charts of one range share them."""
 
 

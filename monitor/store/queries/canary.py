@@ -11,12 +11,12 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.histograms import LATENCY_BINS
 from monitor.domain.window import Window
+from monitor.stats.inputs import Floats
 from monitor.store.queries.accuracy import COUNTS
 from monitor.store.queries.latency import SUM_OF_BINS
 from monitor.store.queries.selection import bounds
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 MOST_ROLLOUTS = 20
 

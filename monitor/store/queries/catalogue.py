@@ -14,12 +14,11 @@ from monitor.store.queries.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model as it was served; `last_minute` is of its newest counted prediction."""
+    """A model as it was served."""
 
     model: str
     version: str
     variant: str
-    last_minute: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ _MODELS = text("""
             ORDER BY 1, 2, 3 LIMIT 1
         ) AS following
     )
-    SELECT model, version, variant, last_minute FROM kinds, LATERAL (
+    SELECT model, version, variant FROM kinds, LATERAL (
         SELECT minute AS last_minute FROM rollups_minute AS r
         WHERE dimension = '' AND (r.model, r.version, r.variant) = (kinds.model, kinds.version, kinds.variant)
         ORDER BY minute DESC LIMIT 1

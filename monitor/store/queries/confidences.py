@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from monitor.domain.histograms import CONFIDENCE_BINS
+from monitor.domain.histograms import CONFIDENCE_BINS, confidence_bins
 from monitor.domain.window import Window
 from monitor.store.queries.accuracy import COUNTS, KNOWN
 from monitor.store.queries.selection import LIVE, Selection, bounds
@@ -18,7 +18,6 @@ from monitor.store.queries.slices import Dimension
 
 MISSING: Final = CONFIDENCE_BINS
 """The bin after the last one: answers without a confidence."""
-_EDGES: Final = np.arange(1, CONFIDENCE_BINS) / CONFIDENCE_BINS
 
 Counts = NDArray[np.int64]
 
@@ -33,9 +32,11 @@ class LabelledConfidences:
     probability: NDArray[np.float64]
 
 
-_SUM_OF_BINS = ", ".join(f"coalesce(sum(confidence[{i}]), 0)" for i in range(1, CONFIDENCE_BINS + 1))
+_SUMS = ", ".join(f"coalesce(sum(confidence[{i}]), 0)" for i in range(1, CONFIDENCE_BINS + 1))
+SUM_OF_BINS = f"ARRAY[{_SUMS}]::bigint[]"
+"""SQL: the counts of a group by bin of confidence added up, as `latency.SUM_OF_BINS` those of latency."""
 _ALL = f"""
-    SELECT {{value}} AS value, ARRAY[{_SUM_OF_BINS}]::bigint[] AS bins, sum(ok)::bigint AS answers
+    SELECT {{value}} AS value, {SUM_OF_BINS} AS bins, sum(ok)::bigint AS answers
     FROM rollups_minute WHERE minute >= :start AND minute < :end AND dimension = :of{{conditions}} GROUP BY 1
 """
 _REPLAYED = "SELECT EXISTS (SELECT FROM predictions WHERE ts >= :start AND ts < :end AND replay IS NOT NULL"
@@ -87,9 +88,8 @@ def labelled_confidences(
 def _unpacked(row: Any) -> LabelledConfidences:
     # 0.6 is stored as 0.60000002: back to the seven digits that were logged, so that bin edges hold.
     confidence = np.frombuffer(row.confidence, dtype=">f4").astype(np.float64).round(7)
-    places = np.searchsorted(_EDGES, confidence, side="right")
     return LabelledConfidences(
-        bin=np.where(np.isnan(confidence), MISSING, places).astype(np.int64),
+        bin=np.where(np.isnan(confidence), MISSING, confidence_bins(confidence)).astype(np.int64),
         correct=np.frombuffer(row.correct, dtype=np.bool_),
         probability=np.frombuffer(row.probability, dtype=">f8").astype(np.float64),
     )

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, RowMapping, text
 
 from monitor.domain.results import DriftVerdict
 from monitor.domain.slices import Slice
-from monitor.domain.window import HOUR, Window
+from monitor.domain.window import EPOCH, HOUR, Window
 from monitor.drift.persistence import LOOKS
 from monitor.stats.intervals import Interval
-from monitor.store.queries.buckets import EPOCH, step_for
+from monitor.store.queries.buckets import step_for
 from monitor.store.queries.selection import bounds
 
 

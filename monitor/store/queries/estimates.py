@@ -7,12 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from monitor.domain.window import DAY, Window
+from monitor.domain.window import DAY, EPOCH, Window
 from monitor.stats.intervals import Interval
 from monitor.stats.track_record import Checked
 from monitor.stats.weighted import WeightSums, share_of_sums
 from monitor.store.queries.accuracy import COUNTS, KNOWN, SUMS, WEIGHT, sums_of
-from monitor.store.queries.buckets import EPOCH
 from monitor.store.queries.selection import Selection, bounds
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, Row, text
 
-from monitor.domain.window import DAY, Window
+from monitor.domain.window import LEARNED_FROM, Window
 from monitor.stats.maturity import DelayCurve, Maturity, delay_curve, maturity
 from monitor.store.queries.selection import LIVE, Selection, bounds
 from monitor.store.queries.slices import Dimension
 
-LEARNED_FROM: Final[timedelta] = 28 * DAY
-"""How far back the usual delay is looked for."""
 UNTASKED: Final = "replay"
 """The one dimension that label tasks lack."""
 

@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
-from monitor.domain.window import Window
+from monitor.domain.window import EPOCH, Window
 from monitor.errors import StoreError
 from monitor.slo.evaluation import State, TierReading
-from monitor.store.queries.buckets import EPOCH
 from monitor.store.queries.selection import bounds
 
 

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from monitor.domain.window import Window
-from monitor.store.queries.buckets import EPOCH
+from monitor.domain.window import EPOCH, Window
 from monitor.store.queries.selection import bounds
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from monitor.domain.histograms import LATENCY_BINS
-from monitor.domain.window import Window
-from monitor.store.queries.buckets import EPOCH
+from monitor.domain.window import EPOCH, Window
 from monitor.store.queries.latency import SUM_OF_BINS
 from monitor.store.queries.selection import Selection, bounds
 

@@ -26,7 +26,6 @@ from tests.pace import wait_for, within
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PARTITIONS = [Partition("cluster", "t", "33333333-3333-3333-3333-333333333333", number) for number in range(2)]
-DEVICES = 3
 Send = Callable[..., Batch]
 Build = Callable[..., dict[str, Any]]
 Rows = Callable[..., list[Any]]

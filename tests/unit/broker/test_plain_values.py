@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.broker.plain_values import MAX_DEPTH, frozen, label_record, prediction_record, thawed
+from monitor.broker.plain_values import frozen, label_record, prediction_record, thawed
 from monitor.domain.events import Annotator, Candidate, Image, Input, Label, Model, Output, Prediction, Safety, Tokens
+from monitor.domain.storable import MAX_DEPTH
 from monitor.formats.native import decode
 
 AT = 1_800_000_000.25

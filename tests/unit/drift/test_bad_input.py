@@ -11,7 +11,7 @@ from monitor.drift.fit import Fit
 from monitor.drift.persistence import persists
 from monitor.drift.reference import Reference, build
 from monitor.drift.sketch import Sketch, sketch
-from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData, UnreadableState
 
 ROWS, DIMENSION, PER_WINDOW = 24 * 60, 8, 60
 WINDOWS = np.arange(ROWS) // PER_WINDOW
@@ -76,14 +76,14 @@ def test_changed_bytes_of_a_fit_are_refused_in_words() -> None:
             changed[place] ^= int(rng.integers(1, 256))
         try:
             Fit.from_bytes(bytes(changed))
-        except NotEnoughData:
+        except UnreadableState:
             continue
 
 
 @pytest.mark.parametrize("kind", [Fit, Dispersion])
 def test_bytes_of_something_else_are_refused_without_advice_to_unpickle_them(kind: type[Fit | Dispersion]) -> None:
     with pytest.raises(
-        NotEnoughData, match=r"these bytes are damaged, or hold no snellen .*; make the reference anew$"
+        UnreadableState, match=r"these bytes are damaged, or hold no snellen .*; make the reference anew$"
     ):
         kind.from_bytes(b"something else")
 

@@ -171,6 +171,8 @@ def test_who_is_ahead_is_judged_on_streams_that_both_followed_beside_the_best_th
     assert gain.verdict == "ahead"
     assert "+5.0 ± 0.0 of 4: ahead" in gains_table(watches(found))
     assert gains(watches(found[:1]))[0].verdict == "no peer"
+    followed = {name: answers[:3] for name, answers in found[2]["streams"].items()}
+    assert gains(watches([found[0], {**found[2], "streams": followed}]))[0].verdict == "no peer"
 
 
 # ---- streams and shards --------------------------------------------------------------------------------------------

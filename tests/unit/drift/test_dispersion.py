@@ -5,7 +5,7 @@ import pytest
 
 from monitor.drift.dispersion import MIN_WINDOWS, Dispersion, estimate
 from monitor.drift.fit import learn
-from monitor.errors import NotEnoughData
+from monitor.errors import NotEnoughData, UnreadableState
 from monitor.stats.exact_sums import to_values
 
 PER_HOUR = 60
@@ -123,5 +123,5 @@ def test_windows_must_match_rows(traffic) -> None:  # type: ignore[no-untyped-de
 
 @pytest.mark.parametrize("data", [b"", b"no"])
 def test_damaged_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(NotEnoughData):
+    with pytest.raises(UnreadableState):
         Dispersion.from_bytes(data)

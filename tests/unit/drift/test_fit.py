@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monitor.drift.fit import MAX_AXES, MIN_FIT_ROWS, Fit, learn
-from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData, UnreadableState
 from monitor.stats.exact_sums import to_values
 
 
@@ -123,17 +123,17 @@ def test_another_embedder_is_refused(traffic) -> None:  # type: ignore[no-untype
 
 @pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x03\x04 broken"])
 def test_damaged_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(NotEnoughData, match="make the reference anew"):
+    with pytest.raises(UnreadableState, match="make the reference anew"):
         Fit.from_bytes(data)
 
 
 def test_bytes_of_something_else_are_refused(traffic) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(NotEnoughData, match="hold no snellen fit"):
+    with pytest.raises(UnreadableState, match="hold no snellen fit"):
         Fit.from_bytes(traffic(16).reference().dispersion.to_bytes())
 
 
 def test_a_fit_with_an_unknown_detector_is_refused(traffic) -> None:  # type: ignore[no-untyped-def]
     fit = learn(traffic(16).rows(200), "e")
     newer = Fit(fit.fingerprint, fit.mean, fit.axes, fit.scales, fit.variance, {**fit.parameters, "of_tomorrow": {}})
-    with pytest.raises(NotEnoughData, match="of_tomorrow"):
+    with pytest.raises(UnreadableState, match="of_tomorrow"):
         Fit.from_bytes(newer.to_bytes())

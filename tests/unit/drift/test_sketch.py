@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from monitor.drift.fit import BLOCK, Fit, learn
 from monitor.drift.sketch import Sketch, merge, sketch
-from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.errors import FingerprintMismatch, NotEnoughData, UnreadableState
 from monitor.stats.exact_sums import to_values
 
 DIMENSION = 6
@@ -129,7 +129,7 @@ def test_unusable_rows_are_refused(rows: np.ndarray) -> None:
     "damage", [lambda d: d[:20], lambda d: d[:-3], lambda d: b"\x09" + d[1:]], ids=["cut", "torn", "other version"]
 )
 def test_damaged_bytes_are_refused(damage) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(NotEnoughData):
+    with pytest.raises(UnreadableState):
         Sketch.from_bytes(damage(sketch(np.zeros((3, DIMENSION)), frozen()).to_bytes()))
 
 
@@ -141,7 +141,7 @@ def test_whole_sums_that_were_cut_off_or_added_are_refused_where_a_sketch_is_rea
     data = made.to_bytes()
     damaged = Sketch.from_bytes(damage(data, data[25]))
     for read in (damaged.location, lambda fit: damaged.means(fit, "mean_shift"), lambda _: merge(made, damaged)):
-        with pytest.raises(NotEnoughData, match="damaged"):
+        with pytest.raises(UnreadableState, match="damaged"):
             read(frozen())
 
 

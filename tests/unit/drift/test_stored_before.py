@@ -21,7 +21,7 @@ from monitor.drift.compare import compare
 from monitor.drift.dispersion import Dispersion
 from monitor.drift.fit import Fit, learn
 from monitor.drift.sketch import Sketch, merge, sketch
-from monitor.errors import FingerprintMismatch, NotEnoughData
+from monitor.errors import FingerprintMismatch, UnreadableState
 
 
 @cache
@@ -52,7 +52,7 @@ def test_versions_that_know_no_squares_read_fits_without_them_alone() -> None:
     """Their sketches would be shorter than those that others add to the same hour."""
     new = learn(np.random.default_rng(1).normal(size=(300, 3)), "e")
     assert unpack(fit().to_bytes(), "snellen fit 1")
-    with pytest.raises(NotEnoughData, match="hold no snellen fit 1; make the reference anew"):
+    with pytest.raises(UnreadableState, match="hold no snellen fit 1; make the reference anew"):
         unpack(new.to_bytes(), "snellen fit 1")
 
 
@@ -92,5 +92,5 @@ def test_a_new_sketch_merges_with_a_stored_one_but_not_with_that_of_a_new_fit() 
 
 def test_bytes_that_are_cut_off_say_what_to_do() -> None:
     for read, name in ((Fit.from_bytes, "fit"), (Dispersion.from_bytes, "dispersion")):
-        with pytest.raises(NotEnoughData, match="make the reference anew"):
+        with pytest.raises(UnreadableState, match="make the reference anew"):
             read(b64decode(stored()[name])[:-200])

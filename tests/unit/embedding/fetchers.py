@@ -9,7 +9,8 @@ import pytest
 
 from monitor.embedding.fetching import Fetcher, FetchLimits, Resolve
 from monitor.embedding.places import Places
-from monitor.embedding.refusals import Refusal, RefusedImage
+from monitor.embedding.refusals import Refusal
+from monitor.errors import ImageRefused
 
 LOOPBACK = ["127.0.0.0/8"]
 PATIENT = FetchLimits(max_bytes=100_000, total_s=60, connect_s=60, silence_s=60, at_once=20)
@@ -44,7 +45,7 @@ class Names:
 
 
 def refusal(fetcher: Fetcher, reference: str) -> Refusal:
-    with pytest.raises(RefusedImage) as caught:
+    with pytest.raises(ImageRefused) as caught:
         fetcher.fetch(reference)
     assert len(str(caught.value)) > 20
     return caught.value.reason

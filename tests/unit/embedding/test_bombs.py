@@ -118,7 +118,7 @@ import json, sys
 from pathlib import Path
 from monitor.domain import events
 from monitor.embedding.images import ImageOpener
-from monitor.embedding.refusals import RefusedImage
+from monitor.errors import ImageRefused
 from tests.pace import cost
 
 def peak():  # not ru_maxrss, which a child inherits
@@ -131,7 +131,7 @@ outcomes = []
 def opened():
     try:
         return list(opener(events.Image(ref=reference)).size)
-    except RefusedImage as refused:
+    except ImageRefused as refused:
         return refused.reason
 
 before = peak()

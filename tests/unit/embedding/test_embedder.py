@@ -18,7 +18,8 @@ from monitor.embedding.embedder import Embedder
 from monitor.embedding.encoder import Encoder
 from monitor.embedding.images import Opened
 from monitor.embedding.recent import RecentVectors
-from monitor.embedding.refusals import Refusal, RefusedImage
+from monitor.embedding.refusals import Refusal
+from monitor.errors import ImageRefused
 from monitor.streams.image_quality import QUALITY_UNITS
 
 
@@ -54,7 +55,7 @@ def colour(image: Image) -> Opened:
     try:
         return Opened(PIL.Image.new("RGB", (40, 40), (image.ref or "").removeprefix("data:")), 100)
     except ValueError:
-        raise RefusedImage(Refusal.MISSING, f"{image.ref} is no colour") from None
+        raise ImageRefused(Refusal.MISSING, f"{image.ref} is no colour") from None
 
 
 def prediction(

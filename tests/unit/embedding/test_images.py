@@ -15,7 +15,8 @@ from PIL import Image
 
 from monitor.domain import events
 from monitor.embedding.images import ImageOpener
-from monitor.embedding.refusals import Refusal, RefusedImage
+from monitor.embedding.refusals import Refusal
+from monitor.errors import ImageRefused
 
 open_image = ImageOpener([], max_bytes=100_000, max_pixels=10_000)
 
@@ -31,7 +32,7 @@ def event(content: bytes, sha256: str | None = None) -> events.Image:
 
 
 def reason(content: bytes, opener: ImageOpener = open_image, sha256: str | None = None) -> Refusal:
-    with pytest.raises(RefusedImage) as caught:
+    with pytest.raises(ImageRefused) as caught:
         opener(event(content, sha256))
     return caught.value.reason
 
@@ -147,7 +148,7 @@ def test_a_cut_picture_is_unreadable() -> None:
 @pytest.mark.parametrize("content", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg/>"])
 def test_what_is_no_picture_is_unreadable(content: bytes) -> None:
     assert reason(content) == Refusal.UNREADABLE
-    with pytest.raises(RefusedImage, match=r"^[^<>]*: not a picture, or broken, or of another kind than JPEG, PNG"):
+    with pytest.raises(ImageRefused, match=r"^[^<>]*: not a picture, or broken, or of another kind than JPEG, PNG"):
         open_image(event(content))
 
 
@@ -163,6 +164,6 @@ def test_damaged_files_are_opened_or_refused_and_nothing_else(kind: str, edits: 
         content[position % len(content)] = value
     try:
         outcome = open_image(event(bytes(content))).mode
-    except RefusedImage as refusal:
+    except ImageRefused as refusal:
         outcome = refusal.reason
     assert outcome in ("RGB", Refusal.UNREADABLE, Refusal.TOO_LARGE)

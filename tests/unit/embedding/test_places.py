@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.places import Places
 from monitor.embedding.references import References
-from monitor.embedding.refusals import Refusal, RefusedImage
+from monitor.embedding.refusals import Refusal
 from monitor.embedding.urls import parse_url
-from monitor.errors import SettingsError
+from monitor.errors import ImageRefused, SettingsError
 
 ALLOWED = Places(
     ["images.example.com", "*.cdn.example.com", "images.example.com:8443", "http://plain.example.com", "[2606::1]"],
@@ -24,7 +24,7 @@ ALLOWED = Places(
 
 
 def reason(reference: str) -> Refusal:
-    with pytest.raises(RefusedImage) as caught:
+    with pytest.raises(ImageRefused) as caught:
         ALLOWED.locate(reference)
     return caught.value.reason
 
@@ -193,7 +193,7 @@ def test_no_reference_reaches_a_host_that_is_not_allowed(reference: str) -> None
     asked.clear()
     try:
         outcome: str = references.read(reference) and DONE
-    except RefusedImage as refused:
+    except ImageRefused as refused:
         outcome = refused.reason
     assert outcome != DONE or reference[:5].lower() == "data:"
     assert not _reached

@@ -6,7 +6,8 @@ import pytest
 
 from monitor.embedding.fetching import Fetcher, FetchLimits
 from monitor.embedding.places import Places
-from monitor.embedding.refusals import RefusedImage, shortened
+from monitor.embedding.refusals import shortened
+from monitor.errors import ImageRefused
 
 SIGNATURE = "d0ba5e5f"
 SIGNED = f"https://shop.example.com/cat.jpg?X-Amz-Credential=AKIA&X-Amz-Signature={SIGNATURE}"
@@ -30,7 +31,7 @@ def test_an_address_is_shown_without_signature_and_password(reference: str, said
 @pytest.mark.parametrize("reference", [SIGNED, f"https://jane:{SIGNATURE}@example.com/a.jpg"])
 def test_no_refusal_holds_them(reference: str) -> None:
     fetcher = Fetcher(Places(), FetchLimits(1000))
-    with pytest.raises(RefusedImage) as refused:
+    with pytest.raises(ImageRefused) as refused:
         fetcher.fetch(reference)
     fetcher.close()
     assert SIGNATURE not in str(refused.value)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain.events import SCHEMAS, Deployment, Label, Prediction, Rejection, content_hash, encode
+from monitor.domain.storable import MAX_DEPTH
 from monitor.errors import InvalidEvent
-from monitor.formats.limits import MAX_DEPTH
 from monitor.formats.native import decode
 
 PREDICTION = {

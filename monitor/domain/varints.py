@@ -1,4 +1,4 @@
-"""Numbers as Kafka's records have them."""
+"""Whole numbers as Protocol Buffers have them, and Kafka's records."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ LONG: Final = 0x80
 _BITS: Final = 64
 
 
-def varint(content: bytes, place: int) -> tuple[int, int]:
+def varint(content: bytes | memoryview, place: int) -> tuple[int, int]:
     """A number as it is coded, and the place behind it (Protocol Buffers encoding guide, "Base 128 Varints").
 
-    Half of an even one is the number; odd ones are negative ("Signed Integers", zigzag).
+    Kafka's are signed: half of an even one is the number; odd ones are negative ("Signed Integers", zigzag).
 
     Raises:
         ValueError: it has more than 64 bits.
