@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from monitor.errors import SettingsError, StoreError, StoreTooSlow, StoreUnavailable, UnstorableValue
@@ -211,12 +211,24 @@ def alembic_config() -> Config:
 def _run(url: str, step: Callable[[Config], None]) -> None:
     engine = make_engine(url, application="snellen-migrate")
     try:
-        with translated(), engine.connect() as connection:
+        with engine.connect() as connection:
             _upgrade_locked(connection, step)
-    except StoreError as error:
-        raise type(error)(f"the migration failed: {error}") from None
+    except (SQLAlchemyError, psycopg.Error) as error:
+        told = _translated(_first_fault(error))
+        raise type(told)(f"the migration failed: {told}") from None
     finally:
         engine.dispose()
+
+
+def _first_fault(error: BaseException) -> DBAPIError | psycopg.Error:
+    """The one that began it: what cleans up behind it may fail for it, in words of its own."""
+    known = [error]
+    while (before := known[-1].__context__) is not None:
+        known.append(before)
+    faults = [one for one in known if isinstance(one, DBAPIError | psycopg.Error)]
+    if not faults:
+        raise error
+    return faults[-1]
 
 
 def _upgrade_locked(connection: Connection, step: Callable[[Config], None]) -> None:

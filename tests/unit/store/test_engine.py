@@ -7,6 +7,7 @@ import threading
 import traceback
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 
@@ -235,11 +236,26 @@ def test_a_migration_that_fails_quotes_no_row_and_says_what_to_do(
 
     with pytest.raises(StoreUnavailable, match=r"the migration failed: .*127\.0\.0\.1"):
         migrate(AWAY)
-    monkeypatch.setattr(store.command, "upgrade", refused)
+    monkeypatch.setattr(command, "upgrade", refused)
     with pytest.raises(StoreError, match=r"the migration failed: .*constraint") as raised:
         migrate(database_url)
     assert "jane@example.com" not in printed(raised.value)
     assert "sqlalche.me" not in printed(raised.value)
+
+
+def test_a_migration_whose_connection_ends_says_so_though_cleaning_up_fails_too(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(config: Config, revision: str) -> None:
+        connection = config.attributes["connection"]
+        try:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        finally:
+            connection.execute(text("SELECT 1"))
+
+    monkeypatch.setattr(command, "upgrade", ended)
+    with pytest.raises(StoreUnavailable, match=r"the migration failed: .*terminating connection"):
+        migrate(database_url)
 
 
 def test_a_value_that_cannot_be_copied_is_not_quoted_with_its_line(engine: Engine) -> None:
