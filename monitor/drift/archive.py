@@ -25,6 +25,13 @@ _DAMAGED: Final = (ValueError, OSError, KeyError, EOFError, RuntimeError, BadZip
 """What numpy and zipfile trip over in bytes that were changed."""
 
 
+class _Complete(dict[str, NDArray[Any]]):
+    """Says of an array that is asked for in vain what that means: an older archive lost it, see `_NAMES`."""
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        raise UnreadableState(f"these bytes are damaged, they lack {name!r}; make the reference anew")
+
+
 def pack(kind: str, facts: Mapping[str, Any], arrays: Arrays) -> bytes:
     """Equal content gives equal bytes. `kind` names the format and its version; `facts` must be plain JSON."""
     text = json.dumps({"kind": kind, _NAMES: list(arrays), **facts})
@@ -48,12 +55,31 @@ def unpack(data: bytes, *kinds: str) -> tuple[dict[str, Any], dict[str, NDArray[
     Raises:
         UnreadableState: the bytes are damaged, or of another kind or version.
     """
+    found = _contents(data)
+    if found is None:
+        raise UnreadableState(f"these bytes are damaged, or hold no {kinds[0]}; make the reference anew")
+    facts, arrays = found
+    if facts.get("kind") not in kinds:
+        raise UnreadableState(f"these bytes hold no {kinds[0]}; make the reference anew")
+    return facts, _Complete(arrays)
+
+
+def is_whole(data: bytes) -> bool:
+    """Are these bytes as `pack` wrote them, of whatever kind and version? If not, nobody can read them.
+
+    A version that wrote them in another form would have them taken for damaged by those before it.
+    """
+    return _contents(data) is not None
+
+
+def _contents(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    """None: they are damaged. What numpy says of that is not passed on: it may advise to unpickle them."""
     try:
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         facts = json.loads(str(arrays.pop(_FACTS)))
-    except _DAMAGED as error:  # whose words may advise to unpickle the bytes
-        raise UnreadableState(f"these bytes are damaged, or hold no {kinds[0]}; make the reference anew") from error
-    if not isinstance(facts, dict) or facts.get("kind") not in kinds or facts.pop(_NAMES, [*arrays]) != [*arrays]:
-        raise UnreadableState(f"these bytes hold no {kinds[0]}; make the reference anew")
+    except _DAMAGED:
+        return None
+    if not isinstance(facts, dict) or facts.pop(_NAMES, [*arrays]) != [*arrays]:
+        return None
     return facts, arrays

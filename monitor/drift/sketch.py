@@ -52,6 +52,20 @@ class Sketch:
         fit.demand_features(features)
         return cls(fit.id, features.shape[0], features.sum(axis=0))
 
+    def demand(self, fit: Fit) -> None:
+        """Check that it can be read under this fit.
+
+        Raises:
+            FingerprintMismatch: made under another fit.
+            UnreadableState: sums that were cut or lengthened.
+        """
+        if self.fit_id != fit.id:
+            raise FingerprintMismatch(
+                f"a sketch made under another fit cannot be read under that of {fit.fingerprint!r}"
+            )
+        if self.sums.size != fit.width:
+            raise UnreadableState(f"a sketch of {self.sums.size} sums is damaged: its fit makes {fit.width}")
+
     def means(self, fit: Fit, detector: str) -> Floats:
         """Mean of each of the detector's features, [m].
 
@@ -112,14 +126,9 @@ class Sketch:
         return cls(fit_id, n, _widened(np.frombuffer(data, np.uint8, offset=start).reshape(-1, width)))
 
     def _means(self, fit: Fit, block: slice) -> Floats:
-        if self.fit_id != fit.id:
-            raise FingerprintMismatch(
-                f"a sketch made under another fit cannot be read under that of {fit.fingerprint!r}"
-            )
+        self.demand(fit)
         if self.n == 0:
             raise NotEnoughData("an empty sketch has no mean")
-        if self.sums.size != fit.width:
-            raise UnreadableState(f"a sketch of {self.sums.size} sums is damaged: its fit makes {fit.width}")
         return to_values(self.sums[block]) / self.n
 
 

@@ -38,7 +38,6 @@ def bless(
     Raises:
         NotEnoughData: an unknown stream, a window that is too short, or one without traffic of the model. What a single
             stream lacks is told in its result.
-        UnreadableState: a reference that is in use cannot be read.
         StoreUnavailable: somebody else makes references now.
         StoreError: PostgreSQL refused or does not answer.
     """
@@ -78,7 +77,7 @@ def activate(engine: Engine, options: ReferenceOptions, reference_id: int, by: A
 
     Raises:
         NotEnoughData: there is no such reference.
-        UnreadableState: it cannot be read, or one that is in use.
+        UnreadableState: it cannot be read.
         StoreUnavailable: somebody else makes references now.
         StoreError: PostgreSQL refused or does not answer.
     """
@@ -87,6 +86,7 @@ def activate(engine: Engine, options: ReferenceOptions, reference_id: int, by: A
             chosen = store.reference(connection, reference_id)
             if chosen is None:
                 raise NotEnoughData(f"there is no reference {reference_id}; see `snellen reference list`")
+            chosen.fit.demand(chosen.fingerprint)
             was_active = chosen.id in {one.id for one in store.active_references(connection)}
         if not was_active:
             _take_up(engine, options, chosen)
@@ -118,5 +118,5 @@ def _take_up(engine: Engine, options: ReferenceOptions, chosen: ActiveReference)
 
     with transaction(engine) as connection:
         sketches.delete_retained_sketches(connection, chosen)
-    source = Source(chosen.model, chosen.embedder_id, chosen.fit.fingerprint)
+    source = Source(chosen.model, chosen.embedder_id, chosen.fingerprint)
     gather(engine, options.sketcher(engine), source, begin)

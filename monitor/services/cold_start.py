@@ -62,7 +62,7 @@ def _of_vectors(engine: Engine, options: ReferenceOptions, tick: datetime) -> It
 def _of_fields(engine: Engine, options: ReferenceOptions, tick: datetime) -> Iterator[Job]:
     jobs = []
     with transaction(engine) as connection:
-        have = {(one.model, one.stream, one.fit.fingerprint) for one in store.active_references(connection)}
+        have = {(one.model, one.stream, one.fingerprint) for one in store.active_references(connection)}
         for (model, hour), rows in observations.counted(connection, Window.before(tick, HOUR)).items():
             missing = [one for one in FIELD_STREAMS.values() if (model, one.name, fingerprint(one)) not in have]
             is_new = len(missing) == len(FIELD_STREAMS)

@@ -70,8 +70,8 @@ def evaluate_drift(engine: Engine, options: DriftOptions, tick: datetime) -> int
 
     Raises:
         StoreError: PostgreSQL refused or does not answer.
-        Exception: the first fault of a model or embedder of which no reference could be made, or of a model that could
-            not be compared, after all others were.
+        Exception: the first fault of a model or embedder of which no reference could be made, or of a model or stream
+            that could not be compared, after all others were.
     """
     tick = floor(tick, HOUR)
     steps = [
@@ -85,7 +85,8 @@ def _compare_all(engine: Engine, options: DriftOptions, tick: datetime) -> int:
     window = Window.before(tick, options.reference.window)
     with transaction(engine) as connection:
         references = store.active_references(connection, tick)
-    hours, models = unsketched(engine, references, window), defaultdict[str, list[ActiveReference]](list)
+    hours = unsketched(engine, [one for one in references if one.is_readable], window)
+    models = defaultdict[str, list[ActiveReference]](list)
     for one in references:
         models[one.model].append(one)
     compare_one = partial(_compare, engine, options, window)
@@ -103,24 +104,40 @@ def _compare(
     references: Sequence[ActiveReference],
     hours: Sequence[Unsketched],
 ) -> int:
-    """One model with its references, after `hours` were sketched."""
+    """One model with its references, after `hours` were sketched. What cannot be read of one hides no other."""
     sketch_hours(engine, options.reference.sketcher(engine), hours)
+    looks: list[_Look] = []
+    steps = [(f"looking at {one}", partial(_look, engine, one, window, looks)) for one in references]
+    steps.append(("comparing what was seen", partial(_judge, engine, options, window, references, looks)))
+    return attempt_all(steps)[-1]
+
+
+def _look(engine: Engine, reference: ActiveReference, window: Window, looks: list[_Look]) -> int:
+    """Add what is compared under a reference; returns how much there is."""
     with transaction(engine) as connection:
-        looks = [look for one in references for look in _looks(connection, one, window)]
-        among = sum(one.baseline is not None for one in looks)  # at most: some may have too few rows
-        compared = [_Compared(one.reference, one.part, one.result(options.alpha, among)) for one in looks]
+        known = store.baselines(connection, reference)
+        found = sketches_in(connection, reference, window)
+    looks += [_Look(reference, part, current, _baseline(known, part)) for part, current in sorted(found.items())]
+    return len(found)
+
+
+def _judge(
+    engine: Engine,
+    options: DriftOptions,
+    window: Window,
+    references: Sequence[ActiveReference],
+    looks: Sequence[_Look],
+) -> int:
+    """Compare and store all that was seen of a model; returns how many results there are."""
+    among = sum(one.baseline is not None for one in looks)  # at most: some may have too few rows
+    compared = [_Compared(one.reference, one.part, one.result(options.alpha, among)) for one in looks]
+    with transaction(engine) as connection:
         compared += _rebaselined(connection, references, {one.reference.id for one in compared}, window)
         adjusted = _adjust(compared)
         insert_results(
             connection, [_row(one, p, window, options.alpha) for one, p in zip(compared, adjusted, strict=True)]
         )
     return len(compared)
-
-
-def _looks(connection: Connection, reference: ActiveReference, window: Window) -> list[_Look]:
-    known = store.baselines(connection, reference.id)
-    found = sketches_in(connection, reference, window)
-    return [_Look(reference, part, current, _baseline(known, part)) for part, current in sorted(found.items())]
 
 
 def _baseline(known: dict[Slice, Baseline], part: Slice) -> Baseline | None:

@@ -74,7 +74,7 @@ def sketch_hours(engine: Engine, sketcher: SketchService, hours: Sequence[Unsket
 def reads_fields(reference: ActiveReference) -> bool:
     """Is it of a stream of fields, and of the version of it that this program has?"""
     stream = FIELD_STREAMS.get(reference.stream)
-    return stream is not None and reference.fit.fingerprint == fingerprint(stream)
+    return stream is not None and reference.fingerprint == fingerprint(stream)
 
 
 def contributions(

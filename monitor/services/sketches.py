@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +20,8 @@ from monitor.store.references import ActiveReference
 from monitor.store.sketches import add_sketches
 from monitor.store.slice_values import SliceValues
 from monitor.streams import VECTOR_STREAMS, Vector
+
+log = logging.getLogger(__name__)
 
 NONE_YET = -1
 _HOUR_S = 3600
@@ -59,12 +62,13 @@ class SketchService:
 
         Raises:
             FingerprintMismatch: a vector of another embedder than its number says.
+            UnreadableState: a reference of theirs is of another version, which compares with what we would leave out.
         """
         if not rows:
             return  # and wait for nobody who changes the references
         epoch = references.share_epoch(connection)
         if epoch != self._epoch:
-            self._references, self._epoch = references.sketched_references(connection), epoch
+            self._references, self._epoch = _undamaged(references.sketched_references(connection)), epoch
         if self._references:
             self.admit(rows)
         for reference in self._references:
@@ -118,3 +122,12 @@ class SketchService:
         own = [Slice("variant", row.variant), Slice("version", row.version)]
         configured = [Slice(*pair) for pair in self._slices.of(row.slices)]
         return [ALL_TRAFFIC, *own, *configured]
+
+
+def _undamaged(found: Sequence[ActiveReference]) -> list[ActiveReference]:
+    """Without those whose fit is damaged, each of which is told. Nobody compares with them, and vectors are stored all
+    the same: the reference that takes such a one's place is sketched from there."""
+    for one in found:
+        if one.is_damaged:
+            log.error("nothing is sketched under %s: its fit is damaged, `snellen reference create` makes it anew", one)
+    return [one for one in found if not one.is_damaged]

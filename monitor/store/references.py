@@ -6,23 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
 from monitor.domain.slices import Slice
 from monitor.domain.window import Window
+from monitor.drift.archive import is_whole
 from monitor.drift.dispersion import Dispersion
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch
+from monitor.errors import UnreadableState
 from monitor.store.vectors import Source
 
-_REFERENCE = "id, model, stream, embedder_id, fit, blessed, categories"
+_REFERENCE = (
+    "id, model, stream, embedder_id, fit, blessed, categories, "
+    "(SELECT fingerprint FROM embedders WHERE embedders.id = embedder_id) AS fingerprint"
+)
 _RIVALS = "model = :model AND stream = :stream AND embedder_id = :embedder AND active"
 
-_fit = lru_cache(maxsize=64)(Fit.from_bytes)
-_dispersion = lru_cache(maxsize=1024)(Dispersion.from_bytes)
-"""Both never change, and every tick reads all of them."""
+
+class Unread(NamedTuple):
+    """What stands where a fit is expected, and cannot be read here."""
+
+    reason: str
+    is_damaged: bool
+    """By no version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,38 @@ class ActiveReference:
     model: str
     stream: str
     embedder_id: int
-    fit: Fit
+    fingerprint: str
+    """The embedder's."""
+    stored: Fit | Unread
     blessed: bool
     categories: tuple[str, ...]
     """What a mix counts by name."""
+
+    def __str__(self) -> str:
+        return f"reference {self.id} ({self.model}, {self.stream}, {self.fingerprint})"
+
+    @property
+    def is_readable(self) -> bool:
+        return isinstance(self.stored, Fit)
+
+    @property
+    def is_damaged(self) -> bool:
+        """No version can read its fit, so that nobody compares with it."""
+        return isinstance(self.stored, Unread) and self.stored.is_damaged
+
+    @property
+    def fit(self) -> Fit:
+        """What cannot be read hinders who needs it, and nobody who reads other references beside it.
+
+        Raises:
+            UnreadableState: it is damaged, or of another version.
+        """
+        if isinstance(self.stored, Unread):
+            raise UnreadableState(
+                f"{self} cannot be read: {self.stored.reason}. `snellen reference create` makes it anew of stored "
+                "traffic, `snellen reference activate` goes back to an earlier one"
+            )
+        return self.stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +82,18 @@ class Baseline:
 
     sketch: Sketch
     dispersion: Dispersion
+
+
+@lru_cache(maxsize=64)
+def _fit(content: bytes) -> Fit | Unread:
+    try:
+        return Fit.from_bytes(content)
+    except UnreadableState as error:
+        return Unread(str(error), is_damaged=not is_whole(content))
+
+
+_dispersion = lru_cache(maxsize=1024)(Dispersion.from_bytes)
+"""Both never change, and every tick reads all of them."""
 
 
 def share_epoch(connection: Connection) -> int:
@@ -157,20 +206,28 @@ def insert_baselines(connection: Connection, reference_id: int, baselines: Mappi
     )  # fmt: skip
 
 
-def baselines(connection: Connection, reference_id: int) -> dict[Slice, Baseline]:
+def baselines(connection: Connection, reference: ActiveReference) -> dict[Slice, Baseline]:
+    """What the slices looked like.
+
+    Raises:
+        UnreadableState: the fit or one of them is damaged, or of another version.
+        FingerprintMismatch: one was made under another fit.
+    """
+    fit = reference.fit
     rows = connection.execute(
         text("SELECT dimension, value, baseline, dispersion FROM drift_baselines WHERE reference_id = :id"),
-        {"id": reference_id},
+        {"id": reference.id},
     )
-    return {
-        Slice(row.dimension, row.value): Baseline(
-            Sketch.from_bytes(bytes(row.baseline)), _dispersion(bytes(row.dispersion))
-        )
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        sketch = Sketch.from_bytes(bytes(row.baseline))
+        sketch.demand(fit)
+        found[Slice(row.dimension, row.value)] = Baseline(sketch, _dispersion(bytes(row.dispersion)))
+    return found
 
 
 def _reference(row: Any) -> ActiveReference:
     return ActiveReference(
-        row.id, row.model, row.stream, row.embedder_id, _fit(bytes(row.fit)), row.blessed, tuple(row.categories or ())
-    )
+        row.id, row.model, row.stream, row.embedder_id, row.fingerprint, _fit(bytes(row.fit)), row.blessed,
+        tuple(row.categories or ()),
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from monitor.domain.slices import Slice
 from monitor.domain.window import Window
 from monitor.drift.sketch import Sketch, merge
+from monitor.errors import UnreadableState
 from monitor.store.copy import raw, stage
 from monitor.store.references import ActiveReference
 
@@ -58,7 +59,12 @@ def delete_retained_sketches(connection: Connection, reference: ActiveReference)
 
 
 def sketches_in(connection: Connection, reference: ActiveReference, window: Window) -> dict[Slice, WindowSketch]:
-    """The merged sketch of every slice over whole hours of the window."""
+    """The merged sketch of every slice over whole hours of the window.
+
+    Raises:
+        UnreadableState: the fit or the sums of an hour are damaged.
+    """
+    fit = reference.fit
     rows = connection.execute(
         text(
             "SELECT dimension, value, hour, n, sums FROM embedding_sketches "
@@ -69,7 +75,10 @@ def sketches_in(connection: Connection, reference: ActiveReference, window: Wind
     merged: dict[Slice, WindowSketch] = {}
     for row in rows:
         part, hour = Slice(row.dimension, row.value), int(row.hour.timestamp()) // 3600
-        one = Sketch(reference.fit.id, row.n, np.array(row.sums, dtype=np.int64))
+        if None in row.sums:  # what was added to sums that had been cut
+            raise UnreadableState(f"the sketch of {part} at {row.hour:%Y-%m-%d %H:%M} is damaged")
+        one = Sketch(fit.id, row.n, np.array(row.sums, dtype=np.int64))
+        one.demand(fit)
         known = merged.get(part)
         merged[part] = WindowSketch(
             merge(known.sketch, one) if known else one, {**(known.hours if known else {}), hour: row.n}

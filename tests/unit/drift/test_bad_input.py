@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.drift.archive import is_whole, pack, unpack
 from monitor.drift.compare import compare, smallest_distance
 from monitor.drift.dispersion import Dispersion, estimate
 from monitor.drift.fit import Fit
@@ -66,6 +67,21 @@ def test_the_scale_of_vectors_does_not_matter(size: float) -> None:
 def test_vectors_that_hardly_vary_beside_their_size_are_refused(vectors: np.ndarray) -> None:
     with pytest.raises(NotEnoughData, match=r"are the same, or nearly: they spread by .* about a mean of length"):
         build(vectors, WINDOWS, "constant")
+
+
+def test_bytes_of_another_version_are_whole_and_damaged_ones_are_not() -> None:
+    data = build(rows(), WINDOWS, "stored").fit.to_bytes()
+    facts, arrays = unpack(data, "snellen fit 2")
+    assert is_whole(data)
+    assert is_whole(pack("snellen fit 99", facts | {"kind": "snellen fit 99"}, arrays))
+    for damaged in (
+        b"",
+        data[:-1],
+        data[: len(data) // 2],
+        data[:900] + b"?" + data[901:],
+        data.replace(b"axes", b"oxes"),
+    ):
+        assert not is_whole(damaged)
 
 
 def test_changed_bytes_of_a_fit_are_refused_in_words() -> None:

@@ -140,7 +140,12 @@ def test_whole_sums_that_were_cut_off_or_added_are_refused_where_a_sketch_is_rea
     made = sketch(np.ones((3, DIMENSION)), frozen())
     data = made.to_bytes()
     damaged = Sketch.from_bytes(damage(data, data[25]))
-    for read in (damaged.location, lambda fit: damaged.means(fit, "mean_shift"), lambda _: merge(made, damaged)):
+    for read in (
+        damaged.demand,
+        damaged.location,
+        lambda fit: damaged.means(fit, "mean_shift"),
+        lambda _: merge(made, damaged),
+    ):
         with pytest.raises(UnreadableState, match="damaged"):
             read(frozen())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,20 @@ def test_versions_that_know_no_squares_read_fits_without_them_alone() -> None:
     assert unpack(fit().to_bytes(), "snellen fit 1")
     with pytest.raises(UnreadableState, match="hold no snellen fit 1; make the reference anew"):
         unpack(new.to_bytes(), "snellen fit 1")
+
+
+@pytest.mark.parametrize(
+    ("read", "part", "array"), [(Fit, "fit", "scales"), (Dispersion, "dispersion", "spread/ratios")]
+)
+def test_what_an_archive_lost_that_names_no_arrays_is_damage(
+    read: type[Fit | Dispersion], part: str, array: str
+) -> None:
+    facts, arrays = unpack(b64decode(stored()[part]), "snellen fit 1", "snellen dispersion 1")
+    del arrays[array]
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+    with pytest.raises(UnreadableState, match=f"they lack '{array}'; make the reference anew"):
+        read.from_bytes(buffer.getvalue())
 
 
 @pytest.mark.parametrize("window", ["same", "moved"])
