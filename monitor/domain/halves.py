@@ -1,10 +1,12 @@
-"""Calls whose request and response are logged apart, as two records that share an id."""
+"""Calls whose request and response are logged apart, as two records that share an id.
+
+Some of what the sides say may come in records of its own ahead of them: a prelude."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -12,8 +14,10 @@ from monitor.domain.events import Prediction, Rejection
 from monitor.domain.storable import NUL, has_nul
 from monitor.errors import InvalidEvent
 
-Side = Literal["request", "response"]
+Side = Literal["request", "response", "prelude"]
 DIGEST_BYTES = 8
+_PRELUDE: Final = "#prelude"
+"""Ends the pair_id of preludes: they wait beside a side of their call."""
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -27,6 +31,28 @@ class Half(msgspec.Struct, frozen=True):
     """When the request came in, or the response went out. Aware."""
     fields: dict[str, Any]
     """What this side knows of a `prediction/v1`, nested and named as in its JSON: plain values, no structs."""
+    may_have_prelude: bool = False
+    """Look whether one waits. No part of what the side says."""
+
+    @property
+    def call(self) -> str:
+        """The pair_id of its sides, of a prelude too."""
+        return self.pair_id.removesuffix(_PRELUDE) if self.side == "prelude" else self.pair_id
+
+
+def prelude_of(call: str) -> str:
+    """The pair_id of the preludes of a call."""
+    return call + _PRELUDE
+
+
+def prelude(call: str, ts: datetime, fields: dict[str, Any]) -> Half:
+    """What was said in a call before its response; `ts` is the time of the last of it."""
+    return Half(prelude_of(call), "prelude", ts, fields)
+
+
+def with_prelude(half: Half, said: Half) -> Half:
+    """The side, or a later prelude, that says what a prelude does as well; what it says itself stands."""
+    return msgspec.structs.replace(half, fields=_merged(said.fields, half.fields))
 
 
 def digest(half: Half) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from monitor.domain.halves import Half
+from monitor.domain.halves import Half, prelude
 from monitor.errors import InvalidEvent
 from monitor.formats.chats import Message, answered, asked, read_json
 from monitor.formats.genai import CHOICE, OLD_ROLES, old_message
@@ -31,6 +31,8 @@ class Talk:
 
     questions: list[Message] = field(default_factory=list)
     answers: list[Message] = field(default_factory=list)
+    asked: LogEvent | None = None
+    """The last message before its choice."""
     ended: LogEvent | None = None
     """Its last choice."""
 
@@ -43,6 +45,7 @@ class Talk:
         messages = old_message(event.name, body)
         if event.name != CHOICE:
             self.questions.extend(messages)
+            self.asked = event
         elif (self.ended is not None or _is_first(body)) and all(one.finish_reason != _BROKEN for one in messages):
             for one in messages:
                 self._answer(one)
@@ -58,25 +61,29 @@ class Talk:
         refused = last.refused or message.refused
         self.answers[-1] = replace(last, refused=refused, finish_reason=message.finish_reason)
 
-    def half(self, choice: LogEvent) -> Half:
-        """What was asked and answered, for the span to join.
+    def half(self) -> Half | None:
+        """What was asked and answered, for the span to join; what was asked alone, for its choice to take up.
+
+        None: neither. The choice comes in a later record, or the call failed (see `is_whole`), and the messages say
+        nothing.
 
         Raises:
-            InvalidEvent: the choice has no time, or names no span that can be stored.
+            InvalidEvent: the last message has no time, or names no span that can be stored.
         """
         said: Fields = {"input": asked(self.questions), "output": answered(self.answers)}
         fields = {name: value for name, value in said.items() if value}
-        span = choice.as_span()
-        return Half(
-            request_id(span), "response", moment_of(choice.time_ns, f"{span.place}: the time of its choice"), fields
-        )
+        last = self.ended or self.asked
+        if last is None or not (fields or self.ended):
+            return None
+        span = last.as_span()
+        call, time = request_id(span), moment_of(last.time_ns, f"{span.place}: the time of {last.name}")
+        if self.ended is None:
+            return prelude(call, time, fields)
+        return Half(call, "response", time, fields, may_have_prelude=True)
 
 
 def halves(events: Iterable[LogEvent]) -> Iterator[Half | InvalidEvent]:
-    """One half for each call whose choice is among the events, in the order in which they came.
-
-    Messages without their choice are passed over: it comes in a later record, or the call failed (see `is_whole`).
-    """
+    """At most one for each call of which a message is among the events, in the order in which they came."""
     talks: dict[tuple[str, str], Talk] = {}
     for event in events:
         try:
@@ -84,11 +91,11 @@ def halves(events: Iterable[LogEvent]) -> Iterator[Half | InvalidEvent]:
         except InvalidEvent as error:
             yield error
     for talk in talks.values():
-        if talk.ended is not None:
-            try:
-                yield talk.half(talk.ended)
-            except InvalidEvent as error:
-                yield error
+        try:
+            if (half := talk.half()) is not None:
+                yield half
+        except InvalidEvent as error:
+            yield error
 
 
 def is_whole(span: Span) -> bool:

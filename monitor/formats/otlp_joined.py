@@ -61,4 +61,5 @@ def _half(span: Span, side: Side, options: FormatOptions) -> Iterator[Half]:
         demand_model(span, fields)
     elif fields["status"] == "ok":
         del fields["status"]  # an event without an error does not say that the span has none
-    yield Half(request_id(span), side, moment_of(span.start_ns or span.end_ns, f"{span.place}: its time"), fields)
+    time = moment_of(span.start_ns or span.end_ns, f"{span.place}: its time")
+    yield Half(request_id(span), side, time, fields, may_have_prelude=side == "request")

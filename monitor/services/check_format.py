@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from monitor.domain.events import SCHEMAS, Event, Prediction, Rejection, content_hash
-from monitor.domain.halves import Half, Side, join
+from monitor.domain.halves import Half, Side, join, prelude_of, with_prelude
 from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
@@ -188,18 +188,28 @@ class _Tally:
 
     def _pair(self, place: str, half: Half) -> None:
         self.sides[half.side] += 1
+        if half.side == "prelude":
+            self._introduce(half)
+            return
         other = self.waiting.get(half.pair_id)
         if other is None or other.side == half.side:
             self.waiting[half.pair_id] = half
             return
         del self.waiting[half.pair_id]
         try:
-            whole = join(half, other) if half.side == "request" else join(other, half)
+            request, response = (half, other) if half.side == "request" else (other, half)
+            said = self.waiting.pop(prelude_of(half.call), None)
+            whole = join(request, response if said is None else with_prelude(response, said))
         except InvalidEvent as error:
             self._refuse(place, error)
         else:
             self.met += 1
             self._count(place, whole)
+
+    def _introduce(self, prelude: Half) -> None:
+        """Let it wait for the sides of its call to meet."""
+        said = self.waiting.get(prelude.pair_id)
+        self.waiting[prelude.pair_id] = prelude if said is None else with_prelude(prelude, said)
 
     def _count(self, place: str, event: Event) -> None:
         if isinstance(event, Prediction) and self._is_known(place, event):

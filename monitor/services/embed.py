@@ -155,11 +155,13 @@ class EmbedService:
         plain = [one for one in arrived if not one.arrival.event.embeddings]
         chosen = self._of_counted_models([one for one in plain if self._is_chosen(one.arrival)])
         self._days.ensure(one.arrival.event.ts for one in chosen)
-        sides = self._sides_to_embed(meeting.alone)
+        sides = self._sides_to_embed([*meeting.alone, *meeting.preludes])
         embedded = self._embedder.embed([*map(left_to_embed, chosen), *sides.values()])
         results = list(zip(embedded.vectors, embedded.quality, strict=True))
         made = self._made(chosen, results[: len(chosen)])
-        meeting.alone = self._with_vectors(meeting.alone, dict(zip(sides, results[len(chosen) :], strict=True)))
+        of_sides = dict(zip(sides, results[len(chosen) :], strict=True))
+        meeting.alone = self._with_vectors(meeting.alone, of_sides)
+        meeting.preludes = self._with_vectors(meeting.preludes, of_sides)
         with transaction(self._engine) as connection:
             offsets.advance(connection, self._options.group, batch, now)
             self._pairing.settle(connection, meeting, now)
@@ -189,11 +191,11 @@ class EmbedService:
 
     def _sides_to_embed(self, alone: list[HalfArrival]) -> dict[str, Prediction]:
         """What there is to embed of sides that are to wait, by pair; nothing of calls that will not be stored."""
-        drawn = [one for one in alone if selected(one.half.pair_id, self._options.sample_rate, EMBED_KEY)]
-        coins = self._sampler.throw([one.half.pair_id for one in drawn])
+        drawn = [one for one in alone if selected(one.half.call, self._options.sample_rate, EMBED_KEY)]
+        coins = self._sampler.throw([one.half.call for one in drawn])
         may_be_stored = (coins.may_be_drawn | coins.held).tolist()
-        halves = [one.half for one, may in zip(drawn, may_be_stored, strict=True) if may or one.replay is not None]
-        return {half.pair_id: event for half in halves if (event := to_embed(half)) is not None}
+        halves = [one for one, may in zip(drawn, may_be_stored, strict=True) if may or one.replay is not None]
+        return {one.half.pair_id: event for one in halves if (event := to_embed(one)) is not None}
 
     def _with_vectors(self, alone: list[HalfArrival], results: Mapping[str, Result]) -> list[HalfArrival]:
         fingerprint = self._embedder.encoder.fingerprint

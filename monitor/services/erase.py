@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from monitor.privacy import Subjects
 from monitor.privacy.mentions import Mentions
 from monitor.services.sketches import SketchService
-from monitor.store import audit, erasure, field_sketches, locks, predictions, references, tombstones
+from monitor.store import audit, erase_letters, erasure, field_sketches, locks, predictions, references, tombstones
 from monitor.store.engine import transaction, trial
 from monitor.store.erasure import Key, Person
 from monitor.store.writers import wait_for_writers
@@ -144,16 +144,18 @@ class EraseService:
             rows["embedding_sketches"] += field_sketches.forget_sketches(connection, *zip(*some, strict=True))
         removed.note("embeddings", erasure.delete_by_key(connection, "embeddings", vectors))
         removed.note("predictions", erasure.delete_by_key(connection, "predictions", keys))
+        for table in ("embeddings", "predictions"):
+            removed.note(table, erasure.delete_from_leaving_days(connection, table, request_ids))
         locks.wait_for(connection, locks.ERASURE)
         removed.note("label_tasks", erasure.delete_tasks(connection, keys, request_ids))
         for table in ("verdicts", "explanation_examples", "discovery_examples"):
             removed.note(table, erasure.delete_by_id(connection, table, request_ids))
         gone = erasure.delete_labels(connection, request_ids, labels)
         removed.note("labels", [request_id for request_id, _ in gone])
-        removed.note("waiting_halves", erasure.delete_by_id(connection, "waiting_halves", request_ids, "pair_id"))
+        removed.note("waiting_halves", erasure.delete_halves(connection, request_ids))
         halves = erasure.delete_halves_with(connection, texts)
         removed.note("waiting_halves", [one for _, one in halves])
-        rows["dead_letters"] = erasure.blank_dead_letters(connection, letters)
+        rows["dead_letters"] = erase_letters.blank(connection, letters)
         pairs = {tombstones.tombstone(pair_id) for pair_id, _ in halves}
         tombstones.bury(connection, pairs | {content_hash for _, content_hash in gone}, now)
         removed.rows = +rows
@@ -164,11 +166,13 @@ class EraseService:
         mentions = Mentions(texts)
         hashes = {digest: one for one in texts for digest in self._subjects.digests(one)}
         found = []
-        for letter in erasure.letters(connection):
-            held = {hashes[one] for one in letter.subjects & hashes.keys()}
-            if held := held.union(*map(mentions.within, letter.contents)):
-                removed.ids |= held
-                found.append(letter.number)
+        for page in erase_letters.pages(connection):
+            named = {place for place, one in enumerate(page) if not hashes.keys().isdisjoint(one.subjects)}
+            for place in sorted(named.union(mentions.suspects([one.contents for one in page]))):
+                held = {hashes[one] for one in page[place].subjects & hashes.keys()}
+                if held := held.union(*map(mentions.within, page[place].contents)):
+                    removed.ids |= held
+                    found.append(page[place].number)
         return found
 
     def _withdraw(self, connection: Connection, keys: Sequence[Key]) -> int:

@@ -51,14 +51,17 @@ def expire_halves(engine: Engine, options: ExpiryOptions, now: datetime) -> int:
 
 
 def _count_all_lost(engine: Engine, group: str, now: datetime) -> int:
-    """Sides of calls that are stored came twice, and were in time once: they go and count as nothing."""
+    """Sides of calls that are stored came twice, and were in time once: they go and count as nothing.
+
+    Nor do preludes: a call that failed says nothing beside its span, and is stored without them.
+    """
     lost = 0
     while True:
         with transaction(engine) as connection:
             overdue = halves.overdue(connection, group, now, CHUNK)
             times = {pair_id: one.half.ts for one in overdue for pair_id in _stored_as(one.half)}
             known = known_hashes(connection, times)
-            left = [one for one in overdue if known.keys().isdisjoint(_stored_as(one.half))]
+            left = [one for one in _sides(overdue) if known.keys().isdisjoint(_stored_as(one.half))]
             stays = {one.half.pair_id for one in left}
             halves.take(connection, group, {one.half.pair_id for one in overdue} - stays)
             halves.mark_lost(connection, group, [one.half.pair_id for one in left])
@@ -77,11 +80,16 @@ def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *,
     while True:
         with transaction(engine) as connection:
             gone = halves.discard_before(connection, group, due_before, CHUNK)
+            sides = _sides(gone)
             if to_dead_letters:
-                _bury(connection, gone, now)
-        SIDES_LET_GO.labels(group).inc(len(gone))
+                _bury(connection, sides, now)
+        SIDES_LET_GO.labels(group).inc(len(sides))
         if len(gone) < CHUNK:
             return
+
+
+def _sides(arrivals: list[HalfArrival]) -> list[HalfArrival]:
+    return [one for one in arrivals if one.half.side != "prelude"]
 
 
 def _bury(connection: Connection, gone: list[HalfArrival], now: datetime) -> None:

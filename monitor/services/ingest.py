@@ -148,7 +148,7 @@ class IngestService:
 
     def _read(self, records: Sequence[Record], now: datetime, *, whole: bool = True) -> Read:
         sorted_out = self._triage(records, now, whole=whole)
-        if sorted_out.halves:
+        if sorted_out.halves or sorted_out.preludes:
             return Read(sorted_out, None)
         size = sum(len(one.value) for one in records)
         return Read(sorted_out, self._complete(sorted_out, packs=size <= MAX_PACKED))
@@ -203,11 +203,12 @@ class IngestService:
     def _settle_halves(self, connection: Connection, prepared: Prepared, now: datetime) -> None:
         """Sides of calls that are stored already need not wait; the others do, or have met."""
         sorted_out, meeting = prepared.sorted_out, prepared.meeting
-        if not sorted_out.halves:
+        if not (sorted_out.halves or sorted_out.preludes):
             return
-        looked_for = {one.half.pair_id: one.half.ts for one in (*meeting.alone, *sorted_out.other_halves)}
-        known = predictions.known_hashes(connection, looked_for)
+        asked = (*meeting.alone, *meeting.preludes, *sorted_out.other_halves)
+        known = predictions.known_hashes(connection, {one.half.call: one.half.ts for one in asked})
         meeting.alone = sorted_out.settle_known_halves(meeting.alone, known)
+        meeting.preludes = [one for one in meeting.preludes if one.half.call not in known]
         self._pairing.settle(connection, meeting, now)
         count_met(connection, meeting, (one.arrival.event for one in sorted_out.predictions.values()))
 
@@ -263,6 +264,7 @@ class IngestService:
         """The records, those of one call together: what is wrong with it may show only when it is whole."""
         sorted_out = self._triage(records, now)
         pairs = {id(one.record): pair for pair, sides in sorted_out.halves.items() for one in sides.values()}
+        pairs |= {id(one.record): call for call, said in sorted_out.preludes.items() for one in said}
         units: dict[str | int, list[Record]] = {}
         for record in records:
             units.setdefault(pairs.get(id(record), id(record)), []).append(record)
@@ -308,6 +310,9 @@ def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
     outcomes.update({(topic, Taken.ACCEPTED): count for topic, count in whole.items()})
     outcomes.update({(topic, Taken.HALF): count for topic, count in parts.items()})
     outcomes.update((one.record.partition.topic, Taken.HALF) for one in prepared.meeting.alone)
+    refused = {id(one.record) for one in sorted_out.rejected}
+    preludes = [one.record for said in sorted_out.preludes.values() for one in said]
+    outcomes.update((one.partition.topic, Taken.HALF) for one in preludes if id(one) not in refused)
     outcomes.update((record.partition.topic, Taken.DUPLICATE) for record in sorted_out.duplicates)
     outcomes.update((record.partition.topic, Taken.IGNORED) for record in sorted_out.ignored)
     outcomes.update((one.record.partition.topic, str(one.reason)) for one in sorted_out.rejected)

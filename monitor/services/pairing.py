@@ -20,6 +20,7 @@ from monitor.domain.events import MAX_NAME, Prediction
 from monitor.domain.halves import Half, Side, join, pair_hash
 from monitor.domain.window import MINUTE, floor
 from monitor.errors import InvalidEvent
+from monitor.services.preludes import preludes_by_call, take_up, to_look_for
 from monitor.services.protect import Privacy
 from monitor.services.shared_sides import call_of, partners, shared
 from monitor.services.triage import Accepted, Triage, named
@@ -36,6 +37,8 @@ class Meeting:
 
     alone: list[HalfArrival] = field(default_factory=list)
     """To wait for their other side."""
+    preludes: list[HalfArrival] = field(default_factory=list)
+    """To wait until the sides of their call meet."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Of such pairs: another one under which their other side may come, and under which none waited yet."""
     taken: dict[str, HalfArrival] = field(default_factory=dict)
@@ -62,13 +65,14 @@ class Pairing:
             StoreError: PostgreSQL refused or does not answer.
         """
         meeting = Meeting()
-        if not sorted_out.halves:
+        if not (sorted_out.halves or sorted_out.preludes):
             return meeting
         with transaction(self._engine) as connection:
             look = partial(halves.waiting, connection, self._group)
             others = partners(sorted_out.halves)
-            known = look({*sorted_out.halves, *others.values()})
+            known = look({*sorted_out.halves, *others.values(), *to_look_for(sorted_out)})
             came, waited_as = shared(sorted_out.halves, others, known, look)
+        preludes = preludes_by_call(sorted_out, known)
         for pair_id, sides in came.items():
             waited = known.get(pair_id)
             if waited is not None:
@@ -76,9 +80,16 @@ class Pairing:
             if len(sides) == 2:
                 if waited is not None:
                     meeting.taken[waited_as.get(pair_id, pair_id)] = waited
-                self._join(sides, waited, sorted_out, meeting)
+                self._join(sides, waited, preludes.pop(pair_id, None), sorted_out, meeting)
             elif waited is None:
                 meeting.alone.extend(sides.values())
+        meeting.preludes = [one for call, one in preludes.items() if call in sorted_out.preludes]
+        unchanged = preludes.keys() - sorted_out.preludes
+        meeting.taken |= {
+            pair_id: one
+            for pair_id, one in known.items()
+            if one.half.side == "prelude" and one.half.call not in unchanged
+        }
         meeting.elsewhere = {pair_id: other for pair_id, other in others.items() if other not in known}
         return meeting
 
@@ -92,15 +103,22 @@ class Pairing:
         elsewhere = {other for pair_id, other in meeting.elsewhere.items() if pair_id in alone}
         halves.demand_none(connection, self._group, elsewhere, {call_of(one) or one for one in elsewhere})
         meeting.lost = halves.take(connection, self._group, meeting.taken)
-        halves.wait(connection, self._group, list(map(self._privacy.half, meeting.alone)), now + self._patience)
+        waiting = [self._privacy.half(one) for one in (*meeting.alone, *meeting.preludes)]
+        halves.wait(connection, self._group, waiting, now + self._patience)
 
     def _join(
-        self, sides: dict[Side, HalfArrival], waited: HalfArrival | None, sorted_out: Triage, meeting: Meeting
+        self,
+        sides: dict[Side, HalfArrival],
+        waited: HalfArrival | None,
+        prelude: HalfArrival | None,
+        sorted_out: Triage,
+        meeting: Meeting,
     ) -> None:
         request, response = sides["request"], sides["response"]
         came = tuple(one.record for one in sides.values() if one is not waited)
         left = waited.record if waited is not None else None
         subject = self._privacy.subject_of(response) or self._privacy.subject_of(request)
+        response = response if prelude is None else take_up(response, prelude)
         try:
             event = join(request.half, response.half)
             digest = pair_hash(request.digest, response.digest)
@@ -108,7 +126,7 @@ class Pairing:
             if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
                 meeting.joined.add(event.request_id)
         except InvalidEvent as error:
-            records = (*came, left) if left is not None else came
+            records = (*came, *response.preludes) if left is None else (*came, left, *response.preludes)
             sorted_out.rejected.extend(
                 Rejected(record, error.reason, str(error), subjects=named(subject)) for record in records
             )

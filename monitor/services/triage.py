@@ -51,7 +51,8 @@ class Accepted(Struct, frozen=True, eq=False):
 
     @property
     def sources(self) -> tuple[Record, ...]:
-        return self.records if self.waited is None else (*self.records, self.waited)
+        waited = () if self.waited is None else (self.waited,)
+        return (*self.records, *waited, *(record for side in self.sides for record in side.preludes))
 
 
 @dataclass(slots=True)
@@ -64,6 +65,8 @@ class Triage:
     predictions: dict[str, Accepted] = field(default_factory=dict)
     halves: dict[str, dict[Side, HalfArrival]] = field(default_factory=dict)
     """By pair, in the order of their arrival."""
+    preludes: dict[str, list[HalfArrival]] = field(default_factory=dict)
+    """By call: what was said ahead of its response."""
     others: list[Accepted] = field(default_factory=list)
     """Predictions whose id came earlier in the batch with other content. One may repeat what is stored."""
     other_halves: list[HalfArrival] = field(default_factory=list)
@@ -165,6 +168,9 @@ class Triage:
         )
 
     def _add_half(self, arrival: HalfArrival) -> None:
+        if arrival.half.side == "prelude":
+            self.preludes.setdefault(arrival.half.call, []).append(arrival)
+            return
         sides = self.halves.setdefault(arrival.half.pair_id, {})
         first = sides.setdefault(arrival.half.side, arrival)
         if first is arrival:

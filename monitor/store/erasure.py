@@ -5,14 +5,14 @@ The arrivals stay: they say that an id is known, so that its record, read again,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, text
 
+from monitor.domain.halves import prelude_of
 from monitor.domain.slices import Slice
 from monitor.domain.window import DAY
 from monitor.drift.sketch import Sketch
@@ -29,18 +29,6 @@ _KEYS = "unnest(%s::text[], %s::timestamptz[]) AS gone (request_id, ts)"
 
 
 KEYS_OF_VECTORS = "SELECT DISTINCT request_id, ts FROM embeddings WHERE request_id = ANY(%s)"
-_LETTERS, _LETTERS_BYTES = 1000, 16 * 1024 * 1024
-"""Of which no more are in memory at once."""
-
-
-class Letter(NamedTuple):
-    """A refused record."""
-
-    number: int
-    contents: list[bytes]
-    """Its bytes, key, headers and the reason in words, as far as there are any."""
-    subjects: set[bytes]
-    """Hashes of whose it is, and of ids that were removed from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +50,11 @@ class Person:
 def requests_of(connection: Connection, person: Person) -> list[str]:
     """Ids of the predictions that name the person."""
     condition, values = _names(person, ("extra", "slices"), {"extra": "detail -> 'extra'", "slices": "slices"})
-    found = raw(connection).execute(f"SELECT DISTINCT request_id FROM predictions WHERE {condition}", values)
-    return sorted(row[0] for row in found)
+    found: set[str] = set()
+    for table in ("predictions", *_leaving(connection, "predictions")):
+        rows = raw(connection).execute(f"SELECT DISTINCT request_id FROM {table} WHERE {condition}", values)
+        found.update(row[0] for row in rows)
+    return sorted(found)
 
 
 def labels_of(connection: Connection, person: Person) -> list[bytes]:
@@ -74,9 +65,9 @@ def labels_of(connection: Connection, person: Person) -> list[bytes]:
 
 
 def pairs_of(connection: Connection, person: Person) -> list[str]:
-    """Ids of the calls of which one side waits that names the person."""
-    query = "SELECT DISTINCT pair_id FROM waiting_halves WHERE subject_hash = ANY(%s)"
-    return sorted(row[0] for row in raw(connection).execute(query, (list(person.digests),)))
+    """Ids of the calls of which one side waits, or what came ahead of one, that names the person."""
+    query = "SELECT pair_id, side FROM waiting_halves WHERE subject_hash = ANY(%s)"
+    return sorted({_call_of(*row) for row in raw(connection).execute(query, (list(person.digests),))})
 
 
 def _names(person: Person, roots: Collection[str], columns: dict[str, str]) -> tuple[str, list[object]]:
@@ -131,38 +122,6 @@ def embedded(connection: Connection, keys: Sequence[Key]) -> list[EmbeddedPredic
     return list(found.values())
 
 
-def letters(connection: Connection) -> Iterator[Letter]:
-    """All refused records, of which no more than some megabytes are in memory at once."""
-    with raw(connection).cursor("letters") as cursor:
-        cursor.itersize = _LETTERS * 10
-        cursor.execute("SELECT id, length(raw) + coalesce(length(headers), 0) FROM dead_letters ORDER BY id")
-        for numbers in _pages(cursor):
-            yield from _read_letters(connection, numbers)
-
-
-def _read_letters(connection: Connection, numbers: Sequence[int]) -> list[Letter]:
-    query = "SELECT id, raw, key, headers, detail, subject_hashes FROM dead_letters WHERE id = ANY(%s)"
-    rows = raw(connection).cursor(binary=True).execute(query, (numbers,))
-    return [
-        Letter(number, [bytes(one) for one in (content, key, headers) if one] + [detail.encode()], set(hashes or ()))
-        for number, content, key, headers, detail, hashes in rows
-    ]
-
-
-def _pages(sizes: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
-    """Numbers of so many letters as may be in memory at once; at least one."""
-    page: list[int] = []
-    total = 0
-    for number, size in sizes:
-        if page and (total + size > _LETTERS_BYTES or len(page) == _LETTERS):
-            yield page
-            page, total = [], 0
-        page.append(number)
-        total += size
-    if page:
-        yield page
-
-
 # ---- removing ----------------------------------------------------------------------------------------
 
 
@@ -175,12 +134,16 @@ def delete_by_key(connection: Connection, table: str, keys: Sequence[Key]) -> li
     return [row[0] for row in raw(connection).execute(statement, _columns(keys))]
 
 
-def delete_by_id(
-    connection: Connection, table: str, request_ids: Sequence[str], column: str = "request_id"
-) -> list[str]:
+def delete_by_id(connection: Connection, table: str, request_ids: Sequence[str]) -> list[str]:
     """Returns the id of every row."""
-    statement = f"DELETE FROM {table} WHERE {column} = ANY(%s) RETURNING {column}"
+    statement = f"DELETE FROM {table} WHERE request_id = ANY(%s) RETURNING request_id"
     return [row[0] for row in raw(connection).execute(statement, (list(request_ids),))]
+
+
+def delete_from_leaving_days(connection: Connection, table: str, request_ids: Sequence[str]) -> list[str]:
+    """What retention has detached and not dropped yet, and a late record may attach again; returns the id of every
+    row."""
+    return [one for day in _leaving(connection, table) for one in delete_by_id(connection, day, request_ids)]
 
 
 def delete_tasks(connection: Connection, keys: Sequence[Key], request_ids: Sequence[str]) -> list[str]:
@@ -204,6 +167,16 @@ def delete_labels(
     return [(request_id, bytes(content_hash)) for request_id, content_hash in found]
 
 
+def delete_halves(connection: Connection, calls: Sequence[str]) -> list[str]:
+    """Waiting sides of these calls, and what came ahead of them; returns the id of each one's call."""
+    statement = (
+        "DELETE FROM waiting_halves WHERE (pair_id = ANY(%s) AND side <> 'prelude') "
+        "OR (pair_id = ANY(%s) AND side = 'prelude') RETURNING pair_id, side"
+    )
+    found = raw(connection).execute(statement, (list(calls), list(map(prelude_of, calls))))
+    return [_call_of(*row) for row in found]
+
+
 def delete_halves_with(connection: Connection, texts: Sequence[str]) -> list[tuple[str, str]]:
     """Waiting sides of calls of which one of the texts is a whole JSON text; returns the id of each call, and a text.
 
@@ -211,23 +184,10 @@ def delete_halves_with(connection: Connection, texts: Sequence[str]) -> list[tup
     """
     found = raw(connection).execute(
         "DELETE FROM waiting_halves USING unnest(%s::bytea[], %s::text[]) AS sought (needle, content) "
-        "WHERE position(needle IN fields) > 0 RETURNING pair_id, content",
+        "WHERE position(needle IN fields) > 0 RETURNING pair_id, side, content",
         ([msgspec.json.encode(one) for one in texts], list(texts)),
     )
-    return found.fetchall()
-
-
-def blank_dead_letters(connection: Connection, numbers: Sequence[int]) -> int:
-    """These refused records keep their place, reason and hash, and lose their content.
-
-    The row stays, so that the record is not taken up again when its offset is read once more.
-    """
-    found = raw(connection).execute(
-        "UPDATE dead_letters SET raw = '', key = NULL, headers = NULL, detail = 'erased', "
-        "digest = coalesce(digest, sha256(raw)), subject_hashes = NULL WHERE id = ANY(%s)",
-        (list(numbers),),
-    )
-    return found.rowcount
+    return [(_call_of(pair_id, side), content) for pair_id, side, content in found]
 
 
 def withdraw_sketches(
@@ -255,6 +215,11 @@ def known_subject(connection: Connection, digests: Collection[str]) -> bool:
     return found.first() is not None
 
 
+def _leaving(connection: Connection, table: str) -> list[str]:
+    """Days that are no part of the table any more, or not for long."""
+    return [one.name for one in old_days(connection, table, date.max) if one.state is not State.ATTACHED]
+
+
 def _all_known_since(connection: Connection) -> datetime:
     """Since when all arrivals are there: the begin of the last days, without a gap, of which none were taken away."""
     days = old_days(connection, "arrivals", date.max)
@@ -263,6 +228,10 @@ def _all_known_since(connection: Connection) -> datetime:
     while first - DAY in whole:
         first -= DAY
     return datetime.combine(first, time(), UTC)
+
+
+def _call_of(pair_id: str, side: str) -> str:
+    return pair_id.removesuffix(prelude_of("")) if side == "prelude" else pair_id
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[datetime]]:

@@ -51,6 +51,10 @@ class HalfArrival(msgspec.Struct, frozen=True):
     """Of one that waited: where it stood, and what was read of it instead of its raw bytes."""
     replay: str | None
     lost: bool = False
+    redacted: frozenset[str] | None = frozenset()
+    """What it says, by kind of vector, that waited and so is no longer as it came; None: it waited as a whole."""
+    preludes: tuple[Record, ...] = ()
+    """The records of the preludes that it has taken up."""
     subject_hash: bytes | None = None
     """Of the person whom this side names, see `monitor.privacy.subject`; empty: nobody, None: nobody looked yet."""
     vectors: dict[str, dict[str, bytes]] | None = None
@@ -93,8 +97,8 @@ def wait(connection: Connection, group: str, arrivals: Sequence[HalfArrival], du
     Raises:
         StoreUnavailable: a side of one of these pairs came in the meantime; look again.
     """
-    gone = erased(connection, {one.half.pair_id for one in arrivals})
-    arrivals = [one for one in arrivals if one.half.pair_id not in gone]
+    gone = erased(connection, {one.half.call for one in arrivals})
+    arrivals = [one for one in arrivals if one.half.call not in gone]
     if not arrivals:
         return
     rows = (_row(group, one, due_at) for one in sorted(arrivals, key=lambda one: one.half.pair_id))
@@ -180,9 +184,9 @@ def _arrival(row: Sequence[Any]) -> HalfArrival:
     partition = Partition("", topic, topic_id, number)
     record = Record(partition, offset, -1, value)
     return HalfArrival(
-        half, bytes(digest), record, replay, lost,
-        None if subject is None else bytes(subject),
-        None if vectors is None else _vectors.decode(vectors),
+        half, bytes(digest), record, replay, lost, redacted=None,
+        subject_hash=None if subject is None else bytes(subject),
+        vectors=None if vectors is None else _vectors.decode(vectors),
     )  # fmt: skip
 
 

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from monitor.domain.records import Batch
+from monitor.domain.halves import prelude
+from monitor.domain.records import Batch, Partition, Record
 from monitor.formats import FORMATS, FormatOptions
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
 from monitor.store import audit
+from monitor.store.halves import HalfArrival, wait
 from tests.integration.conftest import make_eraser
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -99,6 +101,30 @@ def test_a_side_that_still_waits_goes_and_neither_it_nor_the_other_comes_back(
     service.write(send(side("hers", "request", MAIL)), NOW)
     assert rows("SELECT pair_id FROM waiting_halves") == ["his"]
     assert rows("SELECT count(*) FROM predictions") == [0]
+
+
+@pytest.mark.parametrize("by_id", [True, False], ids=["request", "person"])
+def test_what_came_ahead_of_a_response_goes_with_its_call_and_does_not_come_back(
+    rows: Rows, eraser: EraseService, engine: Engine, by_id: bool
+) -> None:
+    record = Record(Partition("c", "t", "i", 0), 0, -1, b"")
+
+    def come(*calls: str) -> None:
+        ahead = [prelude(one, NOW, {"extra": {"note": "a diary"}}) for one in calls]
+        whose = SUBJECTS.digest(PLAIN)
+        arrivals = [HalfArrival(one, b"d", record, None, subject_hash=whose) for one in ahead]
+        with engine.begin() as connection:
+            wait(connection, "g", arrivals, NOW)
+
+    come("hers", "hers#prelude")
+    if by_id:
+        done = eraser.requests(["hers"], "ops", NOW, dry_run=False)
+        assert (dict(done.rows), done.unknown) == ({"waiting_halves": 1}, ())
+        assert rows("SELECT pair_id FROM waiting_halves") == ["hers#prelude#prelude"]
+    else:
+        assert dict(eraser.subject(PLAIN, "ops", NOW, dry_run=False).rows) == {"waiting_halves": 2}
+    come("hers")
+    assert rows("SELECT count(*) FROM waiting_halves WHERE pair_id = 'hers#prelude'") == [0]
 
 
 def test_of_a_side_that_waits_since_the_last_release_what_it_says_is_read(

@@ -17,7 +17,7 @@ from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
-from monitor.store import erasure
+from monitor.store import erase_letters
 from tests.integration.conftest import make_eraser
 
 pytestmark = pytest.mark.integration
@@ -120,11 +120,23 @@ def test_keys_headers_and_reasons_are_looked_through_too(
     assert rows("SELECT record_offset FROM dead_letters WHERE raw = '' ORDER BY 1") == [0, 2, 4]
 
 
+def test_short_ids_are_found_in_keys_headers_and_binary_records(
+    ingest: IngestService, send: Send, rows: Rows, eraser: EraseService
+) -> None:
+    binary = (b"\x0a\x06u-4711\x12\x05diary\xff", b"\x0a\x07u-47110\x12\x05diary\xff")
+    first, second, third, fourth, *others = (batch := send(*(b"broken" for _ in range(4)), *binary)).records
+    keyed = replace(first, key=b"u-4711"), replace(second, key=b"u-47110")
+    headed = replace(third, headers=(("x-id", b"u-4711"),)), replace(fourth, headers=(("x-id", b"u-47110"),))
+    ingest.write(replace(batch, records=(*keyed, *headed, *others)), NOW)
+    assert dict(eraser.subject("u-4711", "ops", NOW, dry_run=False).rows) == {"dead_letters": 3}
+    assert rows("SELECT record_offset FROM dead_letters WHERE raw = '' ORDER BY 1") == [0, 2, 4]
+
+
 def test_very_many_are_looked_through_some_at_a_time(
     ingest: IngestService, send: Send, rows: Rows, eraser: EraseService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "_LETTERS", 7)
-    monkeypatch.setattr(erasure, "_LETTERS_BYTES", 300)
+    monkeypatch.setattr(erase_letters, "_LETTERS", 7)
+    monkeypatch.setattr(erase_letters, "_LETTERS_BYTES", 300)
     ingest.write(send(*(b"broken order-%03d " % number + b"x" * (number % 60) for number in range(100))), NOW)
     wanted = [f"order-{number:03d}" for number in range(0, 100, 2)]
     assert eraser.requests(wanted, "ops", NOW, dry_run=True).rows["dead_letters"] == 50

@@ -38,7 +38,8 @@ _CALLS = text("""
     WHERE minute >= :start AND minute < :end GROUP BY model ORDER BY lost DESC, model
 """)
 _WAITING = text("""
-    SELECT count(*) AS waiting, min(ts) AS oldest FROM waiting_halves WHERE consumer_group = :group AND NOT lost
+    SELECT count(*) AS waiting, min(ts) AS oldest FROM waiting_halves
+    WHERE consumer_group = :group AND NOT lost AND side <> 'prelude'
 """)
 
 

@@ -25,6 +25,7 @@ from monitor.domain.halves import Half, join
 from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions, otlp, otlp_joined
+from monitor.formats.spans import moment_of
 
 PARTITION = Partition("cluster", "otlp_logs", "id", 0)
 CALL: dict[str, str | int] = {
@@ -227,7 +228,8 @@ def test_a_call_that_failed_is_complete_without_a_choice(service: Service, messa
     (prediction,) = decode(service.traced().SerializeToString())
     assert isinstance(prediction, Prediction)
     assert (prediction.status, prediction.error_code) == ("rejected", "NotFoundError")
-    assert decode(service.logged().SerializeToString()) == []
+    (said,) = decode(service.logged().SerializeToString())
+    assert said.side == "prelude"
 
 
 @pytest.mark.parametrize(
@@ -256,14 +258,34 @@ def test_another_choice_in_json_text_goes_on_with_an_earlier_record(service: Ser
     assert decode(service.logged().SerializeToString()) == []
 
 
-def test_messages_whose_choice_comes_later_do_not_speak_before_it(service: Service) -> None:
-    service.call(("gen_ai.user.message", USER))
+def test_messages_whose_choice_comes_later_are_a_prelude_of_it(service: Service) -> None:
+    service.call(("gen_ai.system.message", SYSTEM), ("gen_ai.user.message", USER), ("gen_ai.choice", ANSWER))
+    system, user, choice = service.logs.get_finished_logs()
+    asked, said, answered = (decode(encode_logs(one).SerializeToString()) for one in ([system], [user], [choice]))
+    (asked, said, answered) = (*asked, *said, *answered)
+    assert [one.fields for one in (asked, said, answered)] == [
+        {"input": {"context": "Be brief."}},
+        {"input": {"prompt": "Say this is a test"}},
+        {"output": {"answer": "This is a test."}},
+    ]
+    assert [one.side for one in (asked, said, answered)] == ["prelude", "prelude", "response"]
+    assert {one.call for one in (asked, said, answered)} == {answered.pair_id}
+    assert asked.ts == moment_of(system.log_record.observed_timestamp or 0, "time")
+    assert answered.may_have_prelude
+
+
+def test_messages_without_content_are_no_prelude(service: Service) -> None:
+    """So they come where content is not to be captured."""
+    service.call(("gen_ai.system.message", None), ("gen_ai.user.message", {}))
     assert decode(service.logged().SerializeToString()) == []
-    service.logs.clear()
-    service.call(("gen_ai.choice", ANSWER))
-    (half,) = decode(service.logged().SerializeToString())
-    assert isinstance(half, Half)
-    assert half.fields == {"output": {"answer": "This is a test."}}
+
+
+def test_a_prelude_in_no_span_is_refused(service: Service) -> None:
+    """As its choice is."""
+    service._logger.emit(LogRecord(event_name="gen_ai.user.message", body=USER))
+    (fault,) = decode(service.logged().SerializeToString())
+    assert isinstance(fault, InvalidEvent)
+    assert "snellen.request_id" in str(fault)
 
 
 def test_a_message_that_is_none_is_refused_alone(service: Service) -> None:

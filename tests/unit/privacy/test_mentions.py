@@ -119,11 +119,69 @@ def test_any_bytes_can_be_looked_through(content: bytes, ids: set[str]) -> None:
     assert Mentions(ids).within(content) <= ids
 
 
+FILES = [
+    b"/2026/order-2026-1.jpg", b'"order-2026-1.JPEG"', b"order-2026-1.tar.gz ", b"See order-2026-1.json.",
+    b"order-2026-1.png?x=1", b"order-2026-1.jp\\u0067", b"order-2026-1.webp\\\\n",
+]  # fmt: skip
+NO_FILES = [b"order-2026-1.b", b"order-2026-1.jpgs", b"order-2026-1.jpg-2", b"order-2026-1.jpg.b", b"order-2026-12.jpg",
+            b"order-2026-1.example", b"thumb_order-2026-1.jpg", b"order-2026-1jpg"]  # fmt: skip
+
+
+def test_a_file_that_is_named_after_an_id_is_about_it() -> None:
+    mentions = Mentions(["order-2026-1"])
+    assert [mentions.within(one) for one in FILES] == [{"order-2026-1"}] * len(FILES)
+    assert [mentions.within(one) for one in NO_FILES] == [set()] * len(NO_FILES)
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "utf-16-le", "utf-16-be", "utf-32-le"])
+@pytest.mark.parametrize("ident", ["bestellung-müller-1", "order-2026-1", "mü/1"])
+def test_other_encodings_hold_ids_too(ident: str, codec: str) -> None:
+    assert Mentions([ident]).within(f'{{"x": "{ident}"}}'.encode(codec)) == {ident}
+    assert Mentions([ident]).within(f'{{"x": "{ident}7"}}'.encode(codec)) == set()
+
+
+OTHERS = [f"other-{number:05}" for number in range(100)]
+SHORT = ["u7", "mü/1", "u-4711"]
+SERIES = [f"s{number}" for number in range(40)]
+several = st.lists(
+    st.sampled_from([form(one) for form in WRITTEN.values() for one in (*IDS, *SHORT, "order-2026-15")])
+    | st.binary(max_size=6), max_size=3,
+).map(b"".join)  # fmt: skip
+
+
+@given(st.lists(several, max_size=40), st.lists(st.sampled_from(IDS + SHORT), max_size=4), st.booleans(), st.booleans())
+def test_of_many_contents_none_is_passed_over_that_holds_an_id(
+    contents: list[bytes], ids: list[str], among_many: bool, among_many_short: bool
+) -> None:
+    mentions = Mentions([*ids, *(OTHERS if among_many else ()), *(SERIES if among_many_short else ())])
+    holders = {place for place, one in enumerate(contents) if mentions.within(one)}
+    assert holders <= set(mentions.suspects([[one] for one in contents]))
+    assert holders <= set(mentions.suspects([[b"x", one, b"y"] for one in contents]))
+
+
+def test_to_pass_over_many_contents_costs_a_fraction_of_looking_at_each() -> None:
+    record = json.dumps({"message": json.dumps({"user": "somebody-else", "prompt": 'a "mug"? ' * 50})}).encode()
+    for ids in (["order-2026-1"], ["u7"], ["order-2026-1", *OTHERS]):
+        mentions, page = Mentions(ids), [record] * 1000
+        assert mentions.suspects([[one] for one in page]) == []
+        each = cost(lambda: [mentions.within(one) for one in page])  # noqa: B023 (it is called here)
+        assert cost(lambda: mentions.suspects([[one] for one in page])) < each / 3  # noqa: B023
+
+
 def test_short_ids_are_found_only_as_whole_texts() -> None:
     short = Mentions(["u7", "mü/1", "😀", ""])
     assert short.within(b'{"id":"u7","x":["m\\u00FC\\/1","\\ud83d\\uDE00"]}') == {"u7", "mü/1", "😀"}
     assert short.within('"mü/1 '.encode() + b'""u7"') == {"u7"}
-    for other in (b"u7", b'"u77"', b'"say \\"u7\\""', b'"u7\\n"', b'""'):
+    for other in (b" u7 ", b'"u77"', b'"say \\"u7\\""', b'"u7\\n"', b'""'):
+        assert short.within(other) == set()
+    assert short.within(b"u7") == {"u7"}, "as a key or a header"
+
+
+def test_short_ids_are_found_in_binary_formats_behind_their_length() -> None:
+    short = Mentions(["u-4711", "u7"])
+    assert short.within(b"\x0a\x06u-4711\x12\x01x") == {"u-4711"}, "Protocol Buffers"
+    assert short.within(b"\x02\x0cu-4711\x08") == {"u-4711"}, "Avro"
+    for other in (b"\x0a\x07u-47110\x12\x01x", b"\x0a\x02u7\x12\x01x", b"a text\x20u-4711", b"\x08\x01u-4711"):
         assert short.within(other) == set()
 
 
