@@ -27,6 +27,7 @@ from monitor.formats.parts import HIDDEN, is_hidden
 from monitor.formats.payloads.chat_request import user_of
 from monitor.formats.payloads.failures import UNTOLD, from_error, from_status_code, told
 from monitor.formats.payloads.framing import Read, refusing, word
+from monitor.formats.payloads.pooling_apis import with_documents
 from monitor.formats.payloads.request_body import read_request
 from monitor.formats.payloads.response_body import read_response
 from monitor.formats.payloads.roles import Roles
@@ -65,6 +66,8 @@ class Envelope(Struct, gc=False):
     """Of a row of Vertex AI's logging."""
     schemaType: Any = None
     """Of Bedrock's log of an invocation."""
+    done: Any = None
+    """Of an answer of Ollama's, whose text is its `response`: nothing stands around it."""
 
 
 @dataclass(slots=True)
@@ -128,6 +131,10 @@ class Calls:
         base["model"] = self._model(call, request, response)
         if not base["model"]["name"]:
             raise InvalidEvent(Rejection.INVALID, "model: nothing names it; set `model` for the topic")
+        if response.otherwise and len(response.otherwise) == len(request.rows):
+            response.rows = list(response.otherwise)
+        if response.by_place and request.documents:
+            response.rows = with_documents(response.rows, request.documents)
         rows = [over(base, asked, said) for asked, said in _matched(request, response)]
         call_id = call.id or request.id or response.id or response.answer_id
         return [_prediction(row, one, ts) for one, row in self._with_ids(call, call_id, rows)]

@@ -17,6 +17,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats.parts import are_parts, is_hidden, is_refusal, picture_of, text_of
 from monitor.formats.payloads import images
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.thoughts import without_thoughts
 from monitor.formats.trees import at
 
 _FILTERED = frozenset(
@@ -88,7 +89,7 @@ def answered(messages: Iterable[Message], finish_reasons: Iterable[Any] = ()) ->
     first = next(filter(_says, messages), messages[0] if messages else Message(""))
     reasons = _lowered([first.finish_reason] if first.finish_reason else finish_reasons)
     filtered = not _FILTERED.isdisjoint(reasons)
-    answer = "".join(first.texts)
+    answer = without_thoughts("".join(first.texts))
     if answer and not (filtered and answer == _IN_PLACE_OF_FILTERED):
         found["answer"] = answer
     if filtered or first.refused or "refusal" in reasons:

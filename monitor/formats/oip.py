@@ -2,7 +2,7 @@
 
 Shapes: the envelope of `monitor.formats.calls`, what clouds log (`monitor.formats.cloud_logs`), or bare bodies,
 `inputs` and `outputs`, whose `id` (which the protocol makes the server repeat) or record header says which belong
-together; also those of `generate`, as Text Generation Inference, Triton and KServe serve it.
+together; also those of `generate`, as Text Generation Inference, Triton and KServe serve it, and of further servers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from monitor.formats.calls import Call, Calls, Envelope, bare, from_envelope
 from monitor.formats.cloud_logs import from_cloud
 from monitor.formats.decoder import Decoder
 from monitor.formats.headers import headers_of
+from monitor.formats.marks import side_of
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.framing import decoded, demand_content, refusing
 
@@ -64,12 +65,16 @@ def _call(record: Record) -> Call:
     log, _, _ = decoded(_to_log, value)
     if (call := from_cloud(log, value)) is not None:
         return call
+    if log.done is not None and side_of(value) == "response":
+        return bare("response", record)
     if log.request is not UNSET or log.response is not UNSET:
         return from_envelope(log, headers_of(record))
     asked = log.inputs is not UNSET or log.instances is not UNSET or log.text_input is not None
     tensors = log.outputs is not UNSET or log.predictions is not UNSET
     texts = log.text_output is not None or log.generated_text is not None
     if not (asked or tensors or texts) and log.error is None:
+        if (side := side_of(value)) is not None:
+            return bare(side, record)
         raise InvalidEvent(
             Rejection.INVALID, "no request, response, inputs, instances, outputs, predictions or error in the record"
         )

@@ -25,6 +25,7 @@ from monitor.formats.cloud_logs import from_cloud
 from monitor.formats.decoder import Decoder
 from monitor.formats.headers import headers_of
 from monitor.formats.limits import refuse_nul
+from monitor.formats.marks import is_bare_stream, side_of
 from monitor.formats.moments import moment
 from monitor.formats.options import FormatOptions
 from monitor.formats.parts import HIDDEN
@@ -38,6 +39,8 @@ _RESPONSES: Final = ("responses", "aresponses")
 """LiteLLM's `call_type` of OpenAI's Responses API."""
 _TEXTS: Final = ("text_completion", "atext_completion")
 """That of text completions."""
+_EMBEDDINGS: Final = ("embedding", "aembedding")
+"""That of embeddings, whose messages are the texts themselves."""
 _PROVIDERS_ID: Final = re.compile(rb";response_id:([!-~]+)\Z")
 """The end of what LiteLLM writes in base64 as the id of a response: `litellm:custom_llm_provider:P;model_id:M;...`."""
 _OF_RESPONSES: Final = re.compile(rb'"object\\?"\s*:\s*\\?"response\\?"|"type\\?"\s*:\s*\\?"response\.')
@@ -104,22 +107,35 @@ def _call(record: Record) -> Call:
     if is_stream(record.value):
         return bare("response", record)
     refuse_nul(record.value)
-    log = _to_log(record.value)
+    try:
+        log = _to_log(record.value)
+    except msgspec.DecodeError:
+        if not is_bare_stream(record.value):
+            raise
+        return bare("response", record)
     named = log.custom_id is not None or log.key is not None or log.processed_time is not None
     if named and (line := from_line(record.value)) is not None:
         return line
-    if (call := from_cloud(log, record.value)) is not None:
-        return call
-    headers = headers_of(record)
+    return from_cloud(log, record.value) or _of_a_log(log, record)
+
+
+def _of_a_log(log: ChatLog, record: Record) -> Call:
+    """What services, gateways and proxies write."""
+    if log.done is not None and side_of(record.value) == "response":
+        return bare("response", record)
     if log.request is not UNSET or (log.response is not UNSET and log.messages is UNSET):
-        return from_envelope(log, headers)
+        return from_envelope(log, headers_of(record))
     if log.startTime is not None or log.response is not UNSET:
         call = _from_litellm(log)
         call.redacted = any(text in record.value for text in _HIDDEN)
         return call
-    if log.messages is UNSET and log.choices is UNSET and log.error is None:
-        raise InvalidEvent(Rejection.INVALID, "no request, response, messages, choices or error in the record")
-    return bare("request" if log.messages is not UNSET else "response", record)
+    if log.messages is not UNSET:
+        return bare("request", record)
+    if log.choices is not UNSET or log.error is not None:
+        return bare("response", record)
+    if (side := side_of(record.value)) is not None:
+        return bare(side, record)
+    raise InvalidEvent(Rejection.INVALID, "no request, response, messages, choices or error in the record")
 
 
 def _from_litellm(log: ChatLog) -> Call:
@@ -185,6 +201,8 @@ def _request_of(log: ChatLog) -> bytes:
     messages = b"[]" if log.messages is UNSET else bytes(log.messages)
     if log.call_type in _RESPONSES and messages.startswith((b"[", b'"')):
         return b'{"model":"","input":%b}' % messages
+    if log.call_type in _EMBEDDINGS and messages.startswith((b"[", b'"')):
+        return b'{"model":"","encoding_format":"","input":%b}' % messages
     if not messages.startswith(b"["):
         messages = b'[{"role":"user","content":%b}]' % (messages if messages.startswith(b'"') else b"null")
     return b'{"messages":%b}' % messages

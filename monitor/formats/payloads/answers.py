@@ -76,6 +76,20 @@ def are_probabilities(values: Any) -> bool:
     )
 
 
+def are_shares(ranked: Sequence[Fields], given: Sequence[Fields]) -> bool:
+    """Are these labels, each with its score, the best classes of one item? They are all different, the likeliest stands
+    first, and together they are no more than 1.
+
+    Args:
+        ranked: candidates, the likeliest first.
+        given: `output` of each label, in the order in which they came.
+    """
+    answers = [one["answer"] for one in given]
+    scores = [one["score"] for one in ranked]
+    in_order = answers[: len(ranked)] == [one["answer"] for one in ranked]
+    return in_order and len(set(answers)) == len(answers) and math.fsum(scores) <= 1 + _SUM_TOLERANCE
+
+
 def distribution(value: Any) -> list[Fields]:
     """Candidates from the probabilities of classes: a list of them, or an object that has them by the number of the
     class, also as the text that KServe makes of one (`{0: 0.25, 1: 0.75}`). Empty where it is none."""

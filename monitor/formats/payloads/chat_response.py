@@ -21,6 +21,7 @@ from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.logprobs import Logprobs, tokens_of_text
 from monitor.formats.payloads.rows import Fields, demand_few, over
+from monitor.formats.payloads.thoughts import HINT, thinks, without_thoughts
 
 CUT: Fields = {"status": "error", "error_code": "stream_cut"}
 """What is said of a stream that ended before its answer did; what had come of the answer stays beside it."""
@@ -220,9 +221,10 @@ def _candidates(choices: Sequence[Choice]) -> list[Fields]:
 
 def _answer_of(choice: Choice) -> str | None:
     if choice.message is None:
-        return choice.text
-    content = said_in(choice.message)
-    return content if content is not None else choice.message.refusal
+        said = choice.text
+    elif (said := said_in(choice.message)) is None:
+        said = choice.message.refusal
+    return without_thoughts(said) if said is not None and HINT in said else said
 
 
 def said_in(answer: Answer) -> str | None:
@@ -245,6 +247,9 @@ def _answer_tokens(choice: Choice) -> Sequence[Token]:
     tokens = answer_tokens(given.content or given.refusal or tokens_of_text(given))
     said = choice.message
     if said is not None and (said.tool_calls or said.function_call or reasoned(said)):
+        return spelling(_answer_of(choice) or "", tokens)
+    text = choice.text if said is None else said.content
+    if isinstance(text, str) and HINT in text and thinks(text):
         return spelling(_answer_of(choice) or "", tokens)
     return tokens
 

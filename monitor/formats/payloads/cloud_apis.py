@@ -12,7 +12,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from monitor.formats.payloads.chat_request import ChatRequest, Message, Part
-from monitor.formats.payloads.chat_response import Answer, ChatResponse, Choice, Function, ToolCall, Usage
+from monitor.formats.payloads.chat_response import (
+    Answer,
+    ChatResponse,
+    Choice,
+    Function,
+    PromptDetails,
+    ToolCall,
+    Usage,
+)
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.logprobs import Logprobs
 
@@ -55,7 +63,7 @@ def as_chat(body: Mapping[str, Any]) -> ChatResponse | None:
         case {"output": {"message": {"content": list(parts)}}, "stopReason": str(reason), **more}:
             return _chat(_choice(parts, reason), more.get("usage"))
         case {"message": {"role": "assistant", "content": list(parts)}, "finish_reason": str(reason), **more}:
-            return _chat(_choice(parts, reason), _tokens_of(more.get("usage")), answer_id=more.get("id"))
+            return _chat(_choice(parts, reason), tokens_of(more.get("usage")), answer_id=more.get("id"))
     return None
 
 
@@ -76,7 +84,7 @@ def _either(named: Mapping[Any, Any], *names: str) -> Any:
     return next((named[name] for name in names if name in named), None)
 
 
-def _tokens_of(usage: Any) -> Any:
+def tokens_of(usage: Any) -> Any:
     """Cohere counts what was read and written apart from what is billed."""
     return usage.get("tokens") if isinstance(usage, dict) else None
 
@@ -90,7 +98,17 @@ def usage_of(usage: Any) -> Usage | None:
     counts = usage if isinstance(usage, dict) else {}
     read = _count(counts, "promptTokenCount", "prompt_token_count", "inputTokens", "input_tokens")
     written = _count(counts, "candidatesTokenCount", "candidates_token_count", "outputTokens", "output_tokens")
-    return Usage(read, written) if (read, written) != (None, None) else None
+    seen = _images_in(_either(counts, "promptTokensDetails", "prompt_tokens_details"))
+    return Usage(read, written, seen) if (read, written) != (None, None) else None
+
+
+def _images_in(details: Any) -> PromptDetails | None:
+    """How many tokens of a prompt of Gemini's were pictures: it counts them by modality."""
+    for one in details if isinstance(details, list) else ():
+        match one:
+            case {"modality": "IMAGE", "tokenCount": int(count)} | {"modality": "IMAGE", "token_count": int(count)}:
+                return PromptDetails(count)
+    return None
 
 
 def _count(counts: Mapping[str, Any], *names: str) -> int | None:

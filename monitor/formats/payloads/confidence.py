@@ -16,6 +16,8 @@ from msgspec import Struct
 
 UNKNOWN = -9999.0
 """What OpenAI and vLLM write for a token outside the most likely ones: its probability is not known."""
+_ABSURD = 1e300
+"""No probability has such a logarithm; integers beyond all floats cannot be added up."""
 _SPECIAL_STARTS = ("<", "[")
 _SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>|<eos>|<end_of_turn>|\[EOS\]|<｜[^｜]*｜>")
 
@@ -69,7 +71,7 @@ def confidence(tokens: Sequence[Token]) -> float | None:
         return None
     total = 0.0
     for token in tokens:
-        if token.logprob is None or token.logprob <= UNKNOWN:
+        if token.logprob is None or not UNKNOWN < token.logprob < _ABSURD:
             return None
         total += token.logprob
     return math.exp(min(0.0, total / len(tokens)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeGuard, TypeVar, TypeVarTuple
 
@@ -41,6 +41,13 @@ class Read(Struct):
     """Of no protocol that is known: an answer where the call succeeded, and where it failed whatever was sent back."""
     else_failed: Fields | None = None
     """How the call failed, where it is not known to have succeeded: gateways send such a body back in its place."""
+    otherwise: Sequence[Fields] = ()
+    """What the rows are if they are not as many as the other side's: labels with their scores may be the candidates of
+    one item, or the best of each."""
+    documents: Sequence[str] = ()
+    """Of a request: what is to be ranked."""
+    by_place: bool = False
+    """Of its response: candidates are places among them."""
 
 
 def decoded(decode: Callable[[bytes], R], body: bytes) -> tuple[R, bytes, bytes]:

@@ -16,6 +16,7 @@ from monitor.formats.payloads.chat_response import CUT
 from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.thoughts import without_thoughts
 
 
 class Generated(Struct, gc=False):
@@ -46,7 +47,8 @@ class GenerateStream:
         self._error = self._error if piece.error is None else piece.error
 
     def read(self, *, done: bool, torn: bool) -> Read:
-        output: Fields = {"output": {"answer": "".join(self._texts)}}
+        answer = without_thoughts("".join(self._texts))
+        output: Fields = {"output": {} if answer is None else {"answer": answer}}
         fields: Fields = {"status": "ok"}
         if self._error is not None:
             fields = from_error(self._error)

@@ -14,6 +14,7 @@ from monitor.formats.payloads import (
     dashscope_api,
     images,
     oip,
+    pooling_apis,
     responses_api,
     seldon_message,
     text_requests,
@@ -120,6 +121,8 @@ def _other(request: RequestBody, head: bytes, tail: bytes, roles: Roles) -> Read
 
 def _guessed(request: RequestBody, body: dict[str, Any], roles: Roles) -> Read:
     """What an object says that is known by more than one member, or by none."""
+    if (pooled := pooling_apis.read_request(body)) is not None:
+        return pooled
     asked = responses_api.request_of(body) if isinstance(request.model, str) else None
     asked = asked or cloud_apis.request_of(body) or dashscope_api.request_of(body)
     if asked is not None:
@@ -127,7 +130,12 @@ def _guessed(request: RequestBody, body: dict[str, Any], roles: Roles) -> Read:
     if several := text_requests.requests_in(body):
         rows = [chat_request.from_request(one, one.messages or ()) for one in several]
         return Read(rows, word(body.get("rid")), model=word(request.model))
-    return Read(_instances(v1.rows_of_frame(body), roles), word(request.id))
+    read = Read(_instances(v1.rows_of_frame(body), roles), word(request.id))
+    if documents := pooling_apis.documents_in(body):
+        read.documents, read.model = documents, word(request.model)
+        if pooling_apis.is_rerank(body):
+            read.rows = [{**row, "task": pooling_apis.RETRIEVAL} for row in read.rows]
+    return read
 
 
 def _chat(request: chat_request.ChatRequest) -> Read:

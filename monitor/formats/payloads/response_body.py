@@ -19,11 +19,13 @@ from monitor.formats.payloads import (
     messages_api,
     oip,
     ollama_api,
+    pooling_apis,
     responses_api,
     seldon_message,
     text_answers,
     v1,
 )
+from monitor.formats.payloads.answers import are_shares
 from monitor.formats.payloads.failures import error_in, from_error, message_in
 from monitor.formats.payloads.framing import (
     Read,
@@ -38,7 +40,7 @@ from monitor.formats.payloads.framing import (
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, over
 from monitor.formats.payloads.seldon_message import SeldonMessage, is_message
-from monitor.formats.payloads.server_events import is_stream
+from monitor.formats.payloads.server_events import is_stream, lines_of
 from monitor.formats.payloads.streams import is_logged_stream, read_events, read_stream
 
 _OK: Fields = {"status": "ok"}
@@ -81,7 +83,15 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
         body = demand_content(inflated(body, max_bytes))
         if not body.startswith(b"{"):
             return _without_members(body, roles)
-    response, head, tail = decoded(_body.decode, body)
+    try:
+        response, head, tail = decoded(_body.decode, body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        if not (lines := lines_of(body)):
+            raise
+        refuse_nul(body)
+        return read_events(iter(lines))
     if response.choices or response.choices is None or response.object in _CHAT:
         return chat_response.read_chat(response)
     if response.error is not None:
@@ -101,7 +111,20 @@ def _without_members(body: bytes, roles: Roles) -> Read:
     items = items_of(body)
     if chats := text_answers.answers_in(items):
         return _each(chats)
-    return Read(_predictions(items, roles), is_guess=True)
+    if (pooled := pooling_apis.read_response(items)) is not None:
+        return pooled
+    return _listed(items, roles)
+
+
+def _listed(items: list[Any], roles: Roles) -> Read:
+    """A list without a name: predictions, or the candidates of one, as Hugging Face's pipelines answer."""
+    each, ranked = _predictions(items, roles), v1.prediction(items, roles) if len(items) > 1 else {}
+    if not ranked.get("output"):
+        return Read(each, is_guess=True)
+    one = [over(ranked, _OK)]
+    if are_shares(ranked["output"]["candidates"], [item["output"] for item in each]):
+        return Read(one, is_guess=True, otherwise=each)
+    return Read(each, is_guess=True, otherwise=one)
 
 
 def _each(chats: list[chat_response.ChatResponse]) -> Read:
@@ -138,7 +161,11 @@ def _guessed(response: ResponseBody, body: dict[str, Any], roles: Roles) -> Read
     if (chat := cloud_apis.as_chat(body) or dashscope_api.as_chat(body)) is not None:
         return chat_response.read_chat(chat)
     if chats := text_answers.answers_in([body]):
-        return _each(chats)
+        read = _each(chats)
+        read.id = read.answer_id if "meta_info" in body else ""  # SGLang's `rid`, which the request may give
+        return read
+    if (pooled := pooling_apis.read_response(body)) is not None:
+        return pooled
     if (error := error_in(body)) is not None:
         return Read([from_error(error)])
     if images.are_made(body):
@@ -146,6 +173,8 @@ def _guessed(response: ResponseBody, body: dict[str, Any], roles: Roles) -> Read
             Rejection.INVALID, "the answer is pictures that were made, of which nothing is measured: keep them apart"
         )
     row = over(v1.prediction(body, roles), _OK)
+    if not row["output"] and pooling_apis.is_vector(body) and "embeddings" not in row:
+        row["task"] = pooling_apis.EMBEDDING
     name, version = word(response.model_name), word(response.model_version)
     said = message_in(body)
     failed = from_error(said) if said is not None else None

@@ -85,13 +85,10 @@ class Event(Struct, gc=False):
 
 def request_of(body: dict[str, Any]) -> ChatRequest | None:
     """The chat request that asks the same; None where this is none. Items without a role (calls of tools and their
-    results, reasoning) are nobody's messages. Requests for embeddings have texts alone: those of one request are one
-    prompt."""
+    results, reasoning) are nobody's messages."""
     match body.get("input"):
         case str(text):
             messages = [AskedMessage(content=text)]
-        case [str(), *_] as texts if all(isinstance(one, str) for one in texts):
-            messages = [AskedMessage(content="\n".join(texts))]
         case list(items) if all(isinstance(one, dict) and one.keys() & _OF_ITEMS for one in items):
             messages = msgspec.convert([one for one in items if "role" in one], list[AskedMessage])
         case _:

@@ -14,6 +14,7 @@ from monitor.errors import InvalidEvent, SettingsError
 from monitor.formats.payloads import images
 from monitor.formats.payloads.answers import candidates, confidence_of, softmax
 from monitor.formats.payloads.rows import Fields
+from monitor.formats.payloads.thoughts import HINT, without_thoughts
 from monitor.formats.payloads.values import short, text_of
 
 CONVENTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
@@ -36,11 +37,11 @@ REQUEST: Final = ("prompt", "context", "image")
 RESPONSE: Final = tuple(name for name in CONVENTIONAL if name not in REQUEST)
 NAMES: Final = (
     "key", "id", "request_id", "response_id", "responseid", "model", "model_name", "model_version", "modelversion",
-    "object", "type", "created", "created_at", "timestamp",
+    "object", "type", "role", "created", "created_at", "timestamp", "status", "state",
     "finish_reason", "stop_reason", "stopreason", "done_reason", "error_code",
 )  # fmt: skip
-"""Say which row this is, as TensorFlow Serving's examples do, whose, of what kind or from when, or why a model stopped:
-texts, but no prompt and no answer."""
+"""Say which row this is, as TensorFlow Serving's examples do, whose, of what kind or from when, how it went, or why a
+model stopped: texts, but no prompt and no answer."""
 MANY: Final = (
     "labels",
     "scores",
@@ -71,6 +72,8 @@ class Roles:
         names = {**CONVENTIONAL, **{role: (name.lower(),) for role, name in configured.items()}}
         self._request = {name: role for role in REQUEST for name in names[role]}
         self._response = {name: role for role in RESPONSE for name in names[role]}
+        self.has_places = any(map(str.isdecimal, configured.values()))
+        """Some names are places in lists of values that have none, as `0`."""
 
     def of_request(self, name: str) -> str | None:
         return self._request.get(name.lower())
@@ -105,8 +108,10 @@ class Roles:
                 known["answer"] = rest.pop(texts[0])
         found = _candidates(known)
         output: Fields = {"candidates": found} if found else {}
-        if (answer := text_of(known.get("answer"))) is not None:
-            output["answer"] = answer
+        if (said := text_of(known.get("answer"))) is not None:
+            answer = without_thoughts(said) if HINT in said else said
+            if answer is not None:
+                output["answer"] = answer
         elif (first := _first_label(known, found)) is not None:
             output["answer"] = first
         if (sure := confidence_of(known.get("confidence", known.get("scores")), found)) is not None:

@@ -18,11 +18,13 @@ from monitor.formats.payloads.chat_stream import ChatStream
 from monitor.formats.payloads.framing import Read
 from monitor.formats.payloads.generate_stream import GenerateStream
 from monitor.formats.payloads.messages_api import MessageStream
+from monitor.formats.payloads.ollama_api import OllamaStream
 from monitor.formats.payloads.responses_api import ResponseStream
 from monitor.formats.payloads.server_events import events
+from monitor.formats.payloads.sglang_stream import SglangStream
 from monitor.formats.payloads.text_streams import TextStream
 
-Pieces = ChatStream | ResponseStream | MessageStream | GenerateStream | TextStream
+Pieces = ChatStream | ResponseStream | MessageStream | GenerateStream | OllamaStream | SglangStream | TextStream
 _DONE: Final = (b"[DONE]", b'"[DONE]"')
 """Also as an item of a list."""
 _CHATS: Final = ("chat.completion.chunk", "chat.completion", "text_completion", "error")
@@ -47,6 +49,11 @@ class Mark(Struct, gc=False):
     content: Any = None
     stop: Any = None
     """Both of llama.cpp."""
+    meta_info: Any = None
+    """SGLang's."""
+    done: Any = None
+    created_at: Any = None
+    """Both of Ollama."""
 
 
 _to_mark = msgspec.json.Decoder(Mark).decode
@@ -101,22 +108,40 @@ def is_logged_stream(items: Sequence[bytes]) -> bool:
         mark = _to_mark(items[0]) if items else Mark()
     except msgspec.DecodeError:
         return False
-    return not _is_of_a_server(mark) and isinstance(_pieces_of(mark), ResponseStream | MessageStream | TextStream)
+    match _pieces_of(mark):
+        case OllamaStream():
+            return mark.done is False or len(items) == 1
+        case SglangStream():  # a whole answer says why it ended
+            return "finish_reason" in mark.meta_info and mark.meta_info["finish_reason"] is None
+        case ResponseStream() | MessageStream() | TextStream():
+            return not _is_of_a_server(mark)
+    return False
 
 
 def _pieces_of(mark: Mark) -> Pieces | None:
     """Empty, for the API of this event; None where the event does not tell it, such as a ping."""
-    kind = mark.type if isinstance(mark.type, str) else ""
     if mark.choices is not None or mark.object in _CHATS:
         return ChatStream()
+    kind = mark.type if isinstance(mark.type, str) else ""
     if kind.startswith("response."):
         return ResponseStream()
     if kind == "message_start":
         return MessageStream()
+    return _of_a_text(mark)
+
+
+def _of_a_text(mark: Mark) -> Pieces | None:
+    """The same for APIs that are not OpenAI's or Anthropic's."""
     if mark.text_output is not None:
         return GenerateStream()
+    if isinstance(mark.done, bool) and mark.created_at is not None:
+        return OllamaStream()
+    if isinstance(mark.meta_info, dict):
+        return SglangStream()
     if mark.error is not None:
         return ChatStream()
+    if mark.type == "message-start":  # Cohere's
+        return TextStream()
     of_a_cloud = (mark.messageStart, mark.outputText, mark.generation_token_count) != (None, None, None)
     known = isinstance(mark.candidates, list) or of_a_cloud or _is_of_a_server(mark)
     return TextStream() if known else None

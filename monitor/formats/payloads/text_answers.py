@@ -48,7 +48,7 @@ def answer_of(body: Any) -> ChatResponse | None:
 def _of_server(body: dict[str, Any]) -> ChatResponse | None:
     match body:
         case {"text": str(text), "meta_info": {**told}}:
-            return _sglang(text, told)
+            return of_sglang(text, told)
         case {"generated_text": str(text), "details": {"finish_reason": reason, **told}}:
             read = told.get("prefill")
             counts = Usage(len(read) if isinstance(read, list) and read else None, _count(told, "generated_tokens"))
@@ -76,7 +76,9 @@ def _through_bedrock(body: dict[str, Any]) -> ChatResponse | None:
     return None
 
 
-def _sglang(text: str, told: Mapping[Any, Any]) -> ChatResponse:
+def of_sglang(text: str | None, told: Mapping[Any, Any]) -> ChatResponse:
+    """What one of SGLang's texts says, with what stands beside it (`meta_info`). Without a text only its tokens are
+    known."""
     reason = told.get("finish_reason")
     ended = reason if isinstance(reason, dict) else {"type": reason}
     chat = _completion(
@@ -153,7 +155,9 @@ def _top(told: Mapping[str, Any]) -> TopToken:
     return TopToken(text if isinstance(text, str) else "", logprob if isinstance(logprob, int | float) else None)
 
 
-def _completion(text: str, reason: Any, counts: Usage | None = None, tokens: list[Token] | None = None) -> ChatResponse:
+def _completion(
+    text: str | None, reason: Any, counts: Usage | None = None, tokens: list[Token] | None = None
+) -> ChatResponse:
     ended = str(reason or "").lower()
     choice = Choice(
         text=text,

@@ -1,9 +1,10 @@
-"""Streams of Gemini, those that Bedrock logs of its models, Text Generation Inference's and llama.cpp's: the pieces of
-one answer.
+"""Streams of Gemini and Cohere, those that Bedrock logs of its models, Text Generation Inference's and llama.cpp's: the
+pieces of one answer.
 
 Gemini API reference, "streamGenerateContent" (https://ai.google.dev/api/generate-content), as events or, as it comes
-unasked, as a list; Amazon Bedrock API reference, "ConverseStream"; Text Generation Inference, `docs/openapi.json`,
-`generate_stream`. The pieces of all others are their whole body, cut up.
+unasked, as a list; Cohere, "Streaming Responses" (https://docs.cohere.com/v2/docs/streaming); Amazon Bedrock API
+reference, "ConverseStream"; Text Generation Inference, `docs/openapi.json`, `generate_stream`. The pieces of all others
+are their whole body, cut up.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from monitor.formats.payloads.chat_response import Answer, ChatResponse, Choice, Function, ToolCall, Usage, read_chat
-from monitor.formats.payloads.cloud_apis import as_chat, ended_as, usage_of
+from monitor.formats.payloads.cloud_apis import as_chat, ended_as, tokens_of, usage_of
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.logprobs import Logprobs
@@ -54,6 +55,8 @@ class TextStream:
                 self._reason = ended_as(reason)
             case {"metadata": {"usage": usage}} | {"usageMetadata": usage}:
                 self._whole.usage = usage_of(usage)
+            case {"type": str(kind), "delta": dict(delta)}:
+                self._go_on_with_cohere(kind, delta)
 
     def read(self, *, done: bool, torn: bool) -> Read:
         """It is complete where the reason of its end is there."""
@@ -74,6 +77,18 @@ class TextStream:
             self._whole.usage = last.usage
             self._reason = next((one.finish_reason for one in last.choices or ()), None) or "stop"
 
+    def _go_on_with_cohere(self, kind: str, delta: dict[str, Any]) -> None:
+        match kind, delta:
+            case "content-delta", {"message": {"content": {"text": str(text)}}}:
+                self._texts.append(text)
+            case "tool-call-start", {"message": {"tool_calls": {"function": {"name": str(name), **more}}}}:
+                self._calls.append((name, [str(more.get("arguments") or "")]))
+            case "tool-call-delta", {"message": {"tool_calls": {"function": {"arguments": str(text)}}}} if self._calls:
+                self._calls[-1][1].append(text)
+            case "message-end", {"finish_reason": reason, **more}:
+                self._reason = ended_as(reason)
+                self._whole.usage = usage_of(tokens_of(more.get("usage")))
+
     def _go_on(self, chat: ChatResponse) -> None:
         whole = self._whole
         whole.id, whole.model = whole.id or chat.id, whole.model or word(chat.model)
@@ -93,4 +108,4 @@ def _counted(before: Usage | None, after: Usage | None) -> Usage | None:
         return after or before
     read = before.prompt_tokens if after.prompt_tokens is None else after.prompt_tokens
     written = before.completion_tokens if after.completion_tokens is None else after.completion_tokens
-    return Usage(read, written)
+    return Usage(read, written, after.prompt_tokens_details or before.prompt_tokens_details)

@@ -8,25 +8,30 @@ instance or a prediction looks like is up to the model.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from monitor.formats.payloads import images
 from monitor.formats.payloads.answers import candidates, distribution, likeliest
 from monitor.formats.payloads.roles import Roles
 from monitor.formats.payloads.rows import Fields, demand_few
+from monitor.formats.payloads.thoughts import HINT, without_thoughts
 from monitor.formats.payloads.values import text_of
 
+MAX_PLACES: Final = 1024
 _PICTURE: Final = "![]("
 _AT_PICTURE: Final = re.compile(r"\s*+!\[\]\(")
 
 
 def instance(value: Any, roles: Roles) -> Fields:
-    """One item of a request: an object with names, or a text or picture by itself; numbers alone say nothing."""
+    """One item of a request: an object with names, or a text or picture by itself; numbers alone say nothing. Of a list
+    the values are known whose places are configured."""
     if isinstance(value, dict) and value.keys() != {"b64"}:
         return roles.request(value)
     if isinstance(value, str) and value.startswith(_PICTURE):
         return _illustrated(value)
+    if isinstance(value, list) and roles.has_places:
+        return roles.request(_placed(value, roles.of_request))
     return roles.request({"": value}) if isinstance(value, str | dict) else {"input": {}}
 
 
@@ -50,8 +55,8 @@ def rows_of_frame(body: Mapping[str, Any]) -> list[Any]:
 
 
 def prediction(value: Any, roles: Roles) -> Fields:
-    """One item of a response: an object with names, a text or class, the probabilities of the classes, or labels with
-    their scores.
+    """One item of a response: an object with names, a text or class, the probabilities of the classes, labels with
+    their scores, or a list of values whose places are configured.
 
     Raises:
         InvalidEvent: a number is not finite.
@@ -60,14 +65,22 @@ def prediction(value: Any, roles: Roles) -> Fields:
         value = text_of(value)
     if are_objects(value) and len(value) == 1:
         (value,) = value
+    if roles.has_places and isinstance(value, list) and (placed := _placed(value, roles.of_response)):
+        return roles.response(placed)
     if found := _ranked(value, roles) if are_objects(value) else distribution(value):
         return likeliest(found)
     if isinstance(value, dict):
         return roles.response(value)
     if isinstance(value, list) and len(value) != 1:
         return {"output": {}}
-    answer = text_of(value)
+    said = text_of(value)
+    answer = without_thoughts(said) if said is not None and HINT in said else said
     return {"output": {} if answer is None else {"answer": answer}}
+
+
+def _placed(values: list[Any], role_of: Callable[[str], str | None]) -> dict[str, Any]:
+    """Those values whose place, from 0, is configured as the name of one of our fields."""
+    return {str(place): one for place, one in enumerate(values[:MAX_PLACES]) if role_of(str(place)) is not None}
 
 
 def are_objects(value: Any) -> bool:

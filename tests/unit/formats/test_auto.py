@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain.events import Prediction, Rejection, encode
+from monitor.domain.halves import Half
 from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FORMATS, FormatOptions, auto, native
@@ -86,6 +87,68 @@ def test_a_stream_of_gemini_is_told_by_its_pieces(listed: bool) -> None:
     (one,) = auto.decoder(FormatOptions())(record(value))
     assert isinstance(one, Prediction)
     assert one.output.answer == "A mug"
+
+
+SGLANG_SAID = b'{"text": "A mug", "meta_info": {"id": "c1", "finish_reason": {"type": "stop"}, "completion_tokens": 2}}'
+LLAMA_CPP_SAID = b'{"content": "A mug", "stop": true, "tokens_predicted": 2, "tokens_evaluated": 9}'
+TITAN_SAID = b'{"inputTextTokenCount": 5, "results": [{"outputText": "A mug", "completionReason": "FINISH"}]}'
+OLLAMA_SAID = b'{"model": "llava", "created_at": "2023-12-13T22:42:50Z", "response": "A mug", "done": true}'
+BARE: list[tuple[str, bytes]] = [
+    ("request", b'{"text": "What?", "sampling_params": {"temperature": 0}, "rid": "c1"}'),
+    ("request", b'{"input_ids": [1, 2], "sampling_params": {"temperature": 0}, "rid": "c1"}'),
+    ("response", SGLANG_SAID),
+    ("response", b"data: " + SGLANG_SAID + b"\n\ndata: [DONE]\n\n"),
+    ("request", b'{"prompt": "What?", "n_predict": 128}'),
+    ("response", LLAMA_CPP_SAID),
+    ("request", b'{"inputText": "What?", "textGenerationConfig": {"maxTokenCount": 8}}'),
+    ("response", TITAN_SAID),
+    ("response", OLLAMA_SAID),
+    ("response", OLLAMA_SAID.replace(b"true", b"false") + b"\n" + OLLAMA_SAID.replace(b"A mug", b"")),
+    ("response", b'data: {"token": {"id": 1, "text": "A mug", "logprob": 0}, "generated_text": "A mug"}\n\n'),
+]
+
+
+@pytest.mark.parametrize(("side", "body"), BARE)
+def test_half_a_call_of_a_server_is_told_without_anything_around_it(side: str, body: bytes) -> None:
+    one = Record(PARTITION, 0, 0, body, (("x-request-id", b"c1"),))
+    assert auto.detected(one) in ("oip", "openai_chat")
+    for name in ("auto", auto.detected(one) or ""):
+        (half,) = FORMATS[name](FormatOptions(model="m"))(one)
+        assert isinstance(half, Half)
+        assert (half.side, half.pair_id) == (side, "c1")
+        if side == "response":
+            assert (half.fields["status"], half.fields["output"]["answer"]) == ("ok", "A mug")
+        elif b"What?" in body:
+            assert half.fields["input"] == {"prompt": "What?"}
+
+
+@pytest.mark.parametrize("at", [0, 2, 3])
+def test_halves_of_sglang_meet_by_its_own_id(at: int) -> None:
+    (half,) = auto.decoder(FormatOptions(model="m"))(Record(PARTITION, 0, 0, BARE[at][1]))
+    assert isinstance(half, Half)
+    assert half.pair_id == "c1"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"text": "a", "meta_info": {}}',
+        b'{"text": "a", "meta_info": {"id": "c1"}}',
+        b'{"sampling_params": {}}',
+        b'{"prompt": "a", "max_tokens": 5}',
+        b'{"content": "a", "stop": true}',
+        b'{"inputText": "a"}',
+        b'{"done": true, "created_at": "2023-12-13T22:42:50Z", "response": "a"}',
+        b'{"results": [{"index": 0, "relevance_score": 0.5}]}',
+        b'{"data": [{"embedding": [0.1]}]}',
+        b'{"a": 1}\n{"a": 2}',
+        b"id: 5",
+        b"data: plain text",
+        b": a comment",
+    ],
+)
+def test_what_only_resembles_half_a_call_is_not_told(value: bytes) -> None:
+    assert auto.detected(record(value)) is None
 
 
 def test_native_records_are_read_as_such() -> None:

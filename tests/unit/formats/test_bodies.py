@@ -32,18 +32,6 @@ def answered(body: Any) -> Any:
     return row
 
 
-@pytest.mark.parametrize(
-    ("body", "prompt"),
-    [
-        ({"model": "e", "input": ["a", "b"]}, "a\nb"),
-        ({"model": "e", "input": "The food was delicious", "encoding_format": "float"}, "The food was delicious"),
-        ({"model": "e", "input": [[1212, 318], [257]]}, None),
-    ],
-)
-def test_a_request_for_embeddings_asks_with_its_texts_not_with_its_model(body: Any, prompt: str | None) -> None:
-    assert asked(body)["input"].get("prompt") == prompt
-
-
 def test_a_request_of_the_responses_api_is_a_chat() -> None:
     content = [
         {"type": "input_text", "text": "what is in this image?"},
@@ -90,6 +78,35 @@ def test_a_system_prompt_that_is_none_is_passed_over(system: Any) -> None:
 def test_the_model_of_a_body_is_neither_prompt_nor_answer() -> None:
     assert asked({"model": "m-1", "sentence": "Where?"})["input"] == {"prompt": "Where?"}
     assert answered({"model_name": "m-1", "model_version": "3", "result": "There."})["output"] == {"answer": "There."}
+
+
+def test_values_of_a_list_are_known_by_their_place_where_that_is_configured() -> None:
+    places = Roles({"image": "0", "prompt": "1", "answer": "0", "confidence": "1"})
+    instances = {"instances": [["https://a/1.jpg", "What?"], ["https://a/2.jpg"], []]}
+    asked = [one["input"] for one in read_request(json.dumps(instances).encode(), places, 100_000).rows]
+    assert asked == [
+        {"prompt": "What?", "image": {"ref": "https://a/1.jpg"}},
+        {"image": {"ref": "https://a/2.jpg"}},
+        {},
+    ]
+    predictions = {"predictions": [["cat", 0.9], [0.25, 0.75], "dog"]}
+    said = [one["output"] for one in read_response(json.dumps(predictions).encode(), places, 100_000, "m").rows]
+    assert said == [{"answer": "cat", "confidence": 0.9}, {"answer": "0.25", "confidence": 0.75}, {"answer": "dog"}]
+    (plain,) = read_response(b'{"predictions": [[0.25, 0.75]]}', Roles({"image": "0"}), 100_000, "m").rows
+    assert plain["output"]["answer"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ({"id": "x", "status": "succeeded", "output": ["A", " mug"], "error": None}, None),  # Replicate's
+        ({"status": "ok", "result": "A mug"}, "A mug"),
+        ({"state": "COMPLETED", "result": "A mug"}, "A mug"),
+        ({"role": "assistant", "content": "A mug"}, "A mug"),
+    ],
+)
+def test_how_a_call_went_and_who_speaks_are_no_answers(body: Any, answer: str | None) -> None:
+    assert answered(body)["output"].get("answer") == answer
 
 
 @pytest.mark.parametrize(

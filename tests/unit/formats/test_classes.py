@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from monitor.domain.events import Rejection
+from monitor.domain.events import Prediction, Rejection
+from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
+from monitor.formats import FORMATS, FormatOptions
 from monitor.formats.payloads.request_body import read_request
 from monitor.formats.payloads.response_body import read_response
 from monitor.formats.payloads.roles import Roles
@@ -104,3 +106,54 @@ def test_what_is_called_json_and_is_none_is_refused(text: str, reason: Rejection
     with pytest.raises(InvalidEvent) as caught:
         rows({"outputs": [tensor([1], text, content_type="hg_json")]})
     assert caught.value.reason is reason
+
+
+# ---- lists without a name, as pipelines answer: Hugging Face's inference toolkit, Text Embeddings Inference ----------
+
+
+def called(asked: Any, said: Any) -> list[Any]:
+    value = {"id": "r1", "ts": 1763719200, "request": {"inputs": asked}, "response": said}
+    found = FORMATS["oip"](FormatOptions(model="m"))(
+        Record(Partition("c", "t", "id", 0), 0, 0, json.dumps(value).encode())
+    )
+    assert all(isinstance(one, Prediction) for one in found)
+    return list(found)
+
+
+SURE = [{"label": "positive", "score": 0.99}, {"label": "negative", "score": 0.98}]  # of two texts, or by a sigmoid
+
+
+@pytest.mark.parametrize("said", [CATS, SURE])
+def test_the_classes_of_one_input_are_one_answer(said: Any) -> None:
+    (one,) = called("s3://b/1.png", said)
+    assert (one.output.answer, one.output.confidence) == (said[0]["label"], said[0]["score"])
+    assert [each.answer for each in one.output.candidates] == [each["label"] for each in said]
+
+
+@pytest.mark.parametrize("said", [CATS, SURE])
+def test_of_as_many_inputs_each_class_is_the_answer_of_one(said: Any) -> None:
+    found = called(["a", "b"], said)
+    assert [one.output.answer for one in found] == [one["label"] for one in said]
+    assert all(not one.output.candidates for one in found)
+
+
+def test_alone_a_list_of_classes_is_one_answer_where_its_scores_are_shares() -> None:
+    def answers(said: Any) -> list[str]:
+        return [row["output"]["answer"] for row in read_response(json.dumps(said).encode(), ROLES, 100_000, "m").rows]
+
+    assert answers(CATS) == ["tabby"]
+    assert answers(SURE) == ["positive", "negative"]
+    assert answers(CATS[::-1]) == ["Egyptian cat", "tabby"]
+    assert answers([CATS[0], {**CATS[0], "score": 0.1}]) == ["tabby", "tabby"]
+    assert answers(CATS[:1]) == ["tabby"]
+
+
+def test_answers_with_their_scores_are_candidates_too() -> None:
+    said = [{"answer": "cat", "score": 0.9}, {"answer": "dog", "score": 0.05}]
+    (one,) = called({"question": "What?", "image": "s3://b/1.png"}, said)
+    assert (one.input.prompt, one.output.answer, len(one.output.candidates)) == ("What?", "cat", 2)
+
+
+def test_things_that_were_found_in_a_picture_are_no_candidates() -> None:
+    box = {"xmin": 1, "ymin": 1, "xmax": 2, "ymax": 2}
+    assert len(called("s3://b/1.png", [{**one, "box": box} for one in CATS])) == 2

@@ -51,6 +51,21 @@ def test_the_texts_of_a_response_are_its_answer(api: Any) -> None:
     assert row == {"status": "ok", "output": {"answer": "A mug"}, "tokens": {"in": 9, "out": 2}}
 
 
+@pytest.mark.parametrize(
+    ("details", "count"), [("promptTokensDetails", "tokenCount"), ("prompt_tokens_details", "token_count")]
+)
+def test_the_tokens_of_pictures_are_counted_apart(details: str, count: str) -> None:
+    """Gemini API, "Understand and count tokens": the counts of each modality."""
+    body = gemini({"text": "A mug"})
+    body["usageMetadata"][details] = [{"modality": "TEXT", count: 6}, {"modality": "IMAGE", count: 258}]
+    assert answered(body)["tokens"] == {"in": 9, "out": 2, "image": 258}
+    last = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"candidatesTokenCount": 2}}
+    (streamed,) = read_response(json.dumps([body, last]).encode(), Roles({}), 10_000, "m").rows
+    assert streamed["tokens"] == {"in": 9, "out": 2, "image": 258}
+    body["usageMetadata"][details] = [{"modality": "IMAGE", count: "many"}, None]
+    assert answered(body)["tokens"] == {"in": 9, "out": 2}
+
+
 def test_names_may_be_spelled_as_protocol_buffers_have_them() -> None:
     """Elastic's sample of a row of Vertex AI; so Python's SDKs dump a response too."""
     call = {"function_call": {"name": "find", "args": {}}}

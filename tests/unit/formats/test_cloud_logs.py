@@ -266,11 +266,69 @@ def test_one_side_of_a_capture_is_half_a_call() -> None:
     assert (one.side, one.pair_id) == ("response", "e-1")
 
 
-def test_a_table_of_numbers_is_refused() -> None:
+def rows(asked: str, said: str, encoding: str = "CSV", kind: str = "text/csv", **options: Any) -> list[Prediction]:
+    sides = {
+        "endpointInput": {**captured(asked, encoding), "observedContentType": kind},
+        "endpointOutput": {**captured(said, encoding), "observedContentType": f"{kind}; charset=utf-8"},
+    }
+    value = json.dumps({**line(), "captureData": sides}).encode()
+    one = Record(Partition("c", "t", "id", 0), 0, 1763719205_000, value)
+    found = FORMATS["auto"](FormatOptions(model="m", **options))(one)
+    assert all(isinstance(each, Prediction) for each in found)
+    return [each for each in found if isinstance(each, Prediction)]
+
+
+@pytest.mark.parametrize("encoding", ["CSV", "BASE64"])
+def test_rows_of_csv_are_items_whose_columns_go_by_their_place(encoding: str) -> None:
+    """Unless the endpoint is told which content types are CSV, base64 is what such bodies are captured in."""
+    asked = 'https://a/1.jpg,"What, then, is it?"\nhttps://a/2.jpg,007\n'
+    fields = {"image": "0", "prompt": "1", "answer": "0", "confidence": "1"}
+    found = rows(asked, "cat,0.9\r\ndog,0.8\r\n", encoding, fields=fields)
+    said = [(one.request_id, one.input.prompt, one.output.answer, one.output.confidence) for one in found]
+    assert said == [("e-1#0", "What, then, is it?", "cat", 0.9), ("e-1#1", "007", "dog", 0.8)]
+    assert [one.input.image.ref for one in found if one.input.image] == ["https://a/1.jpg", "https://a/2.jpg"]
+
+
+def test_a_single_column_needs_no_configuration_and_numbers_ask_nothing() -> None:
+    """The developer guide's own example: a row of numbers, and the probability that came back."""
+    (one,) = rows("132,25,113.2,96,269.9,107", "0.01076381653547287")
+    assert (one.input.prompt, one.output.answer) == (None, "0.01076381653547287")
+    (asked,) = rows("What is it?\n", "1,0.25\n")
+    assert (asked.input.prompt, asked.output.answer) == ("What is it?", None)
+    (shares,) = rows("What is it?\n", "0.25,0.75\n")
+    assert (shares.output.answer, shares.output.confidence) == ("1", 0.75)
+
+
+def test_json_lines_are_items() -> None:
+    kind, asked = "application/jsonlines", '{"prompt": "a?"}\n{"prompt": "b?"}\n'
+    found = rows(asked, '{"answer": "1"}\n{"answer": "2"}\n', "JSON", kind)
+    assert [(one.input.prompt, one.output.answer) for one in found] == [("a?", "1"), ("b?", "2")]
+    (single,) = rows(json.dumps(TGI), '[{"generated_text": "7"}]', "BASE64", kind)
+    assert single.output.answer == "7"
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ({"data": "", "encoding": "CSV"}, "endpointInput: the body is empty"),
+        ({"data": 'a"\n"b', "encoding": "CSV"}, "endpointInput: not CSV"),
+        ({"data": "/w==", "encoding": "BASE64", "observedContentType": "text/csv"}, "CSV that is not UTF-8"),
+        ({"data": "a", "encoding": "XML"}, "endpointInput: encoding 'XML' is not read, only JSON, CSV and BASE64"),
+        ({"data": "a\n" * 1025, "encoding": "CSV"}, "a batch of 1025 items"),
+    ],
+)
+def test_a_body_that_cannot_be_read_says_what_is_wrong(body: dict[str, str], wrong: str) -> None:
     value = line()
-    value["captureData"]["endpointInput"] = {"data": "50,0,188.9", "encoding": "CSV"}
-    with pytest.raises(InvalidEvent, match="endpointInput: encoding 'CSV' is not read, only JSON and BASE64"):
+    value["captureData"]["endpointInput"] = body
+    with pytest.raises(InvalidEvent, match=wrong):
         decoded(value, model="m")
+
+
+def test_a_picture_in_a_column_may_be_longer_than_csv_readers_allow() -> None:
+    picture = "iVBORw0KGgo" + "A" * 200_000
+    (one,) = rows(f"{picture}\n", "cat\n")
+    assert one.input.image is not None
+    assert one.input.image.ref.endswith("A" * 100)
 
 
 # ---- Vertex AI -------------------------------------------------------------------------------------------------------

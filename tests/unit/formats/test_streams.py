@@ -263,13 +263,50 @@ def test_a_stream_of_llama_cpp_is_one_answer() -> None:
     assert (cut["error_code"], cut["output"]["answer"]) == ("stream_cut", "A mug")
 
 
+COHERE: list[dict[str, Any]] = [
+    {"type": "message-start", "id": "29f14a5a", "delta": {"message": {"role": "assistant", "content": []}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text", "text": ""}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "A"}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": " mug"}}}},
+    {"type": "content-end", "index": 0},
+]
+CALLED: list[dict[str, Any]] = [
+    {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will look."}}},
+    {
+        "type": "tool-call-start",
+        "index": 0,
+        "delta": {"message": {"tool_calls": {"id": "z1", "function": {"name": "zoom", "arguments": ""}}}},
+    },
+    {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": {"function": {"arguments": '{"x":'}}}}},
+    {"type": "tool-call-delta", "index": 0, "delta": {"message": {"tool_calls": {"function": {"arguments": " 1}"}}}}},
+]
+
+
+def ended(reason: str) -> dict[str, Any]:
+    tokens = {"input_tokens": 71, "output_tokens": 9}
+    return {"type": "message-end", "delta": {"finish_reason": reason, "usage": {"tokens": tokens}}}
+
+
+def test_a_stream_of_cohere_is_one_answer() -> None:
+    """Cohere, "A Guide to Streaming Responses"."""
+    (row,) = read(stream(*COHERE, ended("COMPLETE"), named=True)).rows
+    assert row == {"status": "ok", "output": {"answer": "A mug"}, "tokens": {"in": 71, "out": 9}}
+    (called,) = read(stream(COHERE[0], *CALLED, ended("TOOL_CALL"))).rows
+    assert called["extra"] == {
+        "finish_reason": "tool_calls",
+        "tool_calls": [{"name": "zoom", "arguments": '{"x": 1}'}],
+    }
+    (cut,) = read(stream(*COHERE)).rows
+    assert (cut["error_code"], cut["output"]["answer"]) == ("stream_cut", "A mug")
+
+
 @pytest.mark.parametrize(
     "event",
     [
-        {"text": "a", "meta_info": {"prompt_tokens": 3}},
+        {"event_type": "text-generation", "text": "a"},
         {},
     ],
-    ids=["sglang", "nothing"],
+    ids=["cohere's first", "nothing"],
 )
 def test_a_stream_of_an_unknown_api_is_refused_and_says_so(event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent, match="a stream of no API that is known") as caught:

@@ -82,7 +82,12 @@ def test_tokens_in_place_of_texts_are_as_many_items() -> None:
 
 @pytest.mark.parametrize(
     ("logprobs", "sure"),
-    [([[HALF, 330, " A"], [HALF, 9, " mug"], [0.0, 2, "</s>"]], 0.5), ([[HALF, 330, None]], None), ("no", None)],
+    [
+        ([[HALF, 330, " A"], [HALF, 9, " mug"], [0.0, 2, "</s>"]], 0.5),
+        ([[HALF, 330, None]], None),
+        ("no", None),
+        ([[10**400, 1, " A mug"]], None),
+    ],
 )
 def test_log_probabilities_of_sglang_are_a_confidence_where_the_tokens_are_told(
     logprobs: Any, sure: float | None
