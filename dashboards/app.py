@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboards.frame import faults_explained
+from dashboards.frame import draw_head, faults_explained
 
 HERE = Path(__file__).parent
 # The icon comes first: Streamlit would fetch that of the page from another host.
@@ -30,4 +30,5 @@ st.set_page_config(f"{page.title} · Snellen")
 if page.title == "Overview" and "alert" in st.query_params:  # a message's link names an incident, not a page
     st.switch_page(on_call, query_params={"alert": st.query_params["alert"]})
 with faults_explained():
+    draw_head(page.title)
     page.run()

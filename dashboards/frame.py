@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dashboards import data
+from dashboards import data, time_range
+from dashboards.time_range import TimeRange
 from dashboards.words import moment, span
-from monitor.domain.window import DAY, HOUR, Window
-from monitor.errors import SnellenError
+from monitor.domain.window import Window
+from monitor.errors import SnellenError, StoreUnavailable
 from monitor.store.queries.buckets import step_for
 from monitor.store.queries.selection import EVERYTHING, Selection
 
-RANGES: Final = {"1 h": HOUR, "6 h": 6 * HOUR, "24 h": DAY, "7 d": 7 * DAY}
-ALL: Final = "All"
-CUSTOM: Final = "Custom"
-DEFAULT_RANGE: Final = "7 d"
-"""The window of the objectives that ship, and of the weekly review."""
 ANY_MODEL: Final = "all models"
 CHOSEN_MODEL: Final = "chosen_model"
 REFRESH: Final = timedelta(seconds=60)
+PULSE: Final = timedelta(seconds=5)
+"""How often an open page asks whether the store answers."""
+FAULT: Final = ":material/error:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,89 +74,95 @@ def choose_model(window: Window) -> str | None:
     return None if choice == ANY_MODEL else choice
 
 
-def open_page(title: str, question: str, choose: Callable[[Window], Selection] = everything) -> View:
-    """Draw the head of a page; its choices stand in the address, so that a link repeats them.
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the router draws above a page, with room for what the page adds."""
+
+    question: DeltaGenerator
+    choices: DeltaGenerator
+    chosen: TimeRange
+
+
+def draw_head(title: str) -> None:
+    """Draw what all pages begin with, and choose the time range; to be called by the router."""
+    st.title(title, anchor=False)
+    question = st.container()
+    choices = st.container(horizontal=True, vertical_alignment="top", gap="small")  # labels in one line
+    with choices:
+        st.session_state["head"] = Head(question, choices, time_range.choose())
+
+
+def open_page(question: str, choose: Callable[[Window], Selection] = everything) -> View:
+    """Complete the head of a page; its choices stand in the address, so that a link repeats them.
 
     Args:
         choose: draws selectors of a part of the traffic, which may depend on the time range.
     """
-    st.title(title, anchor=False)
-    st.caption(question)
-    with st.container(horizontal=True, vertical_alignment="top", gap="small"):  # labels in one line
-        window, live, custom = _choose_window()
+    head: Head = st.session_state["head"]
+    window, live = head.chosen.window, head.chosen.live
+    head.question.caption(question)
+    with head.choices:
         selection = choose(window)
     shown = f"Showing **{span(window)}** · read at {data.now():%H:%M:%S} UTC"
-    if selection.source and not custom and (whole := data.quality.labelled_extent(selection).window()):
+    if selection.source and not head.chosen.typed and (whole := data.quality.labelled_extent(selection).window()):
         window, live = whole, False
-        shown = f"Showing **{span(window)}**: a replayed log is shown whole, unless you choose {CUSTOM}"
+        shown = f"Showing **{span(window)}**: a replayed log is shown whole, unless you choose {time_range.CUSTOM}"
     st.caption(shown, width="stretch")
     st.session_state["read_at"] = data.now()
-    if live:
-        _refresh()
+    _watch(live)
     return View(window, selection, live)
 
 
-def _choose_window() -> tuple[Window, bool, bool]:
-    """The window, whether it ends now, and whether it was typed in."""
-    choice = st.segmented_control(
-        "Time range (UTC)",
-        [*RANGES, ALL, CUSTOM],
-        default=DEFAULT_RANGE,
-        required=True,
-        key="range",
-        bind="query-params",
-    )
-    now = data.now()
-    if choice == CUSTOM:
-        return _choose_custom(now), False, True
-    if choice == ALL:
-        known = data.traffic.predicted_extent().window() or Window.before(now, DAY)
-        return Window(known.start, max(known.end, now)), True, False
-    # Whole minutes: rollups know nothing finer. The running minute is left out, it would look like a slump.
-    return Window.before(now.replace(second=0, microsecond=0), RANGES[choice]), True, False
+@st.fragment(run_every=PULSE)
+def _watch(live: bool) -> None:
+    """Run a page that is live again every minute, and say so as soon as its store does not answer.
 
-
-def _choose_custom(now: datetime) -> Window:
-    today = now.replace(minute=0, second=0, microsecond=0, tzinfo=None)
-    first, last = datetime(1970, 1, 1), today + 365 * DAY  # noqa: DTZ001 (Streamlit's times are naive)
-    start = st.datetime_input("From", today - DAY, first, last, key="from", bind="query-params", width=190)
-    end = st.datetime_input("To (excluded)", today, first, last, key="to", bind="query-params", width=190)
-    if end <= start:
-        st.warning(f"The range ends ({end}) before it starts ({start}); showing one hour from its start.")
-        end = start + HOUR
-    return Window(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
-
-
-@st.fragment(run_every=REFRESH)
-def _refresh() -> None:
-    """Run the page again every minute; the first run of a fragment is that of the page itself."""
-    if data.now() - st.session_state["read_at"] >= REFRESH / 2:
+    The first run of a fragment is that of the page itself.
+    """
+    if st.session_state["faulty"]:  # what failed below speaks for itself
+        return
+    silence, read_at = data.silence(), st.session_state["read_at"]
+    if silence is not None:
+        st.error(f"**The figures below are those of {read_at:%H:%M:%S} UTC: the store does not answer.**", icon=FAULT)
+        _what_to_do(silence)
+    elif live and data.now() - read_at >= REFRESH:
         st.rerun()
 
 
 @contextmanager
 def faults_explained() -> Iterator[None]:
     """Show an error of ours as what to do; anything else is a defect and stays visible as one."""
+    st.session_state["faulty"] = False
     try:
         yield
     except SnellenError as error:
-        st.error("This page cannot be shown.", icon=":material/error:")
-        st.code(str(error), language=None, wrap_lines=True)
-        st.caption(
-            "`snellen status` shows what runs; `snellen up` starts it; `snellen migrate` updates the schema. "
-            "This page tries again every minute."
-        )
+        st.session_state["faulty"] = True
+        st.error("This page cannot be shown.", icon=FAULT)
         st.session_state["read_at"] = data.now()
-        _refresh()
+        _try_again(str(error), was_silent=isinstance(error, StoreUnavailable))
+
+
+@st.fragment(run_every=PULSE)
+def _try_again(fault: str, *, was_silent: bool) -> None:
+    """Run a page that failed again: as soon as the store answers where it did not, else every minute."""
+    silence = data.silence() if was_silent else None
+    _what_to_do(silence or fault)
+    first_run = data.now() - st.session_state["read_at"] < PULSE
+    if silence is None and not first_run and (was_silent or data.now() - st.session_state["read_at"] >= REFRESH):
+        st.rerun()
+
+
+def _what_to_do(fault: str) -> None:
+    st.code(fault, language=None, wrap_lines=True)
+    st.caption(
+        "`snellen status` shows what runs; `snellen up` starts it; `snellen migrate` updates the schema. "
+        "docs/runbook.md has the rest. This page tries again by itself."
+    )
 
 
 def link(page: str, label: str, icon: str | None = None, **address: str) -> None:
-    """A way to another page, with the time range of this one. `label` is Markdown: escape what is foreign.
-
-    Streamlit's own page link with an address is taken for history, and brings the range back to its default.
-    """
-    if st.button(label, type="tertiary", icon=icon, key=f"to {page} {label} {sorted(address.items())}"):
-        st.switch_page(f"screens/{page}.py", query_params=address)
+    """A way to another page, with the time range of this one. `label` is Markdown: escape what is foreign."""
+    st.page_link(f"screens/{page}.py", label=label, icon=icon, query_params=address)
 
 
 def empty(what: str, do: str) -> None:
@@ -183,7 +189,8 @@ def elsewhere(first: datetime | None, last: datetime | None) -> str:
     """Where the data lie that this range does not hold; nothing when there are none at all."""
     if last is None:
         return ""
-    return f"There are some from {moment(first)} to {moment(last)} UTC: choose **{ALL}**, or a range that holds them. "
+    there = f"There are some from {moment(first)} to {moment(last)} UTC"
+    return f"{there}: choose **{time_range.ALL}**, or a range that holds them. "
 
 
 def note(*missing: str) -> None:

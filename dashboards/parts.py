@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from dashboards import data
 from dashboards.charts.axes import Events, Layered
 from dashboards.charts.palette import INK, INK_ON_DARK, OVERSPENT, STALE, STATES, Look
 from dashboards.frame import View
-from dashboards.words import count, many, moment, percent, plain
+from dashboards.words import many, moment, percent, plain
 from monitor.domain.window import MINUTE
 from monitor.services.review import Labels
 from monitor.slo.evaluation import State, overspent
@@ -30,7 +30,7 @@ MOST_ROWS = 20
 """Of a table that is shown whole; a longer one scrolls."""
 TWO_LINES, FOUR_LINES = 62, 90
 """Pixels of a row whose long texts wrap; Streamlit wraps none in rows below 4 rem."""
-WHY, LAST = 164, 116
+WHY, LAST = 148, 107
 """Characters of four lines in the columns of `incident_table`."""
 
 _UNSEEN_ENDS: Final[dict[str, str]] = {Reason.EXPIRED: "closed: no data", Reason.WITHDRAWN: "closed: judged no more"}
@@ -66,9 +66,33 @@ def chart(drawing: Layered, caption: str = "") -> None:
     """A chart over the width of its column. Streamlit's own labels are too pale to read (WCAG 2.2, 1.4.3)."""
     ink = INK_ON_DARK if st.context.theme.type == "dark" else INK
     legible = drawing.configure_axis(labelColor=ink, titleColor=ink).configure_legend(labelColor=ink)
-    st.altair_chart(legible.configure_text(color=ink), width="stretch")
+    described = legible.configure_text(color=ink).properties(
+        description=f"Chart: {subject(drawing)}. {caption}".strip()
+    )
+    st.altair_chart(described, width="stretch")
     if caption:
         st.caption(caption)
+
+
+def subject(drawing: Layered) -> str:
+    """What a chart shows, for who does not see it: the titles of its axes.
+
+    >>> import altair as alt
+    >>> point = alt.Chart(pd.DataFrame({"at": ["2026-01-01"], "n": [1]})).mark_point()
+    >>> subject(alt.layer(point.encode(x=alt.X("at:T", title=None), y=alt.Y("n:Q", title="requests / min"))))
+    'requests / min over time'
+    """
+    axes = [one[name] for one in _encodings(drawing.to_dict()) for name in ("y", "x") if name in one]
+    named = [" ".join(title) if isinstance(title, list) else title for one in axes if (title := one.get("title"))]
+    over_time = " over time" * any(one.get("field") == "at" for one in axes)
+    return (", ".join(dict.fromkeys(named)) + over_time).strip()
+
+
+def _encodings(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of all layers of a chart."""
+    yield from [spec["encoding"]] if "encoding" in spec else []
+    for nested in (*spec.get("layer", ()), *spec.get("vconcat", ()), *spec.get("hconcat", ())):
+        yield from _encodings(nested)
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], **options: Any) -> None:
@@ -113,10 +137,10 @@ def incident_table(found: Sequence[Incident], view: View) -> None:
         }
         for one in shown
     ]  # fmt: skip
-    link = st.column_config.LinkColumn("", display_text="On-call", width=62)
+    link = st.column_config.LinkColumn("", display_text="On-call", width=60)
     widths = {
-        "severity": 62, "SLO": 150, "state": 82, "opened (UTC)": 95, "closed (UTC)": 95, "why it opened": 262,
-        "last word": 198,
+        "severity": 60, "SLO": 186, "state": 82, "opened (UTC)": 88, "closed (UTC)": 88, "why it opened": 236,
+        "last word": 180,
     }  # fmt: skip
     table(rows, INCIDENT_COLUMNS, column_config={"open": link, **widths_of(widths)}, row_height=FOUR_LINES)
 
@@ -161,7 +185,8 @@ def maturity_note(maturity: Maturity) -> str:
     """Labels that are still to come; empty where hardly any are."""
     if maturity.mature:
         return ""
-    awaited = f"about {count(round(maturity.to_come))} more labels of this range are to come"
+    to_come = round(maturity.to_come)
+    awaited = f"about {many(to_come, 'more label')} of this range {'is' if to_come == 1 else 'are'} to come"
     return f"**Not yet mature**: {awaited}, with which figures may move."
 
 

@@ -29,6 +29,16 @@ def plain(words: str) -> str:
     return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub(WORD_JOINER, " ".join(words.split())))
 
 
+def briefly(name: str, most: int = 40) -> str:
+    """A long name without its middle, where what comes after it must be seen.
+
+    >>> briefly("vision-language-model", 9), briefly("exam")
+    ('visi…odel', 'exam')
+    """
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 1 as percent.
 

@@ -46,6 +46,12 @@ def with_gaps(points: Mapping[datetime, Mapping[str, Any]], window: Window, step
     return [{"at": at, "when": when(at), **points.get(at, {})} for at in buckets]
 
 
+def closed(rows: Sequence[Mapping[str, Any]], window: Window) -> list[Mapping[str, Any]]:
+    """The rows, and those of the last bucket again where the window ends: else steps would end where it begins."""
+    last = max((row["at"] for row in rows), default=None)
+    return [*rows, *({**row, "at": window.end} for row in rows if row["at"] == last)]
+
+
 def time_axis(window: Window) -> alt.X:
     """Of the field `at`, in UTC: the whole range, whether data fill it or not. A bucket that began before it is drawn
     from its start."""

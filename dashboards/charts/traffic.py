@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import altair as alt
 
-from dashboards.charts.axes import TIP_TIME, Events, Layered, frame, layered, time_axis, with_gaps
+from dashboards.charts.axes import TIP_TIME, Events, Layered, closed, frame, layered, time_axis, with_gaps
 from dashboards.charts.palette import BLUE, ORANGE, PURPLE, SKY, STATUSES, VERMILLION
 from monitor.domain.window import MINUTE, Window
 from monitor.stats.proportions import Proportion
@@ -33,7 +33,7 @@ def request_rate(points: Sequence[TrafficPoint], window: Window, step: timedelta
         for status in STATUSES
     ]
     chart = (
-        alt.Chart(frame(rows, ("at", "when", "status", "rate")))
+        alt.Chart(frame(closed(rows, window), ("at", "when", "status", "rate")))
         .mark_area(interpolate="step-after")
         .encode(
             x=time_axis(window),
@@ -73,7 +73,7 @@ def latency(points: Sequence[TrafficPoint], window: Window, step: timedelta, eve
         for name in QUANTILES
     ]
     chart = (
-        alt.Chart(frame(rows, ("at", "when", "quantile", "ms")))
+        alt.Chart(frame(closed(rows, window), ("at", "when", "quantile", "ms")))
         .mark_line(interpolate="step-after")
         .encode(
             x=time_axis(window),
@@ -94,15 +94,17 @@ def _banded(
     shares: dict[Any, dict[str, Any]], window: Window, step: timedelta, events: Events, colour: str, title: str,
     *, zero: bool = True,
 ) -> Layered:  # fmt: skip
-    rows = frame(with_gaps(shares, window, step), ("at", "when", "share", "lower", "upper", "counts"))
+    columns = ("at", "when", "share", "lower", "upper", "counts")
+    rows = with_gaps(shares, window, step)
     scale = alt.Scale(domainMin=0) if zero else alt.Scale(zero=False)
-    base = alt.Chart(rows).encode(x=time_axis(window))
+    base = alt.Chart(frame(closed(rows, window), columns)).encode(x=time_axis(window))
+    buckets = alt.Chart(frame(rows, columns)).encode(x=time_axis(window))
     tip = [TIP_TIME, alt.Tooltip("share:Q", title=title, format=".1%"), alt.Tooltip("counts:N", title="of")]
     band = base.mark_area(color=colour, opacity=0.18, interpolate="step-after").encode(
         y=alt.Y("lower:Q", title=f"{title}, 95% interval", axis=alt.Axis(format="%"), scale=scale), y2="upper:Q"
     )
     line = base.mark_line(color=colour, interpolate="step-after").encode(y="share:Q")
-    dots = base.mark_point(color=colour, filled=True, size=18).encode(y="share:Q", tooltip=tip)
+    dots = buckets.mark_point(color=colour, filled=True, size=18).encode(y="share:Q", tooltip=tip)
     return layered(window, events, band, line, dots)
 
 

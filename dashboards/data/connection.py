@@ -9,6 +9,8 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import streamlit as st
 from sqlalchemy import Connection, Engine
 
+from dashboards.data import pulse
+from dashboards.data.pulse import Pulse, patiently
 from monitor import bootstrap, settings
 from monitor.domain.window import floor
 from monitor.errors import StoreError
@@ -29,21 +31,52 @@ def config() -> Settings:
     return settings.load()
 
 
+@st.cache_resource(show_spinner=False, on_release=Pulse.close)
+def _pulse() -> Pulse:
+    return Pulse(bootstrap.open_store(config(), application="snellen-dashboard-pulse"))
+
+
 @st.cache_resource(show_spinner=False, on_release=Engine.dispose)
+def _engine() -> Engine:
+    made = bootstrap.open_store(config(), application="snellen-dashboard")
+    try:
+        patiently(_pulse(), lambda: require_migrated(made))
+    except StoreError:
+        made.dispose()
+        raise
+    return made
+
+
 def engine() -> Engine:
-    """The only engine of the dashboard.
+    """The dashboard's engine, of a server that answered a moment ago: for what writes, which nobody gives up halfway.
 
     Raises:
         SettingsError: no database is named.
         StoreError: it is not migrated, or does not answer.
     """
-    made = bootstrap.open_store(config(), application="snellen-dashboard")
-    try:
-        require_migrated(made)
-    except StoreError:
-        made.dispose()
-        raise
-    return made
+    _pulse().require()
+    return _engine()
+
+
+def silence() -> str | None:
+    """Where PostgreSQL does not answer, and since when; None where it does. Takes a few seconds at most."""
+    return pulse.silence(_pulse())
+
+
+def asked(question: Callable[[Connection], R]) -> R:
+    """The answer to what only reads; a server that hangs meanwhile is noticed within seconds.
+
+    Raises:
+        SettingsError: no database is named.
+        StoreError: it is not migrated, or does not answer.
+    """
+    store = _engine()
+
+    def ask() -> R:
+        with transaction(store) as connection:
+            return question(connection)
+
+    return patiently(_pulse(), ask)
 
 
 def now() -> datetime:
@@ -60,8 +93,7 @@ def cached(query: Callable[Concatenate[Connection, P], R], ttl: timedelta = FRES
     """
 
     def ask(*args: P.args, **kwargs: P.kwargs) -> R:
-        with transaction(engine()) as connection:
-            return query(connection, *args, **kwargs)
+        return asked(lambda connection: query(connection, *args, **kwargs))
 
     # The cache tells functions apart by module and name.
     ask.__qualname__ = ask.__name__ = f"{query.__module__}.{query.__name__}"

@@ -54,7 +54,6 @@ def bless(model: str, window: Window, streams: Sequence[str], by: str) -> list[M
 
     Raises:
         NotEnoughData: the window is too short, or there is no traffic in it.
-        UnreadableState: a reference that is in use cannot be read.
         StoreError: PostgreSQL does not answer.
     """
     options, actor = bootstrap.reference_options(config()), Actor(by.strip(), bootstrap.now())
@@ -68,7 +67,7 @@ def activate_reference(reference_id: int, by: str) -> None:
 
     Raises:
         NotEnoughData: there is none of this number.
-        UnreadableState: it cannot be read, or one that is in use.
+        UnreadableState: it cannot be read.
         StoreError: PostgreSQL does not answer.
     """
     activate(engine(), bootstrap.reference_options(config()), reference_id, Actor(by.strip(), bootstrap.now()))

@@ -42,8 +42,13 @@ def states(window: Window) -> dict[TaskState, int]:
 
 
 @st.cache_resource(show_spinner=False)
-def _label_desk() -> LabelDesk:
+def _made_desk() -> LabelDesk:
     return bootstrap.make_label_desk(config(), engine())
+
+
+def _label_desk() -> LabelDesk:
+    engine()  # raises where the server does not answer: what annotators say is not left in doubt
+    return _made_desk()
 
 
 def take_task(annotator: str, stratum: str | None, *, adjudicate: bool) -> TaskItem | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboards.data.connection import FRESH, SLOW_TO_CHANGE, cached, config, engine
+from dashboards.data.connection import FRESH, SLOW_TO_CHANGE, asked, cached, config, engine
 from monitor import bootstrap
 from monitor.domain.window import Window
 from monitor.errors import NotEnoughData
@@ -48,9 +48,8 @@ class Calibrated:
 @st.cache_data(ttl=SLOW_TO_CHANGE, max_entries=100, show_spinner=False)
 def task_report(window: Window, selection: Selection, dimension: Dimension | None) -> measure_tasks.TaskReport:
     """Every task's metrics, captions weighed as the settings say."""
-    with transaction(engine()) as connection:
-        tasks = bootstrap.tasks(config())
-        return measure_tasks.measure_tasks(connection, window, selection, dimension, tasks=tasks)
+    tasks = bootstrap.tasks(config())
+    return asked(lambda found: measure_tasks.measure_tasks(found, window, selection, dimension, tasks=tasks))
 
 
 def review_file(window: Window, selection: Selection, as_of: datetime) -> Callable[[], bytes]:
@@ -73,8 +72,7 @@ def calibration_of(
     window: Window, selection: Selection, dimension: Dimension | None = None, value: str | None = None
 ) -> Calibrated:
     """Calibration of the labelled answers of a window."""
-    with transaction(engine()) as connection:
-        found = outcomes.outcomes(connection, window, selection, dimension, value)
+    found = asked(lambda connection: outcomes.outcomes(connection, window, selection, dimension, value))
     used = len(found.confidence)
     try:
         known = calibration(found.confidence, found.correct, probability=found.probability)
@@ -88,8 +86,7 @@ def repairs_of(
     window: Window, selection: Selection, dimension: Dimension | None = None, value: str | None = None
 ) -> tuple[Repair, ...] | str:
     """What would repair the confidences of a window, or why that cannot be said."""
-    with transaction(engine()) as connection:
-        found = outcomes.outcomes(connection, window, selection, dimension, value)
+    found = asked(lambda connection: outcomes.outcomes(connection, window, selection, dimension, value))
     try:
         return repairs(found.confidence, found.correct, probability=found.probability)
     except NotEnoughData as error:

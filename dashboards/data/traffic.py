@@ -6,10 +6,9 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboards.data.connection import SLOW_TO_CHANGE, cached, config, engine
+from dashboards.data.connection import SLOW_TO_CHANGE, asked, cached, config
 from monitor import bootstrap
 from monitor.services.compare_canary import CanaryReport, compare_canary
-from monitor.store.engine import transaction
 from monitor.store.queries import canary, catalogue, deployments, examples, traffic
 
 served_models = cached(catalogue.served_models, SLOW_TO_CHANGE)
@@ -27,5 +26,4 @@ example_requests = cached(examples.examples)
 def canary_report(rollout: canary.Rollout, as_of: datetime) -> CanaryReport:
     """The canary beside the stable version, as known at a moment."""
     options = bootstrap.canary_options(config())
-    with transaction(engine()) as connection:
-        return compare_canary(connection, rollout, as_of, options)
+    return asked(lambda connection: compare_canary(connection, rollout, as_of, options))

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.charts.causes import effects
 from dashboards.panels.requests import side_by_side
-from dashboards.words import count, moment, plain, span
+from dashboards.words import briefly, count, moment, plain, span
 from monitor.domain.slices import ALL_TRAFFIC
 from monitor.domain.window import Window
 from monitor.explain.words import carried, in_words
@@ -37,7 +37,7 @@ def explained(window: Window, model: str | None, about: datetime | None = None) 
 def _title(one: StoredExplanation) -> str:
     compared = one.compared
     where = "" if compared.part == ALL_TRAFFIC else f" · {compared.part}"
-    return f"{compared.model}{where} · {moment(compared.current.start)} to {moment(compared.current.end)} UTC"
+    return f"{briefly(compared.model)}{where} · {moment(compared.current.start)} to {moment(compared.current.end)} UTC"
 
 
 def _show(one: StoredExplanation) -> None:

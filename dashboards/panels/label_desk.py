@@ -54,10 +54,12 @@ def desk() -> None:
 def _choose() -> Choice | None:
     """Buttons alone: a list to choose from keeps the focus, and takes the keys of the verdicts for a search."""
     name = _who()
-    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
-        what = st.segmented_control("What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what")
-        waiting = [one.stratum for one in data.labels.strata()]
-        before = st.session_state.get("label_stratum", EVERY_STRATUM)  # stays also when the last of it is judged
+    what = st.segmented_control(
+        "What", [JUDGE, SETTLE], default=JUDGE, required=True, key="label_what", label_visibility="collapsed"
+    )
+    waiting = [one.stratum for one in data.labels.strata()]
+    before = st.session_state.get("label_stratum", EVERY_STRATUM)  # stays also when the last of it is judged
+    with st.expander(f"Of: {plain(before)}"):
         stratum = st.pills(
             "Stratum", list(dict.fromkeys([EVERY_STRATUM, *waiting, before])), default=EVERY_STRATUM, required=True,
             format_func=plain, key="label_stratum",

@@ -35,7 +35,7 @@ AS_SCORES: Final = {
 
 def page() -> None:
     question = "Does a confidence of 80% mean that 80% of such answers are right?"
-    view = frame.open_page("Calibration", question, choose_traffic)
+    view = frame.open_page(question, choose_traffic)
     if frame.nothing_yet():
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -143,8 +143,8 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
     st.subheader("All measures", anchor=False)
     rows = [
         {
-            "measure": title, "value": _number(name, found.value), "less chance": _number(name, found.corrected),
-            "95% interval": _interval(name, found),
+            "measure": title + ", pt" * (name in IN_POINTS), "value": _number(name, found.value),
+            "less chance": _number(name, found.corrected), "95% interval": _interval(name, found),
             "change": _change(name, changes[name]) if name in changes else "",
         }
         for name, title in (IN_POINTS | AS_SCORES).items()
@@ -152,7 +152,7 @@ def measures(now: Calibration, changes: dict[str, Difference], against: str) -> 
     ]  # fmt: skip
     parts.table(rows, ("measure", "value", "less chance", "95% interval", "change"))
     st.caption(
-        "The first nine in percentage points. Errors are above 0 by chance alone: less chance is the error under "
+        "pt: percentage points. Errors are above 0 by chance alone: less chance is the error under "
         f"which half of such samples would show more. Change is against the {against}, with its 95% interval; * where "
         "that leaves out 0."
     )

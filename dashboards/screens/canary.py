@@ -10,7 +10,18 @@ from dashboards import data, frame, parts
 from dashboards.charts.canary import difference
 from dashboards.charts.palette import GREEN, GREY, ORANGE, VERMILLION, Look
 from dashboards.frame import View
-from dashboards.words import NOTHING, count, ends_in_points, lasting, milliseconds, moment, percent, plain, points
+from dashboards.words import (
+    NOTHING,
+    briefly,
+    count,
+    ends_in_points,
+    lasting,
+    milliseconds,
+    moment,
+    percent,
+    plain,
+    points,
+)
 from monitor.domain.window import MINUTE, Window
 from monitor.services.compare_canary import MEASURES, CanaryReport, Judged, Verdict
 from monitor.store.queries.canary import Rollout
@@ -30,7 +41,7 @@ TITLES: Final = {
 
 def page() -> None:
     view = frame.open_page(
-        "Canary", "Is the canary better or worse than the stable version? Look as often as you like.", frame.one_model
+        "Is the canary better or worse than the stable version? Look as often as you like.", frame.one_model
     )
     if frame.nothing_yet():
         return
@@ -55,8 +66,8 @@ def page() -> None:
 
 def choose(known: list[Rollout]) -> Rollout:
     """The newest, unless another is chosen."""
-    names = {f"{one.model} {one.version} · {moment(one.start)} UTC": one for one in known}
-    return names[st.selectbox("Canary", list(names), key="rollout", bind="query-params", width=420)]
+    names = {f"{briefly(one.model)} {one.version} · {moment(one.start)} UTC": one for one in known}
+    return names[st.selectbox("Canary", list(names), key="rollout", bind="query-params", width=560)]
 
 
 def head(report: CanaryReport) -> None:

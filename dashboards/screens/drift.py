@@ -37,7 +37,7 @@ SMALLEST = (
 
 def page() -> None:
     view = frame.open_page(
-        "Drift", "Did the inputs move away from the reference, which side of them, and since when?", frame.one_model
+        "Did the inputs move away from the reference, which side of them, and since when?", frame.one_model
     )
     if frame.nothing_yet():
         return

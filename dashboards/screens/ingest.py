@@ -27,7 +27,7 @@ WIDTHS = {
 
 
 def page() -> None:
-    view = frame.open_page("Ingest health", "Does everything that is logged arrive, and in time?")
+    view = frame.open_page("Does everything that is logged arrive, and in time?")
     lags = data.ingest.partition_lags()
     if not lags:
         frame.empty(

@@ -14,11 +14,11 @@ from monitor.stats.agreement import Agreement
 
 
 def page() -> None:
-    view = frame.open_page("Labels", "What is there to judge, is it judged in time, and do annotators agree?")
+    view = frame.open_page("What is there to judge, is it judged in time, and do annotators agree?")
     if frame.nothing_yet():
         return
+    desk()  # first: the picture and the keys are to be seen without a scroll
     figures(view)
-    desk()
     left, right = st.columns(2, gap="large")
     with left:
         strata()

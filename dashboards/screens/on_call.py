@@ -30,7 +30,7 @@ SILENT = ":material/notifications_paused:"
 
 def page() -> None:
     view = frame.open_page(
-        "On-call", "One alert: what burns, how sure that is, which side moved, which slices carry it, what to do."
+        "One alert: what burns, how sure that is, which side moved, which slices carry it, what to do."
     )
     if frame.nothing_yet():
         return
@@ -150,7 +150,12 @@ def together(incident: Incident, until: datetime) -> None:
             name = known[one.slo].display_name if one.slo in known else one.slo
             same_day = one.opened_at.date() == incident.opened_at.date()
             opened = f"{one.opened_at:%H:%M}" if same_day else moment(one.opened_at)
-            frame.link("on_call", f"{one.severity}: {plain(name)}, {opened}", alert=str(one.id))
+            words = f"{one.severity}: {plain(name)}, {opened}"
+            st.button(words, type="tertiary", key=f"to alert {one.id}", on_click=_turn_to, args=(one.id,))
+
+
+def _turn_to(alert_id: int) -> None:
+    st.query_params["alert"] = str(alert_id)
 
 
 def deployments(opened_at: datetime, found: Sequence[Deployed]) -> None:

@@ -42,7 +42,7 @@ from monitor.store.queries.traffic import Traffic
 
 def page() -> None:
     view = frame.open_page(
-        "Overview", "Is the model fine? Objectives, alerts, traffic, accuracy and drift at a glance.", frame.one_model
+        "Is the model fine? Objectives, alerts, traffic, accuracy and drift at a glance.", frame.one_model
     )
     if frame.nothing_yet():
         return

@@ -41,7 +41,7 @@ TALLEST: Final = 620
 
 def page() -> None:
     question = "How good is the model on each part of the traffic, and has that changed?"
-    view = frame.open_page("Slices", question, choose_traffic)
+    view = frame.open_page(question, choose_traffic)
     if frame.nothing_yet():
         return
     selection = view.selection

@@ -26,7 +26,7 @@ MESSAGES = ("due (UTC)", "slo", "about", "channel", "state", "attempts", "last e
 
 def page() -> None:
     view = frame.open_page(
-        "SLOs and alerts", "How fast does each error budget burn, what is left, and who was told?"
+        "How fast does each error budget burn, what is left, and who was told?"
     )  # fmt: skip
     objectives = data.alerts.objectives()
     ticks = {one.slo: one for one in data.alerts.latest_ticks(min(view.window.end, data.now()))}
@@ -57,7 +57,7 @@ def overview(
         )
         return
     rows = [row(name, objectives.get(name), ticks.get(name), view) for name in names]
-    parts.table(rows, OVERVIEW, column_config=parts.widths_of({"state": 155}))
+    parts.table(rows, OVERVIEW, column_config=parts.widths_of({"state": 155, "limit": 120}))
 
 
 def row(name: str, document: Objective | None, tick: SloTick | None, view: View) -> dict[str, object]:

@@ -97,7 +97,7 @@ def _leaves(url: str, address: str) -> bool:
 
 def settled(tab: sync_api.Page, title: str) -> None:
     """The page is there, has run to its end, and shows no defect."""
-    sync_api.expect(tab.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    sync_api.expect(tab.get_by_role("heading", name=title, exact=True, level=1)).to_be_visible()
     sync_api.expect(tab.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     sync_api.expect(tab.get_by_test_id("stException")).to_have_count(0)
 
@@ -120,11 +120,51 @@ def test_pages_work_keep_the_range_and_nothing_leaves_the_machine(tab: sync_api.
 def test_a_card_leads_to_its_objective_in_the_same_range(tab: sync_api.Page, address: str) -> None:
     tab.goto(f"{address}/?range=24+h")
     settled(tab, "Overview")
-    tab.get_by_role("button", name="Exam accuracy", exact=True).click()
+    tab.get_by_role("link", name="Exam accuracy", exact=True).click()
     settled(tab, "SLOs and alerts")
     sync_api.expect(tab.get_by_text("(1 d)").first).to_be_visible()
     sync_api.expect(tab.get_by_role("heading", name="Exam accuracy", exact=True)).to_be_visible()
     assert "range=24" in tab.url
+
+
+def test_one_step_back_is_the_page_before_with_its_range(tab: sync_api.Page, address: str) -> None:
+    tab.goto(address)
+    settled(tab, "Overview")
+    tab.get_by_role("radio", name="6 h").click()
+    sync_api.expect(tab.get_by_text("(6 h)").first).to_be_visible()
+    go_to(tab, "Drift")
+    tab.get_by_role("radio", name="24 h").click()
+    sync_api.expect(tab.get_by_text("(1 d)").first).to_be_visible()
+    go_to(tab, "Ingest health")
+    sync_api.expect(tab.get_by_text("(1 d)").first).to_be_visible()
+    for step, title, span in (
+        (tab.go_back, "Drift", "(1 d)"),
+        (tab.go_back, "Overview", "(6 h)"),
+        (tab.go_forward, "Drift", "(1 d)"),
+    ):
+        step()
+        settled(tab, title)
+        sync_api.expect(tab.get_by_text(span).first).to_be_visible()
+
+
+def test_back_from_an_objective_is_the_overview_in_two_steps_at_most(tab: sync_api.Page, address: str) -> None:
+    tab.goto(f"{address}/?range=24+h")
+    settled(tab, "Overview")
+    tab.get_by_role("link", name="Exam accuracy", exact=True).click()
+    settled(tab, "SLOs and alerts")
+    tab.go_back()
+    overview = tab.get_by_role("heading", name="Overview", exact=True, level=1)
+    try:
+        sync_api.expect(overview).to_be_visible(timeout=15_000)
+    except AssertionError:  # the page has drawn a selector, which may be a step of its own
+        tab.go_back()
+    settled(tab, "Overview")
+    sync_api.expect(tab.get_by_text("(1 d)").first).to_be_visible()
+
+
+def go_to(tab: sync_api.Page, title: str) -> None:
+    tab.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
+    settled(tab, title)
 
 
 def test_a_link_opens_its_alert_as_the_first_page_of_the_process(tab: sync_api.Page, address: str) -> None:
@@ -216,3 +256,25 @@ def test_on_a_phone_figures_have_their_whole_names_and_the_chosen_range_can_be_r
     sync_api.expect(label).to_be_visible()
     assert label.evaluate("one => getComputedStyle(one).whiteSpace") == "normal"
     assert tab.get_by_role("radio", name="7 d").evaluate(CONTRAST) >= 4.5
+    sync_api.expect(tab.locator("[aria-label^='Chart: burn rate, x budget over time.']")).to_be_visible()
+
+
+def test_who_walks_by_keyboard_sees_where(tab: sync_api.Page, address: str) -> None:
+    tab.goto(f"{address}/labels")
+    settled(tab, "Labels")
+    for name in ("Skip to main content", "Overview", "On-call"):
+        tab.keyboard.press("Tab")
+        link = tab.get_by_role("link", name=name, exact=True)
+        sync_api.expect(link).to_be_focused()
+        sync_api.expect(link).to_have_css("outline-style", "solid")
+
+
+def test_all_that_a_labeller_may_choose_is_seen_without_scrolling_sideways(tab: sync_api.Page, address: str) -> None:
+    tab.set_viewport_size({"width": 320, "height": 900})
+    tab.goto(f"{address}/labels")
+    settled(tab, "Labels")
+    tab.get_by_text("Of: all strata").click()
+    strata = tab.get_by_role("radiogroup", name="Stratum")
+    sync_api.expect(strata).to_be_visible()
+    assert strata.evaluate("one => getComputedStyle(one).flexWrap") == "wrap"
+    assert strata.evaluate("one => one.scrollWidth <= one.clientWidth")

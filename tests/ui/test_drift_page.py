@@ -189,14 +189,15 @@ def test_traffic_that_cannot_be_blessed_says_why(open_page: Open) -> None:
     assert "too short" in said(app)
 
 
-def test_a_reference_that_cannot_be_read_is_told_where_traffic_is_blessed(open_page: Open) -> None:
-    """That of the seed has no bytes at all."""
+def test_a_reference_that_cannot_be_read_hinders_nobody_who_blesses_traffic(open_page: Open) -> None:
+    """That of the seed has no bytes at all, and its traffic is too little."""
     app = open_page("drift")
     names(app)[1].set_value("ann")
     [days] = app.date_input
     days.set_value((days.value[0], days.value[1] + timedelta(days=1)))
     next(one for one in app.button if one.label == "Bless").click().run()
-    assert "hold no snellen fit" in said(app)
+    assert "at least 200 are needed" in said(app)
+    assert "cannot be read" not in said(app)
 
 
 def test_a_former_reference_that_cannot_be_read_is_told_where_it_is_chosen(open_page: Open, engine: Engine) -> None:

@@ -197,7 +197,7 @@ def test_calibration_judges_only_answers_with_a_confidence(open_page: Open) -> N
     expected = calibration([0.9] * 200, [True] * 160 + [False] * 40).brier.interval
     assert f"{expected.lower:.3f} to {expected.upper:.3f}" in said(app)
     assert cells(app, "measure", "Brier: uncertainty")["value"] == "0.160"
-    assert cells(app, "measure", "Signed gap")["change"].startswith("+12.5 (+")
+    assert cells(app, "measure", "Signed gap, pt")["change"].startswith("+12.5 (+")
     assert "is not shown to help answers that it was not fitted on" in said(app)
     assert "Confidence missing for 5 of 205" in said(app)
     assert "n = 200" in said(app)
@@ -213,7 +213,7 @@ def test_calibration_of_one_slice(open_page: Open) -> None:
 def test_calibration_is_compared_with_the_window_of_the_drift_reference(open_page: Open) -> None:
     app = open_page("calibration", range="24 h", against="drift reference")
 
-    assert cells(app, "measure", "Signed gap")["change"].startswith("+12.5 (+")
+    assert cells(app, "measure", "Signed gap, pt")["change"].startswith("+12.5 (+")
     assert "Drift reference: 2026-02-28 12:00 to 2026-03-01 12:00 UTC (1 d), n = 200" in said(app)
 
 
