@@ -55,6 +55,16 @@ def with_prelude(half: Half, said: Half) -> Half:
     return msgspec.structs.replace(half, fields=_merged(said.fields, half.fields))
 
 
+def demand_call_id(half: Half) -> None:
+    """
+    Raises:
+        InvalidEvent: what waits of this call would wait in the place of another call's preludes.
+    """
+    if half.call.endswith(_PRELUDE):
+        fault = f"call {half.call!r}: its id ends with {_PRELUDE!r}, by which Snellen knows what comes ahead of a call"
+        raise InvalidEvent(Rejection.INVALID, f"{fault}; give it another id")
+
+
 def digest(half: Half) -> bytes:
     """8 bytes that differ when anything of this side differs.
 

@@ -21,6 +21,8 @@ from monitor.formats.predictions import request_id
 from monitor.formats.spans import LogEvent, Said, Span, moment_of
 
 NAMES: Final = frozenset({CHOICE, *OLD_ROLES})
+_QUESTIONS: Final = frozenset({"gen_ai.system.message", "gen_ai.user.message"})
+"""The others are answers and tools of earlier turns. Alone in a record they would pass for what was asked."""
 _BROKEN: Final = "error"
 """What is written as the finish reason of a choice that never finished: its span failed."""
 
@@ -32,7 +34,7 @@ class Talk:
     questions: list[Message] = field(default_factory=list)
     answers: list[Message] = field(default_factory=list)
     asked: LogEvent | None = None
-    """The last message before its choice."""
+    """The last question before its choice."""
     ended: LogEvent | None = None
     """Its last choice."""
 
@@ -43,9 +45,11 @@ class Talk:
         """
         body = read_json(event.body)
         messages = old_message(event.name, body)
-        if event.name != CHOICE:
+        if event.name in _QUESTIONS:
             self.questions.extend(messages)
             self.asked = event
+        elif event.name != CHOICE:
+            return
         elif (self.ended is not None or _is_first(body)) and all(one.finish_reason != _BROKEN for one in messages):
             for one in messages:
                 self._answer(one)

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from monitor.domain.events import SCHEMAS, Event, Prediction, Rejection, content_hash
-from monitor.domain.halves import Half, Side, join, prelude_of, with_prelude
+from monitor.domain.halves import Half, Side, demand_call_id, join, prelude_of, with_prelude
 from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
@@ -187,6 +187,11 @@ class _Tally:
         _add(self.refused, error.reason, place, str(error))
 
     def _pair(self, place: str, half: Half) -> None:
+        try:
+            demand_call_id(half)
+        except InvalidEvent as error:
+            self._refuse(place, error)
+            return
         self.sides[half.side] += 1
         if half.side == "prelude":
             self._introduce(half)

@@ -53,7 +53,8 @@ def expire_halves(engine: Engine, options: ExpiryOptions, now: datetime) -> int:
 def _count_all_lost(engine: Engine, group: str, now: datetime) -> int:
     """Sides of calls that are stored came twice, and were in time once: they go and count as nothing.
 
-    Nor do preludes: a call that failed says nothing beside its span, and is stored without them.
+    So do preludes: a call that failed says nothing beside its span, and is stored without them. Others wait on with the
+    sides that may still come, and never count: their call is lost by its sides.
     """
     lost = 0
     while True:
@@ -61,19 +62,20 @@ def _count_all_lost(engine: Engine, group: str, now: datetime) -> int:
             overdue = halves.overdue(connection, group, now, CHUNK)
             times = {pair_id: one.half.ts for one in overdue for pair_id in _stored_as(one.half)}
             known = known_hashes(connection, times)
-            left = [one for one in _sides(overdue) if known.keys().isdisjoint(_stored_as(one.half))]
+            left = [one for one in overdue if known.keys().isdisjoint(_stored_as(one.half))]
             stays = {one.half.pair_id for one in left}
             halves.take(connection, group, {one.half.pair_id for one in overdue} - stays)
-            halves.mark_lost(connection, group, [one.half.pair_id for one in left])
-            _count(connection, left)
-        lost += len(left)
+            halves.mark_lost(connection, group, stays)
+            sides = _sides(left)
+            _count(connection, sides)
+        lost += len(sides)
         if len(overdue) < CHUNK:
             return lost
 
 
 def _stored_as(half: Half) -> list[str]:
     """The ids under which its call may be stored: of a batch that it holds for, the first item's."""
-    return [half.pair_id, *filter(None, [first_item(half)])]
+    return [half.call, *filter(None, [first_item(half)])]
 
 
 def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *, to_dead_letters: bool) -> None:

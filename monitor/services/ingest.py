@@ -280,6 +280,15 @@ class IngestService:
         return None
 
 
+def _preludes_taken(prepared: Prepared) -> list[Record]:
+    """Of each prelude its record, but for those that were refused with their call: they count as that."""
+    sorted_out = prepared.sorted_out
+    refused = {id(one.record) for one in sorted_out.rejected}
+    gone = prepared.meeting.introduced - sorted_out.predictions.keys()
+    several = sorted_out.preludes.items()
+    return [one.record for call, said in several for one in said if not (call in gone and id(one.record) in refused)]
+
+
 def _counted(sorted_out: Triage, ahead: Ahead) -> list[Prediction]:
     """One prediction of each kind that counts, or all where some were refused after they had been read."""
     stored = sorted_out.predictions.values()
@@ -310,9 +319,7 @@ def _outcomes(prepared: Prepared, new: set[bytes]) -> Counter[tuple[str, str]]:
     outcomes.update({(topic, Taken.ACCEPTED): count for topic, count in whole.items()})
     outcomes.update({(topic, Taken.HALF): count for topic, count in parts.items()})
     outcomes.update((one.record.partition.topic, Taken.HALF) for one in prepared.meeting.alone)
-    refused = {id(one.record) for one in sorted_out.rejected}
-    preludes = [one.record for said in sorted_out.preludes.values() for one in said]
-    outcomes.update((one.partition.topic, Taken.HALF) for one in preludes if id(one) not in refused)
+    outcomes.update((record.partition.topic, Taken.HALF) for record in _preludes_taken(prepared))
     outcomes.update((record.partition.topic, Taken.DUPLICATE) for record in sorted_out.duplicates)
     outcomes.update((record.partition.topic, Taken.IGNORED) for record in sorted_out.ignored)
     outcomes.update((one.record.partition.topic, str(one.reason)) for one in sorted_out.rejected)

@@ -45,6 +45,8 @@ class Meeting:
     """Sides that waited until now, by pair."""
     lost: set[str] = field(default_factory=set)
     """Pairs of them that had been counted as lost when they were taken."""
+    introduced: set[str] = field(default_factory=set)
+    """Calls whose response took up what was said ahead of it."""
     joined: set[str] = field(default_factory=set)
     """Request ids of calls that are complete."""
 
@@ -80,7 +82,10 @@ class Pairing:
             if len(sides) == 2:
                 if waited is not None:
                     meeting.taken[waited_as.get(pair_id, pair_id)] = waited
-                self._join(sides, waited, preludes.pop(pair_id, None), sorted_out, meeting)
+                prelude = preludes.pop(pair_id, None)
+                if prelude is not None:
+                    meeting.introduced.add(pair_id)
+                self._join(sides, waited, prelude, sorted_out, meeting)
             elif waited is None:
                 meeting.alone.extend(sides.values())
         meeting.preludes = [one for call, one in preludes.items() if call in sorted_out.preludes]
@@ -135,7 +140,8 @@ class Pairing:
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:
     """Count the calls that met and are stored for the first time; losses that were counted too early are taken back."""
     joined = _by_key(one for one in stored if one.request_id in meeting.joined)
-    found = Counter(lost_key(meeting.taken[pair_id].half) for pair_id in meeting.lost)
+    lost = (meeting.taken[pair_id].half for pair_id in meeting.lost)
+    found = Counter(lost_key(half) for half in lost if half.side != "prelude")  # which never counted
     halves.count_calls(connection, joined, Counter({key: -number for key, number in found.items()}))
 
 

@@ -17,7 +17,8 @@ from monitor.store.halves import HalfArrival
 
 def to_look_for(sorted_out: Triage) -> set[str]:
     """The pairs under which preludes of these sides, or earlier ones of these calls, may wait."""
-    calls = (call for call, sides in sorted_out.halves.items() if any(_may_have_one(one) for one in sides.values()))
+    batch = sorted_out.halves.items()
+    calls = [call for call, sides in batch for one in sides.values() if one.half.may_have_prelude]
     return {prelude_of(call) for call in (*calls, *sorted_out.preludes)}
 
 
@@ -34,24 +35,24 @@ def preludes_by_call(sorted_out: Triage, known: Mapping[str, HalfArrival]) -> di
 
 
 def take_up(side: HalfArrival, prelude: HalfArrival) -> HalfArrival:
-    """A side, or a later prelude, that says what was said before it as well."""
+    """A side that says what was said before it as well."""
+    return replace(_with(side, prelude), preludes=(*prelude.preludes, prelude.record))
+
+
+def _one(preludes: list[HalfArrival]) -> HalfArrival:
+    """Of which the latest counts where several say the same."""
+    said, *later = several = sorted(preludes, key=lambda one: one.half.ts)
+    for one in later:
+        said = _with(one, said)
+    return replace(said, preludes=tuple(one.record for one in several[:-1]))
+
+
+def _with(side: HalfArrival, prelude: HalfArrival) -> HalfArrival:
+    """The side, or a later prelude, and what the prelude says as well."""
     new = said_kinds(prelude.half) - said_kinds(side.half)
     return replace(
         side,
         half=with_prelude(side.half, prelude.half),
         redacted=redacted_kinds(side) | (redacted_kinds(prelude) & new),
         vectors=vectors_of(side, prelude, new),
-        preludes=(*prelude.preludes, prelude.record, *side.preludes),
     )
-
-
-def _may_have_one(one: HalfArrival) -> bool:
-    return one.half.may_have_prelude
-
-
-def _one(preludes: list[HalfArrival]) -> HalfArrival:
-    """Of which the latest counts where several say the same."""
-    said, *later = sorted(preludes, key=lambda one: one.half.ts)
-    for one in later:
-        said = take_up(one, said)
-    return said

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from monitor.domain.events import Deployment, Event, Label, Prediction, Rejection, content_hash
-from monitor.domain.halves import Half, Side, digest, is_part_of
+from monitor.domain.halves import Half, Side, demand_call_id, digest, is_part_of
 from monitor.domain.records import Record
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
@@ -89,6 +89,7 @@ class Triage:
         if isinstance(said, Prediction):  # nearly always
             self.add_prediction(Accepted(Arrival(said, content_hash(said), record.replay), (record,)))
         elif isinstance(said, Half):
+            demand_call_id(said)
             self._add_half(HalfArrival(said, digest(said), record, record.replay))
         elif isinstance(said, Label):
             self.labels.append((LabelArrival(said, content_hash(said), record.replay), record))

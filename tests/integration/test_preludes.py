@@ -12,21 +12,32 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData, ResourceLogs, ScopeLogs
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
 from monitor.domain.halves import Half, prelude
-from monitor.domain.records import Batch, Record
+from monitor.domain.records import Batch, Partition, Record
 from monitor.formats import FormatOptions, otlp_joined
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.services.check_format import check_format
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
+from monitor.services.samples import Sample
+from monitor.services.triage import Limits
 from monitor.store.engine import transaction
 from monitor.store.queries.calls import waiting_sides
-from tests.integration.conftest import make_eraser, make_service
+from tests.integration.conftest import PARTITION, make_eraser, make_service, write_at_once
 from tests.integration.plain_embedding import embed_service
 from tests.integration.test_embed_pairs import vector_of
 
@@ -36,6 +47,9 @@ AT = datetime(2025, 11, 21, 10, 0, 5, tzinfo=UTC)
 """Of the samples."""
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
 EXPIRY = ExpiryOptions("g", "e", KEEP, 1000)
+OTHER = Partition(PARTITION.cluster_id, PARTITION.topic, PARTITION.topic_id, 1)
+LIMITS = Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30))
+CALL = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "m"}
 MAIL = "jane@example.com"
 PROMPT, CONTEXT, ANSWER = f"What would {MAIL} say?", "Be brief.", "A mug."
 Rows = Callable[..., list[Any]]
@@ -44,12 +58,16 @@ Json = dict[str, Any]
 
 
 def decode(record: Record) -> Sequence[Half]:
-    """A format of its own for these tests: the half as JSON."""
+    """A format of its own for these tests: the half as JSON, or a list of them."""
     said = msgspec.json.decode(record.value)
+    return [_half(one) for one in (said if isinstance(said, list) else [said])]
+
+
+def _half(said: Json) -> Half:
     ts = SENT + timedelta(milliseconds=said["after_ms"])
     if said["side"] == "prelude":
-        return (prelude(said["id"], ts, said["fields"]),)
-    return (Half(said["id"], said["side"], ts, said["fields"], may_have_prelude=True),)
+        return prelude(said["id"], ts, said["fields"])
+    return Half(said["id"], said["side"], ts, said["fields"], may_have_prelude=said.get("looks", True))
 
 
 def span(call: str = "a") -> Json:
@@ -158,17 +176,43 @@ def test_what_comes_again_changes_nothing(engine: Engine, send: Send, rows: Rows
 
 
 def test_a_prelude_alone_is_no_loss_and_goes_when_its_time_is_over(engine: Engine, send: Send, rows: Rows) -> None:
-    """Of a call that failed there is nothing else beside the span, which is whole."""
     let_go = REGISTRY.get_sample_value("snellen_sides_let_go_total", {"group": "g"}) or 0
     make(engine).write(send(user(), user("b"), choice("c")), NOW)
     with transaction(engine) as connection:
         assert waiting_sides(connection, "g").waiting == 1
     assert expire_halves(engine, EXPIRY, NOW + 2 * PATIENCE) == 1
-    assert rows(WAITING) == [("c", "response")]
+    assert rows(WAITING) == [("a#prelude", "prelude"), ("b#prelude", "prelude"), ("c", "response")]
     assert rows(COUNTS) == [(0, 1)]
     assert expire_halves(engine, EXPIRY, NOW + 2 * KEEP) == 0
+    assert rows(WAITING) == []
     assert rows("SELECT detail FROM dead_letters") == ["call 'c': its request never came"]
     assert REGISTRY.get_sample_value("snellen_sides_let_go_total", {"group": "g"}) == let_go + 1
+
+
+@pytest.mark.parametrize("group", ["ingest", "embed"])
+def test_a_prelude_waits_as_long_as_the_sides_may_come(engine: Engine, send: Send, rows: Rows, group: str) -> None:
+    """One partition may lag behind. So what is stored then says what the embed group's vectors are made of."""
+    service = make(engine) if group == "ingest" else embed_service(engine, decode)
+    expiry = ExpiryOptions("g", "e", KEEP, 1000) if group == "ingest" else ExpiryOptions("i", "g", KEEP, 1000)
+    service.write(send(system()), NOW)
+    assert expire_halves(engine, expiry, NOW + 2 * PATIENCE) == 0
+    service.write(send(span(), choice()), NOW + 2 * PATIENCE)
+    assert rows(WAITING) == []
+    if group == "embed":
+        assert rows("SELECT kind FROM embeddings ORDER BY 1") == ["answer", "prompt"]
+    else:
+        assert rows(STORED) == [("?", CONTEXT, ANSWER)]
+        assert rows(COUNTS) == [(1, 0)]  # a prelude that was overdue is no loss to be taken back
+
+
+def test_of_a_call_that_is_whole_without_its_prelude_that_goes_in_time(engine: Engine, send: Send, rows: Rows) -> None:
+    """A call that failed says nothing beside its span, which may come after the prelude."""
+    service = make(engine)
+    service.write(send(user()), NOW)
+    service.write(send(*(one | {"looks": False} for one in (span(), choice()))), NOW)
+    assert rows(WAITING) == [("a#prelude", "prelude")]
+    assert expire_halves(engine, EXPIRY, NOW + 2 * PATIENCE) == 0
+    assert rows(WAITING) == []
 
 
 def test_too_many_preludes_are_let_go_of_and_make_no_dead_letters(engine: Engine, send: Send, rows: Rows) -> None:
@@ -199,6 +243,72 @@ def test_of_a_call_that_is_refused_the_prelude_is_kept_too(engine: Engine, send:
     assert CONTEXT.encode() in raws
 
 
+def test_of_records_about_many_calls_all_that_they_say_counts_whatever_is_refused(
+    engine: Engine, send: Send, rows: Rows
+) -> None:
+    batch = send([user("a"), user("b")], [span("a"), span("b")], [choice("a", answer=7)])
+    assert make(engine).write(batch, NOW) == {("t", "invalid"): 3, ("t", "half"): 2}
+    assert rows("SELECT record_offset FROM dead_letters ORDER BY 1") == [0, 1, 2]
+    assert rows(WAITING) == [("b", "request"), ("b#prelude", "prelude")]
+
+
+ODD = "a#prelude"
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations([span(ODD), user("a"), choice("a")])])
+@pytest.mark.parametrize("together", [False, True])
+def test_a_call_whose_id_looks_like_that_of_preludes_stops_nobody(
+    engine: Engine, send: Send, rows: Rows, order: Sequence[Json], together: bool
+) -> None:
+    """They would wait in one place: ids are chosen by services, and by whoever calls them."""
+    for write in (make(engine).write, embed_service(engine, decode).write):
+        for batch in [send(*order, span("a"))] if together else map(send, (*order, span("a"))):
+            write(batch, NOW)
+    assert rows("SELECT answer FROM predictions") == [ANSWER]
+    (detail,) = rows("SELECT detail FROM dead_letters")
+    assert "ends with '#prelude'" in detail
+    report = check_format(
+        [Sample("here", Record(PARTITION, 0, -1, msgspec.json.encode(span(ODD))))], decode, LIMITS, NOW
+    )
+    assert [one.reason for one in report.refused] == ["invalid"]
+
+
+def test_what_a_tool_said_is_not_what_was_asked_where_exports_part_them(engine: Engine, send: Send, rows: Rows) -> None:
+    """In a loop of tools each call says again what was said before it; the SDK exports when its queue is full."""
+    provider, memory = LoggerProvider(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
+    spans = TracerProvider()
+    exported = InMemorySpanExporter()
+    spans.add_span_processor(SimpleSpanProcessor(exported))
+    with spans.get_tracer("t").start_as_current_span("chat m", attributes=CALL):
+        for name, content in (("user", "Is it raining?"), ("assistant", "I shall look."), ("tool", "12 mm"), ("", "")):
+            provider.get_logger("t").emit(
+                LogRecord(event_name=f"gen_ai.{name}.message", body={"content": content})
+                if name
+                else LogRecord(event_name="gen_ai.choice", body={"index": 0, "message": {"content": "Yes."}})
+            )
+    ask, turn, tool, answer = memory.get_finished_logs()
+    ended = encode_spans(exported.get_finished_spans()).SerializeToString()
+    service = make_service(engine, decoders={"t": otlp_joined.decoder(FormatOptions())}, slice_dimensions=())
+    for logs in ([ask, turn], [tool], [answer]):
+        service.write(send(encode_logs(logs).SerializeToString()), datetime.now(UTC))
+    service.write(send(ended), datetime.now(UTC))
+    assert rows("SELECT prompt, answer FROM predictions") == [("Is it raining?", "Yes.")]
+
+
+def test_collectors_that_bring_preludes_of_the_same_calls_at_once_lose_none(
+    engine: Engine, database_url: str, send: Send, rows: Rows
+) -> None:
+    calls = [f"c{number}" for number in range(40)]
+    batches = [[send(*map(say, calls), partition=one)] for one, say in ((PARTITION, system), (OTHER, user))]
+    write_at_once(database_url, make, batches)
+    batches = [[send(*map(say, calls[::-1]), partition=one)] for one, say in ((PARTITION, span), (OTHER, choice))]
+    write_at_once(database_url, make, batches)
+    assert rows(STORED) == [(REDACTED, CONTEXT, ANSWER)] * 40
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(40, 0)]
+
+
 def test_erasing_a_call_erases_what_waits_of_it(engine: Engine, send: Send, rows: Rows) -> None:
     make(engine).write(send(user(), user("b"), choice("b")), NOW)
     eraser = make_eraser(engine, Subjects(()))
@@ -221,3 +331,12 @@ def test_vectors_are_of_what_came_and_not_of_what_waited(
     for kind, said in expected.items():
         vector = np.array(found[kind].strip("[]").split(","), dtype=np.float16)
         np.testing.assert_array_equal(vector, vector_of(said).astype(np.float16))
+
+
+def test_a_side_that_mentions_who_is_erased_takes_its_prelude_with_it(engine: Engine, send: Send, rows: Rows) -> None:
+    asking = span()
+    asking["fields"]["extra"] = {"mentioned": "customer-77"}
+    make(engine).write(send(user(), asking, user("b")), NOW)
+    eraser = make_eraser(engine, Subjects(("extra.user",), (b"a key of 16 bytes and more",)))
+    assert eraser.subject("customer-77", "ops", NOW, dry_run=False).rows["waiting_halves"] == 2
+    assert rows(WAITING) == [("b#prelude", "prelude")]
