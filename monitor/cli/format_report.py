@@ -11,8 +11,18 @@ LABEL_WIDTH = 14
 PLACE_INDENT = 6
 _ALL_PASSED_OVER = {
     "mapping": "`where` of the mapping file holds for none of them: compare what it asks for with what stands there.",
+    "otlp": "No spans of model calls, and no log records that are whole calls. If they are messages "
+    "(gen_ai.user.message, gen_ai.choice), their calls' spans are in another topic: check both with "
+    "`--format otlp_joined`.",
     "other": "The format reads all of them as something else than calls: is it the right one, and the right topic?",
 }
+
+
+_NO_MESSAGES = (
+    "Where messages are logged apart from spans (gen_ai.user.message, gen_ai.choice, operation details), they are in"
+    " another topic: check both with `--format otlp_joined`."
+)
+_MESSAGES = {"input.prompt", "output.answer"}
 
 
 def lines(report: Report, source: str, form: str) -> Iterator[str]:
@@ -22,7 +32,8 @@ def lines(report: Report, source: str, form: str) -> Iterator[str]:
         return
     yield from _summary(report)
     if report.passed_over == report.records:
-        yield f"  {_ALL_PASSED_OVER['mapping' if form == 'mapping' else 'other']}"
+        known = "otlp" if _is_otlp(report, form) else form
+        yield folded(_ALL_PASSED_OVER.get(known, _ALL_PASSED_OVER["other"]), "  ", 2)
     for schema, fields in report.fields.items():
         yield ""
         yield from _table(schema, fields)
@@ -30,6 +41,8 @@ def lines(report: Report, source: str, form: str) -> Iterator[str]:
         yield ""
         yield from _table(f"{side}s, unpaired", fields)
     yield from _section("never found, and what that costs", report.missing)
+    if _is_otlp(report, form) and report.missing.keys() >= _MESSAGES:
+        yield folded(_NO_MESSAGES, "  ", 2)
     yield from _refusals("refused", report.refused)
     yield from _refusals(
         "readable, but collectors would refuse the time now (`snellen replay` takes old ones)", report.late
@@ -37,6 +50,10 @@ def lines(report: Report, source: str, form: str) -> Iterator[str]:
     if report.paths and not report.decoded:
         yield ""
         yield from _table("paths for a mapping file (docs/replay.md)", report.paths)
+
+
+def _is_otlp(report: Report, form: str) -> bool:
+    return form == "otlp" or (form == "auto" and report.detected.keys() == {"otlp"})
 
 
 def _summary(report: Report) -> Iterator[str]:

@@ -13,8 +13,9 @@ from monitor.cli.bounds import MOST_ROWS
 from monitor.cli.terminal import harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from monitor.formats import Decoder
     from monitor.services.samples import Sample
     from monitor.settings import Settings, Topic
 
@@ -28,14 +29,19 @@ def _group() -> None:
 
 @app.command()
 def check(
-    source: Annotated[str, typer.Argument(help="A file, a folder, or a topic; see docs/formats.md.")],
+    source: Annotated[
+        list[str],
+        typer.Argument(help="A file, a folder, or a topic; of calls in two topics both. See docs/formats.md."),
+    ],
     form: Annotated[str | None, typer.Option("--format", help="Log format; default: the topic's, else auto.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="Mapping file, for the format mapping.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of records that name none.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of records that name none.")] = None,
     slices: Annotated[list[str] | None, typer.Option("--slice", help="DIMENSION=NAME; may be given again.")] = None,
     fields: Annotated[list[str] | None, typer.Option("--field", help="FIELD=NAME; may be given again.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="Records to look at; the newest of a topic.")] = 1000,
+    limit: Annotated[
+        int, typer.Option(min=1, max=MOST_ROWS, help="Records of each to look at; of a topic the newest.")
+    ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     hide_values: Annotated[
         bool, typer.Option("--hide-values", help="Show type and size of what was found, not the text.")
@@ -50,24 +56,25 @@ def check(
 
     from monitor import bootstrap, settings
     from monitor.cli.format_report import lines
-    from monitor.formats import FORMATS, auto
+    from monitor.formats import auto
     from monitor.services.check_format import check_format
 
     config = settings.load()
-    topic = _topic(config.ingest.topics.get(source), form, mapping, task, model, _pairs(slices), _pairs(fields))
-    decode = FORMATS[topic.format](bootstrap.format_options(topic, config.ingest.max_record_bytes))
+    options = (form, mapping, task, model, _pairs(slices), _pairs(fields))
+    topics = {one: _topic(config.ingest.topics.get(one), *options) for one in source}
+    formats = sorted({topic.format for topic in topics.values()})
     report = check_format(
-        itertools.islice(_samples(source, config, limit), limit),
-        decode,
+        _in_turn([itertools.islice(_samples(one, config, limit), limit) for one in topics]),
+        _decoder_of(topics, config.ingest.max_record_bytes),
         bootstrap.limits(config),
         bootstrap.now(),
-        detect=auto.detected if topic.format == "auto" else None,
+        detect=auto.detected if "auto" in formats else None,
         show_values=not hide_values,
     )
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
-        typer.echo(harmless("\n".join(lines(report, source, topic.format))))
+        typer.echo(harmless("\n".join(lines(report, ", ".join(topics), ", ".join(formats)))))
     if not report.decoded:
         sys.exit(1)
 
@@ -88,6 +95,24 @@ def _samples(source: str, config: Settings, limit: int) -> Iterable[Sample]:
         )
     records = peek(bootstrap.client_config(config), source, limit)
     return (Sample(f"partition {one.partition.number}, offset {one.offset}", one) for one in records)
+
+
+def _in_turn(sources: list[Iterator[Sample]]) -> Iterable[Sample]:
+    """As they came, where there are several: collectors read what belongs together at about the same time."""
+    samples = itertools.chain.from_iterable(sources)
+    return samples if len(sources) == 1 else sorted(samples, key=lambda one: one.record.timestamp_ms)
+
+
+def _decoder_of(topics: dict[str, Topic], max_record_bytes: int) -> Decoder:
+    """Each topic's records by its own format, those of files by the first."""
+    from monitor import bootstrap
+    from monitor.formats import FORMATS
+
+    decoders = {
+        name: FORMATS[topic.format](bootstrap.format_options(topic, max_record_bytes)) for name, topic in topics.items()
+    }
+    first = next(iter(decoders.values()))
+    return lambda record: decoders.get(record.partition.topic, first)(record)
 
 
 def _topic(

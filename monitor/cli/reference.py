@@ -12,7 +12,7 @@ from monitor.cli.bounds import LAST_ID
 from monitor.cli.database import database
 from monitor.cli.models import require_served
 from monitor.cli.terminal import aligned, harmless
-from monitor.cli.windows import window_between
+from monitor.cli.windows import window_between, written
 
 if TYPE_CHECKING:
     from monitor.store.queries.drift import Reference
@@ -39,9 +39,13 @@ def create(
     from monitor.services.bless import Actor, bless
     from monitor.store.engine import transaction
 
-    window = window_between(since, until)
+    window, now = window_between(since, until), bootstrap.now()
+    if window.end > now:
+        raise typer.BadParameter(
+            f"--until: has not come yet: only past traffic can be known as good; now is {written(now)}"
+        )
     config = settings.load()
-    who = Actor(actor(by), bootstrap.now())
+    who = Actor(actor(by), now)
     with database(config, "reference") as engine:
         with transaction(engine) as connection:
             require_served(connection, model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +24,18 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Of one encoded event; brokers refuse far smaller ones by default, and collectors larger than `max_record_bytes`."""
 _WORDS = ("verdict", "answers", "rating", "safety_violation", "correction")
 """A label that says none of these says nothing, and is not sent."""
-_NO_TEXT = ("Expected `str`, got `int`", "Expected `str`, got `float`", "Expected `str`, got `bool`")
+_REMEDIES = {
+    "Expected `str`, got `int`": "{transform: string, of: ...} makes a text of it",
+    "Expected `str`, got `float`": "{transform: string, of: ...} makes a text of it",
+    "Expected `str`, got `bool`": "{transform: string, of: ...} makes a text of it",
+    "Expected `float`, got `str`": "{transform: number, of: ...} makes a number of it",
+    "Expected `int`, got `str`": "{transform: integer, of: ...} makes a whole number of it",
+    "Expected `datetime`, got `int`": "{transform: epoch, of: ..., unit: ...} makes a time of a count since 1970",
+    "Expected `datetime`, got `float`": "{transform: epoch, of: ..., unit: ...} makes a time of a count since 1970",
+    "Expected `datetime` with a timezone component": "{transform: assume_utc, of: ...} reads it as UTC",
+    "Expected `float` <= 1.0": "{transform: scale, of: ..., by: 0.01} makes a share of a percentage",
+}
+"""What the contract says of a value -> the transform that mends it, where there is one."""
 _SPECIAL_TIMES = (Synthesized, AfterPrediction)
 Sent = TypeVar("Sent", Prediction, Label)
 _read_back: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -54,6 +64,10 @@ class Mapping:
     prediction: dict[str, Any] | None
     label: dict[str, Any] | None
     where: Expression | None
+    """Which rows are meant."""
+    where_prediction: Expression | None
+    """Which of those are predictions, where labels are rows of their own."""
+    where_label: Expression | None
     digest: bytes
     """Changes with what the file says, not with its comments or layout."""
 
@@ -64,7 +78,7 @@ class Mapping:
         return ts.synthesize if isinstance(ts, Synthesized) else None
 
     def events(self, row: Row, times: RowTimes | None = None) -> list[Prediction | Label]:
-        """The prediction of a row, then its label if the row knows the outcome; nothing where `where` does not hold.
+        """The prediction of a row, then its label if the row knows the outcome; nothing where no `where` holds.
 
         Args:
             times: of the rows, where `synthesis` asks for them.
@@ -72,34 +86,40 @@ class Mapping:
         Raises:
             RowFault: a value is missing or not what the contract asks for; the message names the field.
         """
-        if self.where is not None and not self._is_meant(self.where, row):
+        if not _holds(self.where, row, "where"):
             return []
-        if self.prediction is None:
-            return list(self._label(row, None))
+        prediction = self._prediction(row, times)
+        together = prediction if self.where_label is None else None
+        return [one for one in (prediction, self._label(row, together)) if one is not None]
+
+    def _prediction(self, row: Row, times: RowTimes | None) -> Prediction | None:
+        if self.prediction is None or not _holds(self.where_prediction, row, "prediction.where"):
+            return None
         fields = _values(self.prediction, row, "prediction")
         if isinstance(fields["ts"], Synthesized) and times is not None:
             fields["ts"] = times.at(row.number)
-        prediction: Prediction = _event(fields, Prediction)
-        return [prediction, *self._label(row, prediction)]
+        return _event(fields, Prediction)
 
-    def _is_meant(self, where: Expression, row: Row) -> bool:
-        try:
-            return where.value(row) not in (None, False)
-        except RowFault as fault:
-            raise RowFault(f"where: {fault}") from None
-
-    def _label(self, row: Row, prediction: Prediction | None) -> Iterator[Label]:
-        if self.label is None:
-            return
+    def _label(self, row: Row, prediction: Prediction | None) -> Label | None:
+        """The label of this row; with `prediction`, the one in the same row."""
+        if self.label is None or not _holds(self.where_label, row, "label.where"):
+            return None
         fields = _values(self.label, row, "label")
         if all(fields.get(word) in (None, []) for word in _WORDS):
-            return
+            return None
         if prediction is not None:
             ts = fields["ts"]
             if isinstance(ts, AfterPrediction):
                 fields["ts"] = prediction.ts + ts.after_prediction
             fields["request_id"] = prediction.request_id
-        yield _event(fields, Label)
+        return _event(fields, Label)
+
+
+def _holds(where: Expression | None, row: Row, name: str) -> bool:
+    try:
+        return where is None or where.value(row) not in (None, False)
+    except RowFault as fault:
+        raise RowFault(f"{name}: {fault}") from None
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -127,13 +147,15 @@ def load_mapping(path: Path) -> Mapping:
         prediction=checked.prediction and _mapped_fields(checked.prediction),
         label=checked.label and _mapped_fields(checked.label),
         where=checked.where,
+        where_prediction=checked.prediction and checked.prediction.where,
+        where_label=checked.label and checked.label.where,
         digest=digest,
     )
 
 
 def _mapped_fields(section: Section) -> dict[str, Any]:
     """Only the fields that the file maps, sections as plain dicts."""
-    fields = ((name, one) for name, one in section if one is not None)
+    fields = ((name, one) for name, one in section if one is not None and name != "where")
     return {name: _mapped_fields(one) if _is_plain(one) else one for name, one in fields}
 
 
@@ -166,11 +188,17 @@ def _event(fields: dict[str, Any], kind: type[Sent]) -> Sent:
         raw = encode(msgspec.convert(fields, kind))
         event: Any = _read_back.decode(raw)
     except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
-        hint = "; {transform: string, of: ...} makes a text of it" if str(error).startswith(_NO_TEXT) else ""
-        raise RowFault(f"{section}: {error}{hint}") from None
+        raise RowFault(f"{section}{_field_first(str(error))}") from None
     if len(raw) > MAX_EVENT_BYTES:
         raise RowFault(f"{section}: {len(raw)} bytes, {MAX_EVENT_BYTES} can be sent")
     return cast("Sent", event)
+
+
+def _field_first(message: str) -> str:
+    """What the contract says of a value, behind the name of the field; `$` is of the row's own paths."""
+    said, _, field = message.removesuffix("`").partition(" - at `$")
+    remedy = _REMEDIES.get(said.replace(" | null", ""))
+    return f"{field}: {said}" + (f"; {remedy}" if remedy else "")
 
 
 def _floats(node: Any) -> Any:

@@ -45,13 +45,14 @@ def _time(special: type[Section]) -> Any:
     return Annotated[Any, BeforeValidator(read)]
 
 
-def _section(struct: type[Struct], *, ts: Any = None, optional: Iterable[str] = ()) -> Any:
+def _section(struct: type[Struct], *, ts: Any = None, optional: Iterable[str] = (), extra: Iterable[str] = ()) -> Any:
     hints = get_type_hints(struct)
     fields: dict[str, Any] = {}
     for info in msgspec.structs.fields(struct):
         kind = ts if info.name == "ts" else _kind(hints[info.name])
         required = info.required and info.name not in optional
         fields[info.encode_name] = (kind, ... if required else None)
+    fields |= dict.fromkeys(extra, (_EXPRESSION, None))
     return create_model(f"{struct.__name__}Section", __base__=Section, **fields)
 
 
@@ -62,8 +63,8 @@ def _kind(hint: Any) -> Any:
     return dict[str, _EXPRESSION] if get_origin(hint) is dict else _EXPRESSION
 
 
-_PREDICTION = _section(Prediction, ts=_time(Synthesized))
-_LABEL = _section(Label, ts=_time(AfterPrediction), optional=["request_id"])
+_PREDICTION = _section(Prediction, ts=_time(Synthesized), extra=["where"])
+_LABEL = _section(Label, ts=_time(AfterPrediction), optional=["request_id"], extra=["where"])
 
 
 def _complete(self: Any) -> Any:
@@ -71,12 +72,21 @@ def _complete(self: Any) -> Any:
     prediction, label = self.prediction, self.label
     if prediction is None and label is None:
         raise ValueError("one of the sections prediction and label is needed")
-    if label is not None and prediction is not None and label.request_id is not None:
-        raise ValueError("label.request_id is the prediction's; leave it out, or map labels alone")
-    if label is not None and prediction is None and label.request_id is None:
-        raise ValueError("label.request_id is missing: where no prediction is mapped, it says whose label it is")
-    if prediction is None and isinstance(label.ts, AfterPrediction):
-        raise ValueError("label.ts: after_prediction needs the section prediction")
+    if label is None:
+        return self
+    if prediction is not None and (prediction.where is None) != (label.where is None):
+        without = "label" if label.where is None else "prediction"
+        raise ValueError(f"{without}.where is missing: where labels are rows of their own, both sections have one")
+    of_its_own = prediction is None or label.where is not None
+    if not of_its_own and label.request_id is not None:
+        raise ValueError(
+            "label.request_id is the prediction's; leave it out, or, where labels are rows of their own,"
+            " give both sections a `where`"
+        )
+    if of_its_own and label.request_id is None:
+        raise ValueError("label.request_id is missing: in a row that is no prediction, it says whose label it is")
+    if of_its_own and isinstance(label.ts, AfterPrediction):
+        raise ValueError("label.ts: after_prediction needs the prediction in the same row")
     return self
 
 
@@ -88,4 +98,5 @@ Document: type[Section] = create_model(
     label=(_LABEL | None, None),
     where=(_EXPRESSION, None),
 )
-"""The whole file: `prediction`, and `label` where rows know the outcome; `where` says which rows are meant."""
+"""The whole file: `prediction`, and `label` where rows know the outcome; `where` says which rows are meant. In the
+sections it says which of them are predictions and which labels."""

@@ -119,7 +119,7 @@ def lookup(of: Any, *, table: Any, default: Any = None) -> Any:
     if not isinstance(table, Mapping):
         raise TypeError("table must be a mapping; write table: {constant: {from: to}}")
     entries = {string(key): value for key, value in table.items()}
-    found = entries.get(string(of), default)
+    found = entries.get(string(of), entries.get(str(of), default))  # YAML's keys true and false come as Python's words
     if found is None:
         raise ValueError(f"{of!r} is not in the table ({', '.join(list(entries)[:10])}); add it, or give a default")
     return found

@@ -31,6 +31,8 @@ def fault(settings: type[BaseModel], error: ErrorDetails) -> str:
 def _hint(error: ErrorDetails) -> str:
     if error["type"] in ("time_delta_type", "time_delta_parsing"):
         return "no duration: write PT5M, PT3H or P30D (ISO 8601), or seconds"
+    if error["type"] in ("dict_type", "model_type"):
+        return f"a table is expected, with a heading [{'.'.join(map(str, error['loc']))}]; see docs/settings.md"
     return error["msg"].removeprefix("Value error, ")
 
 

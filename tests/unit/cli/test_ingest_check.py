@@ -122,3 +122,21 @@ def test_no_text_of_a_log_reaches_the_terminal_as_a_command(tmp_path: Path) -> N
     assert done.exit_code == 0
     assert r"\x1b[31mm" in done.output
     assert not [one for one in done.output if not one.isprintable() and one != "\n"]
+
+
+def test_messages_that_are_logged_apart_are_looked_for_in_the_other_topic() -> None:
+    logs = run(SAMPLES / "otlp_joined" / "messages.json")
+    assert logs.exit_code == 1
+    assert "check both with `--format otlp_joined`" in " ".join(logs.output.split())
+    spans = run(SAMPLES / "otlp" / "chat_without_content.json", "--format", "otlp")
+    assert spans.exit_code == 0
+    assert "check both with `--format otlp_joined`" in " ".join(spans.output.split())
+    whole = run(SAMPLES / "otlp" / "image_by_uri.json")
+    assert "otlp_joined" not in whole.output
+
+
+def test_calls_whose_halves_are_in_two_places_meet() -> None:
+    done = run(SAMPLES / "otlp_joined" / "span.json", SAMPLES / "otlp_joined" / "event.json", "--format", "otlp_joined")
+    assert done.exit_code == 0
+    assert "span.json, " in done.output
+    assert "1 requests, 1 responses; 1 pairs met" in done.output

@@ -52,6 +52,13 @@ def test_a_window_that_does_not_end_later_is_refused(command: tuple[str, ...]) -
     assert "--until must come later than --since" in refusal(*command, "--since", AWARE, "--until", f"{NAIVE}Z")
 
 
+def test_a_reference_is_made_of_what_has_come() -> None:
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert "--until: has not come yet: only past traffic can be known as good; now is" in refusal(
+        *REFERENCE, "--since", AWARE, "--until", ahead
+    )
+
+
 def test_a_backfill_ends_neither_in_the_future_nor_before_it_begins() -> None:
     ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert "--as-of: has not come yet: live evaluation would pass over it, untold" in refusal(

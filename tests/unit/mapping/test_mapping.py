@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,14 +118,67 @@ def test_a_row_without_an_outcome_gets_no_label(tmp_path: Path) -> None:
     assert len(events(tmp_path, text, ROW | {"truth": None, "verdict": "unsure"})) == 2
 
 
+APART = """
+where: {exists: $.at}
+prediction:
+  where: {equals: [$.kind, answer]}
+  request_id: $.id
+  ts: $.at
+  model: {name: clip}
+  task: vqa
+  status: ok
+label:
+  where: {equals: [$.kind, feedback]}
+  request_id: $.of
+  ts: $.at
+  annotator: {id: $.who, kind: human}
+  verdict: $.said
+"""
+
+
+def test_answers_and_labels_may_be_rows_of_their_own(tmp_path: Path) -> None:
+    (answer,) = events(tmp_path, APART, ROW | {"kind": "answer"})
+    (label,) = events(
+        tmp_path, APART, {"kind": "feedback", "of": "r0", "who": "ana", "said": "correct", "at": ROW["at"]}
+    )
+    assert isinstance(answer, Prediction)
+    assert isinstance(label, Label)
+    assert (answer.request_id, label.request_id, label.verdict) == ("r1", "r0", "correct")
+    assert events(tmp_path, APART, {"kind": "heartbeat", "at": ROW["at"]}) == []
+    assert events(tmp_path, APART, {"kind": "answer"}) == []
+    with pytest.raises(RowFault, match=r"label.where: \$.feedback is not in the row"):
+        events(tmp_path, APART.replace("{equals: [$.kind, feedback]}", "$.feedback"), ROW)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "message"),
+    [
+        ("  where: {equals: [$.kind, answer]}\n", "", "prediction.where is missing: .* both sections have one"),
+        ("  where: {equals: [$.kind, feedback]}\n", "", "label.where is missing: .* both sections have one"),
+        ("  request_id: $.of\n", "", "label.request_id is missing: in a row that is no prediction"),
+        ("  ts: $.at\n  annotator", "  ts: {after_prediction: 1s}\n  annotator", "prediction in the same row"),
+    ],
+)
+def test_rows_of_their_own_say_which_they_are_and_whose(tmp_path: Path, line: str, instead: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        mapping(tmp_path, APART.replace(line, instead))
+
+
 @pytest.mark.parametrize(
     ("lines", "row", "message"),
     [
         ("", {"id": "r1"}, r"prediction.ts: \$.at is not in the row"),
-        ("", {"id": 7, "at": ROW["at"]}, r"Expected `str`, got `int` - at `\$.request_id`"),
-        ("", {"id": "r1", "at": "2026-11-21T10:00:00"}, r"at `\$.ts`"),
+        ("", {"id": 7, "at": ROW["at"]}, "prediction.request_id: Expected `str`, got `int`; {transform: string"),
+        ("", {"id": "r1", "at": "2026-11-21T10:00:00"}, "prediction.ts: .* timezone component; {transform: assume_utc"),
+        ("", {"id": "r1", "at": 1795479400000}, "prediction.ts: .* got `int`; {transform: epoch, of: ..., unit: ...}"),
+        ("  latency_ms: $.l", {"l": "0.2"}, "prediction.latency_ms: .* got `str`; {transform: number"),
+        ("  tokens: {in: $.t}", {"t": "3"}, "prediction.tokens.in: .* got `str`; {transform: integer"),
         ("", {"id": "x" * 129, "at": ROW["at"]}, "length <= 128"),
-        ("  output: {confidence: $.p}", {"p": 1.5}, r"<= 1.0 - at `\$.output.confidence`"),
+        (
+            "  output: {confidence: $.p}",
+            {"p": 1.5},
+            "output.confidence: .* <= 1.0; {transform: scale, of: ..., by: 0.01}",
+        ),
         ("  output: {confidence: $.p}", {"p": float("nan")}, "confidence"),
         ("  output: {candidates: $.c}", {"c": [{"answer": "a", "score": float("nan")}]}, "score"),
         (
@@ -193,7 +248,7 @@ label:
         ("label: {ts: $.at, annotator: {id: a, kind: human}}", "says whose label it is"),
         (
             "label: {request_id: $.id, ts: {after_prediction: 1s}, annotator: {id: a, kind: human}}",
-            "needs the section prediction",
+            "needs the prediction in the same row",
         ),
         (MINIMAL + "  output: {answer: {first_of: $.a}}", "a list of choices"),
         (MINIMAL + "  output: {answer: {equals: [$.a]}}", "a list of two"),
@@ -260,3 +315,35 @@ def test_the_employment_example_answers_with_the_likelier_class_and_its_probabil
     assert isinstance(label, Label)
     assert (prediction.output.answer, prediction.output.confidence, label.answers) == ("0", 0.75, ("0",))
     assert prediction.slices["year"] == "2016"
+
+
+def test_feedback_in_the_same_topic_is_read_as_the_page_on_own_models_says(tmp_path: Path) -> None:
+    page = (EXAMPLES.parents[1] / "docs" / "own-model.md").read_text()
+    blocks = [yaml.safe_load(one) for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    whole = next(one for one in blocks if "request_id" in one.get("prediction", ()))
+    apart = next(one for one in blocks if "label" in one)
+    both = {"prediction": whole["prediction"] | apart["prediction"], "label": apart["label"]}
+    record = {"type": "feedback", "answer_id": "q-81", "given_at": ROW["at"], "by": "shopper", "right": False}
+    (label,) = events(tmp_path, yaml.safe_dump(both), record)
+    assert isinstance(label, Label)
+    assert (label.request_id, label.verdict, label.annotator.kind) == ("q-81", "incorrect", "user")
+
+
+def test_the_remedies_of_that_page_are_mappings(tmp_path: Path) -> None:
+    page = (EXAMPLES.parents[1] / "docs" / "own-model.md").read_text()
+    remedies = dict(re.findall(r"^\| [^|]+ \| `(\w+): (\{.*?\})`(?: \||:)", page, re.MULTILINE))
+    assert sorted(remedies) == ["answer", "confidence", "extra", "ts"]
+    text = (
+        MINIMAL.replace("ts: $.at", f"ts: {remedies['ts']}")
+        + f"  output: {{answer: {remedies['answer']}, confidence: {remedies['confidence']}}}\n"
+        + f"  extra: {remedies['extra']}\n"
+    )
+    row = {"id": "r", "meta": {"t_ms": 1763719200000, "user": "u-1"}, "res": {"percent": 81, "count": 3}}
+    (prediction,) = events(tmp_path, text, row)
+    assert isinstance(prediction, Prediction)
+    assert prediction.output.answer == "3"
+    assert prediction.output.confidence == pytest.approx(0.81)
+    assert (prediction.extra, prediction.ts) == ({"user_id": "u-1"}, datetime(2025, 11, 21, 10, tzinfo=UTC))
+    (failed,) = events(tmp_path, text, {**row, "res": None})
+    assert isinstance(failed, Prediction)
+    assert failed.output.answer is None

@@ -38,6 +38,7 @@ TABLE = {1: "one", "eng": "English"}
         ("last", ["a", "b"], {}, "b"),
         ("last", [], {}, None),
         ("lookup", "eng", {"table": TABLE}, "English"),
+        ("lookup", True, {"table": {"True": "correct", "False": "incorrect"}}, "correct"),
         ("lookup", "fra", {"table": TABLE, "default": "other"}, "other"),
         ("threshold", 0.5, {"at": 0.5}, "1"),
         ("threshold", "0.49", {"at": 0.5, "then": "employed", "otherwise": "not"}, "not"),

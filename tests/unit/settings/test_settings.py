@@ -94,6 +94,23 @@ def test_a_broken_file_is_named_with_the_line(monkeypatch: pytest.MonkeyPatch, t
     assert SECRET not in fault
 
 
+@pytest.mark.parametrize(
+    ("content", "heading"),
+    [
+        ("[ingest]\ntopics = ['a']", "[ingest.topics]"),
+        ("[ingest.topics]\na = 'otlp'", "[ingest.topics.a]"),
+        ("[ingest.topics.a]\nslices = ['x']", "[ingest.topics.a.slices]"),
+        ("ingest = 5", "[ingest]"),
+    ],
+)
+def test_where_a_table_is_expected_its_heading_is_told(
+    write_file: Callable[[str], Path], content: str, heading: str
+) -> None:
+    write_file(content)
+    [fault] = faults()
+    assert f"a table is expected, with a heading {heading}; see docs/settings.md" in fault
+
+
 def test_all_faults_are_told_at_once_with_name_variable_and_value(
     monkeypatch: pytest.MonkeyPatch, write_file: Callable[[str], Path]
 ) -> None:
