@@ -9,18 +9,16 @@ from monitor.services.check_format import FieldCount, Refusal, Report
 
 LABEL_WIDTH = 14
 PLACE_INDENT = 6
+_CHECK_BOTH = "are in another topic: check both with `--format otlp_joined`."
 _ALL_PASSED_OVER = {
     "mapping": "`where` of the mapping file holds for none of them: compare what it asks for with what stands there.",
     "otlp": "No spans of model calls, and no log records that are whole calls. If they are messages "
-    "(gen_ai.user.message, gen_ai.choice), their calls' spans are in another topic: check both with "
-    "`--format otlp_joined`.",
+    f"(gen_ai.user.message, gen_ai.choice), their calls' spans {_CHECK_BOTH}",
     "other": "The format reads all of them as something else than calls: is it the right one, and the right topic?",
 }
-
-
 _NO_MESSAGES = (
-    "Where messages are logged apart from spans (gen_ai.user.message, gen_ai.choice, operation details), they are in"
-    " another topic: check both with `--format otlp_joined`."
+    "Where messages are logged apart from spans (gen_ai.user.message, gen_ai.choice, operation details), they "
+    f"{_CHECK_BOTH}"
 )
 _MESSAGES = {"input.prompt", "output.answer"}
 

@@ -37,7 +37,12 @@ class Half(msgspec.Struct, frozen=True):
     @property
     def call(self) -> str:
         """The pair_id of its sides, of a prelude too."""
-        return self.pair_id.removesuffix(_PRELUDE) if self.side == "prelude" else self.pair_id
+        return call_of_pair(self.pair_id, self.side)
+
+
+def call_of_pair(pair_id: str, side: str) -> str:
+    """The call whose side, or prelude, waits under this pair_id."""
+    return pair_id.removesuffix(_PRELUDE) if side == "prelude" else pair_id
 
 
 def prelude_of(call: str) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time
 import msgspec
 from sqlalchemy import Connection, text
 
-from monitor.domain.halves import prelude_of
+from monitor.domain.halves import call_of_pair, prelude_of
 from monitor.domain.slices import Slice
 from monitor.domain.window import DAY
 from monitor.drift.sketch import Sketch
@@ -67,7 +67,7 @@ def labels_of(connection: Connection, person: Person) -> list[bytes]:
 def pairs_of(connection: Connection, person: Person) -> list[str]:
     """Ids of the calls of which one side waits, or what came ahead of one, that names the person."""
     query = "SELECT pair_id, side FROM waiting_halves WHERE subject_hash = ANY(%s)"
-    return sorted({_call_of(*row) for row in raw(connection).execute(query, (list(person.digests),))})
+    return sorted({call_of_pair(*row) for row in raw(connection).execute(query, (list(person.digests),))})
 
 
 def _names(person: Person, roots: Collection[str], columns: dict[str, str]) -> tuple[str, list[object]]:
@@ -174,7 +174,7 @@ def delete_halves(connection: Connection, calls: Sequence[str]) -> list[str]:
         "OR (pair_id = ANY(%s) AND side = 'prelude') RETURNING pair_id, side"
     )
     found = raw(connection).execute(statement, (list(calls), list(map(prelude_of, calls))))
-    return [_call_of(*row) for row in found]
+    return [call_of_pair(*row) for row in found]
 
 
 def delete_halves_with(connection: Connection, texts: Sequence[str]) -> list[tuple[str, str]]:
@@ -187,7 +187,7 @@ def delete_halves_with(connection: Connection, texts: Sequence[str]) -> list[tup
         "WHERE position(needle IN fields) > 0 RETURNING pair_id, side, content",
         ([msgspec.json.encode(one) for one in texts], list(texts)),
     )
-    return [(_call_of(pair_id, side), content) for pair_id, side, content in found]
+    return [(call_of_pair(pair_id, side), content) for pair_id, side, content in found]
 
 
 def withdraw_sketches(
@@ -228,10 +228,6 @@ def _all_known_since(connection: Connection) -> datetime:
     while first - DAY in whole:
         first -= DAY
     return datetime.combine(first, time(), UTC)
-
-
-def _call_of(pair_id: str, side: str) -> str:
-    return pair_id.removesuffix(prelude_of("")) if side == "prelude" else pair_id
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[str], list[datetime]]:
