@@ -18,6 +18,7 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent, SettingsError
 from monitor.formats import FORMATS, FormatOptions
 from monitor.formats.kserve import decoder, recognises
+from tests.unit.formats.texts import ANSWERS, TEXTS
 
 Sample = Callable[[str], Record]
 ID = "11111111-2222-4333-8444-555555555555"
@@ -230,11 +231,7 @@ def test_a_field_that_there_is_not_is_a_fault_of_the_settings() -> None:
         FORMATS["kserve"](FormatOptions(fields={"promt": "TEXT"}))
 
 
-@given(
-    prompt=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200),
-    answer=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200),
-    structured=st.booleans(),
-)
+@given(prompt=TEXTS, answer=ANSWERS, structured=st.booleans())
 def test_what_a_chat_says_comes_out_as_it_went_in(prompt: str, answer: str, structured: bool) -> None:
     asked = {"model": "llava", "messages": [{"role": "user", "content": prompt}]}
     said = {"object": "chat.completion", "model": "llava", "choices": [{"index": 0, "message": {"content": answer}}]}

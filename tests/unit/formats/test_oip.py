@@ -18,6 +18,7 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions
 from monitor.formats.oip import decoder, recognises
+from tests.unit.formats.texts import ANSWERS, TEXTS
 
 Sample = Callable[[str], Record]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -302,11 +303,8 @@ def test_a_record_that_is_no_call_is_refused() -> None:
     assert refused(b"").reason == Rejection.UNREADABLE
 
 
-texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=50)
-
-
 @given(
-    rows=st.lists(st.tuples(texts, texts, st.floats(0, 1, width=16)), min_size=1, max_size=5),
+    rows=st.lists(st.tuples(TEXTS, ANSWERS, st.floats(0, 1, width=16)), min_size=1, max_size=5),
     datatype=st.sampled_from(["FP16", "FP32", "FP64"]),
     packed=st.booleans(),
 )

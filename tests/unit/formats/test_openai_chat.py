@@ -17,6 +17,7 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions
 from monitor.formats.openai_chat import decoder, recognises
+from tests.unit.formats.texts import ANSWERS, TEXTS
 
 Sample = Callable[[str], Record]
 QUESTION: dict[str, Any] = {"model": "llava", "messages": [{"role": "user", "content": "What?"}]}
@@ -27,7 +28,6 @@ ANSWER: dict[str, Any] = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "a mug"}, "finish_reason": "stop"}],
 }
 CALL: dict[str, Any] = {"id": "r1", "ts": "2025-11-21T10:00:00Z", "request": QUESTION, "response": ANSWER}
-texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200)
 
 
 def record(value: Any, headers: dict[str, str] | None = None) -> Record:
@@ -313,7 +313,7 @@ def test_a_model_that_no_body_names_is_configured() -> None:
     assert "model" in str(refused(nameless))
 
 
-@given(prompt=texts, answer=texts, context=texts, url=st.sampled_from(["https://a/b.jpg", "s3://b/k", ""]))
+@given(prompt=TEXTS, answer=ANSWERS, context=TEXTS, url=st.sampled_from(["https://a/b.jpg", "s3://b/k", ""]))
 def test_what_was_said_comes_out_as_it_went_in(prompt: str, answer: str, context: str, url: str) -> None:
     parts = [text(prompt), *([image(url)] if url else [])]
     messages = [{"role": "system", "content": context}, {"role": "user", "content": parts}]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +21,7 @@ from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions, otlp, otlp_joined
 from tests.unit.formats.spans import PARTITION, SPAN, TRACE, decode, in_json
+from tests.unit.formats.texts import ANSWERS, TEXTS
 
 START = datetime(2025, 11, 21, 10, 0, tzinfo=UTC)
 JOKE = " Why did the developer bring OpenTelemetry to the party? Because it always knows how to trace the fun!"
@@ -332,11 +332,7 @@ def test_any_bytes_are_read_or_refused(value: bytes) -> None:
         otlp.decoder(FormatOptions())(record)
 
 
-TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=20)
-ANSWERS = TEXT.filter(lambda answer: not re.search("<think|<seed:think|◁think|</think>", answer))
-
-
-@given(prompt=TEXT, answer=ANSWERS, tokens=st.integers(0, 2**40), ms=st.integers(0, 10**6))
+@given(prompt=TEXTS.filter(bool), answer=ANSWERS.filter(bool), tokens=st.integers(0, 2**40), ms=st.integers(0, 10**6))
 def test_what_went_in_comes_out(prompt: str, answer: str, tokens: int, ms: int) -> None:
     """The text of a part is never interpreted, whatever it looks like, but for an answer's thoughts in their tags."""
     attributes = CHAT | {

@@ -18,6 +18,7 @@ from monitor.errors import InvalidEvent
 from monitor.formats import FormatOptions
 from monitor.formats.payloads.images import looks_like_image
 from monitor.formats.seldon import decoder, recognises
+from tests.unit.formats.texts import ANSWERS, TEXTS
 
 Sample = Callable[[str], Record]
 HEADERS = {
@@ -201,12 +202,10 @@ def test_a_record_without_any_time_is_refused() -> None:
     assert "time" in str(refused({"strData": "q"}, HEADERS, timestamp_ms=-1))
 
 
-texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=50).filter(
-    lambda text: not looks_like_image(text)  # without a name such a text is the picture
-)
+PROMPTS = TEXTS.filter(lambda text: not looks_like_image(text))  # without a name such a text is the picture
 
 
-@given(rows=st.lists(st.tuples(texts, texts), min_size=1, max_size=4), named=st.booleans())
+@given(rows=st.lists(st.tuples(PROMPTS, ANSWERS), min_size=1, max_size=4), named=st.booleans())
 def test_a_batch_comes_out_row_by_row_as_it_went_in(rows: list[tuple[str, str]], named: bool) -> None:
     columns = [["prompt"], ["answer"]] if named else [[], []]
     asked, said = (
