@@ -30,10 +30,11 @@ _FILTERED = frozenset(
         "safety",
         "prohibited_content",
         "blocklist",
+        "blocked",
     }
 )
 """Finish reasons of answers that a filter stopped: OpenAI's (as Vercel's AI SDK and .NET spell it, too), Bedrock's
-(two), Gemini's."""
+(two), Gemini's, Genkit's."""
 _IN_PLACE_OF_FILTERED = "FILTERED"
 """What OpenLLMetry writes as the content of such an answer."""
 _OF_MESSAGES = frozenset({"role", "parts", "content", "type"})
@@ -115,6 +116,8 @@ def read_messages(value: Any, name: str) -> list[Message]:
         found = [read_json(one) for one in found]  # each a text by itself: a list of OpenTelemetry holds no objects
     if isinstance(found, list) and all(isinstance(one, dict) and one.keys() & _OF_MESSAGES for one in found):
         return [_message(one) for one in found]
+    if isinstance(value, list) and found and all(isinstance(one, str) for one in value):
+        return [Message("user", [one]) for one in value if one and not is_hidden(one)]
     if not isinstance(value, str):
         raise InvalidEvent(Rejection.INVALID, f"{name} is neither text nor a list of messages")
     plain = not isinstance(said, dict) and not is_hidden(value) and not is_cut(value)
@@ -155,14 +158,19 @@ def _lowered(finish_reasons: Iterable[Any]) -> set[str]:
 
 
 def _listed(value: dict[str, Any]) -> list[Any]:
-    """The messages of an object: it is one, or the body of a request or response that holds them (LangSmith)."""
+    """The messages of an object: it is one, or the body of a request or response that holds them (LangSmith, Langfuse,
+    MLflow): OpenAI's, Gemini's, those of Ollama, Genkit and Bedrock's Converse API."""
     match value:
         case {"messages": list(found)}:
             return [_constructed(one) for one in _first_batch(found)]
-        case {"choices": list(found)} | {"generations": list(found)}:
+        case {"choices": list(found)} | {"generations": list(found)} | {"candidates": list(found)}:
             return [_chosen(one) for one in _first_batch(found)]
-        case {"prompts": [str(text), *_]}:
+        case {"prompts": [str(text), *_]} | {"prompt": str(text)} | {"contents": str(text)}:
             return [{"role": "user", "content": text}]
+        case {"contents": list(found)} | {"input": list(found)} | {"output": list(found)}:
+            return found
+        case {"message": dict(message)} | {"output": {"message": dict(message)}}:
+            return [message]
     return [value]
 
 
@@ -194,7 +202,7 @@ def _constructed(one: Any) -> Any:
 
 def _message(value: dict[str, Any]) -> Message:
     """A message, or a part that stands alone."""
-    content = value.get("content")
+    content = value.get("content", value.get("text") if "role" in value else None)
     if isinstance(content, dict) and "parts" in content:  # Gemini's messages, inside an event
         value = value | {name: one for name, one in content.items() if one is not None}
     content = value["parts"] if "parts" in value else _parts(content)

@@ -48,7 +48,9 @@ OF_SAFETY: Final = frozenset(
 )  # fmt: skip
 VIOLATIONS: Final = {
     **dict.fromkeys(("unsafe", "toxic", "harmful", "flagged", "fail", "failed", "violation"), True),
-    **dict.fromkeys(("safe", "non_toxic", "not_toxic", "harmless", "pass", "passed", "no_violation"), False),
+    **dict.fromkeys(
+        ("safe", "non_toxic", "not_toxic", "harmless", "not_harmful", "pass", "passed", "no_violation"), False
+    ),
 }
 """Words of those evaluations."""
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -66,7 +68,7 @@ class Evaluation:
 
     def says(self) -> Fields:
         """Verdict, rating and safety violation, as far as it plainly says any."""
-        name, word = _word(self.name), _word(self.label)
+        name, word = _word(self.name.rpartition(".")[2]), _word(self.label)
         if name in OF_SAFETY:
             return {"safety_violation": VIOLATIONS[word]} if word in VIOLATIONS else {}
         found: Fields = {"verdict": VERDICTS[word]} if word in VERDICTS else {}

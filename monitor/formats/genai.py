@@ -2,7 +2,7 @@
 
 https://github.com/open-telemetry/semantic-conventions-genai (docs/gen-ai). Older spellings are read too: those up to
 semantic conventions 1.36, the flattened ones of OpenLLMetry (https://github.com/traceloop/openllmetry), and those of
-Vercel's AI SDK (`monitor.formats.vercel`).
+frameworks (`monitor.formats.dialects`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from monitor.domain.events import Event, Rejection
-from monitor.errors import InvalidEvent
+from monitor.domain.events import Event
 from monitor.formats import evaluations
 from monitor.formats.calls import served_version
 from monitor.formats.chats import Message, answered, asked, is_cut, read_json, read_messages, texts_of
+from monitor.formats.dialects import adk, translated
 from monitor.formats.options import FormatOptions
 from monitor.formats.payloads.rows import Fields
 from monitor.formats.predictions import call_fields, known_tokens, prediction
+from monitor.formats.retrievals import retrieval
 from monitor.formats.spans import Attributes, LogEvent, Span, SpanEvent, with_attributes
 from monitor.formats.trees import children, tree
-from monitor.formats.vercel import translated
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 """The event that carries what was asked and answered, beside its span or instead of it."""
@@ -36,20 +36,27 @@ Semantic Kernel's. Others are passed over: they may be embeddings, tools or agen
 """
 _CONTENT = ("gen_ai.content.prompt", "gen_ai.content.completion", DETAILS)
 """Span events whose attributes belong to the call."""
+_BODY: Final = "gen_ai.event.content"
+"""The attribute of a span event that holds what would be the body of a log record."""
 SERVED: Final = "gen_ai.request.id"
 """What only servers say of a call (vLLM)."""
 _OF_A_SERVER = ({"gen_ai.response.model"}, {SERVED}, {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"})
 """Servers name no operation: two of these three make a span one of a chat."""
+MESSAGES: Final = ("gen_ai.input.messages", "gen_ai.output.messages")
 _KEPT = (
     "gen_ai.provider.name",
     "gen_ai.response.id",
     "gen_ai.conversation.id",
     "gen_ai.response.finish_reasons",
+    *(f"{name}_ref" for name in MESSAGES),  # where they were uploaded to, by opentelemetry-util-genai
     SERVED,
 )
+_ASKED, _ANSWERED = "gen_ai.request.messages", "gen_ai.response.text"
+"""As Sentry's SDKs call them."""
+_COSTS: Final = ("gen_ai.usage.cost", "gen_ai.cost.total_cost", "operation.cost")
+"""What a call cost in US dollars: as OpenLIT, LiteLLM and Pydantic AI call it. No convention has it."""
 _OBJECT_IN_BASE64 = "eyJ"
 """How a JSON object begins that was set as bytes: LangSmith does so, and newer SDKs for Python leave it at that."""
-MESSAGES: Final = ("gen_ai.input.messages", "gen_ai.output.messages")
 CHOICE: Final = "gen_ai.choice"
 OLD_ROLES: Final = {f"gen_ai.{role}.message": role for role in ("system", "user", "assistant", "tool")}
 """Events that were one message each, up to 1.36: the answer, and the role of what came before it."""
@@ -61,7 +68,7 @@ def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
     Raises:
         InvalidEvent: they do not allow what it says.
     """
-    said = fields(span, options)
+    said = None if adk.is_inner(span) else fields(span, options)
     if said is not None:
         yield prediction(span, said)
     yield from evaluations.of_span(span)
@@ -71,7 +78,13 @@ def inference(event: LogEvent) -> Span:
     """The span that a `DETAILS` event stands for. It is of an inference, also where only the span beside it says so (as
     OpenTelemetry's instrumentation of google-genai has it).
     """
-    return with_attributes(event.as_span(), {"gen_ai.operation.name": "chat"})
+    return with_attributes(said_by(event), {"gen_ai.operation.name": "chat"})
+
+
+def said_by(event: LogEvent) -> Span:
+    """The span that such an event stands for, by its attributes, or by a body that has them."""
+    span = event.as_span()
+    return with_attributes(span, event.body) if isinstance(event.body, dict) else span
 
 
 def fields(span: Span, options: FormatOptions) -> Fields | None:
@@ -80,23 +93,32 @@ def fields(span: Span, options: FormatOptions) -> Fields | None:
     Raises:
         InvalidEvent: the conventions do not allow what it says.
     """
-    for event in span.events:
-        if event.name in _CONTENT:
-            span = with_attributes(span, event.attributes)
-    span = translated(span)
+    span = translated(_with_content(span))
     attributes = span.attributes
     operation = _operation(attributes)
     if _CHAT.fullmatch(operation):
         said = _chat(attributes, span.events)
     elif operation == "retrieval":
-        said = _retrieval(attributes)
+        said = retrieval(attributes)
     else:
         return None
     said["model"] = _model(attributes)
     said["tokens"] = _tokens(attributes)
+    said["cost_usd"] = _cost(attributes)
     person = {"user.id": attributes.get("user.id") or attributes.get("enduser.id")}
     said["extra"] = {name: attributes.get(name) for name in _KEPT} | person | said.get("extra", {})
     return call_fields(span, said, options)
+
+
+def _with_content(span: Span) -> Span:
+    """The span, saying what its events say in its place."""
+    lists: dict[str, list[Any]] = {}
+    for event in span.events:
+        if event.name in _CONTENT:
+            span = with_attributes(span, event.attributes)
+        elif event.name in MESSAGES and isinstance(found := read_json(event.attributes.get(_BODY)), list):
+            lists.setdefault(event.name, []).extend(found)
+    return with_attributes(span, lists) if lists else span
 
 
 def _operation(attributes: Attributes) -> str:
@@ -112,8 +134,8 @@ def _operation(attributes: Attributes) -> str:
 def _chat(attributes: Attributes, events: Iterable[SpanEvent]) -> Fields:
     nested = tree({name: value for name, value in attributes.items() if name.startswith("gen_ai.")}).get("gen_ai", {})
     asked_in, answered_in = MESSAGES
-    questions = _messages(attributes, asked_in) or _old_messages(nested, "prompt")
-    answers = _messages(attributes, answered_in) or _old_messages(nested, "completion")
+    questions = _messages(attributes, asked_in, _ASKED) or _old_messages(nested, "prompt")
+    answers = _messages(attributes, answered_in, _ANSWERED) or _old_messages(nested, "completion")
     if not questions and not answers:
         questions, answers = _talk(attributes, events)
     instructions = attributes.get("gen_ai.system_instructions")
@@ -135,7 +157,7 @@ def _talk(attributes: Attributes, events: Iterable[SpanEvent]) -> tuple[list[Mes
     for name, content in [*((one.name, _old_content(one.attributes)) for one in events), *logged]:
         side = answers if name == CHOICE else questions
         side.extend(old_message(name, content))
-    if logged and not answers:  # of the Responses API Logfire has the answer as one more message
+    if not answers and "error.type" not in attributes:  # of the Responses API the answer is one more message (Logfire)
         while questions and questions[-1].role == "assistant":
             answers.insert(0, questions.pop())
     return questions, answers
@@ -157,8 +179,9 @@ def _finish_reasons(attributes: Attributes) -> list[Any]:
     return said if isinstance(said, list) else [one.strip(' []"') for one in str(said or "").split(",")]
 
 
-def _messages(attributes: Attributes, name: str) -> list[Message]:
-    return read_messages(attributes[name], name) if attributes.get(name) is not None else []
+def _messages(attributes: Attributes, *names: str) -> list[Message]:
+    """By the first of these names that says any."""
+    return next((read_messages(attributes[name], name) for name in names if attributes.get(name) is not None), [])
 
 
 def _old_messages(nested: Mapping[str, Any], name: str) -> list[Message]:
@@ -193,7 +216,7 @@ def _old_content(attributes: Attributes) -> Any:
 
     Strands Agents have the content alone there, and the finish reason beside it.
     """
-    names = ("gen_ai.event.content", "content", "message")
+    names = (_BODY, "content", "message")
     content = read_json(next((attributes[name] for name in names if name in attributes), None))
     if content is None or isinstance(content, dict):
         return content
@@ -215,31 +238,6 @@ def old_message(name: str, content: Any) -> list[Message]:
     return read_messages([around | (message if isinstance(message, dict) else {"content": message})], name)
 
 
-def _retrieval(attributes: Attributes) -> Fields:
-    documents = read_json(attributes.get("gen_ai.retrieval.documents") or [])
-    if not isinstance(documents, list):
-        raise InvalidEvent(Rejection.INVALID, "gen_ai.retrieval.documents is no list")
-    rows = [one for one in documents if isinstance(one, dict)]
-    return {
-        "task": "retrieval",
-        "input": {"prompt": attributes.get("gen_ai.retrieval.query.text")},
-        "output": ranked((one.get("id", one.get("content")), one.get("score")) for one in rows),
-        "model": {"name": attributes.get("gen_ai.data_source.id")},
-    }
-
-
-def ranked(documents: Iterable[tuple[Any, Any]]) -> Fields:
-    """`output` of a retrieval: what was found with its score; candidates need one, so without any the best is all."""
-    found = [(str(name), score) for name, score in documents if name is not None]
-    if not found:
-        return {}
-    scored = all(isinstance(score, int | float) for _, score in found)
-    if scored and not all(math.isfinite(score) for _, score in found):
-        raise InvalidEvent(Rejection.INVALID, "the score of a document is no finite number")
-    candidates = [{"answer": name, "score": score} for name, score in found] if scored else []
-    return {"answer": found[0][0], "candidates": candidates}
-
-
 def _model(attributes: Attributes) -> Fields:
     """What was asked for is the name; what answered, where it is called otherwise, says the version."""
     asked_for, answering = attributes.get("gen_ai.request.model"), attributes.get("gen_ai.response.model")
@@ -255,3 +253,8 @@ def _tokens(attributes: Attributes) -> Fields:
             "image": attributes.get("gen_ai.usage.image.input_tokens"),
         }
     )
+
+
+def _cost(attributes: Attributes) -> float | None:
+    found = next((attributes[name] for name in _COSTS if name in attributes), None)
+    return found if isinstance(found, int | float) and math.isfinite(found) and found >= 0 else None

@@ -37,6 +37,8 @@ class Talk:
     """The last question before its choice."""
     ended: LogEvent | None = None
     """Its last choice."""
+    went_on: LogEvent | None = None
+    """The last piece of an answer that an earlier record began."""
 
     def add(self, event: LogEvent) -> None:
         """
@@ -48,12 +50,18 @@ class Talk:
         if event.name in _QUESTIONS:
             self.questions.extend(messages)
             self.asked = event
-        elif event.name != CHOICE:
-            return
-        elif (self.ended is not None or _is_first(body)) and all(one.finish_reason != _BROKEN for one in messages):
-            for one in messages:
-                self._answer(one)
+        elif event.name == CHOICE and all(one.finish_reason != _BROKEN for one in messages):
+            self._choose(event, body, messages)
+
+    def _choose(self, event: LogEvent, body: Any, messages: list[Message]) -> None:
+        if self.ended is not None or _is_first(body):
             self.ended = event
+        elif _is_piece(body):
+            self.went_on = event
+        else:
+            return
+        for one in messages:
+            self._answer(one)
 
     def _answer(self, message: Message) -> None:
         """Without a finish reason it is a piece, and the next goes on with it (streams of google-genai)."""
@@ -66,7 +74,8 @@ class Talk:
         self.answers[-1] = replace(last, refused=refused, finish_reason=message.finish_reason)
 
     def half(self) -> Half | None:
-        """What was asked and answered, for the span to join; what was asked alone, for its choice to take up.
+        """What was asked and answered, for the span to join; what was asked alone, or more of the answer, for its
+        choice to take up.
 
         None: neither. The choice comes in a later record, or the call failed (see `is_whole`), and the messages say
         nothing.
@@ -76,7 +85,7 @@ class Talk:
         """
         said: Fields = {"input": asked(self.questions), "output": answered(self.answers)}
         fields = {name: value for name, value in said.items() if value}
-        last = self.ended or self.asked
+        last = self.ended or self.went_on or self.asked
         if last is None or not (fields or self.ended):
             return None
         span = last.as_span()
@@ -112,6 +121,11 @@ def _is_first(choice: Any) -> bool:
     """Another choice, or another piece of a stream, goes on with what an earlier record began."""
     index = choice.get("index") if isinstance(choice, dict) else None
     return not (isinstance(index, int) and index > 0)
+
+
+def _is_piece(choice: Any) -> bool:
+    """Of google-genai, whose pieces are counted on: the choices of others hold messages, and each is an answer."""
+    return isinstance(choice, dict) and "content" in choice
 
 
 def apart(found: Iterable[Said], messages: list[LogEvent]) -> Iterator[Said]:

@@ -19,14 +19,16 @@ from monitor.formats.calls import served_version
 from monitor.formats.chats import Message, answered, asked, read_json, read_messages
 from monitor.formats.decoder import Decoded, Decoder
 from monitor.formats.exported_spans import looks_exported, read_exported
-from monitor.formats.genai import ranked
 from monitor.formats.options import FormatOptions
 from monitor.formats.parts import is_hidden
 from monitor.formats.payloads.rows import Fields, with_ids
 from monitor.formats.predictions import call_fields, known_tokens, prediction
+from monitor.formats.retrievals import ranked
 from monitor.formats.spans import OPENINFERENCE_KIND, Attributes, Span, with_attributes
 from monitor.formats.trees import at, children, tree
 
+_OF_MASTRA = "mastra.span.type"
+"""What Mastra says of all its spans. Steps and chunks of a call are of the kind LLM too, but name no model."""
 _KEPT = ("session.id", "user.id", "tag.tags", "metadata", "llm.provider", "llm.system")
 
 
@@ -63,7 +65,7 @@ def decoded(span: Span, options: FormatOptions) -> Iterator[Event]:
 
 def _rows(span: Span, options: FormatOptions) -> Iterator[Fields]:
     read = _READERS.get(str(span.attributes.get(OPENINFERENCE_KIND, "")).upper())
-    if read is None:
+    if read is None or (_OF_MASTRA in span.attributes and not _model(span.attributes).get("name")):
         return
     metadata = read_json(span.attributes.get("metadata"))
     if isinstance(metadata, dict):
@@ -187,8 +189,8 @@ def _texts(value: Any, kind: str) -> list[Message]:
 
 def _model(attributes: Attributes) -> Fields:
     """What was asked for is the name; what answered, where it is called otherwise, says the version."""
-    name = attributes.get("llm.request.model_name") or attributes.get("llm.model_name")
-    answering = attributes.get("llm.response.model_name")
+    name = _first(attributes, "llm.request.model_name", "llm.model_name", "gen_ai.request.model")
+    answering = _first(attributes, "llm.response.model_name", "gen_ai.response.model")
     if not answering:
         return {"name": name}
     return {"name": name or answering, "version": served_version(str(name or answering), str(answering))}
@@ -196,7 +198,7 @@ def _model(attributes: Attributes) -> Fields:
 
 def _part(content: Any) -> Fields:
     match content:
-        case {"image": {"image": {"url": str(url)}}}:
+        case {"image": {"image": {"url": str(url)}} | {"url": str(url)}}:
             return {"type": "image_url", "image_url": url}
         case {"text": str(text)}:
             return {"type": content.get("type", "text"), "text": text}
@@ -212,8 +214,16 @@ def _value(attributes: Attributes, side: str) -> list[Message]:
 
 def _tokens(attributes: Attributes) -> Fields:
     return known_tokens(
-        {"in": attributes.get("llm.token_count.prompt"), "out": attributes.get("llm.token_count.completion")}
+        {
+            "in": _first(attributes, "llm.token_count.prompt", "gen_ai.usage.input_tokens"),
+            "out": _first(attributes, "llm.token_count.completion", "gen_ai.usage.output_tokens"),
+        }
     )
+
+
+def _first(attributes: Attributes, *names: str) -> Any:
+    """What the first of them says: spans of both conventions may say some of it in the words of the other."""
+    return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
 
 
 def _float32(vector: list[Any]) -> bytes:

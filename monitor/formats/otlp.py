@@ -65,7 +65,7 @@ def evaluation(event: LogEvent) -> Iterator[Decoded]:
 
 def _of_event(event: LogEvent, options: FormatOptions) -> Iterator[Decoded]:
     if event.name == genai.DETAILS:
-        span = event.as_span()
+        span = genai.said_by(event)
         fields = genai.fields(span, options)
         if fields is not None:
             yield prediction(span, fields)

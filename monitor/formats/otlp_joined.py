@@ -13,13 +13,14 @@ from typing import Final
 
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Record
-from monitor.formats import evaluations, genai, message_events, otlp, vercel
+from monitor.formats import dialects, evaluations, genai, message_events, otlp
 from monitor.formats.decoder import Decoded, Decoder
+from monitor.formats.dialects import adk
 from monitor.formats.options import FormatOptions
 from monitor.formats.predictions import demand_model, request_id
 from monitor.formats.spans import OPENINFERENCE_KIND, LogEvent, Said, Span, moment_of
 
-_OF_WHOLE: Final = (OPENINFERENCE_KIND, genai.SERVED, vercel.OPERATION)
+_OF_WHOLE: Final = (OPENINFERENCE_KIND, genai.SERVED)
 """Attributes of spans that say all themselves."""
 
 
@@ -39,6 +40,8 @@ def _parts(value: bytes, options: FormatOptions) -> Iterator[Decoded]:
 
 
 def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
+    if isinstance(said, Span) and adk.is_outer(said):
+        return  # what is logged belongs to the inner span
     if isinstance(said, Span) and not _is_whole(said):
         yield from _half(said, "request", options)
         yield from evaluations.of_span(said)
@@ -50,7 +53,8 @@ def _halves(said: Said, options: FormatOptions) -> Iterator[Decoded]:
 
 def _is_whole(span: Span) -> bool:
     """Nothing is logged beside it."""
-    return not span.attributes.keys().isdisjoint(_OF_WHOLE) or message_events.is_whole(span)
+    told = dialects.is_of_one(span) or not span.attributes.keys().isdisjoint(_OF_WHOLE)
+    return told or message_events.is_whole(span)
 
 
 def _half(span: Span, side: Side, options: FormatOptions) -> Iterator[Half]:
@@ -62,4 +66,4 @@ def _half(span: Span, side: Side, options: FormatOptions) -> Iterator[Half]:
     elif fields["status"] == "ok":
         del fields["status"]  # an event without an error does not say that the span has none
     time = moment_of(span.start_ns or span.end_ns, f"{span.place}: its time")
-    yield Half(request_id(span), side, time, fields, may_have_prelude=side == "request")
+    yield Half(request_id(span), side, time, fields, may_have_prelude=True)

@@ -21,9 +21,12 @@ EVENT_NAME: Final = "event.name"
 """The attribute that held the name of a log record's event, before there was a field for it."""
 MAX_NESTING = 32
 """Levels inside one attribute; the conventions need five."""
-MARKS = ("gen_ai.", "openinference.", "llm.", "annotations.", "evaluations.", "ai.operationId")
-"""How the attributes begin that both conventions, and Vercel's AI SDK, put on what concerns a model. Other spans are
-passed over unread."""
+MARKS = (
+    *("gen_ai.", "openinference.", "llm.", "annotations.", "evaluations."),
+    *("ai.operationId", "langfuse.observation.", "mlflow.spanType", "genkit:type"),
+)
+"""How the attributes begin that both conventions, and the dialects of frameworks, put on what concerns a model. Other
+spans are passed over unread."""
 
 
 @dataclass(frozen=True, slots=True)

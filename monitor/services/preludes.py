@@ -1,11 +1,14 @@
-"""What was said of calls ahead of their responses, in records of its own, is taken up where their sides meet.
+"""What was said of calls ahead of their responses, in records of its own, is taken up where their sides meet, and so
+are pieces of their answers that came behind the first.
 
 No side waits for a prelude: it waits in PostgreSQL as sides do, beside them, and is let go of when its time is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,6 +16,9 @@ from monitor.domain.halves import prelude_of, with_prelude
 from monitor.services.embed_halves import redacted_kinds, said_kinds, vectors_of
 from monitor.services.triage import Triage
 from monitor.store.halves import HalfArrival
+
+_ANSWER: Final = "answer"
+"""In `output`, and as a kind of what is embedded."""
 
 
 def to_look_for(sorted_out: Triage) -> set[str]:
@@ -28,23 +34,24 @@ def preludes_by_call(sorted_out: Triage, known: Mapping[str, HalfArrival]) -> di
     Args:
         known: what waits, by pair.
     """
-    several = {one.half.call: [one] for one in known.values() if one.half.side == "prelude"}
-    for call, came in sorted_out.preludes.items():
-        several.setdefault(call, []).extend(came)
-    return {call: _one(preludes) for call, preludes in several.items()}
+    waited = {one.half.call: one for one in known.values() if one.half.side == "prelude"}
+    calls = waited | sorted_out.preludes
+    return {call: _one(waited.get(call), sorted_out.preludes.get(call, [])) for call in calls}
 
 
 def take_up(side: HalfArrival, prelude: HalfArrival) -> HalfArrival:
-    """A side that says what was said before it as well."""
-    return replace(_with(side, prelude), preludes=(*prelude.preludes, prelude.record))
+    """A side that says what was said before it as well, and more of its answer."""
+    whole = _answering(_with(side, prelude), [side, prelude])
+    return replace(whole, preludes=(*prelude.preludes, prelude.record))
 
 
-def _one(preludes: list[HalfArrival]) -> HalfArrival:
+def _one(waited: HalfArrival | None, came: Iterable[HalfArrival]) -> HalfArrival:
     """Of which the latest counts where several say the same."""
-    said, *later = several = sorted(preludes, key=lambda one: one.half.ts)
+    in_order = [*([waited] if waited else []), *sorted(came, key=_time)]
+    said, *later = several = sorted(in_order, key=_time)
     for one in later:
         said = _with(one, said)
-    return replace(said, preludes=tuple(one.record for one in several[:-1]))
+    return replace(_answering(said, in_order), preludes=tuple(one.record for one in several[:-1]))
 
 
 def _with(side: HalfArrival, prelude: HalfArrival) -> HalfArrival:
@@ -56,3 +63,32 @@ def _with(side: HalfArrival, prelude: HalfArrival) -> HalfArrival:
         redacted=redacted_kinds(side) | (redacted_kinds(prelude) & new),
         vectors=vectors_of(side, prelude, new),
     )
+
+
+def _answering(one: HalfArrival, several: Iterable[HalfArrival]) -> HalfArrival:
+    """With the answer of which each of these has a piece, in this order; one no later than the last comes again.
+
+    What was made of a piece says nothing of the whole, which is embedded as it is by now.
+    """
+    pieces: list[str] = []
+    until: datetime | None = None
+    for piece in several:
+        if (text := _answer(piece)) and (until is None or piece.half.ts > until):
+            pieces.append(text)
+            until = piece.half.ts
+    if (whole := "".join(pieces)) == _answer(one):
+        return one
+    output = {**one.half.fields["output"], _ANSWER: whole}
+    half = replace(one.half, fields={**one.half.fields, "output": output})
+    vectors = {name: {kind: of[kind] for kind in of if kind != _ANSWER} for name, of in (one.vectors or {}).items()}
+    return replace(one, half=half, redacted=redacted_kinds(one) - {_ANSWER}, vectors=vectors or None)
+
+
+def _answer(one: HalfArrival) -> str:
+    said = one.half.fields.get("output")
+    answer = said.get(_ANSWER) if isinstance(said, dict) else None
+    return answer if isinstance(answer, str) else ""
+
+
+def _time(one: HalfArrival) -> datetime:
+    return one.half.ts

@@ -33,8 +33,8 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
+from monitor.services.reading import Limits
 from monitor.services.samples import Sample
-from monitor.services.triage import Limits
 from monitor.store.engine import transaction
 from monitor.store.queries.calls import waiting_sides
 from tests.integration.conftest import PARTITION, make_eraser, make_service, write_at_once
@@ -137,6 +137,43 @@ def test_within_a_batch_the_order_does_not_matter(engine: Engine, send: Send, ro
     assert rows(WAITING) == []
     if not cut:
         assert outcomes == {("t", "accepted"): 1, ("t", "half"): 3}
+
+
+def piece(after_ms: int, answer: str) -> Json:
+    return {"id": "a", "side": "prelude", "after_ms": after_ms, "fields": {"output": {"answer": answer}}}
+
+
+PIECES: dict[str, Callable[[], Json]] = {
+    "span": span,
+    "choice": choice,
+    "second": lambda: piece(90, f" Ask {MAIL}"),
+    "third": lambda: piece(95, " again."),
+}
+WHOLE = f"{ANSWER} Ask {MAIL} again."
+
+
+@pytest.mark.parametrize("last", ["span", "choice"])
+@pytest.mark.parametrize("first", [*itertools.permutations(["user", "second", "third"])], ids="-".join)
+def test_pieces_of_a_stream_that_came_in_records_of_their_own_are_the_answer(
+    engine: Engine, send: Send, rows: Rows, first: Sequence[str], last: str
+) -> None:
+    """Later ones behind earlier ones, as a partition has them; what comes again is no more of the answer."""
+    made = MADE | PIECES
+    order = [name for name in ("span", "choice") if name != last] + [*first, "second", "third", last]
+    for batch in [[name] for name in order] if first.index("second") < first.index("third") else [order]:
+        make(engine).write(send(*(made[name]() for name in batch)), NOW)
+    assert rows(STORED) == [(REDACTED, None, WHOLE.replace(MAIL, "[email removed]"))]
+    assert rows(WAITING) == []
+    assert rows(COUNTS) == [(1, 0)]
+
+
+def test_what_is_embedded_of_an_answer_in_pieces_is_all_of_it(engine: Engine, send: Send, rows: Rows) -> None:
+    for one in (choice(), piece(90, " Really."), span()):
+        embed_service(engine, decode).write(send(one), NOW)
+    ((kind, found),) = rows("SELECT kind, CAST(vector AS text) FROM embeddings")
+    vector = np.array(found.strip("[]").split(","), dtype=np.float16)
+    np.testing.assert_array_equal(vector, vector_of(f"{ANSWER} Really.").astype(np.float16))
+    assert kind == "answer"
 
 
 def test_messages_that_a_service_exported_before_its_answer_came_are_the_prompt(

@@ -53,3 +53,26 @@ def test_words_of_correctness_are_verdicts_under_any_name(name: str) -> None:
 def test_evaluations_of_safety_are_no_verdicts(name: str, label: str, violated: bool) -> None:
     (found,) = labels(name, label, 5.0)
     assert (found.safety_violation, found.verdict, found.rating) == (violated, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "score", "expected"),
+    [
+        ("Builtin.Correctness", "Correct", 1.0, ("correct", None, None)),
+        ("Builtin.Correctness", "Partially Correct", 0.5, (None, 50.0, None)),
+        ("Builtin.Harmfulness", "Not Harmful", 0.0, (None, None, False)),
+        ("Builtin.Harmfulness", "Harmful", 1.0, (None, None, True)),
+    ],
+)
+def test_what_stands_before_the_name_of_an_evaluation_is_no_part_of_it(
+    name: str, label: str, score: float, expected: tuple[Any, ...]
+) -> None:
+    """As Amazon Bedrock AgentCore names those that it brings."""
+    (found,) = labels(name, label, score)
+    assert (found.verdict, found.rating, found.safety_violation) == expected
+    assert found.extra["evaluation"] == name
+
+
+@pytest.mark.parametrize("name", ["Builtin.Helpfulness", "Builtin.Refusal", "Builtin."])
+def test_evaluations_of_something_else_stay_none_behind_a_dot(name: str) -> None:
+    assert labels(name, "Yes", 1.0) == []

@@ -69,10 +69,28 @@ def test_a_flattened_message_of_an_unknown_shape_costs_itself_alone() -> None:
         ({"file_data": {"mime_type": "image/png", "file_uri": "gs://a/b.png"}}, "gs://a/b.png"),
         ({"file_data": {"mime_type": "video/mp4", "file_uri": "gs://a/b.mp4"}}, None),
         ({"type": "image_url", "image_url": {"url": PNG}}, DATA),
+        ({"kind": "image-url", "url": "https://a.example/b.png"}, "https://a.example/b.png"),
+        ({"kind": "binary", "media_type": "image/png", "binary_content": PNG}, DATA),
+        ({"kind": "binary", "media_type": "application/pdf", "binary_content": PNG}, None),
+        ({"kind": "image-url"}, None),
+        ({"inlineData": {"mimeType": "image/png", "data": PNG}}, DATA),
+        ({"fileData": {"mimeType": "image/png", "fileUri": "gs://a/b.png"}}, "gs://a/b.png"),
+        ({"type": "image", "source_type": "url", "url": "https://a.example/b.png"}, "https://a.example/b.png"),
+        ({"type": "image", "source_type": "base64", "data": PNG, "mime_type": "image/png"}, DATA),
+        ({"type": "image", "base64": PNG, "mime_type": "image/png"}, DATA),
+        ({"type": "media", "data": PNG, "mime_type": "image/png"}, DATA),
+        ({"type": "media", "file_uri": "gs://a/b.png", "mime_type": "image/png"}, "gs://a/b.png"),
+        ({"type": "media", "file_uri": "gs://a/b.mp4", "mime_type": "video/mp4"}, None),
+        ({"type": "input_image", "file_id": "file-1"}, "urn:gen-ai-file:file-1"),
+        ({"type": "image", "source": {"type": "file", "file_id": "file_1"}}, "urn:gen-ai-file:file_1"),
+        ({"type": "blob", "modality": "image", "mime_type": "image/png", "content": "<elided>"}, None),
     ],
 )
 def test_the_picture_is_found_in_the_shapes_of_every_api(part: dict[str, Any], image: str | None) -> None:
-    """Anthropic's, Bedrock's, Pydantic AI's, Gemini's, and bare base64 as Ollama's documentation has it."""
+    """Anthropic's, Bedrock's, Pydantic AI's (of its first version under `kind`: pydantic/pydantic-ai,
+    tests/models/test_instrumented.py), Gemini's, LangChain's, OpenAI's Responses API, and bare base64 as Ollama's
+    documentation has it.
+    """
     event = asked([{"text": "What is it?"}, part])
     assert (event.input.prompt, image_of(event)) == ("What is it?", image)
 
@@ -320,3 +338,38 @@ def test_messages_may_be_events_in_an_attribute(answer: dict[str, Any], write: A
 def test_other_attributes_of_that_name_say_nothing(events: Any) -> None:
     event = read(CHAT | {"events": events})
     assert (event.input.prompt, event.output.answer) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["gen_ai.usage.cost", "gen_ai.cost.total_cost", "operation.cost"])
+@pytest.mark.parametrize(("cost", "expected"), [(0.0031, 0.0031), (0, 0.0), ("0.1", None), (-1.0, None)])
+def test_what_a_call_cost_is_read_where_it_is_a_number(name: str, cost: Any, expected: float | None) -> None:
+    """OpenLIT, LiteLLM, Pydantic AI."""
+    assert read(CHAT | {name: cost}).cost_usd == expected
+
+
+def test_where_messages_were_uploaded_to_is_kept() -> None:
+    """opentelemetry-util-genai, `UploadCompletionHook`."""
+    said = {"gen_ai.input.messages_ref": "gs://a/in.jsonl", "gen_ai.output.messages_ref": "gs://a/out.jsonl"}
+    event = read(CHAT | said)
+    assert said.items() <= event.extra.items()
+
+
+def test_messages_may_be_called_after_request_and_response() -> None:
+    """getsentry/sentry-python, tests/integrations/openai/test_openai.py."""
+    said = [{"id": "m", "content": [{"text": "A mug.", "type": "output_text"}], "role": "assistant", "type": "message"}]
+    asked = {"gen_ai.request.messages": '[{"role": "user", "content": "What is it?"}]'}
+    for answer in (json.dumps(said), "A mug."):
+        event = read(CHAT | asked | {"gen_ai.response.text": answer})
+        assert (event.input.prompt, event.output.answer) == ("What is it?", "A mug.")
+
+
+def test_messages_may_be_a_list_of_plain_texts() -> None:
+    """The only list besides numbers that attributes of OpenTelemetry can be."""
+    event = read(CHAT | {"gen_ai.prompt": ["Be brief.", "What is it?"], "gen_ai.completion": ["A mug.", "A cup."]})
+    assert (event.input.prompt, event.output.answer) == ("What is it?", "A mug.")
+
+
+def test_a_message_may_have_its_text_beside_its_role() -> None:
+    """Dify."""
+    event = read(CHAT | {"gen_ai.prompt": '[{"role": "user", "text": "Hi", "files": []}]', "gen_ai.completion": "Yes."})
+    assert (event.input.prompt, event.output.answer) == ("Hi", "Yes.")

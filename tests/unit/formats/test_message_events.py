@@ -195,8 +195,18 @@ def test_the_chunks_of_a_stream_are_one_answer(service: Service) -> None:
     assert second.fields["output"]["refused"]
 
 
-def test_what_goes_on_with_the_answer_of_an_earlier_record_is_not_taken_for_one(service: Service) -> None:
-    service.call(google_choice(1, "test.", "STOP"))
+def test_what_goes_on_with_the_answer_of_an_earlier_record_waits_for_it(service: Service) -> None:
+    """OpenTelemetry's instrumentation of google-genai counts the pieces of a stream on (`_otel_logger.emit` for each
+    chunk), and the SDK exports by the clock.
+    """
+    service.call(google_choice(1, "is a "), google_choice(2, "test.", "SAFETY"))
+    (more,) = decode(service.logged().SerializeToString())
+    assert (more.side, more.fields["output"]["answer"]) == ("prelude", "is a test.")
+    assert more.fields["output"]["refused"]
+
+
+def test_another_choice_alone_in_a_later_record_is_no_piece(service: Service) -> None:
+    service.call(("gen_ai.choice", {"index": 1, "finish_reason": "stop", "message": {"content": "Another one."}}))
     assert decode(service.logged().SerializeToString()) == []
 
 
@@ -215,6 +225,16 @@ def test_a_details_event_may_leave_operation_and_model_to_its_span(service: Serv
     service.logs.clear()
     service.call((name, None), attributes={"gen_ai.response.finish_reasons": ["stop"]})
     assert met(service).status == "ok"
+
+
+def test_a_details_event_may_have_its_attributes_in_the_body_and_messages_ahead_of_it(service: Service) -> None:
+    """GoogleCloudPlatform/opentelemetry-operations-python, tests of its exporter of logs (`GEN_AI_DICT`)."""
+    name = "gen_ai.client.inference.operation.details"
+    messages = [{"role": "user", "parts": [{"type": "text", "content": "Does this work?"}]}]
+    service.call((name, {"gen_ai.input.messages": messages}))
+    assert met(service).input.prompt == "Does this work?"
+    (half,) = decode(service.logged().SerializeToString())
+    assert half.may_have_prelude
 
 
 def test_what_a_filter_stopped_is_refused(service: Service) -> None:

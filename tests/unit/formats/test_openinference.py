@@ -153,6 +153,34 @@ def test_a_span_that_the_sdk_wrote_may_be_of_the_genai_conventions() -> None:
     assert (event.input.prompt, event.model.name, event.latency_ms) == ("hi", "m", 1000.0)
 
 
+def test_model_and_tokens_may_be_said_in_words_of_the_other_convention() -> None:
+    said = {"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06"}
+    tokens = {"gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
+    (event,) = decode(in_json({"attributes": {"openinference.span.kind": "LLM", "input.value": "hi"} | said | tokens}))
+    assert (event.model.name, event.model.version, event.input.prompt) == ("gpt-4o", "2024-08-06", "hi")
+    assert (event.tokens.input, event.tokens.output) == (10, 5)
+
+
+@pytest.mark.parametrize("kind", ["model_step", "model_chunk"])
+def test_what_mastra_says_of_the_inside_of_a_call_is_no_other_call(kind: str) -> None:
+    """mastra-ai/mastra, its exporter to Arize: three kinds of spans are `LLM`, and one of them names the model."""
+    inside = {"openinference.span.kind": "LLM", "mastra.span.type": kind, "input.value": "hi"}
+    call = COMPLETION | {"mastra.span.type": "model_generation"}
+    spans = [{"spanId": f"{n:016x}", "attributes": one} for n, one in enumerate((inside, call, inside), 1)]
+    (event,) = decode(in_json(*spans))
+    assert event.request_id.endswith("2")
+
+
+@pytest.mark.parametrize("image", [{"image": {"url": "https://a.example/b"}}, {"url": "https://a.example/b"}])
+def test_the_address_of_a_picture_may_stand_one_level_higher(image: dict[str, Any]) -> None:
+    """As clients that are not Arize's flatten it."""
+    content = {"message_content": {"type": "image", "image": image}}
+    messages = [{"message": {"role": "user", "contents": [content]}}]
+    attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m", "llm.input_messages": messages}
+    event = exported(**SDK_SPAN, attributes=attributes)
+    assert event.input.image.ref == "https://a.example/b"
+
+
 @pytest.mark.parametrize("hidden", ["__REDACTED__", "<elided>", "redacted-by-litellm"])
 def test_what_stands_where_a_text_was_hidden_is_none(hidden: str) -> None:
     span = {"openinference.span.kind": "LLM", "llm.model_name": "m", "input.value": hidden, "output.value": hidden}

@@ -41,10 +41,10 @@ def values() -> list[bytes]:
 
 def names() -> list[str]:
     """Every attribute that the decoders speak of, and each flattened one with a number in it."""
-    text = "".join(
-        (SOURCES / f"{name}.py").read_text() for name in ("genai", "openinference", "evaluations", "predictions")
-    )
-    found = set(re.findall(r'"((?:gen_ai|llm|snellen|openinference|error|http|metadata|session)\.[a-z_.]+)"', text))
+    files = [SOURCES / f"{name}.py" for name in ("genai", "openinference", "evaluations", "predictions")]
+    text = "".join(file.read_text() for file in (*files, *(SOURCES / "dialects").glob("*.py")))
+    spaces = "gen_ai|llm|snellen|openinference|error|http|metadata|session|ai|gcp|mlflow|genkit|logfire"
+    found = set(re.findall(rf'"((?:{spaces})[.:][A-Za-z_.:]+)"', text))
     flattened = {
         "gen_ai.prompt.0.content", "gen_ai.prompt.0", "llm.input_messages.0.message.contents.0.message_content.text",
         "llm.input_messages.0.message.contents.0", "llm.input_messages.0", "llm.output_messages.0.message.content",
@@ -52,7 +52,9 @@ def names() -> list[str]:
         "retrieval.documents.0", "annotations.0.annotation.name", "annotations.0.annotation.score", "annotations.0",
         "evaluations.0.evaluation.label", "evaluations.0.evaluation", "classifier.classifications.0.classification",
         "classifier.classifications.0.classification.probability", "metadata", "input.value", "output.value",
-        "tag.tags", "gen_ai.prompt.0.user",
+        "tag.tags", "gen_ai.prompt.0.user", "events", "request_data", "response_data", "duration",
+        "langfuse.observation.type", "langfuse.observation.input", "langfuse.observation.output",
+        "langfuse.observation.usage_details", "langfuse.observation.cost_details", "langfuse.observation.level",
     }  # fmt: skip
     return sorted(found | flattened)
 
@@ -74,7 +76,9 @@ PLAIN = (
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=12)
     | st.sampled_from(["__REDACTED__", "[", '{"role": "user"}', '[{"role": "user", "parts": [7]}]', "[1]", "\x00"])
     | st.sampled_from(['{"choices": [{"text": ""}]}', '{"generations": [[{"message": {"id": [""], "kwargs": {}}}]]}'])
-    | st.sampled_from(["9" * 99, "FinishReason.", ",", '{"index": 1}'])
+    | st.sampled_from(["9" * 99, "FinishReason.", ",", '{"index": 1}', '{"messages": [7], "prompt": 3, "stream": 1}'])
+    | st.sampled_from(['{"message": {"content": 7}, "usage": {"input": "x"}}', '{"candidates": [{"content": 7}]}'])
+    | st.sampled_from(["generation", "model", "log", '"LLM"', '{"usage": 7, "total": "1", "input": {}, "system": [7]}'])
 )  # fmt: skip
 ANY = st.recursive(
     PLAIN,
