@@ -3,7 +3,19 @@
 A new format is one file here, one line in `FORMATS`, and its section in docs/formats.md.
 """
 
-from monitor.formats import auto, kserve, mapping, native, oip, openai_chat, openinference, otlp, otlp_joined, seldon
+from monitor.formats import (
+    auto,
+    kserve,
+    mapping,
+    native,
+    oip,
+    openai_chat,
+    openinference,
+    otlp,
+    otlp_joined,
+    seldon,
+    seldon2,
+)
 from monitor.formats.decoder import Decoded, Decoder, Format
 from monitor.formats.options import FormatOptions
 
@@ -14,6 +26,7 @@ FORMATS: dict[str, Format] = {
     "oip": oip.decoder,
     "openai_chat": openai_chat.decoder,
     "seldon": seldon.decoder,
+    "seldon2": seldon2.decoder,
     "otlp": otlp.decoder,
     "otlp_joined": otlp_joined.decoder,
     "openinference": openinference.decoder,

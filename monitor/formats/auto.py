@@ -14,7 +14,7 @@ from typing import Final
 from monitor.domain.events import Rejection
 from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
-from monitor.formats import kserve, native, oip, openai_chat, openinference, otlp, seldon
+from monitor.formats import kserve, native, oip, openai_chat, openinference, otlp, seldon, seldon2
 from monitor.formats.decoder import Decoded, Decoder, Format
 from monitor.formats.marks import format_of
 from monitor.formats.options import FormatOptions
@@ -24,12 +24,13 @@ _NAMED: Final = re.compile(rb'"schema"\s*:\s*"(?:prediction|label|deployment)/v'
 RECOGNISED: Final[dict[str, tuple[Callable[[Record], bool], Format]]] = {
     "kserve": (kserve.recognises, kserve.decoder),
     "seldon": (seldon.recognises, seldon.decoder),
+    "seldon2": (seldon2.recognises, seldon2.decoder),
     "otlp": (otlp.recognises, otlp.decoder),
     "openinference": (openinference.recognises, openinference.decoder),
     "openai_chat": (openai_chat.recognises, openai_chat.decoder),
     "oip": (oip.recognises, oip.decoder),
 }
-"""In this order: what headers say comes before what bodies look like."""
+"""In this order: what headers and the topic's name say comes before what bodies look like."""
 _ADVICE: Final = (
     f"no format recognises this record (looked for native, {', '.join(RECOGNISED)}): give the topic a `format`, or "
     "write a mapping file for it"

@@ -121,6 +121,28 @@ class RerankSaid(Struct, gc=False):
     results: Annotated[list[Ranked], Meta(min_length=1)]
 
 
+class RankedByLogit(Struct, gc=False):
+    index: int
+    logit: float
+
+
+class RankingsSaid(Struct, gc=False):
+    """NVIDIA's NIM."""
+
+    rankings: Annotated[list[RankedByLogit], Meta(min_length=1)]
+
+
+class Scored(Struct, gc=False):
+    index: int
+    score: float
+
+
+class ScoresSaid(Struct, gc=False):
+    """vLLM's score."""
+
+    data: Annotated[list[Scored], Meta(min_length=1)]
+
+
 class Moderated(Struct, gc=False):
     categories: dict[str, bool]
     category_scores: dict[str, float]
@@ -156,7 +178,9 @@ AROUND_SAID: Final = tuple(
     for one in (SglangSaid, LlamaCppSaid, TitanSaid)
 )
 """Of calls that have a body in an object around it; by itself such a body has to say more."""
-POOLED_SAID: Final = tuple(msgspec.json.Decoder(one).decode for one in (EmbeddingsSaid, RerankSaid, ModerationSaid))
+POOLED_SAID: Final = tuple(
+    msgspec.json.Decoder(one).decode for one in (EmbeddingsSaid, RerankSaid, RankingsSaid, ScoresSaid, ModerationSaid)
+)
 REQUESTS: Final = tuple(
     msgspec.json.Decoder(one).decode
     for one in (TgiAsked, TritonAsked, SglangTextAsked, SglangTokensAsked, LlamaCppAsked, TitanAsked)

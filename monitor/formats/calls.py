@@ -66,6 +66,11 @@ class Envelope(Struct, gc=False):
     """Of a row of Vertex AI's logging."""
     schemaType: Any = None
     """Of Bedrock's log of an invocation."""
+    specversion: Any = None
+    """Of an event of Azure's data collector."""
+    completed_at: Any = None
+    urls: Any = None
+    """Both of a prediction of Replicate's."""
     done: Any = None
     """Of an answer of Ollama's, whose text is its `response`: nothing stands around it."""
 
@@ -133,6 +138,8 @@ class Calls:
             raise InvalidEvent(Rejection.INVALID, "model: nothing names it; set `model` for the topic")
         if response.otherwise and len(response.otherwise) == len(request.rows):
             response.rows = list(response.otherwise)
+        if request.is_guess and any("task" not in row for row in response.rows):
+            request.rows = [{name: said for name, said in row.items() if name != "task"} for row in request.rows]
         if response.by_place and request.documents:
             response.rows = with_documents(response.rows, request.documents)
         rows = [over(base, asked, said) for asked, said in _matched(request, response)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from monitor.formats.azure_collector import from_collected
 from monitor.formats.bedrock_logs import BEDROCK, from_invocation
 from monitor.formats.calls import Call, Envelope
 from monitor.formats.inference_tables import from_row
+from monitor.formats.replicate_logs import from_prediction
 from monitor.formats.sagemaker_captures import from_capture
 from monitor.formats.vertex_logs import from_logged_row
 
@@ -26,10 +28,13 @@ def from_cloud(log: Envelope, value: bytes) -> Call | None:
         return from_row(value)
     if log.request is not UNSET or log.response is not UNSET:  # mostly
         return None
-    if log.captureData is not None:
-        return from_capture(value)
-    if log.logging_time is not None:
-        return from_logged_row(value)
-    if log.schemaType == BEDROCK:
-        return from_invocation(value)
-    return None
+    readers = (
+        (log.captureData, from_capture),
+        (log.logging_time, from_logged_row),
+        (log.specversion, from_collected),
+        (log.completed_at or log.urls, from_prediction),
+    )
+    for told, read in readers:
+        if told is not None:
+            return read(value)
+    return from_invocation(value) if log.schemaType == BEDROCK else None

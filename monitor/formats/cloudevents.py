@@ -44,6 +44,11 @@ class CloudEvent(Struct, frozen=True):
         content = self.attributes.get(name)
         return storable(content.decode("utf-8", "replace")) if content else ""
 
+    @property
+    def content_type(self) -> str:
+        """What the sender calls the data, in lower case: of a response that may be the type of its request."""
+        return (self["datacontenttype"] or self[_CONTENT_TYPE]).lower()
+
 
 _read_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_value = msgspec.json.Decoder(Any).decode

@@ -13,3 +13,8 @@ def headers_of(record: Record) -> dict[str, str]:
 def has_prefix(record: Record, names: tuple[str, ...], prefixes: tuple[bytes, ...]) -> bool:
     """Does one of these headers (lower-case names) begin with one of these?"""
     return any(name.lower() in names and content.startswith(prefixes) for name, content in record.headers if content)
+
+
+def trace_id_of(traceparent: str) -> str:
+    """The id of the trace in what W3C's Trace Context calls so; what is none as it stands."""
+    return traceparent.split("-")[1] if traceparent.count("-") == 3 else traceparent

@@ -20,9 +20,10 @@ from monitor.domain.records import Record
 from monitor.errors import InvalidEvent
 from monitor.formats.cloudevents import CloudEvent, cloud_events
 from monitor.formats.decoder import Decoded, Decoder
-from monitor.formats.headers import has_prefix
+from monitor.formats.headers import has_prefix, trace_id_of
 from monitor.formats.moments import moment, record_time
 from monitor.formats.options import FormatOptions
+from monitor.formats.payloads.failures import from_error
 from monitor.formats.payloads.framing import Read, refusing
 from monitor.formats.payloads.request_body import read_request
 from monitor.formats.payloads.response_body import read_response
@@ -40,6 +41,7 @@ _TYPE_HEADERS = ("ce_type", "ce-type")
 _KEPT = ("namespace", "component")
 _COMMON = ("type", "inferenceservicename", "endpoint", *_KEPT)
 _RAW = re.compile(r'"inference-header-content-length"\s*:\s*\["0"\]', re.IGNORECASE)
+_GRPC = "application/grpc"
 _REMEMBERED, _SHORT = 1024, 512
 """So many metadata, and so many attributes that events have in common, of so many bytes at most."""
 SlicesIn = Callable[[CloudEvent], dict[str, str]]
@@ -108,7 +110,7 @@ def _halves(event: CloudEvent, record: Record, roles: Roles, logged: Logged, opt
         if options.subject:
             read.rows = named(read.rows, logged.subject(event))
     else:
-        read = read_response(event.data, roles, options.max_record_bytes, name)
+        read = _said(event, roles, options.max_record_bytes, name)
         base = {}
     time = event["time"]
     ts = moment(time, "ce_time") if time else record_time(record, "ce_time")
@@ -150,6 +152,13 @@ def _asked(event: CloudEvent, roles: Roles, max_bytes: int) -> Read:
         raise
 
 
+def _said(event: CloudEvent, roles: Roles, max_bytes: int, name: str) -> Read:
+    """A call of gRPC that failed is HTTP 200 without a body: its status is in the trailer, which nobody logs."""
+    if not event.data and event.content_type.startswith(_GRPC):
+        return Read([from_error("gRPC answered without a message, as it does where a call failed")])
+    return read_response(event.data, roles, max_bytes, name)
+
+
 def _model(name: str, variant: str, read: Read) -> Fields:
     """The served model's own name and version tell apart what one service serves in turn."""
     model: Fields = {"name": name or read.model, "variant": variant}
@@ -162,7 +171,7 @@ def _envelope(event: CloudEvent, extra: Fields) -> Fields:
     """What goes with the request."""
     fields: Fields = {"extra": extra} if extra else {}
     if parent := event["traceparent"]:
-        fields["trace_id"] = parent.split("-")[1] if parent.count("-") == 3 else parent
+        fields["trace_id"] = trace_id_of(parent)
     return fields
 
 

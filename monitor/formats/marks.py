@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from monitor.domain.halves import Side
+from monitor.formats.azure_collector import PREFIX
 from monitor.formats.bedrock_logs import BEDROCK
 from monitor.formats.body_shapes import (
     AROUND_ASKED,
@@ -22,6 +23,7 @@ from monitor.formats.body_shapes import (
     has_shape,
 )
 from monitor.formats.payloads.server_events import is_stream, lines_of
+from monitor.formats.replicate_logs import STATES
 
 
 class Members(Struct, gc=False):
@@ -42,6 +44,14 @@ class Members(Struct, gc=False):
     call_type: Any = None
     startTime: Any = None
     """Both of LiteLLM."""
+    specversion: Any = None
+    type: Any = None
+    """Both of Azure's data collector."""
+    input: Raw | UnsetType = UNSET
+    status: Any = None
+    completed_at: Any = None
+    urls: Any = None
+    """The last four of Replicate's predictions."""
     done: Any = None
     """Of Ollama's answers, which may have a `response` too."""
 
@@ -100,4 +110,9 @@ def is_bare_stream(value: bytes) -> bool:
 def _is_of_a_cloud(members: Members) -> bool:
     if members.captureData is not UNSET:
         return bytes(members.captureData).startswith(b"{")
-    return members.logging_time is not None or members.schemaType == BEDROCK
+    if members.logging_time is not None or members.schemaType == BEDROCK:
+        return True
+    if members.specversion is not None and isinstance(members.type, str):
+        return members.type.startswith(PREFIX)
+    timed = members.completed_at is not None or members.urls is not None
+    return timed and members.status in STATES and members.input is not UNSET

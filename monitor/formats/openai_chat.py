@@ -131,7 +131,7 @@ def _of_a_log(log: ChatLog, record: Record) -> Call:
         return call
     if log.messages is not UNSET:
         return bare("request", record)
-    if log.choices is not UNSET or log.error is not None:
+    if log.choices is not UNSET or log.error is not None or _OF_RESPONSES.search(record.value) is not None:
         return bare("response", record)
     if (side := side_of(record.value)) is not None:
         return bare(side, record)

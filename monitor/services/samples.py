@@ -125,7 +125,7 @@ def _lines(stream: IO[bytes], name: str) -> Iterator[Sample]:
     for number, read in enumerate(iter(lambda: stream.readline(MAX_BYTES), b""), start=1):
         line = _without_mark(read) if number == 1 else read
         if line.strip():
-            yield Sample(f"line {number}", _of_kcat(line, name) or _record(line.rstrip(b"\r\n"), name, number))
+            yield Sample(f"line {number}", _of_kcat(line) or _record(line.rstrip(b"\r\n"), name, number))
 
 
 def _document(stream: IO[bytes], name: str) -> Iterator[Sample]:
@@ -165,23 +165,27 @@ def _of_sample(content: dict[str, Any], name: str) -> Record | None:
     except binascii.Error as error:
         raise SettingsError(f"{name}: value_base64 is no base64: {error}") from None
     pairs = tuple((str(key), str(one).encode()) for key, one in headers.items())
-    return Record(Partition("file", name, "file", 0), 0, -1, value, pairs)
+    topic, key = content.get("topic"), content.get("key")
+    partition = Partition("file", topic if isinstance(topic, str) else name, "file", 0)
+    return Record(partition, 0, -1, value, pairs, key.encode() if isinstance(key, str) else None)
 
 
-def _of_kcat(line: bytes, name: str) -> Record | None:
+def _of_kcat(line: bytes) -> Record | None:
     """A line of `kcat -J`: topic, partition, offset, ts, headers as one flat list, payload as text."""
     try:
         row = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     match row:
-        case {"topic": str(), "partition": int(number), "offset": int(offset), "payload": payload}:
+        case {"topic": str(topic), "partition": int(number), "offset": int(offset), "payload": payload}:
             headers = [str(one).encode() for one in row.get("headers") or ()]
             pairs = tuple((key.decode(), one) for key, one in zip(headers[::2], headers[1::2], strict=False))
             stamp = row.get("ts")
             value = payload.encode() if isinstance(payload, str) else msgspec.json.encode(payload)
-            partition = Partition("file", name, "file", number)
-            return Record(partition, offset, stamp if isinstance(stamp, int) else -1, value, pairs)
+            partition = Partition("file", topic, "file", number)
+            key = row.get("key")
+            said = key.encode() if isinstance(key, str) else None
+            return Record(partition, offset, stamp if isinstance(stamp, int) else -1, value, pairs, said)
     return None
 
 

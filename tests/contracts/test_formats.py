@@ -159,6 +159,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "protobuf of empty scopes": lambda: b"\x0a\x02\x12\x00" * (MIB // 4),
     "protobuf of empty spans": lambda: nested(b"\x12\x00" * (MIB // 2 - 8), 0x12, 0x0A),
     "protobuf in protobuf": nested_protobuf,
+    "tensors of nothing": lambda: b"\x2a\x00" * (MIB // 2),
+    "numbers one by one": lambda: nested(b"\x08\x01" * (MIB // 2 - 8), 0x2A, 0x2A),
+    "one number without an end": lambda: nested(b"\xff" * (MIB - 16), 0x0A, 0x2A, 0x2A),
     "zeros": lambda: bytes(MIB),
 }
 

@@ -16,12 +16,21 @@ from monitor.domain.halves import Half
 from monitor.domain.records import Partition, Record
 from monitor.formats import FORMATS, Decoder, FormatOptions
 from monitor.mapping import load_mapping
-from monitor.services.triage import OUR_FAULT, Limits, triage
+from monitor.services.reading import OUR_FAULT, Limits
+from monitor.services.triage import triage
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "tests" / "unit" / "formats" / "samples"
 MAPPING = ROOT / "examples" / "mappings" / "kafka_topic.yaml"
-PARTITION = Partition("cluster", "t", "id", 0)
+TOPICS = {
+    "seldon2": (
+        "seldon.default.model.m.inputs",
+        "seldon.default.model.m.outputs",
+        "seldon.default.pipeline.p.outputs",
+        "seldon.default.errors.errors",
+    )
+}
+"""Where the name of its topic says what is in a record: each is tried."""
 NOW = datetime(2025, 11, 21, 12, tzinfo=UTC)
 LIMITS = Limits(max_record_bytes=1 << 20, max_future=timedelta(minutes=5), max_age=timedelta(days=36500))
 NATIVE = {
@@ -57,8 +66,12 @@ def check(name: str, value: bytes, headers: Headers, timestamp_ms: int = 1_763_7
         AssertionError: it was accepted in a form that the wire contract does not allow or PostgreSQL cannot store, or
             refused without a known reason, or a decoder let out what it should not.
     """
-    record = Record(PARTITION, 0, timestamp_ms, value, headers)
-    sorted_out = triage([record], {"t": decoder(name)}, LIMITS, NOW)
+    return sum(_check(name, topic, value, headers, timestamp_ms) for topic in TOPICS.get(name, ("t",)))
+
+
+def _check(name: str, topic: str, value: bytes, headers: Headers, timestamp_ms: int) -> int:
+    record = Record(Partition("cluster", topic, "id", 0), 0, timestamp_ms, value, headers)
+    sorted_out = triage([record], {topic: decoder(name)}, LIMITS, NOW)
     for one in sorted_out.predictions.values():
         demand_storable(one.arrival.event)
     for label, _ in sorted_out.labels:

@@ -5,9 +5,11 @@ OpenAI API reference, "Create chat completion" (https://platform.openai.com/docs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from monitor.domain.events import Rejection
@@ -68,6 +70,17 @@ class ChatRequest(Struct, gc=False):
     """Ollama's, beside a prompt."""
 
 
+class Beside(Struct, gc=False):
+    """What other services take beside a prompt: one picture, or a list of them."""
+
+    image: Any = None
+    image_url: Any = None
+
+
+_to_beside = msgspec.json.Decoder(Beside).decode
+_TAG: Final = '<img src="'
+_PICTURE: Final = re.compile(r'<img src="((?:data:image/|https?://)[^"<>]*)"\s*+/?>')
+"""As NVIDIA's NIM takes pictures inside a text."""
 _PARAMETERS = ("stream", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
 _NUMBERS = (int, float)
 _PROMPTS = (str, int, list)
@@ -95,6 +108,14 @@ def from_texts(request: ChatRequest) -> list[Fields]:
     demand_few(len(prompts) * answers)
     rows = [from_request(request, [Message(content=one, images=request.images)]) for one in prompts]
     return rows if answers == 1 else [row for row in rows for _ in range(answers)]
+
+
+def pictures_beside(body: bytes) -> list[Any]:
+    """The pictures that stand beside the prompt of a text completion, under names that its API does not have."""
+    told = _to_beside(body)
+    given = told.image_url if told.image is None else told.image
+    several = given if isinstance(given, list) else [given]
+    return [one.get("url") or one.get("b64") if isinstance(one, dict) else one for one in several]
 
 
 def answers_to_each(request: ChatRequest) -> int:
@@ -125,7 +146,7 @@ def from_request(request: ChatRequest, messages: Sequence[Message]) -> Fields:
     users = [one for one in messages if one.role == "user" and not _only_results(one.content)]
     for message in reversed(users):
         if (prompt := text_in(message.content)) is not None:
-            said["prompt"] = prompt
+            said["prompt"] = _PICTURE.sub("", prompt).strip() if _TAG in prompt else prompt
             break
     if len(users) > 1:
         extra["turns"] = len(users)
@@ -199,6 +220,8 @@ def _images(message: Message) -> list[str]:
     """Addresses of the pictures, or the base64 that some clients write in their place."""
     parts = _parts(message.content) if isinstance(message.content, list) else ()
     found = [address for part in parts if (address := address_of(part))]
+    if isinstance(message.content, str) and _TAG in message.content:
+        found += _PICTURE.findall(message.content)[:MAX_PARTS]
     if isinstance(message.images, list):
         found += [one for one in message.images[:MAX_PARTS] if isinstance(one, str)]
     return found

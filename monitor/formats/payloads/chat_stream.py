@@ -1,6 +1,7 @@
 """A streamed chat completion, or text completion: its chunks put together.
 
-OpenAI API reference, "The chat completion chunk object" (https://platform.openai.com/docs/api-reference/chat/streaming).
+OpenAI API reference, "The chat completion chunk object" (https://platform.openai.com/docs/api-reference/chat/streaming);
+Groq API reference, `x_groq`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from monitor.domain.events import Rejection
 from monitor.errors import InvalidEvent
@@ -21,6 +22,7 @@ from monitor.formats.payloads.chat_response import (
     Choice,
     Function,
     ToolCall,
+    Usage,
     calls_of,
     error_of,
     read_chat,
@@ -32,7 +34,20 @@ from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.logprobs import Logprobs, tokens_of_text
 
-_to_chunk = msgspec.json.Decoder(ChatResponse).decode
+
+class Groq(Struct, gc=False):
+    """What Groq says in the last chunk, beside its choices."""
+
+    usage: Usage | None = None
+    error: Any = None
+    """Why the answer ended early."""
+
+
+class Chunk(ChatResponse, gc=False):
+    x_groq: Groq | None = None
+
+
+_to_chunk = msgspec.json.Decoder(Chunk).decode
 
 
 class ChatStream:
@@ -49,6 +64,8 @@ class ChatStream:
             msgspec.DecodeError: this is no chunk.
         """
         chunk, whole = _to_chunk(data), self._whole
+        if chunk.x_groq is not None:
+            chunk.usage, chunk.error = chunk.usage or chunk.x_groq.usage, chunk.error or chunk.x_groq.error
         whole.id = whole.id or chunk.id
         whole.object = whole.object or chunk.object
         whole.model = whole.model or chunk.model

@@ -38,7 +38,8 @@ class Read(Struct):
     answers: int = 1
     """So many were asked for to each prompt: it is as many rows, one after the other."""
     is_guess: bool = False
-    """Of no protocol that is known: an answer where the call succeeded, and where it failed whatever was sent back."""
+    """Of no protocol that is known: an answer where the call succeeded, and where it failed whatever was sent back.
+    Of a request: its task, which the response may refute."""
     else_failed: Fields | None = None
     """How the call failed, where it is not known to have succeeded: gateways send such a body back in its place."""
     otherwise: Sequence[Fields] = ()

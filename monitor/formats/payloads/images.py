@@ -41,6 +41,14 @@ def from_text(text: str) -> dict[str, Any]:
     return from_address(f"data:image/{kind};base64,{text}" if kind else text)
 
 
+def text_in(content: bytes) -> str | None:
+    """The address, path or base64 that came as bytes, as all texts of binary tensors do; None of a picture itself."""
+    if not content or not content.isascii():  # no picture of any kind is
+        return None
+    text = content.decode("ascii")
+    return text if text.isprintable() else None
+
+
 def looks_like_image(value: str | bytes) -> bool:
     """Bytes or base64 that begin as pictures do, or an address that may hold one."""
     if isinstance(value, bytes):

@@ -43,7 +43,20 @@ def request_rows(inputs: Raw, tail: bytes, roles: Roles) -> list[Fields]:
     if (row := _single(inputs, roles.of_request)) is not None:
         return [roles.request(row)]
     tensors = tensors_of(inputs)
-    chunks = _chunks(tensors, tail)
+    return rows_asked(tensors, _chunks(tensors, tail), roles)
+
+
+def rows_asked(tensors: Sequence[Tensor], chunks: Sequence[bytes | None], roles: Roles) -> list[Fields]:
+    """The same of tensors that are read already.
+
+    Args:
+        tensors: with shapes that are settled.
+        chunks: the bytes of each; None of those whose data stand in the JSON.
+        roles: names of this topic's models.
+
+    Raises:
+        InvalidEvent: as for `request_rows`.
+    """
     if chat_tensors.is_chat([one.name for one in tensors], roles):
         return [chat_tensors.asked(tensors, chunks)]
     named = _named(tensors, chunks, roles.of_request)
@@ -63,7 +76,11 @@ def response_rows(outputs: Raw, tail: bytes, roles: Roles, embedder: str) -> lis
     if row is not None and (len(row) > 1 or roles.of_response(next(iter(row))) is not None):
         return [roles.response(row)]
     tensors = tensors_of(outputs)
-    chunks = _chunks(tensors, tail)
+    return rows_said(tensors, _chunks(tensors, tail), roles, embedder)
+
+
+def rows_said(tensors: Sequence[Tensor], chunks: Sequence[bytes | None], roles: Roles, embedder: str) -> list[Fields]:
+    """What each item of a response says; arguments and errors as for `rows_asked` and `response_rows`."""
     if chat_tensors.is_chat([one.name for one in tensors], roles):
         return [chat_tensors.answered(tensors, chunks)]
     if (only := _unnamed(tensors, chunks, roles)) is not None:

@@ -22,11 +22,21 @@ EMBEDDING: Final = "embedding"
 RETRIEVAL: Final = "retrieval"
 MODERATION: Final = "moderation"
 _OF_EMBEDDINGS: Final = frozenset({"encoding_format", "dimensions", "input_type", "embedding_types"})
-_OF_RERANK: Final = frozenset({"top_n", "return_documents", "rank_fields", "raw_scores", "return_text", "texts"})
-_OF_RANKED: Final = frozenset({"index", "score", "relevance_score", "relevanceScore", "text", "document", "meta_info"})
-_SCORES: Final = ("relevance_score", "relevanceScore", "score")
+_OF_RERANK: Final = frozenset(
+    {"top_n", "return_documents", "rank_fields", "raw_scores", "return_text", "texts", "passages"}
+)
+_LEAST: Final = frozenset({"model", "query", "documents"})
+_MORE: Final = frozenset({"top_k", "truncate", "truncation", "user", "max_tokens_per_doc", "max_chunks_per_doc"})
+"""What a rerank says at the least, and what may stand beside it."""
+_OF_RANKED: Final = frozenset(
+    {"index", "score", "relevance_score", "relevanceScore", "logit", "text", "document", "meta_info", "object"}
+)
+_SCORES: Final = ("relevance_score", "relevanceScore", "score", "logit")
+_PAIRS: Final = (("text_1", "text_2"), ("queries", "documents"), ("data_1", "data_2"))
+"""What vLLM's score compares with what."""
 _PARTS: Final = ("text", "image_url")
 _OF_PAIRS: Final = frozenset({"text", "image"})
+_LISTS: Final = frozenset({"data", "results", "rankings"})
 _VECTORS: Final = ("embedding", "embeddings")
 
 
@@ -37,8 +47,31 @@ def read_request(body: Mapping[str, Any]) -> Read | None:
     Raises:
         InvalidEvent: there are more items than allowed.
     """
+    if (scored := _scored(body)) is not None:
+        return scored
     rows = _rows_in(body)
     return _asked(rows, body) if rows else None
+
+
+def _scored(body: Mapping[str, Any]) -> Read | None:
+    """What is to be ranked for a question, by names that no other API has: NVIDIA's NIM, and vLLM's score, whose
+    several questions are as many items with one document each."""
+    match body:
+        case {"query": {"text": str(text)}, "passages": list(documents)}:
+            return _ranking([text], documents, body)
+    for first, second in _PAIRS:
+        if first in body and second in body and isinstance(body.get("model"), str):
+            asked, said = body[first], body[second]
+            questions = asked if isinstance(asked, list) else [asked]
+            return _ranking(_few(questions), said if isinstance(said, list) else [said], body)
+    return None
+
+
+def _ranking(questions: list[Any], documents: list[Any], body: Mapping[str, Any]) -> Read:
+    read = _asked([_said(one if isinstance(one, str) else None) for one in questions], body)
+    read.rows = [{**row, "task": RETRIEVAL} for row in read.rows]
+    read.documents = [_name(one) or "" for one in documents]
+    return read
 
 
 def _rows_in(body: Mapping[str, Any]) -> list[Fields]:
@@ -73,7 +106,12 @@ def documents_in(body: Mapping[str, Any]) -> list[str]:
 
 def is_rerank(body: Mapping[str, Any]) -> bool:
     """Does a request with documents want them ranked, not a question answered by them?"""
-    return not _OF_RERANK.isdisjoint(body)
+    return not _OF_RERANK.isdisjoint(body) or says_the_least(body)
+
+
+def says_the_least(body: Mapping[str, Any]) -> bool:
+    """Nothing but what a rerank must say: whoever answers questions by documents may ask so too, but hardly does."""
+    return body.keys() >= _LEAST and body.keys() <= _LEAST | _MORE
 
 
 def read_response(body: Any) -> Read | None:
@@ -84,7 +122,7 @@ def read_response(body: Any) -> Read | None:
     """
     if isinstance(body, list):
         return _ranked(body, {})
-    return _of_object(body) if "data" in body or "results" in body else None
+    return _of_object(body) if not _LISTS.isdisjoint(body) else None
 
 
 def _of_object(body: Mapping[str, Any]) -> Read | None:
@@ -92,8 +130,11 @@ def _of_object(body: Mapping[str, Any]) -> Read | None:
         case (
             {"results": [{"index": int()}, *_] as found}
             | {"data": [{"index": int(), "relevance_score": _}, *_] as found}  # Voyage's
+            | {"rankings": [{"index": int()}, *_] as found}  # NVIDIA's
         ):
             return _ranked(found, body)
+        case {"data": [{"index": int(), "score": _}, *_] as found}:
+            return _compared(found, body)
         case {"results": [{"categories": dict(), "category_scores": dict()}, *_] as found}:
             return _answered([_moderated(one) for one in _few(found)], body)
         case {"data": [{"label": _, "probs": list()}, *_] as found}:
@@ -169,6 +210,16 @@ def _ranked(found: Sequence[Any], body: Mapping[str, Any]) -> Read | None:
     read = _answered([{"task": RETRIEVAL, "output": {"answer": best[0]["answer"], "candidates": best}}], body)
     read.by_place = by_place
     return read
+
+
+def _compared(found: Sequence[Any], body: Mapping[str, Any]) -> Read | None:
+    """vLLM's score: of one question with all documents, or of as many questions with the document of each."""
+    whole = _ranked(found, body)
+    if whole is None or len(found) == 1:
+        return whole
+    each = [_ranked([one], body) for one in _few(list(found))]
+    whole.otherwise = [row for one in each if one is not None for row in one.rows]
+    return whole
 
 
 def _is_ranked(item: Any) -> bool:

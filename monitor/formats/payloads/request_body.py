@@ -13,6 +13,7 @@ from monitor.formats.payloads import (
     cloud_apis,
     dashscope_api,
     images,
+    infer_messages,
     oip,
     pooling_apis,
     responses_api,
@@ -73,12 +74,15 @@ def read_request(body: bytes, roles: Roles, max_bytes: int) -> Read:
         raw = inflated(body, max_bytes)
         body = demand_content(raw)
         if not body.startswith(b"{"):
-            return _without_members(body, raw, roles)
+            return _without_members(body, raw, roles, max_bytes)
     try:
         request, head, tail = decoded(_body.decode, body)
     except msgspec.ValidationError:
         request, head, tail = decoded(_body.decode, _in_parts(body))
-    if request.messages is not None or chat_request.asks_for_texts(request):
+    if request.messages is not None:
+        return _chat(request)
+    if chat_request.asks_for_texts(request):
+        request.images = request.images or chat_request.pictures_beside(head)
         return _chat(request)
     return _other(request, head, tail, roles)
 
@@ -135,6 +139,7 @@ def _guessed(request: RequestBody, body: dict[str, Any], roles: Roles) -> Read:
         read.documents, read.model = documents, word(request.model)
         if pooling_apis.is_rerank(body):
             read.rows = [{**row, "task": pooling_apis.RETRIEVAL} for row in read.rows]
+            read.is_guess = pooling_apis.says_the_least(body)
     return read
 
 
@@ -147,11 +152,13 @@ def _chat(request: chat_request.ChatRequest) -> Read:
     return Read(rows, model=model, metadata=metadata, answers=answers)
 
 
-def _without_members(body: bytes, raw: bytes, roles: Roles) -> Read:
-    """A picture as it was posted, a tensor without JSON (whose first byte may look like white space), or a list of
-    instances."""
+def _without_members(body: bytes, raw: bytes, roles: Roles, max_bytes: int) -> Read:
+    """A picture as it was posted, a message of gRPC, a tensor without JSON (whose first byte may look like white
+    space), or a list of instances."""
     if images.looks_like_image(body):
         return Read([{"input": {"image": images.from_bytes(body)}}])
+    if (message := infer_messages.grpc_message(body, max_bytes)) is not None:
+        return infer_messages.asked(infer_messages.read_message(message, "request"), roles)
     refuse_nul(body)
     if (texts := elements(raw)) is not None:
         demand_few(len(texts))

@@ -3,6 +3,7 @@ stream may be called JSON: only the members count."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from monitor.formats.payloads import (
     cloud_apis,
     dashscope_api,
     images,
+    infer_messages,
     messages_api,
     oip,
     ollama_api,
@@ -67,6 +69,8 @@ _body = msgspec.json.Decoder(ResponseBody)
 _seldon = msgspec.json.Decoder(SeldonMessage)
 _any = msgspec.json.Decoder(Any)
 _raws = msgspec.json.Decoder(list[Raw])
+_chat = msgspec.json.Decoder(chat_response.ChatResponse)
+_encode = msgspec.json.Encoder().encode
 _CHUNK = b'"chat.completion.chunk"'
 _GUARDED = b'"amazon-bedrock-guardrailAction"'
 """What stands in place of the reason why a message of Bedrock's ended, where a guardrail wrote it."""
@@ -82,7 +86,7 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     if not body.startswith(b"{"):  # mostly it does
         body = demand_content(inflated(body, max_bytes))
         if not body.startswith(b"{"):
-            return _without_members(body, roles)
+            return _without_members(body, roles, max_bytes, embedder)
     try:
         response, head, tail = decoded(_body.decode, body)
     except msgspec.ValidationError:
@@ -99,8 +103,10 @@ def read_response(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> R
     return _other(response, head, tail, roles, embedder)
 
 
-def _without_members(body: bytes, roles: Roles) -> Read:
-    """A stream, the list of its events, or a list of predictions."""
+def _without_members(body: bytes, roles: Roles, max_bytes: int, embedder: str) -> Read:
+    """A message of gRPC, a stream, the list of its events, or a list of predictions."""
+    if (message := infer_messages.grpc_message(body, max_bytes)) is not None:
+        return infer_messages.said(infer_messages.read_message(message, "response"), roles, embedder)
     refuse_nul(body)
     if is_stream(body):
         return read_stream(body)
@@ -199,7 +205,19 @@ def _is_seldon(response: ResponseBody) -> bool:
 
 
 def _predictions(items: list[Any], roles: Roles) -> list[Fields]:
-    return [from_error(one["error"]) if _failed(one) else over(v1.prediction(one, roles), _OK) for one in items]
+    return [_predicted(one, roles) for one in items]
+
+
+def _predicted(item: Any, roles: Roles) -> Fields:
+    """Vertex AI's Model Garden has a chat completion in the place of a prediction."""
+    if _failed(item):
+        return from_error(item["error"])
+    if isinstance(item, dict) and isinstance(item.get("choices"), list):
+        with suppress(msgspec.ValidationError, InvalidEvent):
+            rows = chat_response.from_response(_chat.decode(_encode(item)))
+            if len(rows) == 1:
+                return rows[0]
+    return over(v1.prediction(item, roles), _OK)
 
 
 def _failed(item: Any) -> bool:

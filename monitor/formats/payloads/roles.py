@@ -23,8 +23,8 @@ CONVENTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
     "image": ("image", "images", "image_bytes", "image_url", "img", "pixel_values"),
     "answer": ("answer", "text_output", "generated_text", "output_text", "caption", "label", "prediction", "predict"),
     "confidence": ("confidence", "score", "probability"),
-    "labels": ("labels", "classes"),
-    "scores": ("scores", "probabilities", "probs"),
+    "labels": ("labels", "classes", "displaynames"),
+    "scores": ("scores", "probabilities", "probs", "confidences"),
     "logits": ("logits",),
     "classification": (),
     "embeddings.image": (),
@@ -37,11 +37,15 @@ REQUEST: Final = ("prompt", "context", "image")
 RESPONSE: Final = tuple(name for name in CONVENTIONAL if name not in REQUEST)
 NAMES: Final = (
     "key", "id", "request_id", "response_id", "responseid", "model", "model_name", "model_version", "modelversion",
+    "model_id", "project_id", "space_id", "@requestformat",
     "object", "type", "role", "created", "created_at", "timestamp", "status", "state",
     "finish_reason", "stop_reason", "stopreason", "done_reason", "error_code",
 )  # fmt: skip
 """Say which row this is, as TensorFlow Serving's examples do, whose, of what kind or from when, how it went, or why a
 model stopped: texts, but no prompt and no answer."""
+_VERTEX: Final = frozenset({"bytesBase64Encoded", "gcsUri"})
+_INNER: Final = ("b64", "url", "image_bytes", *sorted(_VERTEX))
+"""Where an object has its picture, as TensorFlow Serving, chats, KServe's samples and Vertex AI write it."""
 MANY: Final = (
     "labels",
     "scores",
@@ -153,8 +157,11 @@ def _image(value: Any, *, trusted: bool) -> Fields | None:
     if isinstance(value, list) and value:
         value = value[0]
     if isinstance(value, dict):
-        inner = value.get("b64") or value.get("url") or value.get("image_bytes")
-        return _image(inner, trusted="url" in value or trusted) if isinstance(inner, str | dict) else None
+        inner = next((value[name] for name in _INNER if value.get(name)), None)
+        known = trusted or not _VERTEX.isdisjoint(value) or "url" in value
+        return _image(inner, trusted=known) if isinstance(inner, str | dict) else None
+    if isinstance(value, bytes) and (text := images.text_in(value)) is not None:
+        value = text
     if isinstance(value, bytes) and (trusted or images.looks_like_image(value)):
         return images.from_bytes(value)
     if isinstance(value, str) and (trusted or images.looks_like_image(value)):

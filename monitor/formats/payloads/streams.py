@@ -22,7 +22,7 @@ from monitor.formats.payloads.ollama_api import OllamaStream
 from monitor.formats.payloads.responses_api import ResponseStream
 from monitor.formats.payloads.server_events import events
 from monitor.formats.payloads.sglang_stream import SglangStream
-from monitor.formats.payloads.text_streams import TextStream
+from monitor.formats.payloads.text_streams import OF_COHERE, TextStream
 
 Pieces = ChatStream | ResponseStream | MessageStream | GenerateStream | OllamaStream | SglangStream | TextStream
 _DONE: Final = (b"[DONE]", b'"[DONE]"')
@@ -54,6 +54,10 @@ class Mark(Struct, gc=False):
     done: Any = None
     created_at: Any = None
     """Both of Ollama."""
+    history_tokens: Any = None
+    """LMDeploy's."""
+    event_type: Any = None
+    """Of Cohere's first Chat API."""
 
 
 _to_mark = msgspec.json.Decoder(Mark).decode
@@ -140,10 +144,10 @@ def _of_a_text(mark: Mark) -> Pieces | None:
         return SglangStream()
     if mark.error is not None:
         return ChatStream()
-    if mark.type == "message-start":  # Cohere's
+    if mark.type == "message-start" or mark.event_type in OF_COHERE:
         return TextStream()
-    of_a_cloud = (mark.messageStart, mark.outputText, mark.generation_token_count) != (None, None, None)
-    known = isinstance(mark.candidates, list) or of_a_cloud or _is_of_a_server(mark)
+    told = (mark.messageStart, mark.outputText, mark.generation_token_count, mark.history_tokens)
+    known = isinstance(mark.candidates, list) or any(one is not None for one in told) or _is_of_a_server(mark)
     return TextStream() if known else None
 
 

@@ -1,10 +1,11 @@
-"""Answers of servers and models that have an API of their own for texts, said as text completions: SGLang's and Text
-Generation Inference's `generate`, llama.cpp's `completion`, and what models of Amazon (Titan), Meta, Cohere and
-Anthropic (before the Messages API) answer through Bedrock.
+"""Answers of servers and models that have an API of their own for texts, said as text completions: `generate` of
+SGLang, LMDeploy and Text Generation Inference, llama.cpp's `completion`, and what models of Amazon (Titan), Meta,
+Cohere and Anthropic (before the Messages API) answer through Bedrock.
 
 SGLang, "Native APIs" (https://docs.sglang.io/docs/basic_usage/native_api); Text Generation Inference,
 `docs/openapi.json`; llama.cpp, "POST /completion" (https://github.com/ggml-org/llama.cpp/tree/master/tools/server);
-Amazon Bedrock user guide, "Inference request parameters and response fields for foundation models".
+Amazon Bedrock user guide, "Inference request parameters and response fields for foundation models"; IBM watsonx.ai API,
+"Infer text".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from monitor.formats.payloads.chat_response import TEXTS, ChatResponse, Choice, Usage
+from monitor.formats.payloads.chat_response import TEXTS, Answer, ChatResponse, Choice, Function, ToolCall, Usage
 from monitor.formats.payloads.confidence import UNKNOWN, Token, TopToken
 from monitor.formats.payloads.framing import word
 from monitor.formats.payloads.logprobs import Logprobs
@@ -42,7 +43,9 @@ def answers_in(bodies: Sequence[Any]) -> list[ChatResponse]:
 
 def answer_of(body: Any) -> ChatResponse | None:
     """The same of one body, or of a piece of a stream."""
-    return _of_server(body) or _through_bedrock(body) if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+    return _of_server(body) or _through_bedrock(body) or _of_other_clouds(body)
 
 
 def _of_server(body: dict[str, Any]) -> ChatResponse | None:
@@ -53,6 +56,9 @@ def _of_server(body: dict[str, Any]) -> ChatResponse | None:
             read = told.get("prefill")
             counts = Usage(len(read) if isinstance(read, list) and read else None, _count(told, "generated_tokens"))
             return _completion(text, reason, counts, own_tokens(told.get("tokens")))
+        case {"text": str(text), "tokens": int(), "input_tokens": int(), "history_tokens": int()}:
+            counts = Usage(_count(body, "input_tokens"), _count(body, "tokens"))
+            return _completion(text, body.get("finish_reason"), counts)
         case {"content": str(text)} if not _OF_LLAMA_CPP.isdisjoint(body):
             return _llama_cpp(text, body)
     return None
@@ -70,10 +76,41 @@ def _through_bedrock(body: dict[str, Any]) -> ChatResponse | None:
             counts = Usage(_count(body, "prompt_token_count"), _count(body, "generation_token_count"))
             return _completion(text, body.get("stop_reason"), counts)
         case {"text": str(text), "generation_id": _, **more}:
-            return _completion(text, more.get("finish_reason"))
+            return _cohere(text, more)
         case {"completion": str(text), "stop_reason": reason}:
             return _completion(text, reason)
     return None
+
+
+def _of_other_clouds(body: dict[str, Any]) -> ChatResponse | None:
+    """IBM's watsonx.ai, and chats of Llama on SageMaker."""
+    match body:
+        case {"results": [{"generated_text": str(text), "generated_token_count": _, **told} as result, *_]}:
+            counts = Usage(_count(told, "input_token_count"), _count(result, "generated_token_count"))
+            return _completion(text, told.get("stop_reason"), counts)
+        case {"generation": {"role": _, "content": str(text)}}:
+            return _completion(text, None)
+    return None
+
+
+def _cohere(text: str, told: Mapping[Any, Any]) -> ChatResponse:
+    """Of its first Chat API; through Bedrock it counts no tokens."""
+    calls = calls_of_cohere(told.get("tool_calls"))
+    meta = told.get("meta")
+    counts = meta.get("tokens", meta.get("billed_units")) if isinstance(meta, dict) else None
+    chat = _completion(text, told.get("finish_reason"))
+    if isinstance(counts, dict):
+        chat.usage = Usage(_count(counts, "input_tokens"), _count(counts, "output_tokens"))
+    if calls:
+        chat.object, (choice,) = None, chat.choices or [Choice()]
+        chat.choices = [Choice(message=Answer(text or None, tool_calls=calls), finish_reason=choice.finish_reason)]
+    return chat
+
+
+def calls_of_cohere(given: Any) -> list[ToolCall]:
+    """Calls of tools as Cohere's first Chat API has them."""
+    named = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    return [ToolCall(Function(word(one.get("name")), one.get("parameters"))) for one in named]
 
 
 def of_sglang(text: str | None, told: Mapping[Any, Any]) -> ChatResponse:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from monitor.formats.payloads.chat_request import ChatRequest, Message
 from monitor.formats.payloads.rows import MAX_ROWS, demand_few
 
@@ -42,7 +44,23 @@ def requests_in(body: Mapping[str, Any]) -> list[ChatRequest]:
             return _each(body, [prompt])
         case {"prompt": [str() | dict(), *_] as prompts}:
             return _each(body, prompts)
-    return []
+    return _of_azure(body)
+
+
+def _of_azure(body: Mapping[str, Any]) -> list[ChatRequest]:
+    """Azure Machine Learning's language models take the messages of a chat, or texts of which each is an item."""
+    match body.get("input_data"):
+        case {"input_string": [*given], **more}:
+            told = more.get("parameters")
+        case _:
+            return []
+    options = told if isinstance(told, dict) else {}
+    names = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_new_tokens"}
+    limits = {ours: options.get(name) for ours, name in names.items()}
+    if given and all(isinstance(one, dict) for one in given):
+        return [ChatRequest(messages=msgspec.convert(given, list[Message]), **limits)]
+    demand_few(len(given))
+    return [ChatRequest(messages=[Message(content=one if isinstance(one, str) else None)], **limits) for one in given]
 
 
 def _of_sglang(body: Mapping[str, Any], texts: str | list[Any]) -> list[ChatRequest]:

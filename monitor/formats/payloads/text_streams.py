@@ -9,7 +9,7 @@ are their whole body, cut up.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,8 +18,10 @@ from monitor.formats.payloads.cloud_apis import as_chat, ended_as, tokens_of, us
 from monitor.formats.payloads.confidence import Token
 from monitor.formats.payloads.framing import Read, word
 from monitor.formats.payloads.logprobs import Logprobs
-from monitor.formats.payloads.text_answers import answer_of, own_tokens
+from monitor.formats.payloads.text_answers import answer_of, calls_of_cohere, own_tokens
 
+OF_COHERE: Final = ("stream-start", "text-generation", "stream-end")
+"""Events that streams of Cohere's first Chat API begin with; the last may be logged alone."""
 _to_piece = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -38,6 +40,9 @@ class TextStream:
         piece = _to_piece(data)
         if isinstance(token := piece.get("token"), dict):
             self._go_on_with(token, piece)
+            return
+        if isinstance(piece.get("event_type"), str):
+            self._go_on_with_first_cohere(piece)
             return
         if (chat := as_chat(piece) or answer_of(piece)) is not None:
             self._go_on(chat)
@@ -88,6 +93,21 @@ class TextStream:
             case "message-end", {"finish_reason": reason, **more}:
                 self._reason = ended_as(reason)
                 self._whole.usage = usage_of(tokens_of(more.get("usage")))
+
+    def _go_on_with_first_cohere(self, piece: dict[str, Any]) -> None:
+        """Of its first Chat API: the last event has the whole answer again, and may come alone."""
+        match piece:
+            case {"event_type": "text-generation", "text": str(text)}:
+                self._texts.append(text)
+            case {"event_type": "tool-calls-generation", "tool_calls": list(calls)}:
+                self._given += calls_of_cohere(calls)
+            case {"event_type": "stream-end", **more}:
+                whole = more.get("response")
+                chat = answer_of(whole) if isinstance(whole, dict) else None
+                if chat is not None:
+                    self._whole.id, self._whole.usage = chat.id, chat.usage
+                    self._texts = self._texts or [one.text for one in chat.choices or () if one.text]
+                self._reason = ended_as(more.get("finish_reason"))
 
     def _go_on(self, chat: ChatResponse) -> None:
         whole = self._whole

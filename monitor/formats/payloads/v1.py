@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from monitor.formats.payloads import images
-from monitor.formats.payloads.answers import candidates, distribution, likeliest
-from monitor.formats.payloads.roles import Roles
+from monitor.formats.payloads.answers import are_probabilities, candidates, distribution, likeliest
+from monitor.formats.payloads.chat_request import ChatRequest, Message, from_request
+from monitor.formats.payloads.roles import NAMES, Roles
 from monitor.formats.payloads.rows import Fields, demand_few
 from monitor.formats.payloads.thoughts import HINT, without_thoughts
 from monitor.formats.payloads.values import text_of
@@ -25,7 +28,10 @@ _AT_PICTURE: Final = re.compile(r"\s*+!\[\]\(")
 
 def instance(value: Any, roles: Roles) -> Fields:
     """One item of a request: an object with names, or a text or picture by itself; numbers alone say nothing. Of a list
-    the values are known whose places are configured."""
+    the values are known whose places are configured. The messages of a chat are one item, as Vertex AI's Model Garden
+    and Llama on SageMaker take them."""
+    if isinstance(value, dict | list) and (messages := _messages_in(value)) is not None:
+        return from_request(ChatRequest(), messages)
     if isinstance(value, dict) and value.keys() != {"b64"}:
         return roles.request(value)
     if isinstance(value, str) and value.startswith(_PICTURE):
@@ -35,18 +41,32 @@ def instance(value: Any, roles: Roles) -> Fields:
     return roles.request({"": value}) if isinstance(value, str | dict) else {"input": {}}
 
 
-def rows_of_frame(body: Mapping[str, Any]) -> list[Any]:
-    """The rows of a data frame, as MLflow's servers and those of Databricks take it; any other object is one item.
+def _messages_in(value: Any) -> list[Message] | None:
+    given = value.get("messages") if isinstance(value, dict) else value
+    if not isinstance(given, list) or not given or not isinstance(given[0], dict) or "role" not in given[0]:
+        return None
+    try:
+        return msgspec.convert(given, list[Message])
+    except msgspec.ValidationError:
+        return None
 
-    https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "JSON Input".
+
+def rows_of_frame(body: Mapping[str, Any]) -> list[Any]:
+    """The rows of a data frame, as servers of MLflow, Databricks and Azure Machine Learning (`input_data`) take it; any
+    other object is one item.
+
+    https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "JSON Input";
+    https://learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models.
 
     Raises:
         InvalidEvent: there are more than allowed.
     """
     match body:
-        case {"dataframe_records": list(rows)}:
+        case {"dataframe_records": list(rows)} | {"input_data": list(rows)}:
             pass
-        case {"dataframe_split": {"columns": list(names), "data": list(data)}}:
+        case {"dataframe_split": {"columns": list(names), "data": list(data)}} | {
+            "input_data": {"columns": list(names), "data": list(data)}
+        }:
             rows = [dict(zip(map(str, names), row, strict=False)) for row in data if isinstance(row, list)]
         case _:
             return [body]
@@ -70,12 +90,25 @@ def prediction(value: Any, roles: Roles) -> Fields:
     if found := _ranked(value, roles) if are_objects(value) else distribution(value):
         return likeliest(found)
     if isinstance(value, dict):
-        return roles.response(value)
+        classes = _are_classes(value, roles)
+        return likeliest(candidates(list(value), list(value.values()))) if classes else roles.response(value)
     if isinstance(value, list) and len(value) != 1:
         return {"output": {}}
     said = text_of(value)
     answer = without_thoughts(said) if said is not None and HINT in said else said
     return {"output": {} if answer is None else {"answer": answer}}
+
+
+def _are_classes(value: Mapping[str, Any], roles: Roles) -> bool:
+    """Names with nothing but their probabilities, as TorchServe answers: of all classes, or of the best, the likeliest
+    first."""
+    shares = list(value.values())
+    if len(shares) < 2 or not all(type(one) is float and 0 <= one <= 1 for one in shares):
+        return False
+    if any(roles.of_response(name) is not None or name.lower() in NAMES for name in value):
+        return False
+    best_first = len(shares) > 2 and shares == sorted(shares, reverse=True)
+    return are_probabilities(shares) or (best_first and sum(shares) <= 1)
 
 
 def _placed(values: list[Any], role_of: Callable[[str], str | None]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def sample() -> Callable[[str], Record]:
         content = json.loads((SAMPLES / f"{name}.json").read_text())
         value = base64.b64decode(content["value_base64"]) if "value_base64" in content else content["value"].encode()
         headers = tuple((key, text.encode()) for key, text in content["headers"].items())
-        return Record(Partition("cluster", name, "id", 0), 0, 1763719205_000, value, headers)
+        partition = Partition("cluster", content.get("topic", name), "id", 0)
+        key = content["key"].encode() if "key" in content else None
+        return Record(partition, 0, 1763719205_000, value, headers, key)
 
     return read

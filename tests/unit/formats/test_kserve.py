@@ -18,6 +18,7 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent, SettingsError
 from monitor.formats import FORMATS, FormatOptions
 from monitor.formats.kserve import decoder, recognises
+from tests.unit.formats import inference_proto as protobuf
 from tests.unit.formats.texts import ANSWERS, TEXTS
 
 Sample = Callable[[str], Record]
@@ -251,3 +252,39 @@ def test_what_a_chat_says_comes_out_as_it_went_in(prompt: str, answer: str, stru
 def test_its_records_are_recognised(sample: Sample) -> None:
     assert all(map(recognises, map(sample, ("kserve/v1_request", "kserve/structured_response", "kserve/batch"))))
     assert not any(map(recognises, map(sample, ("seldon/iris_request", "oip/request", "openai_chat/image_call"))))
+
+
+def framed(message: bytes, packed: bool = False) -> bytes:
+    """As gRPC sends it."""
+    return bytes([packed]) + len(message).to_bytes(4, "big") + message
+
+
+GRPC = {"content-type": "application/grpc"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_bodies_of_grpc_are_read(packed: bool) -> None:
+    def text(name: str, said: bytes) -> dict[str, Any]:
+        contents = {"bytesContents": [base64.b64encode(said).decode()]}
+        return {"name": name, "datatype": "BYTES", "shape": [1], "contents": contents}
+
+    asked = protobuf.request({"modelName": "vqa", "inputs": [text("prompt", b"Where?")]})
+    said = protobuf.response({"modelName": "vqa", "modelVersion": "3", "outputs": [text("answer", b"here")]})
+    bodies = [framed(gzip.compress(one) if packed else one, packed) for one in (asked, said)]
+    pair = zip(bodies, (REQUEST, RESPONSE), strict=True)
+    ((request,), (response,)) = [halves(record(body, {**headers, **GRPC})) for body, headers in pair]
+    found = join(request, response)
+    assert (found.input.prompt, found.output.answer, found.status) == ("Where?", "here", "ok")
+    assert (found.model.name, found.model.version) == ("llava", "3")
+
+
+def test_a_call_of_grpc_without_an_answer_failed() -> None:
+    (half,) = halves(record(b"", {**RESPONSE, **GRPC}))
+    assert half.fields["status"] == "error"
+    assert "gRPC" in half.fields["extra"]["error_message"]
+    assert refused(record(b"", RESPONSE)).reason is Rejection.UNREADABLE
+
+
+def test_damaged_bodies_of_grpc_are_refused() -> None:
+    error = refused(record(framed(b"\x2a"), {**RESPONSE, **GRPC}))
+    assert "Protocol Buffers" in str(error)

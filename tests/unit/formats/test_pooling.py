@@ -191,6 +191,70 @@ def test_a_rerank_of_other_servers(asked: Any, said: Any) -> None:
     assert (one.task, one.output.answer) == ("retrieval", DOCUMENTS[1])
 
 
+def test_the_least_that_a_rerank_says_is_one_apart_from_its_response_too() -> None:
+    (one,) = paired({"model": "bge", "query": "q", "documents": DOCUMENTS}, COHERE)
+    assert (one.task, ranking(one)) == ("retrieval", [("1", 0.999071), ("0", 0.32713068)])
+
+
+def test_an_answer_refutes_that_documents_were_to_be_ranked() -> None:
+    (one,) = called({"model": "rag", "query": "q", "documents": DOCUMENTS}, {"answer": "It is Washington."}, "oip")
+    assert (one.task, one.output.answer) == ("vqa", "It is Washington.")
+
+
+# ---- NVIDIA NeMo Retriever Reranking NIM, "Use the API"; vLLM, "Score API" -------------------------------------------
+
+NIM_ASKED = {
+    "model": "nvidia/llama-nemotron-rerank-vl-1b-v2",
+    "query": {"text": "which way should i go?"},
+    "passages": [{"text": one} for one in DOCUMENTS],
+    "truncate": "END",
+}
+NIM = {
+    "rankings": [{"index": 1, "logit": 0.7646484375}, {"index": 2, "logit": -1.109375}, {"index": 0, "logit": -2.5}],
+    "usage": {"prompt_tokens": 56, "total_tokens": 56},
+}
+
+
+@pytest.mark.parametrize("name", ["auto", "openai_chat", "oip"])
+def test_a_rerank_of_nim(name: str) -> None:
+    (one,) = called(NIM_ASKED, NIM, name)
+    assert (one.task, one.input.prompt, one.tokens.input) == ("retrieval", "which way should i go?", 56)
+    assert ranking(one) == [(DOCUMENTS[1], 0.7646484375), (DOCUMENTS[2], -1.109375), (DOCUMENTS[0], -2.5)]
+    assert one.model.name == "nvidia/llama-nemotron-rerank-vl-1b-v2"
+
+
+def test_a_rerank_of_nim_in_halves() -> None:
+    (one,) = paired(NIM_ASKED, NIM)
+    assert (one.task, one.input.prompt) == ("retrieval", "which way should i go?")
+    assert ranking(one)[0] == ("1", 0.7646484375)
+
+
+def scores(*given: float) -> dict[str, Any]:
+    data = [{"index": index, "object": "score", "score": score} for index, score in enumerate(given)]
+    return {"id": "score-1", "object": "list", "created": 693447, "model": "bge", "data": data, "usage": USAGE}
+
+
+@pytest.mark.parametrize("pair", [("text_1", "text_2"), ("queries", "documents"), ("data_1", "data_2")])
+def test_a_score_of_one_question_ranks_the_documents(pair: tuple[str, str]) -> None:
+    asked = {"model": "bge", pair[0]: "What is the capital?", pair[1]: DOCUMENTS}
+    (one,) = called(asked, scores(0.1, 0.9, 0.2))
+    assert (one.task, one.input.prompt, one.tokens.input) == ("retrieval", "What is the capital?", 8)
+    assert ranking(one) == [(DOCUMENTS[1], 0.9), (DOCUMENTS[2], 0.2), (DOCUMENTS[0], 0.1)]
+    (one,) = paired(asked, scores(0.1, 0.9, 0.2))
+    assert (one.task, ranking(one)[0]) == ("retrieval", ("1", 0.9))
+
+
+def test_a_score_of_pairs_is_as_many_items() -> None:
+    asked = {"model": "bge", "text_1": ["q0", "q1"], "text_2": DOCUMENTS[:2]}
+    found = called(asked, scores(0.1, 0.9), "oip")
+    assert [(one.input.prompt, ranking(one)) for one in found] == [
+        ("q0", [(DOCUMENTS[0], 0.1)]),
+        ("q1", [(DOCUMENTS[1], 0.9)]),
+    ]
+    (one,) = called({"model": "bge", "text_1": "q", "text_2": "d"}, scores(1.0), "oip")
+    assert ranking(one) == [("d", 1.0)]
+
+
 def test_a_question_that_documents_are_to_answer_is_no_rerank() -> None:
     (one,) = called({"query": "q", "documents": DOCUMENTS, "top_k": 3}, {"answer": "It is Washington."}, "oip")
     assert (one.task, one.output.answer) == ("vqa", "It is Washington.")

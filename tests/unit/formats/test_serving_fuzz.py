@@ -20,9 +20,10 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.formats import FORMATS, FormatOptions
 from monitor.formats.limits import refuse_nul
+from tests.fuzz.door import TOPICS
 from tests.pace import cost
 
-NAMES = ("kserve", "oip", "openai_chat", "seldon")
+NAMES = ("kserve", "oip", "openai_chat", "seldon", "seldon2")
 SAMPLES = sorted(path for name in NAMES for path in (Path(__file__).parent / "samples" / name).glob("*.json"))
 OPTIONS = FormatOptions(model="m", slices={"region": "region"}, max_record_bytes=100_000)
 ODD: list[Any] = [
@@ -48,7 +49,11 @@ odd = st.sampled_from(ODD) | st.text(max_size=9) | st.integers() | st.floats(all
 
 def accepted(name: str, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> int:
     """How much of it was accepted; anything raised but InvalidEvent fails the test."""
-    record = Record(Partition("cluster", name, "id", 0), 0, 1763719205_000, value, headers)
+    return sum(accepted_in(topic, name, value, headers) for topic in TOPICS.get(name, (name,)))
+
+
+def accepted_in(topic: str, name: str, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> int:
+    record = Record(Partition("cluster", topic, "id", 0), 0, 1763719205_000, value, headers, b"key")
     try:
         decoded = FORMATS[name](OPTIONS)(record)
     except InvalidEvent as error:

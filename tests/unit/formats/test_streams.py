@@ -300,13 +300,87 @@ def test_a_stream_of_cohere_is_one_answer() -> None:
     assert (cut["error_code"], cut["output"]["answer"]) == ("stream_cut", "A mug")
 
 
+# ---- Cohere, "Streaming", v1; lines as in Vercel's AI SDK (packages/cohere) ------------------------------------------
+
+COHERE_FIRST: list[dict[str, Any]] = [
+    {"is_finished": False, "event_type": "stream-start", "generation_id": "586ac33f"},
+    *({"is_finished": False, "event_type": "text-generation", "text": text} for text in ("A ", "red ", "mug")),
+    {
+        "is_finished": True,
+        "event_type": "stream-end",
+        "response": {
+            "response_id": "ac6d5f86",
+            "text": "A red mug",
+            "generation_id": "586ac33f",
+            "finish_reason": "COMPLETE",
+            "meta": {
+                "billed_units": {"input_tokens": 9, "output_tokens": 20},
+                "tokens": {"input_tokens": 34, "output_tokens": 12},
+            },
+        },
+        "finish_reason": "COMPLETE",
+    },
+]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("events", [COHERE_FIRST, COHERE_FIRST[-1:] * 2, COHERE_FIRST[1:]])
+def test_a_stream_of_coheres_first_api(lines: bool, events: list[dict[str, Any]]) -> None:
+    body = "\n".join(map(json.dumps, events)).encode() if lines else stream(*events)
+    (row,) = read(body).rows
+    assert row == {"status": "ok", "output": {"answer": "A red mug"}, "tokens": {"in": 34, "out": 12}}
+
+
+def test_a_stream_of_coheres_first_api_that_is_cut() -> None:
+    (row,) = read(stream(*COHERE_FIRST[:3])).rows
+    assert (row["error_code"], row["output"]["answer"]) == ("stream_cut", "A red ")
+
+
+def test_a_tool_that_coheres_first_api_calls() -> None:
+    call = {"event_type": "tool-calls-generation", "tool_calls": [{"name": "look", "parameters": {"at": 1}}]}
+    ended = {"event_type": "stream-end", "finish_reason": "COMPLETE", "response": {"text": "", "generation_id": "g"}}
+    (row,) = read(stream(COHERE_FIRST[0], call, ended)).rows
+    assert row["extra"]["tool_calls"] == [{"name": "look", "arguments": '{"at":1}'}]
+
+
+def test_a_whole_answer_of_coheres_first_api_has_its_tokens() -> None:
+    (row,) = read(COHERE_FIRST[-1]["response"]).rows
+    assert (row["output"], row["tokens"]) == ({"answer": "A red mug"}, {"in": 34, "out": 12})
+
+
+# ---- Groq: packages/groq of Vercel's AI SDK ---------------------------------------------------------------
+
+
+def groq(*, finish: str | None = None, content: str | None = None, **more: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {"content": content} if content else {}, "finish_reason": finish}
+    return {"id": "c", "object": "chat.completion.chunk", "model": "gemma2-9b-it", "choices": [choice], **more}
+
+
+def test_groq_counts_the_tokens_of_a_stream_in_a_member_of_its_own() -> None:
+    usage = {
+        "queue_time": 0.06,
+        "prompt_tokens": 18,
+        "prompt_time": 0.0002,
+        "completion_tokens": 439,
+        "total_time": 0.8,
+    }
+    ended = groq(finish="stop", x_groq={"id": "req_01jadadp0femyae9kav1gpkhe8", "usage": usage})
+    (row,) = read(stream(groq(content="A mug", x_groq={"id": "req_1"}), ended)).rows
+    assert row == {"status": "ok", "output": {"answer": "A mug"}, "tokens": {"in": 18, "out": 439}}
+
+
+def test_groq_says_why_a_stream_ended_early() -> None:
+    (row,) = read(stream(groq(content="A"), groq(x_groq={"id": "req_1", "error": "over capacity"}))).rows
+    assert (row["status"], row["extra"]) == ("error", {"error_message": "over capacity"})
+
+
 @pytest.mark.parametrize(
     "event",
     [
-        {"event_type": "text-generation", "text": "a"},
+        {"event": "delta", "text": "a"},
         {},
     ],
-    ids=["cohere's first", "nothing"],
+    ids=["nobody's", "nothing"],
 )
 def test_a_stream_of_an_unknown_api_is_refused_and_says_so(event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent, match="a stream of no API that is known") as caught:

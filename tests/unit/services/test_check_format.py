@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
 import json
@@ -21,8 +20,8 @@ from monitor.domain.records import Partition, Record
 from monitor.errors import InvalidEvent, SettingsError
 from monitor.formats import FORMATS, FormatOptions, auto
 from monitor.services.check_format import Halves, Report, check_format
+from monitor.services.reading import Limits
 from monitor.services.samples import Sample, read_samples
-from monitor.services.triage import Limits
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 LIMITS = Limits(max_record_bytes=10_000, max_future=timedelta(minutes=5), max_age=timedelta(days=30))
@@ -211,25 +210,27 @@ def test_of_a_file_that_was_cut_off_what_stands_before_is_read_and_the_rest_is_t
 def test_lines_of_kcat_have_headers_and_times(tmp_path: Path) -> None:
     line = {
         "topic": "t", "partition": 3, "offset": 7, "tstype": "create", "ts": 1763719200000, "broker": 1,
-        "headers": ["ce_id", "42", "ce_type", "x"], "key": None, "payload": '{"id": 1}',
+        "headers": ["ce_id", "42", "ce_type", "x"], "key": "k", "payload": '{"id": 1}',
     }  # fmt: skip
     (tmp_path / "a.jsonl").write_text(json.dumps(line))
     ((_, record),) = read_samples(tmp_path / "a.jsonl")
     assert (record.value, record.timestamp_ms, record.offset) == (b'{"id": 1}', 1763719200000, 7)
     assert record.headers == (("ce_id", b"42"), ("ce_type", b"x"))
+    assert (record.partition.topic, record.key) == ("t", b"k")
 
 
 def test_a_document_is_a_record_or_a_list_of_them_or_a_sample(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text('{\n "id": 1}')
     (tmp_path / "list.json").write_text(json.dumps(ROWS))
     (tmp_path / "broken.json").write_text("{")
-    sample = {"headers": {"ce_id": "42"}, "value_base64": base64.b64encode(b"\x00\x01").decode()}
+    sample = {"headers": {"ce_id": "42"}, "value_base64": "AAE=", "topic": "seldon.default.model.m.inputs", "key": "k"}
     (tmp_path / "sample.json").write_text(json.dumps(sample))
     assert values(tmp_path / "one.json") == [b'{\n "id": 1}']
     assert [json.loads(one) for one in values(tmp_path / "list.json")] == ROWS
     assert values(tmp_path / "broken.json") == [b"{"]
     ((_, record),) = read_samples(tmp_path / "sample.json")
     assert (record.value, record.headers) == (b"\x00\x01", (("ce_id", b"42"),))
+    assert (record.partition.topic, record.key) == ("seldon.default.model.m.inputs", b"k")
 
 
 @pytest.mark.parametrize(
