@@ -32,9 +32,9 @@ from monitor.services.erase import EraseService
 from monitor.services.expire_halves import ExpiryOptions
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
+from monitor.services.reading import Limits
 from monitor.services.ship import Wire
 from monitor.services.sketches import SketchService
-from monitor.services.triage import Limits
 from monitor.settings import Settings, Topic
 from monitor.store.engine import make_engine
 from monitor.store.label_tasks import Terms
@@ -395,7 +395,8 @@ def canary_options(settings: Settings) -> CanaryOptions:
 def expiry_options(settings: Settings) -> ExpiryOptions:
     """How long sides of calls that are logged in two records wait for each other."""
     ingest = settings.ingest
-    return ExpiryOptions(group(settings, "ingest"), group(settings, "embed"), ingest.pair_keep, ingest.max_waiting)
+    groups = group(settings, "ingest"), group(settings, "embed")
+    return ExpiryOptions(*groups, ingest.pair_keep, ingest.max_waiting, make_privacy(settings))
 
 
 def make_delivery(settings: Settings, engine: Engine) -> Delivery:

@@ -12,7 +12,7 @@ from monitor.cli.actor import By, actor
 from monitor.cli.bounds import LAST_ID, MOST_ROWS
 from monitor.cli.database import database
 from monitor.cli.terminal import cut, escaped, folded
-from monitor.cli.windows import aware, written
+from monitor.cli.windows import aware, moment, written
 from monitor.domain.events import Rejection
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ Reason = Annotated[
     Rejection | None, typer.Option(metavar="REASON", help="Only those refused for this reason; see docs/events.md.")
 ]
 Topic = Annotated[str | None, typer.Option(help="Only those of this topic.")]
-Since = Annotated[datetime | None, typer.Option(help="Only those refused since, RFC 3339 with a zone.")]
-Until = Annotated[datetime | None, typer.Option(help="Only those refused before, RFC 3339 with a zone.")]
+Since = Annotated[datetime | None, typer.Option(parser=moment, help="Only those refused since, RFC 3339 with a zone.")]
+Until = Annotated[datetime | None, typer.Option(parser=moment, help="Only those refused before, RFC 3339 with a zone.")]
 HEX_BYTES, HEX_WIDTH = 512, 16
 
 
@@ -83,7 +83,10 @@ def replay(
     again: Annotated[bool, typer.Option("--again", help="Also those that were sent before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which would be sent.")] = False,
 ) -> None:
-    """Send refused records back to their topics, after what was wrong is mended. Doing it twice does no harm."""
+    """Send refused records again, after what was wrong is mended. Doing it twice does no harm.
+
+    Topics that are not Snellen's own are never written to: their records go to the one for predictions.
+    """
     from monitor import bootstrap, settings
     from monitor.services import dead_letters
     from monitor.store.dead_letters import Choice
@@ -101,7 +104,7 @@ def replay(
             return
         sink = bootstrap.make_sink(config)
         try:
-            done = dead_letters.replay(engine, sink, choice, bootstrap.now(), again=again)
+            done = dead_letters.replay(engine, sink, bootstrap.own_topics(config), choice, bootstrap.now(), again=again)
         finally:
             sink.close()
     if done.sent or done.passed_over:
@@ -112,7 +115,9 @@ def replay(
 
 @app.command()
 def purge(
-    before: Annotated[datetime, typer.Option(help="Forget what was refused before, RFC 3339 with a zone.")],
+    before: Annotated[
+        datetime, typer.Option(parser=moment, help="Forget what was refused before, RFC 3339 with a zone.")
+    ],
     by: By = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would go.")] = False,
 ) -> None:
@@ -194,6 +199,8 @@ def _facts(letter: Letter) -> list[tuple[str, str]]:
         ("detail", escaped(letter.detail)),
         ("state", letter.state.value + (f": {letter.failed_again}" if letter.failed_again else "")),
     ]
+    if letter.is_half:
+        facts.append(("kept is", "a side of a call that waited, as it was read and redacted; replay sends it as that"))
     if letter.replay_of is not None:
         facts.append(("repeats", f"dead letter {letter.replay_of}"))
     if letter.replayed_at is not None:
@@ -223,4 +230,4 @@ def _named(numbers: list[int]) -> str:
 
 
 def _passed_over(count: int) -> str:
-    return f", passed over {count} (resolved, empty, half a call, or sent before: --again)" if count else ""
+    return f", passed over {count} (resolved, empty, or sent before: --again)" if count else ""

@@ -45,6 +45,11 @@ def call_of_pair(pair_id: str, side: str) -> str:
     return pair_id.removesuffix(_PRELUDE) if side == "prelude" else pair_id
 
 
+def is_of_prelude(pair_id: str) -> bool:
+    """Is it that of the preludes of a call?"""
+    return pair_id.endswith(_PRELUDE)
+
+
 def prelude_of(call: str) -> str:
     """The pair_id of the preludes of a call."""
     return call + _PRELUDE
@@ -65,7 +70,7 @@ def demand_call_id(half: Half) -> None:
     Raises:
         InvalidEvent: what waits of this call would wait in the place of another call's preludes.
     """
-    if half.call.endswith(_PRELUDE):
+    if is_of_prelude(half.call):
         fault = f"call {half.call!r}: its id ends with {_PRELUDE!r}, by which Snellen knows what comes ahead of a call"
         raise InvalidEvent(Rejection.INVALID, f"{fault}; give it another id")
 

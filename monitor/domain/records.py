@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 REPLAY_HEADER = "snellen-replay"
 """Record header naming the replay that sent it; such events may be of any age and are exempt from retention."""
 DEAD_LETTER_HEADER = "snellen-dead-letter"
 """Record header with the number of the dead letter that this record repeats (`snellen dlq replay`)."""
+HALF_HEADER = "snellen-half"
+"""Record header of a side of a call that waited and was refused: the value is no record of its topic's format, but what
+is kept of such sides, see `monitor.domain.kept_halves`. It holds one of the two below."""
+WAITED, UNPAIRED = b"waited", b"unpaired"
+"""Refused with its call; never met its other side, and counted as lost."""
+TOPIC_HEADER = "snellen-topic"
+"""Record header with the topic that a repeated record stood in. Others read that one too, and may act upon what is in
+it, so a topic that is not ours is never written to: the record is repeated in one that is."""
+OURS = (REPLAY_HEADER, DEAD_LETTER_HEADER, HALF_HEADER, TOPIC_HEADER)
+"""Headers that hold a number or a name of ours, never a person's data."""
 MARK = "snellen-"
-"""How both begin."""
+"""How they begin."""
 MAX_DIGITS = 19
 """Fewer digits than this always fit a bigint."""
 
@@ -38,16 +48,12 @@ class Record:
     fault: str | None = None
     """Why the client could not read it, and which records it stands for; None: it could."""
     marked: bool = field(default=True, compare=False)
-    """False: certainly neither of the two headers above is there. Logs may have a dozen headers for each record."""
+    """False: certainly none of the headers above is there. Logs may have a dozen headers for each record."""
 
     @property
     def replay(self) -> str | None:
-        if not self.marked:
-            return None
-        for name, content in self.headers:
-            if name == REPLAY_HEADER:
-                return content.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}") or None
-        return None
+        content = self._ours(REPLAY_HEADER) if self.marked else None
+        return content.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}") if content else None
 
     @property
     def dead_letter(self) -> int | None:
@@ -58,6 +64,27 @@ class Record:
             if name == DEAD_LETTER_HEADER and content.isdigit() and len(content) < MAX_DIGITS:
                 return int(content)
         return None
+
+    @property
+    def origin(self) -> bytes | None:
+        """What `TOPIC_HEADER` says; None: it stands where it was written first."""
+        return self._ours(TOPIC_HEADER) if self.marked else None
+
+    @property
+    def half(self) -> bytes | None:
+        """What `HALF_HEADER` says; None: it is a record of its topic's format."""
+        return self._ours(HALF_HEADER) if self.marked else None
+
+    def _ours(self, header: str) -> bytes | None:
+        return next((content for name, content in self.headers if name == header), None)
+
+
+def as_first_written(record: Record) -> Record:
+    """The record in the topic whose format it has: the same one, unless it is repeated in one of ours."""
+    origin = record.origin
+    if origin is None:
+        return record
+    return replace(record, partition=record.partition._replace(topic=origin.decode("utf-8", "replace")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,13 +147,17 @@ def _put_utf8(points: _Places, at: _Places, size: int, out: _Bytes, keep: NDArra
 # ---- base64 ---------------------------------------------------------------------------------------------------------
 
 
+def joined_lines(content: bytes) -> bytes:
+    """With base64 of several lines in one, and of one alphabet."""
+    return _WRAPPED.sub(b"", content.translate(_STANDARD).replace(b"\r\n", b"\n"))
+
+
 def _out_of_base64(content: bytes, least: int) -> Iterator[bytes]:
     """What words of so many characters say if they are base64, of either alphabet, and begin up to three later.
 
     Each word goes to a place that quadruples begin with, so that four passes decode all of them; `A` stands between.
     """
-    lines = content.translate(_STANDARD).replace(b"\r\n", b"\n")
-    lines = _WRAPPED.sub(b"", lines)
+    lines = joined_lines(content)
     starts, lengths = _words(lines, least)
     if not len(starts):
         return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,14 +11,12 @@ from msgspec.structs import replace
 from monitor.domain.events import Candidate, Deployment, Event, Image, Input, Label, Output, Prediction
 from monitor.privacy.options import Handling, PrivacyOptions
 from monitor.privacy.patterns import compile_patterns
-from monitor.privacy.scan import is_card, is_suspect
+from monitor.privacy.refused import RefusedRedactor
+from monitor.privacy.scan import is_suspect
 from monitor.privacy.texts import TextRedactor, hidden
+from monitor.privacy.trees import Change, may_be_card, tree
 
-Change = Callable[[str], str]
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
-_CARD_FROM: Final = 10**12
-_CARD_BEYOND: Final = 10**19
-"""Numbers of 13 to 19 digits: JSON may hold a card as a number."""
 _APART: Final = "\n" * 9
 """Between texts that are searched as one: digits of two are not near enough to be one number."""
 _QUOTED: Final = re.compile(
@@ -28,7 +24,6 @@ _QUOTED: Final = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 """As Python's repr writes texts and bytes; one that was cut has no end. An apostrophe in a word begins none."""
-_encode = msgspec.json.Encoder().encode
 
 
 class Redactor:
@@ -52,7 +47,7 @@ class Redactor:
         self._extra = change(options.extra)
         self._name = names if "redact" in options.handlings or "hide" in options.handlings else None
         self._without_pictures = options.pictures == "drop"
-        self._keeps_dead_letters = options.dead_letters == "keep"
+        self._refused = None if options.dead_letters == "keep" else RefusedRedactor(find, names)
         hides = options.dead_letters == "redact" and "hide" in options.handlings
         self.drops_dead_letters = options.dead_letters == "drop" or hides
         """Nothing is kept of refused records: any text of theirs may be one that is to be hidden."""
@@ -72,7 +67,7 @@ class Redactor:
         if self._idle or (self._only_finds and not _is_suspect(event)):
             return event
         given, output = self._input(event.input), self._output(event.output)
-        slices = _tree(event.slices, self._name) if event.slices else event.slices
+        slices = tree(event.slices, self._name) if event.slices else event.slices
         extra = self._of_extra(event.extra) if event.extra else event.extra
         if given is event.input and output is event.output and slices is event.slices and extra is event.extra:
             return event
@@ -136,22 +131,17 @@ class Redactor:
         Args:
             removed: gets what redaction took out, among it any id that it could be searched by.
         """
-        if self._keeps_dead_letters:
+        if self._refused is None:
             return content
-        if self.drops_dead_letters:
-            return b""
-        try:
-            value = msgspec.json.decode(content)
-            changed = _tree(value, lambda text: self._find(text, removed))
-            if changed is value and (self._find.masked(content, removed) is content or not _repeats_names(content)):
-                return content
-            return _encode(changed)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._find.masked(content, removed)
+        return b"" if self.drops_dead_letters else self._refused.record(content, removed)
+
+    def refused_fields(self, fields: dict[str, Any], removed: set[str] | None = None) -> dict[str, Any]:
+        """What is kept of one side of a call (`Half.fields`) that waited and was refused; `removed` as above."""
+        return fields if self._refused is None else self._refused.fields(fields, removed)
 
     def attached(self, content: bytes, removed: set[str] | None = None) -> bytes:
         """What is kept of the key or a header of such a record: ids that look like telephone numbers are ids."""
-        return content if self._keeps_dead_letters else self._names.masked(content, removed)
+        return content if self._refused is None else self._refused.attached(content, removed)
 
     # ---- parts ------------------------------------------------------------------------------------------------------
 
@@ -180,7 +170,7 @@ class Redactor:
         return replace(output, answer=answer, candidates=candidates)
 
     def _of_extra(self, extra: Any) -> Any:
-        return {} if self._extra is hidden else _tree(extra, self._extra)
+        return {} if self._extra is hidden else tree(extra, self._extra)
 
     def _reference(self, ref: str) -> str:
         return hidden(ref) if self._without_pictures and ref[:5].lower() == "data:" else ref
@@ -203,22 +193,7 @@ def _changed(struct: _Struct, **values: Any) -> _Struct:
 
 
 def _trees(fields: dict[str, Any], changes: dict[str, Change | None]) -> dict[str, Any]:
-    return {name: _tree(fields[name], change) for name, change in changes.items() if name in fields}
-
-
-def _repeats_names(content: bytes) -> bool:
-    """Does a name stand twice in an object of this JSON? Then only the last value was seen, the others still hold
-    what they hold."""
-
-    def demand_unique(pairs: list[tuple[str, Any]]) -> None:
-        if len({name for name, _ in pairs}) < len(pairs):
-            raise ValueError(pairs)
-
-    try:
-        json.loads(content, object_pairs_hook=demand_unique)
-    except (ValueError, RecursionError):
-        return True
-    return False
+    return {name: tree(fields[name], change) for name, change in changes.items() if name in fields}
 
 
 def _is_suspect(event: Prediction) -> bool:
@@ -245,31 +220,5 @@ def _gather(value: Any, texts: list[str]) -> bool:
         elif isinstance(one, dict | list | tuple):
             suspect = _gather(one, texts) or suspect
         else:
-            suspect = suspect or _may_be_card(one)
+            suspect = suspect or may_be_card(one)
     return suspect
-
-
-def _may_be_card(value: Any) -> bool:
-    return type(value) in (int, float) and _CARD_FROM <= abs(value) < _CARD_BEYOND
-
-
-def _tree(value: Any, change: Change | None) -> Any:
-    """A value of JSON (arrays as lists or tuples) with all its texts changed, names too; itself where none is."""
-    if change is None:
-        return value
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        changed = {change(name): _tree(one, change) for name, one in value.items()}
-        same = len(changed) == len(value) and all(changed.get(name) is one for name, one in value.items())
-        return value if same else changed
-    if isinstance(value, list | tuple):
-        items = [_tree(one, change) for one in value]
-        return value if all(map(_is, items, value)) else type(value)(items)
-    if _may_be_card(value) and is_card(f"{abs(value):.0f}"):
-        return change(f"{value:.0f}")
-    return value
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

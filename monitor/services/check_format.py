@@ -18,8 +18,8 @@ from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
 from monitor.formats import Decoder
 from monitor.services.found_fields import leaves, names, paths, short, size
+from monitor.services.reading import Limits, read_record
 from monitor.services.samples import Sample
-from monitor.services.triage import Limits, read_record
 
 EXAMPLES: Final = 3
 """Kept of each reason that records are refused for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from monitor.broker import Sink
 from monitor.domain.events import Rejection
-from monitor.domain.records import DEAD_LETTER_HEADER, Record
+from monitor.domain.kept_halves import with_mark
+from monitor.domain.records import DEAD_LETTER_HEADER, TOPIC_HEADER, Record
 from monitor.store import audit, dead_letters
 from monitor.store.dead_letters import Choice
 from monitor.store.engine import transaction
@@ -30,7 +31,8 @@ ADVICE: dict[str, str] = {
     Rejection.CONTRADICTORY: "Two records share a request_id. Give each answer an id of its own; the first one stands.",
     Rejection.UNSTORABLE: "PostgreSQL cannot hold a value, such as a NUL character. Mend the producer.",
     Rejection.TOO_MANY_MODELS: "Mend what names models, or raise ingest.max_models; then replay it.",
-    Rejection.UNPAIRED: "The other half of the call came too late or never: mend the logger. A replay passes it over.",
+    Rejection.UNPAIRED: "The other side of the call came too late or never: mend the logger. A replay lets this one "
+    "wait once more: replay the other side with it, or send it.",
 }
 """What to do about each reason."""
 
@@ -67,11 +69,18 @@ def replayable(engine: Engine, choice: Choice, *, again: bool) -> tuple[list[int
         return dead_letters.unsettled(connection, choice, again=again)
 
 
-def replay(engine: Engine, sink: Sink, choice: Choice, now: datetime, *, again: bool) -> Replayed:
-    """Send dead letters back to their topics, each with its bytes, key, headers, time stamp and our mark.
+def replay(engine: Engine, sink: Sink, own: Sequence[str], choice: Choice, now: datetime, *, again: bool) -> Replayed:
+    """Send dead letters once more, each with its bytes, key, headers, time stamp and our mark.
+
+    Those of our own topics go back there, all others to the one for predictions, with the name of theirs
+    (`TOPIC_HEADER`). Of sides of calls that waited, what was read of them is sent, and a header that says so
+    (`HALF_HEADER`).
 
     Each is locked, sent, acknowledged and then marked, so a run that is cut short repeats at most a few. Repetitions do
     no harm: an event that is known is a duplicate, and a record that fails again is linked to its first dead letter.
+
+    Args:
+        own: our topics, that of predictions first.
 
     Raises:
         BrokerError: the broker did not acknowledge; what was not marked as sent is still open.
@@ -82,8 +91,9 @@ def replay(engine: Engine, sink: Sink, choice: Choice, now: datetime, *, again: 
     for numbers in _portions(chosen):
         with transaction(engine) as connection:
             records = dead_letters.lock(connection, numbers, again=again)
-            for number, record in records.items():
-                sink.repeat(_marked(record, number))
+            for number, (reason, record) in records.items():
+                marked = _marked(with_mark(record, unpaired=reason == Rejection.UNPAIRED), number)
+                sink.repeat(_in_ours(marked, own))
             sink.flush(FLUSH_S)
             dead_letters.mark_replayed(connection, records, now)
         sent += len(records)
@@ -109,6 +119,14 @@ def purge(engine: Engine, before: datetime, actor: str, now: datetime, *, dry_ru
 def _marked(record: Record, number: int) -> Record:
     others = tuple(pair for pair in record.headers if pair[0] != DEAD_LETTER_HEADER)
     return replace(record, headers=(*others, (DEAD_LETTER_HEADER, str(number).encode())))
+
+
+def _in_ours(record: Record, own: Sequence[str]) -> Record:
+    topic = record.partition.topic
+    if topic in own:
+        return record
+    headers = (*record.headers, (TOPIC_HEADER, topic.encode()))
+    return replace(record, partition=record.partition._replace(topic=own[0]), headers=headers)
 
 
 def _portions(numbers: list[int]) -> Iterator[list[int]]:

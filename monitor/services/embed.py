@@ -21,9 +21,10 @@ from monitor.services.draw_labels import LabelDesign, LabelSampler
 from monitor.services.embed_halves import left_to_embed, made_before, to_embed, with_vectors
 from monitor.services.pairing import Pairing
 from monitor.services.protect import Privacy
+from monitor.services.reading import Limits
 from monitor.services.replay_marks import ReplayMarks
 from monitor.services.sketches import UpdateSketches
-from monitor.services.triage import Accepted, Limits, Triage, triage
+from monitor.services.triage import Accepted, Triage, triage
 from monitor.store import offsets
 from monitor.store.embeddings import EmbeddedPrediction, HalfVector, Vector, embedder_id, insert_embeddings
 from monitor.store.engine import transaction

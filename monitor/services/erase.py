@@ -164,16 +164,21 @@ class EraseService:
         return removed
 
     def _letters(self, connection: Connection, texts: Sequence[str], removed: _Removed) -> list[int]:
-        """Dead letters that hold one of the texts, or from which one was removed."""
+        """Dead letters that hold one of the texts, or from which one was removed, or of which nobody can tell."""
         mentions = Mentions(texts)
         hashes = {digest: one for one in texts for digest in self._subjects.digests(one)}
         found = []
         for page in erase_letters.pages(connection):
-            named = {place for place, one in enumerate(page) if not hashes.keys().isdisjoint(one.subjects)}
+            named = {
+                place
+                for place, one in enumerate(page)
+                if not (one.is_legible and hashes.keys().isdisjoint(one.subjects))
+            }
             for place in sorted(named.union(mentions.suspects([one.contents for one in page]))):
                 held = {hashes[one] for one in page[place].subjects & hashes.keys()}
-                if held := held.union(*map(mentions.within, page[place].contents)):
-                    removed.ids |= held
+                held |= set().union(*map(mentions.within, page[place].contents))
+                removed.ids |= held
+                if held or not page[place].is_legible:
                     found.append(page[place].number)
         return found
 

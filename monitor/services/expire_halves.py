@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
 from monitor.domain.events import Rejection
-from monitor.domain.halves import Half
+from monitor.domain.halves import Half, prelude_of
+from monitor.domain.records import HALF_HEADER, UNPAIRED, Record
+from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.pairing import lost_key
+from monitor.services.protect import Privacy
 from monitor.services.shared_sides import first_item
 from monitor.services.triage import named
 from monitor.store import halves
@@ -21,6 +24,7 @@ from monitor.store.predictions import known_hashes
 from monitor.telemetry import SIDES_LET_GO
 
 CHUNK = 2000
+_DEFAULT = Privacy(Redactor(PrivacyOptions()), Subjects(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class ExpiryOptions:
     keep: timedelta
     """How long a side that counts as lost still waits, in both groups: one may lag behind in some partitions only."""
     max_waiting: int
+    privacy: Privacy = _DEFAULT
+    """What is kept of what is let go of."""
 
 
 def expire_halves(engine: Engine, options: ExpiryOptions, now: datetime) -> int:
@@ -41,12 +47,12 @@ def expire_halves(engine: Engine, options: ExpiryOptions, now: datetime) -> int:
         StoreError: PostgreSQL refused or does not answer; what was committed stays.
     """
     lost = _count_all_lost(engine, options.ingest_group, now)
-    for group, to_dead_letters in ((options.ingest_group, True), (options.embed_group, False)):
-        _discard(engine, group, now - options.keep, now, to_dead_letters=to_dead_letters)
+    for group, privacy in ((options.ingest_group, options.privacy), (options.embed_group, None)):
+        _discard(engine, group, now - options.keep, now, privacy)
         with transaction(engine) as connection:
             beyond = halves.due_time_of_oldest_within(connection, group, options.max_waiting)
         if beyond is not None:
-            _discard(engine, group, beyond, now, to_dead_letters=to_dead_letters)
+            _discard(engine, group, beyond, now, privacy)
     return lost
 
 
@@ -78,13 +84,15 @@ def _stored_as(half: Half) -> list[str]:
     return [half.call, *filter(None, [first_item(half)])]
 
 
-def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, *, to_dead_letters: bool) -> None:
+def _discard(engine: Engine, group: str, due_before: datetime, now: datetime, privacy: Privacy | None) -> None:
+    """Without `privacy` they are forgotten."""
     while True:
         with transaction(engine) as connection:
             gone = halves.discard_before(connection, group, due_before, CHUNK)
             sides = _sides(gone)
-            if to_dead_letters:
-                _bury(connection, sides, now)
+            if privacy is not None:
+                preludes = _of_lost_calls(connection, group, [one for one in gone if one.half.side == "prelude"], sides)
+                _bury(connection, [*preludes, *sides], privacy, now)
         SIDES_LET_GO.labels(group).inc(len(sides))
         if len(gone) < CHUNK:
             return
@@ -94,12 +102,23 @@ def _sides(arrivals: list[HalfArrival]) -> list[HalfArrival]:
     return [one for one in arrivals if one.half.side != "prelude"]
 
 
-def _bury(connection: Connection, gone: list[HalfArrival], now: datetime) -> None:
-    _count(connection, [one for one in gone if not one.lost])
+def _of_lost_calls(
+    connection: Connection, group: str, gone: list[HalfArrival], sides: list[HalfArrival]
+) -> list[HalfArrival]:
+    """What was said ahead in calls of which one side goes, or is about to: by itself it would be of no use."""
+    going = {one.half.call for one in sides}
+    others = halves.discard(connection, group, set(map(prelude_of, going)))
+    still = halves.waiting(connection, group, {one.half.call for one in gone} - going).keys()
+    return [*others, *(one for one in gone if one.half.call in going or one.half.call in still)]
+
+
+def _bury(connection: Connection, gone: list[HalfArrival], privacy: Privacy, now: datetime) -> None:
+    _count(connection, [one for one in _sides(gone) if not one.lost])
     rejected = [
-        Rejected(one.record, Rejection.UNPAIRED, _reason(one), subjects=named(one.subject_hash or b"")) for one in gone
+        Rejected(_lost(one.record), Rejection.UNPAIRED, _reason(one), subjects=named(one.subject_hash or b""))
+        for one in gone
     ]
-    insert_dead_letters(connection, rejected)
+    insert_dead_letters(connection, [privacy.rejected(one) for one in rejected])
     count_outcomes(connection, Counter((one.record.partition.topic, str(one.reason)) for one in rejected), now)
 
 
@@ -107,6 +126,13 @@ def _count(connection: Connection, lost: list[HalfArrival]) -> None:
     halves.count_calls(connection, Counter(), Counter(lost_key(one.half) for one in lost))
 
 
+def _lost(record: Record) -> Record:
+    others = tuple(one for one in record.headers if one[0] != HALF_HEADER)
+    return replace(record, headers=((HALF_HEADER, UNPAIRED), *others))
+
+
 def _reason(one: HalfArrival) -> str:
+    if one.half.side == "prelude":
+        return f"call {one.half.call!r}: said ahead of its response; one of its sides never came"
     other = "response" if one.half.side == "request" else "request"
     return f"call {one.half.pair_id!r}: its {other} never came"

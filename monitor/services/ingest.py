@@ -18,9 +18,10 @@ from monitor.services.carried import Embedders
 from monitor.services.draw_labels import LabelDesign, LabelSampler
 from monitor.services.pairing import Meeting, Pairing, count_met
 from monitor.services.protect import Privacy, protect
+from monitor.services.reading import Limits
 from monitor.services.replay_marks import ReplayMarks
 from monitor.services.sketches import UpdateSketches
-from monitor.services.triage import Limits, Triage, triage
+from monitor.services.triage import Triage, triage
 from monitor.store import offsets, predictions, rollups
 from monitor.store.dead_letters import Rejected, count_outcomes, insert_dead_letters, resolve_dead_letters
 from monitor.store.embeddings import EmbeddedPrediction, copy_embeddings

@@ -49,6 +49,8 @@ class Meeting:
     """Calls whose response took up what was said ahead of it."""
     joined: set[str] = field(default_factory=set)
     """Request ids of calls that are complete."""
+    found: list[tuple[str, HalfArrival]] = field(default_factory=list)
+    """Sides that came now and had been counted as lost, by the id of the call that is complete by them."""
 
 
 class Pairing:
@@ -130,8 +132,9 @@ class Pairing:
             arrival = Arrival(event, digest, request.replay or response.replay, subject)
             if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
                 meeting.joined.add(event.request_id)
+                meeting.found += [(event.request_id, one) for one in sides.values() if one is not waited and one.lost]
         except InvalidEvent as error:
-            records = (*came, *response.preludes) if left is None else (*came, left, *response.preludes)
+            records = (*response.preludes, *([left] if left else []), *came)  # as `Accepted.sources`
             sorted_out.rejected.extend(
                 Rejected(record, error.reason, str(error), subjects=named(subject)) for record in records
             )
@@ -139,9 +142,11 @@ class Pairing:
 
 def count_met(connection: Connection, meeting: Meeting, stored: Iterable[Prediction]) -> None:
     """Count the calls that met and are stored for the first time; losses that were counted too early are taken back."""
-    joined = _by_key(one for one in stored if one.request_id in meeting.joined)
-    lost = (meeting.taken[pair_id].half for pair_id in meeting.lost)
-    found = Counter(lost_key(half) for half in lost if half.side != "prelude")  # which never counted
+    new = {one.request_id: one for one in stored if one.request_id in meeting.joined}
+    joined = _by_key(new.values())
+    came = {one.digest: one for request_id, one in meeting.found if request_id in new}  # a side may be of several calls
+    lost = [*(meeting.taken[pair_id] for pair_id in meeting.lost), *came.values()]
+    found = Counter(lost_key(one.half) for one in lost if one.half.side != "prelude")  # which never counted
     halves.count_calls(connection, joined, Counter({key: -number for key, number in found.items()}))
 
 

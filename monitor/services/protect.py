@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from msgspec.structs import replace as changed
 
 from monitor.domain.events import Rejection
-from monitor.domain.records import DEAD_LETTER_HEADER, REPLAY_HEADER, Record
+from monitor.domain.kept_halves import KeptHalf, read_kept, written
+from monitor.domain.records import OURS, Record
+from monitor.errors import InvalidEvent
 from monitor.privacy import Redactor, Subjects
 from monitor.privacy.subject import NOBODY
-from monitor.services.triage import OUR_FAULT, Accepted, Triage, log_our_fault
+from monitor.services.reading import OUR_FAULT, log_our_fault
+from monitor.services.triage import Accepted, Triage
 from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
@@ -26,8 +30,6 @@ MAX_KEPT = 16 * 1024 * 1024
 """Bytes of a dead letter. To look for personal data in more takes longer than Kafka waits for us."""
 MAX_REMOVED = 10_000
 """Texts that are removed from a dead letter, each of which may be the id by which its person has it erased."""
-OURS = (REPLAY_HEADER, DEAD_LETTER_HEADER)
-"""Headers that hold a number or a name of ours, never a person's data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +82,25 @@ class Privacy:
         if self.redactor.drops_dead_letters:
             return self._without_content(rejected, detail)
         removed: set[str] = set()
+        halves = _halves(record)
         kept = replace(
             record,
-            value=self.redactor.dead_letter(record.value, removed),
+            value=self._redacted(record.value, halves, removed),
             key=record.key and self.redactor.attached(record.key, removed),
             headers=tuple(self._header(one, removed) for one in record.headers),
         )
         if len(removed) > MAX_REMOVED:
             return self._without_content(rejected, f"{detail}; no content is kept of more than {MAX_REMOVED} addresses")
-        subjects = {*rejected.subjects, *self.subjects.named_in(record.value), *map(self.subjects.digest, removed)}
+        whose = {one.subject for one in halves if one.subject} or self.subjects.named_in(record.value)
+        subjects = {*rejected.subjects, *whose, *map(self.subjects.digest, removed)}
         return Rejected(kept, rejected.reason, detail, subjects=tuple(sorted(subjects)))
+
+    def _redacted(self, value: bytes, halves: Sequence[KeptHalf], removed: set[str]) -> bytes:
+        """What the record says, or the sides of calls that it is."""
+        if not halves:
+            return self.redactor.dead_letter(value, removed)
+        left = [changed(one, fields=self.redactor.refused_fields(one.fields, removed)) for one in halves]
+        return written(left, like=value)
 
     def _without_content(self, rejected: Rejected, detail: str) -> Rejected:
         ours = tuple(one for one in rejected.record.headers if one[0] in OURS)
@@ -98,6 +109,13 @@ class Privacy:
     def _header(self, header: tuple[str, bytes], removed: set[str]) -> tuple[str, bytes]:
         name, content = header
         return header if name in OURS else (name, self.redactor.attached(content, removed))
+
+
+def _halves(record: Record) -> Sequence[KeptHalf]:
+    """The sides of calls that it is; of one that says so and is none, nothing."""
+    with suppress(InvalidEvent):
+        return read_kept(record) if record.half is not None else ()
+    return ()
 
 
 def protect(sorted_out: Triage, privacy: Privacy) -> None:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 
 from monitor.domain.events import Deployment, Event, Label, Prediction, Rejection, content_hash
 from monitor.domain.halves import Half, Side, demand_call_id, digest, is_part_of
-from monitor.domain.records import Record
+from monitor.domain.kept_halves import KeptHalf
+from monitor.domain.records import UNPAIRED, Record, as_first_written
 from monitor.domain.timeliness import check
 from monitor.errors import InvalidEvent
 from monitor.formats import Decoded, Decoder
 from monitor.services.decoded_size import decoded_size
+from monitor.services.reading import OUR_FAULT, Limits, decoder_of, log_our_fault, read_record
 from monitor.store.dead_letters import Rejected
 from monitor.store.halves import HalfArrival
 from monitor.store.labels import LabelArrival
 from monitor.store.predictions import Arrival
-
-log = logging.getLogger(__name__)
-
-OUR_FAULT = "a fault of Snellen, please report it"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a record may be, and the records of a batch together."""
-
-    max_record_bytes: int
-    max_future: timedelta
-    max_age: timedelta
-    decoded_bytes: int = 64 * 1024 * 1024
-    """What the records of a batch may decode to, about: a megabyte may hold ten thousand spans, or become thirty."""
 
 
 class Accepted(Struct, frozen=True, eq=False):
@@ -51,8 +36,9 @@ class Accepted(Struct, frozen=True, eq=False):
 
     @property
     def sources(self) -> tuple[Record, ...]:
+        """In the order in which to send them again: what was said ahead of a response has to be there before it."""
         waited = () if self.waited is None else (self.waited,)
-        return (*self.records, *waited, *(record for side in self.sides for record in side.preludes))
+        return (*(record for side in self.sides for record in side.preludes), *waited, *self.records)
 
 
 @dataclass(slots=True)
@@ -90,7 +76,7 @@ class Triage:
             self.add_prediction(Accepted(Arrival(said, content_hash(said), record.replay), (record,)))
         elif isinstance(said, Half):
             demand_call_id(said)
-            self._add_half(HalfArrival(said, digest(said), record, record.replay))
+            self._add_half(_arrival(said, record))
         elif isinstance(said, Label):
             self.labels.append((LabelArrival(said, content_hash(said), record.replay), record))
         else:
@@ -200,7 +186,8 @@ def triage(
             break
         sorted_out.records += 1
         try:
-            said = read_record(record, decoders[record.partition.topic], limits)
+            original = as_first_written(record)
+            said = read_record(original, decoder_of(original, decoders), limits)
             room -= decoded_size(said, record)
             _sort(said, record, sorted_out, limits, now)
         except InvalidEvent as error:
@@ -211,35 +198,16 @@ def triage(
     return sorted_out
 
 
-def read_record(record: Record, decode: Decoder, limits: Limits) -> Sequence[Decoded]:
-    """What the record says.
-
-    Raises:
-        InvalidEvent: the client could not read it, it is larger than allowed, or it cannot be decoded.
-    """
-    if record.fault is not None:
-        raise InvalidEvent(Rejection.UNREADABLE, record.fault)
-    if len(record.value) > limits.max_record_bytes:
-        allowed = limits.max_record_bytes
-        raise InvalidEvent(
-            Rejection.OVERSIZED, f"{len(record.value)} bytes, {allowed} are allowed (ingest.max_record_bytes)"
-        )
-    return decode(record)
-
-
 def named(subject_hash: bytes) -> tuple[bytes, ...]:
     """Of a dead letter, whose data it is."""
     return (subject_hash,) if subject_hash else ()
 
 
-def log_our_fault(what: str, record: Record, error: Exception) -> None:
-    """With the place in our code, without the message of the error: it may quote the record."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    log.error(
-        "%s, by a fault of ours",
-        what,
-        extra={"offset": record.offset, "error": type(error).__name__, "traceback": where},
-    )
+def _arrival(half: Half, record: Record) -> HalfArrival:
+    if not isinstance(half, KeptHalf):
+        return HalfArrival(half, digest(half), record, record.replay)
+    plain, lost = half.plain, record.half == UNPAIRED
+    return HalfArrival(plain, half.digest or digest(plain), record, record.replay, lost, subject_hash=half.subject)
 
 
 def _is_side_of(one: HalfArrival, content_hash: bytes) -> bool:

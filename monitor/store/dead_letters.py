@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
-from monitor.domain.events import Rejection
 from monitor.domain.records import Partition, Record
 from monitor.domain.window import MINUTE, floor
 from monitor.store.copy import raw, stage
@@ -25,7 +24,7 @@ _COLUMNS = (
 )  # fmt: skip
 _FIRST = """
     SELECT coalesce(known.replay_of, known.id) FROM dead_letters known
-    WHERE known.id = {0}.replay_of AND known.topic = {0}.topic AND known.raw = {0}.raw
+    WHERE known.id = {0}.replay_of AND known.raw = {0}.raw
 """
 """The first dead letter of a repeated record. Anybody may write our header: only the same bytes repeat it."""
 _COUNT = text("""
@@ -38,14 +37,13 @@ IDLE_LIMIT = "30s"
 _RESOLVE = f"""
     UPDATE dead_letters SET resolved_at = %s
     FROM (SELECT ({_FIRST.format("given")}) AS id
-          FROM unnest(%s::int8[], %s::text[], %s::bytea[]) AS given(replay_of, topic, raw)) AS first
+          FROM unnest(%s::int8[], %s::bytea[]) AS given(replay_of, raw)) AS first
     WHERE resolved_at IS NULL AND (dead_letters.id = first.id OR dead_letters.replay_of = first.id)
 """
-_UNSETTLED = f"""(
-    resolved_at IS NULL AND (replayed_at IS NULL OR :again) AND length(raw) > 0 AND reason <> '{Rejection.UNPAIRED}'
-)"""
-"""An empty record, also one whose content was erased, would fail for ever. Of one side of a call only what was read of
-it is kept, which is no record of its topic's format."""
+_UNSETTLED = "(resolved_at IS NULL AND (replayed_at IS NULL OR :again) AND length(raw) > 0)"
+"""An empty record, also one whose content was erased, would fail for ever."""
+MAX_TOGETHER = 256 * 1024
+"""Bytes of sides of calls in one dead letter, but for a single one: Kafka's default limit of a record is a megabyte."""
 MAX_DETAIL = 1000
 """Characters of a reason; a validation message can quote what it refused."""
 _headers = msgspec.json.Decoder(list[tuple[str, bytes]])
@@ -93,6 +91,7 @@ def insert_dead_letters(connection: Connection, rejected: Sequence[Rejected]) ->
     """Keep the raw bytes and where they stood. By COPY, one at a time: together they may not fit the memory twice.
 
     What is refused of one record becomes one: sides of several calls that it brought follow each other, a line each.
+    Of very many, several.
     """
     if rejected:
         *plain, replay_of = (name for name, _ in _COLUMNS)
@@ -110,12 +109,7 @@ def resolve_dead_letters(connection: Connection, accepted: Sequence[Record], now
     if repeated:
         raw(connection).execute(
             _RESOLVE,
-            (
-                now,
-                [number for number, _ in repeated],
-                [one.partition.topic for _, one in repeated],
-                [one.value for _, one in repeated],
-            ),
+            (now, [number for number, _ in repeated], [one.value for _, one in repeated]),
         )
 
 
@@ -129,9 +123,9 @@ def unsettled(connection: Connection, choice: Choice, *, again: bool) -> tuple[l
     return wanted, len(rows) - len(wanted)
 
 
-def lock(connection: Connection, numbers: Sequence[int], *, again: bool) -> dict[int, Record]:
-    """Those of the dead letters that are still to be sent, by number, held until the end of the transaction; what
-    another one holds is left to it.
+def lock(connection: Connection, numbers: Sequence[int], *, again: bool) -> dict[int, tuple[str, Record]]:
+    """Those of the dead letters that are still to be sent, by number, with their reason, held until the end of the
+    transaction; what another one holds is left to it.
 
     A collector that reads what was sent waits for that end: so PostgreSQL ends it where the sender was suspended.
     """
@@ -140,7 +134,7 @@ def lock(connection: Connection, numbers: Sequence[int], *, again: bool) -> dict
         text(f"SELECT * FROM dead_letters WHERE id = ANY(:ids) AND {_UNSETTLED} ORDER BY id FOR UPDATE SKIP LOCKED"),
         {"ids": list(numbers), "again": again},
     )
-    return {row.id: _record(row) for row in rows}
+    return {row.id: (row.reason, _record(row)) for row in rows}
 
 
 def mark_replayed(connection: Connection, numbers: Iterable[int], now: datetime) -> None:
@@ -184,8 +178,24 @@ def _by_place(rejected: Iterable[Rejected]) -> Iterator[Rejected]:
     found: dict[tuple[Partition, int], list[Rejected]] = defaultdict(list)
     for one in rejected:
         found[one.record.partition, one.record.offset].append(one)
-    for first, *others in found.values():
-        yield _together([first, *others]) if others else first
+    for several in found.values():
+        yield from map(_together, _portions(several)) if len(several) > 1 else several
+
+
+def _portions(several: Sequence[Rejected]) -> Iterator[list[Rejected]]:
+    """Those of the same bytes, and others as long as they are few enough."""
+    by_value: dict[bytes, list[Rejected]] = defaultdict(list)
+    for one in several:
+        by_value[one.record.value].append(one)
+    portion: list[Rejected] = []
+    size = 0
+    for value, same in by_value.items():
+        if portion and size + len(value) > MAX_TOGETHER:
+            yield portion
+            portion, size = [], 0
+        portion += same
+        size += len(value) + 1
+    yield portion
 
 
 def _together(several: Sequence[Rejected]) -> Rejected:

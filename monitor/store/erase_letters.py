@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from monitor.privacy.gzipped import may_hold_gzip, said_within
 from monitor.store.copy import raw
 from monitor.store.dead_letters import decode_headers
 
@@ -27,17 +28,38 @@ class Letter(NamedTuple):
 
     number: int
     contents: list[bytes]
-    """Its bytes, key, headers, what each of them says, and the reason in words, as far as there are any."""
+    """Its bytes, key, headers, what each of them says, and the reason in words, as far as there are any; and what gzip
+    in these says."""
     subjects: set[bytes]
     """Hashes of whose it is, and of ids that were removed from it."""
+    is_legible: bool = True
+    """False: there is gzip in it that is broken, or unpacks to too much, so nobody knows what it says."""
 
 
 def pages(connection: Connection) -> Iterator[list[Letter]]:
     """All refused records, so many at a time that no more than some megabytes are in memory."""
     last = 0
     while page := _after(connection, last):
-        yield page
+        yield from _opened(page)
         last = page[-1].number
+
+
+def _opened(page: list[Letter]) -> Iterator[list[Letter]]:
+    """The page with what is packed in it, in parts where that is much."""
+    if not may_hold_gzip(b"".join([content for letter in page for content in letter.contents])):
+        yield page
+        return
+    part: list[Letter] = []
+    size = 0
+    for letter in page:
+        said, is_legible = said_within(letter.contents)
+        added = sum(map(len, said))
+        if part and added and size + added > _LETTERS_BYTES:
+            yield part
+            part, size = [], 0
+        size += added
+        part.append(letter._replace(contents=letter.contents + said, is_legible=is_legible))
+    yield part
 
 
 def _after(connection: Connection, number: int) -> list[Letter]:

@@ -12,7 +12,8 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from monitor.domain.halves import Half
-from monitor.domain.records import Partition, Record
+from monitor.domain.kept_halves import kept, written
+from monitor.domain.records import HALF_HEADER, REPLAY_HEADER, WAITED, Partition, Record
 from monitor.errors import StoreUnavailable
 from monitor.store import locks
 from monitor.store.copy import raw, stage
@@ -23,7 +24,7 @@ _COLUMNS = (
     ("consumer_group", "text"), ("pair_id", "text"), ("side", "text"), ("ts", "timestamptz"), ("digest", "bytea"),
     ("fields", "bytea"), ("replay", "text"), ("topic", "text"), ("topic_id", "text"), ("partition", "int4"),
     ("record_offset", "int8"), ("due_at", "timestamptz"), ("subject_hash", "bytea"),
-    ("vectors", "bytea"),
+    ("vectors", "bytea"), ("lost", "bool"),
 )  # fmt: skip
 _ROW = (
     "pair_id, side, ts, digest, fields, replay, topic, topic_id, partition, record_offset, lost, subject_hash, vectors"
@@ -32,10 +33,11 @@ _vectors = msgspec.msgpack.Decoder(dict[str, dict[str, bytes]])
 _COUNT_KEY = "minute, model, version, variant, task"
 _COUNT = text(f"""
     INSERT INTO pair_counts ({_COUNT_KEY}, joined, lost)
-    VALUES (:minute, :model, :version, :variant, :task, :joined, :lost)
+    VALUES (:minute, :model, :version, :variant, :task, :joined, greatest(:lost, 0))
     ON CONFLICT ({_COUNT_KEY}) DO UPDATE
-    SET joined = pair_counts.joined + EXCLUDED.joined, lost = pair_counts.lost + EXCLUDED.lost
+    SET joined = pair_counts.joined + EXCLUDED.joined, lost = greatest(pair_counts.lost + :lost, 0)
 """)
+"""A side may be found again when retention has forgotten that it was lost."""
 
 _QUEUES = 256
 """For the calls of batches: more of them would fill PostgreSQL's table of locks, which has room for some thousands."""
@@ -48,9 +50,10 @@ class HalfArrival(msgspec.Struct, frozen=True):
     digest: bytes
     """Of the half as it came, before anything was redacted."""
     record: Record
-    """Of one that waited: where it stood, and what was read of it instead of its raw bytes."""
+    """Of one that waited: where it stood, and what was read of it instead of its raw bytes, to be sent again."""
     replay: str | None
     lost: bool = False
+    """It is counted as lost."""
     redacted: frozenset[str] | None = frozenset()
     """What it says, by kind of vector, that waited and so is no longer as it came; None: it waited as a whole."""
     preludes: tuple[Record, ...] = ()
@@ -141,13 +144,21 @@ def mark_lost(connection: Connection, group: str, pair_ids: Collection[str]) -> 
 
 def discard_before(connection: Connection, group: str, due_before: datetime, limit: int) -> list[HalfArrival]:
     """Take out sides that were due before a moment, oldest first; returns them."""
+    return _discard(connection, group, "due_at < %s ORDER BY due_at LIMIT %s", due_before, limit)
+
+
+def discard(connection: Connection, group: str, pair_ids: Collection[str]) -> list[HalfArrival]:
+    """Take out those of these pairs that wait, and that nobody else is about to take; returns them."""
+    return _discard(connection, group, f"pair_id = ANY({TEXTS})", as_json(pair_ids)) if pair_ids else []
+
+
+def _discard(connection: Connection, group: str, chosen: str, *values: object) -> list[HalfArrival]:
     query = f"""
         DELETE FROM waiting_halves WHERE consumer_group = %s AND pair_id IN (
-            SELECT pair_id FROM waiting_halves WHERE consumer_group = %s AND due_at < %s
-            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+            SELECT pair_id FROM waiting_halves WHERE consumer_group = %s AND {chosen} FOR UPDATE SKIP LOCKED)
         RETURNING {_ROW}
     """
-    return [_arrival(row) for row in raw(connection).execute(query, (group, group, due_before, limit))]
+    return [_arrival(row) for row in raw(connection).execute(query, (group, group, *values))]
 
 
 def due_time_of_oldest_within(connection: Connection, group: str, cap: int) -> datetime | None:
@@ -173,19 +184,25 @@ def _row(group: str, one: HalfArrival, due_at: datetime) -> tuple[object, ...]:
     return (
         group, half.pair_id, half.side, half.ts, one.digest, msgspec.json.encode(half.fields), one.replay,
         where.topic, where.topic_id, where.number, one.record.offset, due_at, one.subject_hash,
-        None if one.vectors is None else msgspec.msgpack.encode(one.vectors),
+        None if one.vectors is None else msgspec.msgpack.encode(one.vectors), one.lost,
     )  # fmt: skip
 
 
 def _arrival(row: Sequence[Any]) -> HalfArrival:
     pair_id, side, ts, digest, fields, replay, topic, topic_id, number, offset, lost, subject, vectors = row
     half = Half(pair_id, side, ts, msgspec.json.decode(fields))
-    value = msgspec.json.encode({"pair_id": half.pair_id, "side": half.side, "ts": half.ts, "fields": half.fields})
-    partition = Partition("", topic, topic_id, number)
-    record = Record(partition, offset, -1, value)
+    whose = None if subject is None else bytes(subject)
+    headers = ((REPLAY_HEADER, replay.encode()),) if replay else ()
+    record = Record(
+        Partition("", topic, topic_id, number),
+        offset,
+        -1,
+        written([kept(half, bytes(digest), whose)]),
+        headers=((HALF_HEADER, WAITED), *headers),
+        key=half.call.encode(),  # so that all that waited of a call is read in its order when it is sent again
+    )
     return HalfArrival(
-        half, bytes(digest), record, replay, lost, redacted=None,
-        subject_hash=None if subject is None else bytes(subject),
+        half, bytes(digest), record, replay, lost, redacted=None, subject_hash=whose,
         vectors=None if vectors is None else _vectors.decode(vectors),
     )  # fmt: skip
 

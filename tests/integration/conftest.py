@@ -24,8 +24,8 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.erase import EraseService
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
+from monitor.services.reading import Limits
 from monitor.services.sketches import SketchService
-from monitor.services.triage import Limits
 from monitor.store import replays
 from monitor.store.engine import make_engine
 

@@ -32,7 +32,7 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EMBED_KEY, EmbedOptions, EmbedOutcome, EmbedService
 from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
-from monitor.services.triage import Limits
+from monitor.services.reading import Limits
 from monitor.store.embeddings import EmbeddedPrediction, embedder_id, insert_embeddings
 from monitor.store.partitions import MAX_DAYS, ensure_days
 from monitor.streams import image_quality

@@ -25,7 +25,7 @@ from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.embed import EmbedOptions, EmbedService
 from monitor.services.protect import Privacy
-from monitor.services.triage import Limits
+from monitor.services.reading import Limits
 from tests.integration.conftest import make_eraser
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,7 @@ from sqlalchemy import Engine
 from monitor.domain.halves import Half, Side
 from monitor.domain.records import Batch, Partition, Record
 from monitor.privacy import PrivacyOptions, Redactor, Subjects
+from monitor.privacy.gzipped import MOST, said_within
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
 from monitor.services.protect import MAX_REMOVED, Privacy
@@ -88,6 +92,57 @@ def test_key_and_headers_name_a_person_too_and_keys_may_have_changed(
     service.write(replace(batch, records=records), NOW)
     assert erase(JANE) == {"dead_letters": 2}
     assert rows(CONTENT) == ["broken"]
+
+
+def packed(text: str) -> bytes:
+    return gzip.compress(json.dumps({"user": text, "prompt": DIARY}).encode())
+
+
+@pytest.mark.parametrize("mode", ["redact", "keep"])
+def test_what_is_packed_in_refused_records_is_found_and_no_others(
+    ingest: IngestService, send: Send, rows: Rows, erase: Callable[[str], dict[str, int]], mode: str
+) -> None:
+    service = make(ingest, dead_letters=mode)
+    records = [
+        one
+        for who in ("user-4711", JANE, "user-4712")
+        for one in (
+            packed(who),
+            b"\x08\x10" + packed(who) + b"\x1a",
+            msgspec.json.encode({"specversion": "1.0", "data_base64": packed(who)}),
+        )
+    ]
+    assert service.write(send(*records), NOW).total() == 9
+    said = b"".join(one for raw in rows("SELECT raw FROM dead_letters") for one in said_within([bytes(raw)])[0])
+    assert said.count(JANE.encode()) == (3 if mode == "keep" else 1)  # in the midst of a binary format it stays
+    assert erase("user-4711") == {"dead_letters": 3}
+    assert erase("user-4711") == {}
+    assert erase(JANE) == {"dead_letters": 3}
+    assert rows("SELECT count(*) FROM dead_letters WHERE raw <> ''") == [3]
+
+
+def test_what_is_packed_and_cannot_be_read_goes_with_whoever_is_erased(
+    ingest: IngestService, send: Send, rows: Rows, erase: Callable[[str], dict[str, int]]
+) -> None:
+    """Nobody can tell whose it is; and no format could read it, if it were sent again."""
+    service = make(ingest, dead_letters="keep")
+    broken, bomb = packed(JOE)[:-4], gzip.compress(bytes(MOST + 1))
+    service.write(send(broken, bomb, msgspec.json.encode({"data_base64": broken}), packed(JOE), b"{}"), NOW)
+    assert erase("somebody else") == {"dead_letters": 3}
+    assert rows("SELECT count(*) FROM dead_letters WHERE raw <> ''") == [2]
+
+
+def test_very_much_that_is_packed_is_read_in_parts(
+    ingest: IngestService, send: Send, erase: Callable[[str], dict[str, int]]
+) -> None:
+    service = make(ingest, dead_letters="keep")
+    large = [gzip.compress(b"%07d " % one * 25_000 + b"user-%04d" % one) for one in range(60)]
+    service.write(send(*large), NOW)
+    tracemalloc.start()
+    assert erase("user-0059") == {"dead_letters": 1}
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60 * 8 * 25_000 * 3
 
 
 def decode(record: Record) -> list[Half]:

@@ -24,9 +24,9 @@ from monitor.services.draw_labels import LabelDesign
 from monitor.services.evaluate_drift import DriftOptions, evaluate_drift
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
+from monitor.services.reading import Limits
 from monitor.services.references import ReferenceOptions
 from monitor.services.sketches import SketchService
-from monitor.services.triage import Limits
 from monitor.store import observations, references, vectors
 from monitor.store.queries import drift as queries
 from monitor.store.sketches import sketches_in

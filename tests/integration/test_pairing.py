@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine
 
+from monitor.domain import kept_halves
 from monitor.domain.halves import Half
 from monitor.domain.records import Batch, Partition, Record
 from monitor.domain.window import Window
@@ -178,7 +179,7 @@ def test_a_side_whose_other_never_comes_is_a_loss_then_a_dead_letter(
     expire_halves(engine, EXPIRY, NOW + PATIENCE + KEEP + timedelta(seconds=1))
     [(reason, detail, raw)] = rows("SELECT reason, detail, raw FROM dead_letters")
     assert (reason, detail) == ("unpaired", "call 'a': its response never came")
-    assert msgspec.json.decode(raw)["fields"]["input"] == {"prompt": "What is it?"}
+    assert msgspec.json.decode(raw.removeprefix(b"snellen-half "))["fields"]["input"] == {"prompt": "What is it?"}
     assert rows(WAITING) == []
     assert rows(COUNTS) == [(1, 1)]
 
@@ -200,9 +201,9 @@ def test_a_dead_letter_holds_every_side_that_its_record_brought(
     letters = rows("SELECT reason, raw, detail FROM dead_letters ORDER BY record_offset")
     assert [reason for reason, _, _ in letters] == ["invalid", "invalid", "unpaired"]
     (_, waited, _), (_, whole, _), (_, lost, detail) = letters
-    assert [msgspec.json.decode(line)["pair_id"] for line in waited.splitlines()] == ["a", "b"]
+    assert [one.pair_id for one in kept_halves._decoded(waited)] == ["a", "b"]
     assert list(msgspec.json.decode(whole)) == ["several"]
-    assert [msgspec.json.decode(line)["pair_id"] for line in lost.splitlines()] == ["c", "d"]
+    assert [one.pair_id for one in kept_halves._decoded(lost)] == ["c", "d"]
     assert detail == "call 'c': its response never came; call 'd': its response never came"
 
 

@@ -19,7 +19,7 @@ from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.ingest import IngestOptions, IngestService
 from monitor.services.protect import Privacy
-from monitor.services.triage import Limits
+from monitor.services.reading import Limits
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MAIL, PHONE, CARD = "ana.diaz@example.com", "+44 20 7946 0958", "4111 1111 1111 1111"

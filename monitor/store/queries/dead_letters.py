@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from monitor.domain.events import Rejection
+from monitor.domain.records import HALF_HEADER
 from monitor.store.dead_letters import CHOSEN, Choice, decode_headers
 
 
@@ -46,6 +48,13 @@ class Letter:
     created_at: datetime
     failed_again: int | None
     """The latest dead letter of the same record, if it was refused once more since this one was sent again."""
+
+    @property
+    def is_half(self) -> bool:
+        """Is it what was read of sides of calls, instead of a record? What an earlier release kept says so by its
+        reason alone."""
+        is_marked = any(name == HALF_HEADER for name, _ in self.headers)
+        return self.size > 0 and (is_marked or self.reason == Rejection.UNPAIRED)
 
     @property
     def state(self) -> State:

@@ -18,15 +18,18 @@ from monitor.cli.dlq import escaped, readable
 from monitor.domain.events import Rejection
 from monitor.domain.records import DEAD_LETTER_HEADER, Batch, Partition, Record
 from monitor.errors import BrokerError, StoreUnavailable
+from monitor.formats import FORMATS, FormatOptions
 from monitor.services.dead_letters import ADVICE, find, purge, replay, replayable
 from monitor.services.ingest import IngestService
 from monitor.store import dead_letters
-from monitor.store.dead_letters import Choice, Rejected, insert_dead_letters
+from monitor.store.dead_letters import Choice
 from monitor.store.queries.dead_letters import Letter, State
+from tests.integration.conftest import make_service
 from tests.pace import wait_for
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+OWN = ("t", "labels", "deployments")
 HEADERS = (("ce_id", b"\xff\x00"), ("ce_\x00name", b""))
 ALL = Choice()
 Send = Callable[..., Batch]
@@ -75,7 +78,7 @@ def with_record(batch: Batch, **changes: Any) -> Batch:
 
 
 def send_again(engine: Engine, topic: Topic, choice: Choice = ALL, *, again: bool = False) -> tuple[int, int]:
-    done = replay(engine, topic, choice, NOW, again=again)  # type: ignore[arg-type]
+    done = replay(engine, topic, OWN, choice, NOW, again=again)  # type: ignore[arg-type]
     return done.sent, done.passed_over
 
 
@@ -113,6 +116,34 @@ def test_a_record_that_is_accepted_at_last_is_resolved_once_however_often_it_is_
         "accepted": 1,
         "duplicate": 1,
     }
+
+
+def test_a_topic_that_is_not_ours_is_never_written_to(
+    engine: Engine, send: Send, topic: Topic, prediction: Build, rows: Rows
+) -> None:
+    """Seldon would compute once more what is sent to its topics."""
+    live = Partition("cluster", "seldon.default.model.vqa.inputs", "id", 0)
+    ours = {topic.partition.topic: FORMATS["native"](FormatOptions())}
+    both = make_service(engine, decoders={**ours, live.topic: FORMATS["seldon2"](FormatOptions())})
+    only_ours = make_service(engine, decoders=ours)
+    asked = {"inputs": [{"name": "prompt", "datatype": "BYTES", "shape": [1], "data": ["what is it?"]}]}
+    early = send(asked, partition=live)
+    stamp = int((NOW + timedelta(hours=1)).timestamp() * 1000)
+    both.write(with_record(early, key=b"r1", timestamp_ms=stamp), NOW)
+    assert send_again(engine, topic) == (1, 0)
+    assert [one.partition.topic for one in topic.sent] == ["t"]
+    before = send(prediction("a"))
+    both.write(before, NOW)
+    at_first = topic.follow(before)
+    only_ours.write(at_first, NOW)
+    removed, original = find(engine, ALL, 10)
+    assert (removed.topic, removed.reason) == ("t", Rejection.UNKNOWN_SCHEMA)
+    assert "'seldon.default.model.vqa.inputs' is no topic of ingest.topics" in removed.detail
+    assert (original.topic, original.failed_again) == (live.topic, removed.id)
+    assert send_again(engine, topic) == (1, 1)
+    both.write(topic.follow(at_first), NOW + timedelta(hours=1))
+    assert {one.state for one in find(engine, ALL, 10)} == {State.RESOLVED}
+    assert rows("SELECT pair_id, side FROM waiting_halves") == [("r1/vqa", "request")]
 
 
 def test_a_record_that_fails_again_is_linked_to_its_first_failure_and_can_still_be_resolved(
@@ -213,14 +244,6 @@ def test_what_is_empty_or_was_erased_is_passed_over(
     ingest.write(send(b"", b"garbage"), NOW)
     assert send_again(engine, topic) == (1, 1)
     assert [one.value for one in topic.sent] == [b"garbage"]
-
-
-def test_half_a_call_is_never_sent_for_its_record_is_not_kept(engine: Engine, topic: Topic) -> None:
-    half = Record(Partition("c", "t", "i", 0), 5, -1, b'{"pair_id": "a", "side": "request", "fields": {}}')
-    with engine.begin() as connection:
-        insert_dead_letters(connection, [Rejected(half, Rejection.UNPAIRED, "call 'a': its response never came")])
-    assert send_again(engine, topic) == (0, 1)
-    assert topic.sent == []
 
 
 def test_many_are_sent_in_their_order(ingest: IngestService, engine: Engine, send: Send, topic: Topic) -> None:

@@ -19,7 +19,7 @@ from monitor.domain.histograms import LATENCY_BINS
 from monitor.domain.records import Batch, Partition, Record
 from monitor.errors import InvalidEvent
 from monitor.services.ingest import IngestService
-from monitor.services.triage import OUR_FAULT
+from monitor.services.reading import OUR_FAULT
 from monitor.store.embeddings import embedder_id
 from monitor.telemetry.logs import JsonFormatter
 from tests.integration.conftest import make_service, write_at_once

@@ -214,6 +214,56 @@ def test_a_dead_letter_that_is_sent_again_after_the_settings_were_mended_is_acce
     assert set(others) == set(servers.rows("SELECT min(id) FROM dead_letters WHERE reason = 'unreadable'"))
 
 
+def side(number: int, kind: str) -> bytes:
+    """As KServe's agent logs it, in structured mode, of a model of its own."""
+    data = {"instances": ["mail jane@example.com"]} if kind == "request" else {"predictions": ["a mug"]}
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"r{number}",
+            "source": "http://agent/",
+            "type": f"org.kubeflow.serving.inference.{kind}",
+            "time": NOW.isoformat(),
+            "inferenceservicename": f"m{number}",
+            "data": data,
+        }
+    )
+
+
+def test_a_call_whose_request_waited_is_sent_again_over_the_broker_and_stored_once(
+    servers: Servers, fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model too many, and met by another process; then the cap is raised, and what is kept is sent twice."""
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", servers.postgres.url)
+    monkeypatch.setenv("SNELLEN_KAFKA__BOOTSTRAP_SERVERS", servers.broker.bootstrap_servers)
+    letters = "SELECT reason, resolved_at IS NOT NULL FROM dead_letters ORDER BY id"
+    strict = fleet(SNELLEN_INGEST__MAX_MODELS="1")
+    strict.start("ingest")
+    produce(servers, [side(0, "request"), side(0, "response")])
+    wait_for(lambda: stored(servers) == 1, 30, "the first model is known")
+    produce(servers, [side(1, "request")])
+    wait_for(lambda: servers.rows("SELECT count(*) FROM waiting_halves") == [1], 30, "the request waits")
+    strict.leave(strict.running[0])
+    strict.start("ingest")
+    produce(servers, [side(1, "response")])
+    wait_for(lambda: servers.rows(letters) == [("too_many_models", False)] * 2, 30, "the call is refused")
+    strict.leave(strict.running[0])
+    for again in ((), ("--again",)):
+        done = CliRunner().invoke(app, ["dlq", "replay", "--reason", "too_many_models", *again])
+        assert (done.exit_code, done.output) == (0, "sent 2\n")
+    running = fleet()
+    running.start("ingest")
+    wait_for(lambda: stored(servers) == 2, 30, "it is stored")
+    wait_for(lambda: servers.rows(letters) == [("too_many_models", True)] * 2, 10, "both are resolved")
+    assert servers.rows("SELECT DISTINCT prompt, answer FROM predictions") == [("mail [email removed]", "a mug")]
+    duplicates = "SELECT sum(records)::int FROM ingest_counters WHERE outcome = 'duplicate'"
+    wait_for(lambda: servers.rows(duplicates) == [2], 10, "the second copies are known")
+    assert servers.rows("SELECT sum(joined)::int, sum(lost)::int FROM pair_counts") == [(2, 0)]
+    assert servers.rows("SELECT count(*) FROM waiting_halves") == [0]
+    assert_each_once(servers, 2)
+    assert running.crashes() == []
+
+
 class NoText(str):
     """A header's name as another client may write it: Kafka does not check that it is UTF-8."""
 

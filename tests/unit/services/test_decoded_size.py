@@ -13,7 +13,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from monitor.domain.records import Partition, Record
 from monitor.formats import FORMATS, FormatOptions
 from monitor.services.decoded_size import decoded_size
-from monitor.services.triage import Limits, triage
+from monitor.services.reading import Limits
+from monitor.services.triage import triage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NS = int(NOW.timestamp()) * 10**9
