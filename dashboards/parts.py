@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 import pandas as pd
@@ -11,12 +10,11 @@ import streamlit as st
 
 from dashboards import data
 from dashboards.charts.axes import Events, Layered
-from dashboards.charts.palette import INK, INK_ON_DARK, OVERSPENT, STALE, STATES, Look
+from dashboards.charts.palette import INK, INK_ON_DARK, STANDINGS, Look
 from dashboards.frame import View
 from dashboards.words import many, moment, percent, plain
-from monitor.domain.window import MINUTE
 from monitor.services.review import Labels
-from monitor.slo.evaluation import State, overspent
+from monitor.slo.evaluation import Standing
 from monitor.slo.incident import Reason
 from monitor.stats.maturity import Maturity
 from monitor.store.queries.alerts import Incident
@@ -24,8 +22,6 @@ from monitor.store.queries.buckets import MOST_POINTS
 from monitor.store.queries.deployments import Deployed
 from monitor.store.queries.slos import SloTick
 
-LATE = 5 * MINUTE
-"""The scheduler evaluates every minute; an SLO whose last tick is older than this is shown as not evaluated."""
 MOST_ROWS = 20
 """Of a table that is shown whole; a longer one scrolls."""
 TWO_LINES, FOUR_LINES = 62, 90
@@ -104,18 +100,13 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], **options: 
 
 
 def slo_look(tick: SloTick, view: View) -> Look:
-    """The state of an SLO at the end of the view, or that it has not been evaluated: old news is no good news.
-
-    A promise that is broken is never called ok.
-    """
-    if lateness(tick, view) > LATE:
-        return STALE
-    return OVERSPENT if tick.state is State.OK and overspent(tick.budget_remaining) else STATES[tick.state]
+    """How an SLO stood at the end of the view."""
+    return STANDINGS[standing(tick, view)]
 
 
-def lateness(tick: SloTick, view: View) -> timedelta:
-    """Between the tick and the moment that the view asks for."""
-    return min(view.window.end, data.now()) - tick.tick
+def standing(tick: SloTick, view: View) -> Standing:
+    """The same in a word."""
+    return tick.standing(min(view.window.end, data.now()))
 
 
 def incident_state(one: Incident) -> str:

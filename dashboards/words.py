@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from monitor.domain.window import MINUTE, Window
-from monitor.slo import duration
+from monitor.domain.window import Window, lasting
 from monitor.stats.histogram_quantile import Quantile
 from monitor.stats.intervals import Interval
 from monitor.stats.proportions import Proportion
@@ -174,15 +173,6 @@ def p_value(p: float | None) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
 
 
-def lasting(length: timedelta) -> str:
-    """A stretch of time in its two largest units.
-
-    >>> lasting(timedelta(minutes=75)), lasting(timedelta(seconds=8)), lasting(timedelta(days=7))
-    ('1 h 15 min', '8 s', '7 d')
-    """
-    return duration.words(length / MINUTE)
-
-
 def moment(at: datetime | None) -> str:
     """To the minute, in UTC as stored.
 
@@ -195,8 +185,8 @@ def moment(at: datetime | None) -> str:
 
 def span(window: Window) -> str:
     """
-    >>> from datetime import UTC
-    >>> span(Window.before(datetime(2026, 11, 21, tzinfo=UTC), DAY))
+    >>> from datetime import UTC, timedelta
+    >>> span(Window.before(datetime(2026, 11, 21, tzinfo=UTC), timedelta(days=1)))
     '2026-11-20 00:00 to 2026-11-21 00:00 UTC (1 d)'
     """
     return f"{moment(window.start)} to {moment(window.end)} UTC ({lasting(window.length)})"

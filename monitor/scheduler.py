@@ -16,7 +16,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from monitor import bootstrap
 from monitor.domain.window import HOUR, MINUTE, floor
 from monitor.errors import SnellenError
-from monitor.services.deliver import Delivery, deliver
+from monitor.services.deliver import Delivery, deliver, unset
 from monitor.services.discover_slices import DiscoverOptions, discover_due
 from monitor.services.evaluation import Evaluation, evaluate_hour, evaluate_minutes
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
@@ -30,6 +30,7 @@ from monitor.store import locks
 from monitor.store.clock import database_now, earlier
 from monitor.store.engine import require_migrated, transaction
 from monitor.store.label_tasks import Terms
+from monitor.store.queries.slos import latest_ticks
 from monitor.telemetry import TICKS, serve_metrics
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Progress:
 
     hour: datetime | None = None
     """The last full hour that was compared with the references."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """SLO -> which of its names nothing stored has, as was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,19 @@ def evaluate_last_minute(context: Context) -> None:
     now = _now(context)
     if now is not None:
         evaluate_minutes(context.evaluation, [floor(now, MINUTE)], backfilled=False)
+        _tell_unseen(context, now)
+
+
+def _tell_unseen(context: Context, now: datetime) -> None:
+    """Log which names of SLOs nothing stored has, once for each change."""
+    named = {one.name for one in context.evaluation.objectives}
+    with transaction(context.evaluation.engine) as connection:
+        latest = latest_ticks(connection, now)
+    unseen = {one.slo: one.unseen for one in latest if one.slo in named and one.unseen}
+    for slo, words in unseen.items():
+        if context.progress.unseen.get(slo) != words:
+            log.warning("SLO %s has no data: %s", slo, words)
+    context.progress.unseen = unseen
 
 
 def evaluate_last_hour(context: Context) -> None:
@@ -183,7 +199,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         bootstrap.discover_options(settings),
     )
     for channel in unset_channels(context):
-        log.warning("alerts are to be told to %s, which the settings do not name: those messages will fail", channel)
+        log.warning("alerts are to be told to %s: %s", channel, unset(channel))
     serve_metrics(settings.metrics_port)
     scheduler = BackgroundScheduler(
         timezone="UTC",

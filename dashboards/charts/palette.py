@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from monitor.domain.results import DriftVerdict
-from monitor.slo.evaluation import State
+from monitor.slo.evaluation import Standing, State
 
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
@@ -41,14 +41,16 @@ class Look:
 
 
 STATES: Final = {
-    State.FIRING: Look("burning", "▲", ":material/local_fire_department:", "red", VERMILLION),
-    State.OK: Look("ok", "●", ":material/check_circle:", "green", GREEN),
-    State.INSUFFICIENT: Look("not enough evidence", "◐", ":material/pending:", "orange", ORANGE),
-    State.NO_DATA: Look("no data", "○", ":material/do_not_disturb_on:", "gray", GREY),
+    State.FIRING: Look(Standing.BURNING, "▲", ":material/local_fire_department:", "red", VERMILLION),
+    State.OK: Look(Standing.OK, "●", ":material/check_circle:", "green", GREEN),
+    State.INSUFFICIENT: Look(Standing.INSUFFICIENT, "◐", ":material/pending:", "orange", ORANGE),
+    State.NO_DATA: Look(Standing.NO_DATA, "○", ":material/do_not_disturb_on:", "gray", GREY),
 }
-STALE: Final = Look("not evaluated lately", "○", ":material/schedule:", "gray", GREY)
-OVERSPENT: Final = Look("overspent", "◆", ":material/money_off:", "orange", ORANGE)
-"""Nothing burns now, and the promise is broken."""
+STANDINGS: Final = {
+    **{look.words: look for look in STATES.values()},
+    Standing.OVERSPENT: Look(Standing.OVERSPENT, "◆", ":material/money_off:", "orange", ORANGE),
+    Standing.LATE: Look(Standing.LATE, "○", ":material/schedule:", "gray", GREY),
+}
 VERDICTS: Final = {
     DriftVerdict.DRIFT: Look("drift", "▲", ":material/trending_up:", "red", VERMILLION),
     DriftVerdict.NO_DRIFT: Look("no drift", "●", ":material/check_circle:", "green", GREEN),

@@ -9,8 +9,8 @@ import streamlit as st
 from dashboards import data, parts
 from dashboards.frame import View
 from dashboards.panels import who
-from dashboards.words import NOTHING, certainty, count, lasting, moment, p_value, percent
-from monitor.domain.window import HOUR
+from dashboards.words import NOTHING, certainty, count, moment, p_value, percent
+from monitor.domain.window import HOUR, lasting
 from monitor.store.judgements import MAX_COMMENT
 from monitor.store.queries.drift_alarms import Alarm, Tally, tally
 

@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboards import data
 from dashboards.frame import View
-from dashboards.words import count, lasting, moment, plain
-from monitor.domain.window import MINUTE
+from dashboards.words import count, moment, plain
+from monitor.domain.window import MINUTE, lasting
 from monitor.store.queries.streams import PartitionLag
 
 SILENT = 2 * MINUTE

@@ -48,8 +48,10 @@ def _card(tick: SloTick, objective: Objective | None, view: View) -> None:
 
 
 def _seen(tick: SloTick, objective: Objective | None) -> str:
-    """The counts behind the burn rate, or behind the budget where no tier has seen an event."""
+    """The counts behind the burn rate, or behind the budget where no tier has seen an event; or why none ever will."""
     worst = tick.worst
+    if tick.unseen:
+        return plain(tick.unseen)
     if worst:
         return f"{count(worst.long_bad)} bad of {count(worst.long_total)} in {duration.words(worst.long_minutes)}"
     window = f" in {duration.words(objective.window_minutes)}" if objective else ""

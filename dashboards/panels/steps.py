@@ -7,8 +7,8 @@ from typing import Final
 
 import streamlit as st
 
-from dashboards.words import lasting, plain
-from monitor.domain.window import DAY
+from dashboards.words import plain
+from monitor.domain.window import DAY, lasting
 from monitor.slo.objective import Objective
 from monitor.store.queries.alerts import Incident
 from monitor.store.queries.deployments import Deployed

@@ -15,14 +15,13 @@ from dashboards.words import (
     briefly,
     count,
     ends_in_points,
-    lasting,
     milliseconds,
     moment,
     percent,
     plain,
     points,
 )
-from monitor.domain.window import MINUTE, Window
+from monitor.domain.window import MINUTE, Window, lasting
 from monitor.services.compare_canary import MEASURES, CanaryReport, Judged, Verdict
 from monitor.store.queries.canary import Rollout
 

@@ -14,9 +14,9 @@ from dashboards.frame import View
 from dashboards.panels.alarms import alarms
 from dashboards.panels.explained import explained
 from dashboards.panels.references import references as reference_panel
-from dashboards.words import NOTHING, around, count, ends, lasting, moment, p_value, plain, span
+from dashboards.words import NOTHING, around, count, ends, moment, p_value, plain, span
 from monitor.domain.results import DriftVerdict
-from monitor.domain.window import HOUR
+from monitor.domain.window import HOUR, lasting
 from monitor.drift.persistence import LOOKS, NEEDED, persists
 from monitor.store.queries.drift import Course, Finding, Reference, Unfitted, step_of
 from monitor.streams import STREAMS

@@ -13,9 +13,9 @@ from dashboards.charts import ingest as charts
 from dashboards.frame import View
 from dashboards.panels.arriving import SILENT, silent, to_be_read
 from dashboards.panels.dead_letters import dead_letters
-from dashboards.words import NOTHING, count, lasting, many, moment, percent
+from dashboards.words import NOTHING, count, many, moment, percent
 from monitor.domain.events import Taken
-from monitor.domain.window import DAY, MINUTE
+from monitor.domain.window import DAY, MINUTE, lasting
 from monitor.stats.proportions import Proportion
 from monitor.store.queries.streams import Gap, OutcomePoint, PartitionLag
 

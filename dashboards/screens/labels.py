@@ -7,8 +7,9 @@ import streamlit as st
 from dashboards import data, frame, parts
 from dashboards.frame import View
 from dashboards.panels.label_desk import desk
-from dashboards.words import NOTHING, count, lasting, moment, percent
+from dashboards.words import NOTHING, count, moment, percent
 from monitor.domain.label_tasks import TaskState
+from monitor.domain.window import lasting
 from monitor.services.agree import LEAST_UNITS, AgreementReport
 from monitor.stats.agreement import Agreement
 

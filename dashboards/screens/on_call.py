@@ -17,8 +17,8 @@ from dashboards.panels.examples import examples
 from dashboards.panels.explained import explained
 from dashboards.panels.moved import moved
 from dashboards.panels.steps import steps
-from dashboards.words import lasting, moment, plain, span
-from monitor.domain.window import DAY, HOUR, MINUTE, Window
+from dashboards.words import moment, plain, span
+from monitor.domain.window import DAY, HOUR, MINUTE, Window, lasting
 from monitor.slo import duration
 from monitor.slo.objective import Objective
 from monitor.store.queries.alerts import Incident, Transition

@@ -17,7 +17,6 @@ from dashboards.words import (
     around,
     certainty,
     count,
-    lasting,
     latency,
     latency_bounds,
     many,
@@ -27,9 +26,9 @@ from dashboards.words import (
     plain,
 )  # fmt: skip
 from monitor.domain.results import DriftVerdict
-from monitor.domain.window import MINUTE
+from monitor.domain.window import MINUTE, lasting
 from monitor.services.review import Labels
-from monitor.slo.evaluation import State, overspent
+from monitor.slo.evaluation import Standing, State, overspent
 from monitor.slo.policy import Severity
 from monitor.stats.proportions import Proportion
 from monitor.store.queries.accuracy import Accuracy
@@ -67,7 +66,7 @@ def page() -> None:
 def standing(ticks: Sequence[SloTick], view: View) -> list[SloTick]:
     """Without the objectives that had ended by then: they have no document, and nobody judged them any more."""
     documents = data.alerts.objectives()
-    return [one for one in ticks if one.slo in documents or parts.lateness(one, view) <= parts.LATE]
+    return [one for one in ticks if one.slo in documents or parts.standing(one, view) is not Standing.LATE]
 
 
 def headline(ticks: Sequence[SloTick], alerts: Sequence[Incident], view: View) -> None:

@@ -16,6 +16,7 @@ from monitor.slo import duration
 from monitor.slo.evaluation import State, TierReading, overspent
 from monitor.slo.objective import Objective
 from monitor.slo.policy import Tier
+from monitor.store.outbox import UNSET
 from monitor.store.queries.alerts import Delivery
 from monitor.store.queries.slos import SloTick
 
@@ -58,6 +59,12 @@ def overview(
         return
     rows = [row(name, objectives.get(name), ticks.get(name), view) for name in names]
     parts.table(rows, OVERVIEW, column_config=parts.widths_of({"state": 155, "limit": 120}))
+    frame.note(*(f"{plain(one.slo)}: {unheard_of(one)}" for one in ticks.values() if one.unseen))
+
+
+def unheard_of(tick: SloTick) -> str:
+    """Why an SLO has no data, where a name is to blame."""
+    return f"no data: {plain(tick.unseen)}. Misspelt in `alerts.slo_dir`, or not deployed yet."
 
 
 def row(name: str, document: Objective | None, tick: SloTick | None, view: View) -> dict[str, object]:
@@ -92,6 +99,7 @@ def objective(name: str, document: Objective | None, tick: SloTick | None, view:
         frame.empty("Never evaluated in or before this range.", "`snellen schedule` evaluates it every minute.")
     else:
         standing(tick, document)
+        frame.note(unheard_of(tick) if tick.unseen else "")
         tiers = {one.name: one for one in document.tiers} if document else {}
         parts.table([reading(one, tiers.get(one.name)) for one in tick.tiers], TIERS)
     frame.note(
@@ -181,7 +189,7 @@ def messages(view: View) -> None:
 
 
 def message(one: Delivery) -> dict[str, object]:
-    state = "waiting"
+    state = UNSET if one.waits_for_channel else "waiting"
     if one.sent_at or one.failed_at:
         state = f"sent {moment(one.sent_at)}" if one.sent_at else f"failed {moment(one.failed_at)}"
     return {

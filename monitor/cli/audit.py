@@ -11,7 +11,7 @@ import typer
 from monitor.cli.bounds import MOST_ROWS
 from monitor.cli.database import database
 from monitor.cli.terminal import cut, escaped
-from monitor.cli.windows import aware, written
+from monitor.cli.windows import aware, moment, written
 
 if TYPE_CHECKING:
     from monitor.store.audit import Entry
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 def audit(
     action: Annotated[str | None, typer.Option(help="Only of this action, as it is shown.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only what was done since, RFC 3339 with a zone.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Only what was done before, RFC 3339 with a zone.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=moment, help="Only what was done since, RFC 3339 with a zone.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=moment, help="Only what was done before, RFC 3339 with a zone.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="At most so many, the newest.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:

@@ -12,7 +12,7 @@ import typer
 from monitor.cli.database import database
 from monitor.cli.models import require_served
 from monitor.cli.terminal import harmless
-from monitor.cli.windows import aware
+from monitor.cli.windows import aware, moment
 
 if TYPE_CHECKING:
     from monitor.services.compare_canary import CanaryReport, Judged
@@ -24,7 +24,9 @@ WORSE = 3
 def canary(
     model: Annotated[str | None, typer.Option(help="Model; default: that of the newest canary.")] = None,
     version: Annotated[str | None, typer.Option(help="Canary version; default: the newest.")] = None,
-    as_of: Annotated[datetime | None, typer.Option(help="As it was known then, RFC 3339 with a zone.")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(parser=moment, help="As it was known then, RFC 3339 with a zone.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Compare a canary with the stable version since its rollout: accuracy, calibration, errors, latency.

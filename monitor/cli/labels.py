@@ -127,7 +127,7 @@ def status(
 ) -> None:
     """Show what waits for annotators, which sampling plan holds, and how far annotators agree."""
     from monitor import bootstrap, settings
-    from monitor.domain.window import Window
+    from monitor.domain.window import Window, lasting
     from monitor.sampling import LabelPlans
     from monitor.services.agree import agreement
     from monitor.store.engine import transaction
@@ -143,8 +143,8 @@ def status(
         agreed = agreement(connection, Window.before(now, timedelta(days=days)), EVERYTHING)
     typer.echo(f"{sum(one.waiting for one in waiting)} wait for annotators, {disputed.waiting} for an adjudicator")
     for one in waiting:
-        age = (now - one.oldest) / timedelta(hours=1)
-        typer.echo(f"  {escaped(one.stratum):<40} {one.waiting:>8}  oldest {age:,.1f} h, {one.claimed} claimed")
+        age = lasting(now - one.oldest)
+        typer.echo(f"  {escaped(one.stratum):<40} {one.waiting:>8}  oldest {age}, {one.claimed} claimed")
     typer.echo(_plan(LabelPlans(bootstrap.label_design(config).initial_plan, plans).at(now)))
     _print_agreement(agreed, days)
 

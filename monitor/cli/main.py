@@ -31,10 +31,11 @@ from monitor.cli import (
     report,
     review,
     silence,
+    slo,
 )
 from monitor.cli.database import database, migrated
 from monitor.cli.terminal import LogLines, folded, harmless
-from monitor.cli.windows import aware
+from monitor.cli.windows import aware, moment, written
 from monitor.errors import SnellenError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ app.add_typer(labels.app)
 app.add_typer(reference.app)
 app.add_typer(report.app)
 app.add_typer(silence.app)
+app.add_typer(slo.app)
 Home = Annotated[Path | None, typer.Option(help="Folder of the embedded servers; default: the setting `home`.")]
 
 
@@ -111,20 +113,27 @@ def down(home: Home = None) -> None:
 
 
 @app.command()
-def status(home: Home = None) -> None:
+def status(
+    home: Home = None, as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False
+) -> None:
     """Show every component of a running `snellen up` with its address and health.
 
     Exit status 3 unless all of them run.
     """
+    import msgspec
+
     from monitor.embedded.component import ComponentState
     from monitor.embedded.control import status as components
 
     folder = _home(home)
     found = components(folder)
     for component in found:
-        _print_component(component)
+        if as_json:
+            typer.echo(msgspec.json.encode(component).decode())
+        else:
+            _print_component(component)
     if not found:
-        typer.echo(f"nothing runs in {folder}; start it with `snellen up`")
+        typer.echo(f"nothing runs in {folder}; start it with `snellen up`", err=as_json)
     if not found or any(one.state is not ComponentState.RUNNING for one in found):
         raise typer.Exit(3)
 
@@ -181,8 +190,12 @@ def retain(
 
 @app.command()
 def evaluate(
-    as_of: Annotated[datetime, typer.Option(help="The tick, RFC 3339 with a zone; evaluated as it was known then.")],
-    since: Annotated[datetime | None, typer.Option(help="Evaluate every minute from here to --as-of.")] = None,
+    as_of: Annotated[
+        datetime, typer.Option(parser=moment, help="The tick, RFC 3339 with a zone; evaluated as it was known then.")
+    ],
+    since: Annotated[
+        datetime | None, typer.Option(parser=moment, help="Evaluate every minute from here to --as-of.")
+    ] = None,
 ) -> None:
     """Evaluate past ticks the same way as live ones; marked as backfilled, and no channel hears of them."""
     from monitor import bootstrap, settings
@@ -202,7 +215,7 @@ def evaluate(
         ticks = backfill(evaluation, start, end)
         explain_past(engine, bootstrap.explain_options(config), start, end)
         discover_due(engine, bootstrap.discover_options(config), end)
-    typer.echo(f"{ticks} ticks evaluated up to {end.isoformat()}")
+    typer.echo(f"{ticks:,} tick{'s' * (ticks != 1)} evaluated up to {written(end)}")
 
 
 @app.command()

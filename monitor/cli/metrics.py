@@ -12,7 +12,7 @@ import typer
 from monitor.cli.database import database
 from monitor.cli.models import require_known, require_replayed, require_served
 from monitor.cli.terminal import escaped
-from monitor.cli.windows import aware
+from monitor.cli.windows import aware, moment
 
 if TYPE_CHECKING:
     from monitor.domain.window import Window
@@ -27,8 +27,8 @@ NOTHING_FOUND = 3
 def metrics(
     model: Annotated[str | None, typer.Option(help="Of this model only.")] = None,
     version: Annotated[str | None, typer.Option(help="Of this version only.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Default: a week before --until.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="RFC 3339 with a zone; default: now.")] = None,
+    since: Annotated[datetime | None, typer.Option(parser=moment, help="Default: a week before --until.")] = None,
+    until: Annotated[datetime | None, typer.Option(parser=moment, help="RFC 3339 with a zone; default: now.")] = None,
     dimension: Annotated[
         str | None, typer.Option(help="Also by the values of this slice dimension, or built-in one.")
     ] = None,

@@ -13,7 +13,7 @@ from monitor.cli.database import database
 from monitor.cli.metrics import table as of_task
 from monitor.cli.models import require_replayed, require_served
 from monitor.cli.terminal import cut, escaped
-from monitor.cli.windows import aware
+from monitor.cli.windows import aware, moment
 
 if TYPE_CHECKING:
     from monitor.domain.window import Window
@@ -36,7 +36,8 @@ def review(
     version: Annotated[str | None, typer.Option(help="Of this version only.")] = None,
     replay: Annotated[str | None, typer.Option(help="Of this replay; default: live traffic.")] = None,
     as_of: Annotated[
-        datetime | None, typer.Option(help="By what was labelled until then, RFC 3339 with a zone; default: now.")
+        datetime | None,
+        typer.Option(parser=moment, help="By what was labelled until then, RFC 3339 with a zone; default: now."),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write it to this file; `-` is standard output.")] = None,
 ) -> None:

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from monitor.domain.window import Window
 
 
+def moment(words: str) -> datetime:
+    """The time that an option names; `aware` asks for its zone.
+
+    Raises:
+        typer.BadParameter: it is none; says how to write one.
+    """
+    try:
+        return datetime.fromisoformat(words.strip().upper())
+    except ValueError:
+        raise typer.BadParameter(f"{words!r} is no time; write e.g. 2026-11-21T14:00Z") from None
+
+
 def aware(moment: datetime) -> datetime:
     """The same moment. Raises typer.BadParameter when it names no time zone, or lies outside of `YEARS`."""
     if moment.tzinfo is None:

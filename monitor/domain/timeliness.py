@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from monitor.domain.events import Rejection
+from monitor.domain.window import lasting
 from monitor.errors import InvalidEvent
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,14 +21,9 @@ def check(ts: datetime, now: datetime, max_future: timedelta, max_age: timedelta
         InvalidEvent: with `Rejection.FUTURE_DATED` or `Rejection.TOO_OLD`.
     """
     if ts - now > max_future:
-        raise InvalidEvent(Rejection.FUTURE_DATED, f"ts {ts.isoformat()} is more than {_span(max_future)} ahead")
+        raise InvalidEvent(Rejection.FUTURE_DATED, f"ts {ts.isoformat()} is more than {lasting(max_future)} ahead")
     if ts < EARLIEST:
         raise InvalidEvent(Rejection.TOO_OLD, f"ts {ts.isoformat()} is before {EARLIEST:%Y}")
     if not replay and now - ts > max_age:
-        older = f"is more than {_span(max_age)} ago; replays may be older"
+        older = f"is more than {lasting(max_age)} ago; replays may be older"
         raise InvalidEvent(Rejection.TOO_OLD, f"ts {ts.isoformat()} {older}")
-
-
-def _span(limit: timedelta) -> str:
-    """Whole days without their hours: "30 days", but "1 day, 12:00:00"."""
-    return str(limit).removesuffix(", 0:00:00")

@@ -66,3 +66,17 @@ def days_of(moments: Collection[datetime]) -> set[datetime]:
         return set()
     first, last = floor(min(moments), DAY), floor(max(moments), DAY)
     return {first} if first == last else {floor(one, DAY) for one in moments}
+
+
+def lasting(length: timedelta) -> str:
+    """A stretch of time for people, in its two largest units; one that is negative as nothing.
+
+    >>> lasting(timedelta(minutes=75)), lasting(timedelta(seconds=8)), lasting(2 * DAY), lasting(timedelta(0))
+    ('1 h 15 min', '8 s', '2 d', '0 s')
+    """
+    left, parts = max(round(length.total_seconds()), 0), []
+    for seconds, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        whole, left = divmod(left, seconds)
+        if whole:
+            parts.append(f"{whole} {name}")
+    return " ".join(parts[:2]) or "0 s"

@@ -11,5 +11,7 @@ CHANNELS: dict[str, type[Channel]] = {
     "webhook": Webhook,
 }
 """Names that an OpenSLO AlertNotificationTarget may have as its target."""
+NEEDED = {"webhook": "alerts.webhook.url (or SNELLEN_ALERTS__WEBHOOK__URL)"}
+"""Channel -> the setting without which it is not configured; one that is not here always is."""
 
-__all__ = ["CHANNELS", "AlertMessage", "Channel", "Log", "Webhook"]
+__all__ = ["CHANNELS", "NEEDED", "AlertMessage", "Channel", "Log", "Webhook"]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
-from monitor.domain.window import Window
+from monitor.domain.window import Window, lasting
 from monitor.drift.dispersion import MIN_WINDOWS
 from monitor.errors import NotEnoughData, StoreUnavailable
 from monitor.services.gathering import gather, making_references
@@ -47,8 +47,9 @@ def bless(
     least = 2 * MIN_WINDOWS * options.window
     if window.length < least:
         raise NotEnoughData(
-            f"a reference of {window.length} is too short: {2 * MIN_WINDOWS} windows of {options.window} "
-            f"(drift.window) are needed, {least} in all; half of them show how much unchanged traffic varies"
+            f"a reference of {lasting(window.length)} is too short: {2 * MIN_WINDOWS} windows of "
+            f"{lasting(options.window)} (drift.window) are needed, {lasting(least)} in all; half of them show how much "
+            "unchanged traffic varies"
         )
     with transaction(engine) as connection:
         sources = [one for one in vectors.sources(connection, window, replays=True) if one.model == model]

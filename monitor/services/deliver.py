@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from monitor.domain.window import lasting
 from monitor.errors import NotificationError
-from monitor.notify import AlertMessage, Channel
+from monitor.notify import NEEDED, AlertMessage, Channel
 from monitor.store import outbox
 from monitor.store.engine import transaction
 from monitor.store.outbox import Due
@@ -23,13 +24,15 @@ BATCH = 10
 FIRST_RETRY, LAST_RETRY = timedelta(seconds=10), timedelta(minutes=15)
 GIVE_UP_AFTER = 20
 """Attempts: three hours and twenty minutes."""
+PATIENCE = timedelta(hours=3, minutes=20)
+"""As long waits a message whose channel is not configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     engine: Engine
     channels: Mapping[str, Channel]
-    """Those that are configured here; a message for another one waits for a process that has it, and says so."""
+    """Those that are configured here; a message for another one waits for a process that has it."""
     link_base: str | None
 
 
@@ -43,15 +46,38 @@ def deliver(delivery: Delivery, now: datetime) -> int:
         StoreError: PostgreSQL refused or does not answer; a message may have been sent unmarked, and is sent again.
     """
     with transaction(delivery.engine) as connection:
-        claimed = outbox.claim(connection, now, now + LEASE, BATCH)
+        claimed = outbox.claim(connection, delivery.channels.keys(), now, now + LEASE, BATCH)
+        _set_aside(connection, delivery, now)
     for due in claimed:
         _send(delivery, due, now)
     return len(claimed)
 
 
+def _set_aside(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """Say of each message once that its channel is not configured. They are sent as soon as it is, and take no turn of
+    others meanwhile."""
+    for channel in outbox.unset_channels(connection, delivery.channels, now):
+        error = unset(channel)
+        last_word = f"{error}. Given up after {lasting(PATIENCE)}"
+        found = outbox.set_aside(connection, channel, now, now - PATIENCE, error, last_word)
+        for fate, number in found._asdict().items():
+            if number:
+                log.warning("%s", error, extra={"channel": channel, fate: number})
+
+
+def unset(channel: str) -> str:
+    """Why nobody can send to this channel, and what to do."""
+    if channel not in NEEDED:
+        return f"{outbox.UNSET}: this version has no {channel!r}; name another target in alerts.slo_dir"
+    return (
+        f"{outbox.UNSET}: {NEEDED[channel]} is not set where `snellen schedule` runs; set it and start that anew, or "
+        f"name another target than {channel!r} in alerts.slo_dir"
+    )
+
+
 def _send(delivery: Delivery, due: Due, now: datetime) -> None:
     try:
-        _channel(delivery, due.channel).notify(_message(delivery, due))
+        delivery.channels[due.channel].notify(_message(delivery, due))
     except NotificationError as error:
         log.warning("notification failed", extra={"channel": due.channel, "slo": due.slo, "error": str(error)})
         _put_off(delivery, due, now, str(error), permanent=error.permanent)
@@ -70,12 +96,6 @@ def _put_off(delivery: Delivery, due: Due, now: datetime, error: str, *, permane
             outbox.mark_failed(connection, due.id, now, error)
         else:
             outbox.postpone(connection, due.id, now + retry_delay(due.attempts), error)
-
-
-def _channel(delivery: Delivery, name: str) -> Channel:
-    if name not in delivery.channels:
-        raise NotificationError(f"channel {name!r} is not configured: set it, or take it out of slos/")
-    return delivery.channels[name]
 
 
 def retry_delay(attempts: int) -> timedelta:

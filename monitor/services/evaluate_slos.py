@@ -24,9 +24,11 @@ from monitor.slo.evaluation import Evaluation
 from monitor.slo.incident import Reason, Step
 from monitor.slo.objective import Objective
 from monitor.slo.policy import Severity
+from monitor.slo.unseen import unseen
 from monitor.store import alerts, indicators, locks
 from monitor.store.engine import transaction
 from monitor.store.queries.deployments import deployments_within
+from monitor.store.queries.seen import seen
 from monitor.store.silences import silences_within
 
 SHOWN_DEPLOYMENTS = 5
@@ -86,9 +88,17 @@ def _evaluate(engine: Engine, objective: Objective, ticks: Sequence[datetime], *
         locks.wait_for_named(connection, locks.OBJECTIVES, objective.name)
         series = read_series(connection, objective, ticks)
         evaluations = [evaluate(objective, series, tick) for tick in ticks]
+        if not evaluations[-1].total:
+            evaluations[-1] = replace(evaluations[-1], unseen=_unseen(connection, objective))
         new = alerts.insert_evaluations(connection, evaluations, backfilled=backfilled)
         _decide(connection, objective, [one for one in evaluations if one.tick in new], backfilled=backfilled)
     return len(new)
+
+
+def _unseen(connection: Connection, objective: Objective) -> str:
+    """Which name of the objective nothing stored has."""
+    labelled = isinstance(SLIS[objective.measure.sli], LabelAccuracy | LabelBacklog)
+    return unseen(objective.measure.selector, seen(connection, labelled=labelled))
 
 
 def _decide(

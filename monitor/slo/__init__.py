@@ -7,4 +7,5 @@ From text to objectives:
 From counts to incidents:
     counts.py `CountSeries`, `LabelSeries` > burn_rate.py `evaluate` > evaluation.py `Evaluation`
     > alerting.py `next_states` > incident.py `AlertState`, `Transition`, in the words of explain.py
+    where there are no counts: unseen.py, which name of the SLO nothing stored has
 """

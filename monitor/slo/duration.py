@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+
+from monitor.domain.window import lasting
 
 HOUR = 60
 DAY = 24 * HOUR
@@ -27,14 +30,9 @@ def minutes(shorthand: str) -> int:
 
 
 def words(duration: float) -> str:
-    """Minutes for people, in the two largest units.
+    """Minutes for people, as `monitor.domain.window.lasting`.
 
     >>> words(5), words(60), words(90), words(4320), words(0.4), words(145.2)
     ('5 min', '1 h', '1 h 30 min', '3 d', '24 s', '2 h 25 min')
     """
-    left, parts = max(round(duration * 60), 0), []
-    for seconds, name in ((DAY * 60, "d"), (HOUR * 60, "h"), (60, "min"), (1, "s")):
-        whole, left = divmod(left, seconds)
-        if whole:
-            parts.append(f"{whole} {name}")
-    return " ".join(parts[:2]) or "0 s"
+    return lasting(timedelta(minutes=duration))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from monitor.domain.window import MINUTE
 from monitor.slo import duration
 from monitor.slo.exhaustion import Exhaustion
 from monitor.slo.policy import Severity
@@ -20,6 +21,28 @@ class State(StrEnum):
     INSUFFICIENT = "insufficient"
     """Events, but too few (or labels too young) to say either that it burns or that it does not."""
     OK = "ok"
+
+
+class Standing(StrEnum):
+    """How an SLO stands, for people: its last state, unless that is old, or the promise is broken all the same."""
+
+    BURNING = "burning"
+    NO_DATA = "no data"
+    INSUFFICIENT = "not enough evidence"
+    OK = "ok"
+    OVERSPENT = "overspent"
+    """Nothing burns now, and more was bad than the whole window allows."""
+    LATE = "not evaluated lately"
+
+
+LATE = 5 * MINUTE
+"""SLOs are evaluated every minute; a state that is older than this is old news, which is no good news."""
+_STANDINGS = {
+    State.FIRING: Standing.BURNING,
+    State.NO_DATA: Standing.NO_DATA,
+    State.INSUFFICIENT: Standing.INSUFFICIENT,
+    State.OK: Standing.OK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +97,8 @@ class Evaluation:
     """Of the SLO's window; less than its length while the history is younger."""
     mature_until: datetime
     """Later predictions may still get their labels; the tick itself for requests."""
+    unseen: str = ""
+    """Where there is no event: which name of the document nothing stored has; see `monitor.slo.unseen`."""
 
     @property
     def burn(self) -> float | None:
@@ -87,6 +112,17 @@ class Evaluation:
 def overspent(budget_remaining: float | None) -> bool:
     """Whether more was bad than the SLO's window allows: the promise is broken, even if nothing burns any longer."""
     return budget_remaining is not None and budget_remaining < 0
+
+
+def standing(state: State, budget_remaining: float | None, age: timedelta) -> Standing:
+    """What to call an SLO whose last evaluation, so long ago, found this.
+
+    >>> standing(State.OK, -0.1, MINUTE), standing(State.FIRING, 0.9, MINUTE), standing(State.OK, 0.9, 6 * MINUTE)
+    (<Standing.OVERSPENT: 'overspent'>, <Standing.BURNING: 'burning'>, <Standing.LATE: 'not evaluated lately'>)
+    """
+    if age > LATE:
+        return Standing.LATE
+    return Standing.OVERSPENT if state is State.OK and overspent(budget_remaining) else _STANDINGS[state]
 
 
 def _figure(window: str, bad: int, total: int, burn: float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from monitor.domain.window import DAY, Window
+from monitor.domain.window import DAY, Window, lasting
 
 MAX_LENGTH = 31 * DAY
 """What is silent for longer should be another objective."""
@@ -49,6 +49,8 @@ def checked(slos: str, window: Window, by: str, reason: str, now: datetime) -> N
         if not words.strip() or len(words) > MAX_TEXT:
             raise ValueError(f"a silence needs a {what} of 1 to {MAX_TEXT} characters, not {len(words.strip())}")
     if not window.length or window.length > MAX_LENGTH:
-        raise ValueError(f"a silence lasts longer than nothing and at most {MAX_LENGTH.days} days, not {window.length}")
+        raise ValueError(
+            f"a silence lasts longer than nothing and at most {MAX_LENGTH.days} days, not {lasting(window.length)}"
+        )
     if window.end <= now:
         raise ValueError(f"the silence would be over already: it ends {window.end:%Y-%m-%d %H:%M} UTC")

@@ -132,6 +132,7 @@ def _evaluation_row(evaluation: Evaluation, backfilled: bool) -> tuple[object, .
             }
             for one in evaluation.exhaustion
         ],
+        "unseen": evaluation.unseen,
     }
     return (
         evaluation.slo, evaluation.tick, str(evaluation.state), evaluation.bad, evaluation.total,

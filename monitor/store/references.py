@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from monitor.drift.archive import is_whole
 from monitor.drift.dispersion import Dispersion
 from monitor.drift.fit import Fit
 from monitor.drift.sketch import Sketch
-from monitor.errors import UnreadableState
+from monitor.errors import FingerprintMismatch, UnreadableState
 from monitor.store.vectors import Source
 
 _REFERENCE = (
@@ -24,6 +24,12 @@ _REFERENCE = (
     "(SELECT fingerprint FROM embedders WHERE embedders.id = embedder_id) AS fingerprint"
 )
 _RIVALS = "model = :model AND stream = :stream AND embedder_id = :embedder AND active"
+
+
+REMEDY = (
+    "`snellen reference create` makes it anew of stored traffic, `snellen reference activate` goes back to an earlier "
+    "one"
+)
 
 
 class Unread(NamedTuple):
@@ -69,10 +75,7 @@ class ActiveReference:
             UnreadableState: it is damaged, or of another version.
         """
         if isinstance(self.stored, Unread):
-            raise UnreadableState(
-                f"{self} cannot be read: {self.stored.reason}. `snellen reference create` makes it anew of stored "
-                "traffic, `snellen reference activate` goes back to an earlier one"
-            )
+            raise UnreadableState(f"{self} cannot be read: {self.stored.reason}. {REMEDY}")
         return self.stored
 
 
@@ -223,6 +226,21 @@ def baselines(connection: Connection, reference: ActiveReference) -> dict[Slice,
         sketch = Sketch.from_bytes(bytes(row.baseline))
         sketch.demand(fit)
         found[Slice(row.dimension, row.value)] = Baseline(sketch, _dispersion(bytes(row.dispersion)))
+    return found
+
+
+def unreadable(connection: Connection, numbers: Collection[int]) -> dict[int, str]:
+    """Which of these references nothing can be compared with, because they or their slices cannot be read, and why."""
+    found: dict[int, str] = {}
+    query = text(f"SELECT {_REFERENCE} FROM drift_references WHERE id = ANY(:numbers) ORDER BY id")
+    for reference in map(_reference, connection.execute(query, {"numbers": list(numbers)}).all()):
+        if isinstance(reference.stored, Unread):
+            found[reference.id] = reference.stored.reason
+            continue
+        try:
+            baselines(connection, reference)
+        except (UnreadableState, FingerprintMismatch) as error:
+            found[reference.id] = str(error)
     return found
 
 

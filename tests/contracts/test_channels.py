@@ -11,7 +11,10 @@ from typing import get_type_hints
 
 import pytest
 
-from monitor.notify import CHANNELS, AlertMessage, Channel
+from monitor.bootstrap import channels
+from monitor.notify import CHANNELS, NEEDED, AlertMessage, Channel
+from monitor.settings import Settings
+from monitor.store.engine import ROOT
 
 MESSAGE = AlertMessage(
     alert_id=1,
@@ -29,6 +32,15 @@ MESSAGE = AlertMessage(
 @pytest.mark.parametrize("name", CHANNELS)
 def test_its_name_can_stand_in_an_openslo_target(name: str) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_it_is_configured_by_default_or_says_by_which_setting(name: str) -> None:
+    assert (name in channels(Settings())) is (name not in NEEDED)
+    if name in NEEDED:
+        setting, variable = re.fullmatch(r"(\S+) \(or (\S+)\)", NEEDED[name]).groups()  # type: ignore[union-attr]
+        assert variable == f"SNELLEN_{setting.upper().replace('.', '__')}"
+        assert f"| `{setting}` |" in (ROOT / "docs" / "settings.md").read_text()
 
 
 @pytest.mark.parametrize("kind", CHANNELS.values(), ids=CHANNELS)

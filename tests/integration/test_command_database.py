@@ -51,6 +51,8 @@ COMMANDS = (
     "silence add * --reason x --until 2036-11-01T00:00:00Z",
     "silence list",
     "silence end 1",
+    "slo acknowledge 1",
+    "slo status",
 )
 WITHOUT = {"up", "down", "status", "migrate", "schedule", "schema", "ingest check"}
 """They need no database, or make its schema; the scheduler is a process with a start of its own."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, text
+from typer.testing import CliRunner
 
+from monitor.cli.main import app
 from monitor.domain.records import Batch
 from monitor.domain.window import DAY, HOUR, Window
 from monitor.drift.archive import pack, unpack
@@ -161,6 +165,43 @@ def test_what_is_damaged_of_one_stream_hides_no_other(
     with pytest.raises(fault):
         evaluate_drift(engine, OPTIONS, TICK)
     assert rows(COMPARED, tick=TICK) == sorted({*watched("a", "m")} - {("a", "image")})
+
+
+# ---- who looks ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "drift_references SET fit = substr(fit, 1, 400) WHERE active AND model = 'a' AND stream = 'image'",
+        "drift_baselines SET baseline = substr(baseline, 1, 40) WHERE reference_id = "
+        "(SELECT id FROM drift_references WHERE model = 'a' AND stream = 'image')",
+    ],
+    ids=["fit", "slice"],
+)
+def test_the_list_shows_it_with_the_reason_and_what_to_do(
+    engine: Engine,
+    traffic: Traffic,
+    rows: Rows,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: str,
+) -> None:
+    for model in ("a", "m"):
+        traffic.hours(0, 36, model=model)
+    evaluate_drift(engine, OPTIONS, TICK)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {damage}"))
+    [number] = rows("SELECT id FROM drift_references WHERE model = 'a' AND stream = 'image'")
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
+    listed = CliRunner().invoke(app, ["reference", "list"]).output.splitlines()
+    assert [line.split()[:3] for line in listed if "damaged  " in line] == [[str(number), "a", "image"]]
+    [told] = [line for line in listed if line.startswith(f"reference {number} is compared with nothing: ")]
+    assert "`snellen reference create` makes it anew" in told
+    plain = [json.loads(line) for line in CliRunner().invoke(app, ["reference", "list", "--json"]).output.splitlines()]
+    assert [one["number"] for one in plain if one["damaged"]] == [number]
 
 
 # ---- who stores vectors ---------------------------------------------------------------------------------------------

@@ -86,7 +86,11 @@ def test_a_changed_reference_sketches_what_is_retained_and_so_does_going_back(
 def test_what_cannot_be_blessed_is_told_and_changes_nothing(engine: Engine, hours: Hours, rows: Rows) -> None:
     hours(0, 20)
     for fault, arguments in {
-        "too short": ("m", Window(START, START + 15 * HOUR), []),
+        r"of 15 h is too short: 16 windows of 1 h \(drift.window\) are needed, 16 h in all": (
+            "m",
+            Window(START, START + 15 * HOUR),
+            [],
+        ),
         "there is no stream": ("m", Window(START, START + 18 * HOUR), ["pictures"]),
         "no predictions of": ("other", Window(START, START + 18 * HOUR), []),
     }.items():

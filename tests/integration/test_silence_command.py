@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,9 +54,35 @@ def test_planned_work_is_added_listed_and_ended(snellen: Snellen, monkeypatch: p
     assert "over     2026-11-21 12:00 to 2026-11-21 12:10" in kept
 
 
+def test_a_length_stands_for_the_end(snellen: Snellen) -> None:
+    """As one types it at night."""
+    added = snellen("add", "*", "--reason", "mending", "--by", "ann", "--for", "90m")
+    assert added.output.endswith("until 2026-11-21 13:30 UTC\n")
+    assert json.loads(snellen("list", "--json").output) == {
+        "id": 1, "state": "holds", "since": "2026-11-21T12:00:00Z", "until": "2026-11-21T13:30:00Z", "slos": "*",
+        "by": "ann", "reason": "mending",
+    }  # fmt: skip
+
+
+def test_it_holds_also_where_the_documents_cannot_be_read(
+    snellen: Snellen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody is told that it failed."""
+    monkeypatch.setenv("SNELLEN_ALERTS__SLO_DIR", str(tmp_path))
+    added = snellen("add", "scene-*", "--reason", "mending", "--by", "ann", "--for", "4h")
+    assert added.exit_code == 0, added.output
+    assert "silence 1: scene-* (which SLOs these are is not known here" in added.output
+    assert "1  holds" in snellen("list").output
+
+
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
+        ((), "say when it ends: either --until TIME or --for 4h"),
+        (("--for", "4h", "--until", "2026-11-21T14:00:00Z"), "say when it ends"),
+        (("--for", "a while"), "--for: 'a while' is not a duration such as 5m, 6h, 30d or 4w"),
+        (("--for", "999999Y"), "--for: "),
+        (("--for", "5w"), "at most 31 days, not 35 d"),
         (("--until", "2026-11-21T14:00:00"), "no time zone; write e.g. 2026-11-21T14:00:00Z"),
         (("--until", "2026-11-21T11:00:00Z"), "must come later"),
         (("--since", "2026-11-20T10:00:00Z", "--until", "2026-11-21T11:00:00Z"), "over already"),

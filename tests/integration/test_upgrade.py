@@ -43,7 +43,9 @@ def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts = ["monitor", "collectors", "alembic", "pyproject.toml"]
     archive = subprocess.run(["git", "archive", PREVIOUS, *parts], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
-        pytest.skip(f"commit {PREVIOUS}, the previous version, is not in this clone: {archive.stderr.decode().strip()}")
+        said = archive.stderr.decode().strip()
+        remedy = "`git fetch --unshallow` brings it into a shallow clone; what was unpacked from an archive has none"
+        pytest.skip(f"commit {PREVIOUS}, the previous version, is not here ({said}): {remedy}")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
     return folder
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, text
 from streamlit.testing.v1 import AppTest
 
+from monitor.services.deliver import unset
+
 Open = Callable[..., AppTest]
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -32,6 +34,15 @@ def test_one_that_waits_for_another_try_is_told_and_stays_in_the_table(open_page
     [words] = said(open_page())
     assert "(1 tried again by itself)" in words
     assert "1 sent, 0 failed for good, 1 waiting." in [one.value for one in open_page("slos").caption]
+
+
+def test_one_whose_channel_is_not_set_is_told_by_the_setting(open_page: Open, seeded: Engine) -> None:
+    change(seeded, "failed_at = NULL, last_error = :words", words=unset("webhook"))
+    [words] = said(open_page())
+    assert "(1 sent once it is set)" in words
+    assert "alerts\\.webhook\\.url" in words
+    tables = [table.value for table in open_page("slos").dataframe if "attempts" in table.value]
+    assert "channel not configured" in set(tables[0]["state"])
 
 
 def test_what_arrived_or_was_not_tried_yet_is_not_told(open_page: Open, seeded: Engine) -> None:

@@ -18,6 +18,7 @@ drift.py        references and results per stream and slice
 drift_alarms.py ticks that drifted in a row, and what was said of them
 explanations.py what moved, and slices that nobody had named
 slos.py         evaluations, tier readings and their history
+seen.py         names that SLOs can choose by
 alerts.py       incidents, transitions, notifications
 incidents.py    the slices that carry an incident
 examples.py     requests to look at

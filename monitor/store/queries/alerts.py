@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from monitor.domain.window import Window
+from monitor.store.outbox import UNSET
 from monitor.store.queries.selection import bounds
 
 
@@ -57,6 +58,16 @@ class Delivery:
     sent_at: datetime | None
     failed_at: datetime | None
     last_error: str | None
+
+    @property
+    def was_missed(self) -> bool:
+        """It has not reached its channel, from the first fault on."""
+        return self.sent_at is None and self.last_error is not None
+
+    @property
+    def waits_for_channel(self) -> bool:
+        """Nobody tries to send it, because its channel is not set; see `monitor.store.outbox.UNSET`."""
+        return self.sent_at is None and self.failed_at is None and (self.last_error or "").startswith(UNSET)
 
 
 _INCIDENT = """

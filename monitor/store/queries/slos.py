@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from monitor.domain.window import EPOCH, Window
 from monitor.errors import StoreError
-from monitor.slo.evaluation import State, TierReading
+from monitor.slo.evaluation import Standing, State, TierReading, standing
 from monitor.store.queries.selection import bounds
 
 
@@ -30,6 +30,15 @@ class SloTick:
     tiers: tuple[TierReading, ...]
     detail: Mapping[str, Any]
     backfilled: bool
+
+    def standing(self, at: datetime) -> Standing:
+        """What to call it at a moment."""
+        return standing(self.state, self.budget_remaining, at - self.tick)
+
+    @property
+    def unseen(self) -> str:
+        """Which name of the document nothing stored has, of an SLO without events; empty: none is known to be."""
+        return str(self.detail.get("unseen") or "")
 
     @property
     def worst(self) -> TierReading | None:

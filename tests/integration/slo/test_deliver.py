@@ -14,10 +14,11 @@ from monitor.domain.window import MINUTE
 from monitor.errors import NotificationError
 from monitor.notify import AlertMessage
 from monitor.notify.webhook import TIMEOUT_SECONDS
-from monitor.services.deliver import BATCH, GIVE_UP_AFTER, LEASE, Delivery, deliver
+from monitor.services.deliver import BATCH, GIVE_UP_AFTER, LEASE, PATIENCE, Delivery, deliver, unset
 from monitor.services.evaluate_slos import evaluate_slos
 from monitor.slo.objective import Objective
 from monitor.store.engine import ROOT
+from monitor.store.outbox import UNSET
 from tests.integration.slo.conftest import START, ticks
 
 Rows = Callable[..., list[Any]]
@@ -98,12 +99,48 @@ def test_a_sender_that_died_leaves_its_message_to_the_next_one(engine: Engine, o
 def test_a_channel_that_is_not_configured_here_says_so_and_the_message_waits_for_who_has_it(
     engine: Engine, opened: datetime, rows: Rows
 ) -> None:
-    """As an older replica during a deployment."""
+    """As an older replica during a deployment. It goes out at once, and nothing is left of the fault."""
     deliver(Delivery(engine, {}, None), opened)
-    assert "not configured" in rows("SELECT last_error FROM notifications")[0]
+    assert rows("SELECT last_error FROM notifications")[0].startswith(UNSET)
     channel = Unreliable()
-    assert deliver(Delivery(engine, {"log": channel}, None), opened + timedelta(minutes=1)) == 1
+    assert deliver(Delivery(engine, {"log": channel}, None), opened) == 1
     assert len(channel.sent) == 1
+    assert rows("SELECT attempts, last_error FROM notifications") == [(1, None)]
+
+
+def test_what_a_channel_lacks_is_told_once_and_its_messages_are_given_up_with_the_reason(
+    engine: Engine, opened: datetime, rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A webhook that was taken out of the settings."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE notifications SET channel = 'webhook'"))
+    delivery = Delivery(engine, {"log": Unreliable()}, None)
+    [due] = rows("SELECT due_at FROM notifications")
+    for minutes in range(0, 200, 5):
+        assert deliver(delivery, due + timedelta(minutes=minutes)) == 0
+        assert rows("SELECT failed_at, attempts FROM notifications") == [(None, 0)]
+        [said] = rows("SELECT last_error FROM notifications")
+        assert "alerts.webhook.url (or SNELLEN_ALERTS__WEBHOOK__URL) is not set where `snellen schedule` runs" in said
+    assert [record.message for record in caplog.records] == [said]
+    deliver(delivery, due + PATIENCE)
+    assert rows("SELECT failed_at, last_error FROM notifications") == [
+        (due + PATIENCE, f"{said}. Given up after 3 h 20 min")
+    ]
+    assert [record.message for record in caplog.records] == [said, said]
+
+
+def test_messages_that_nobody_can_send_take_no_turn_of_others(
+    engine: Engine, objective: Objective, outage: None, rows: Rows
+) -> None:
+    names = [f"slo-{number}" for number in range(3 * BATCH)]
+    evaluate_slos(engine, [replace(objective, name=name) for name in names], ticks(200, 270), backfilled=False)
+    with engine.begin() as connection:
+        earlier = "channel = 'gone', due_at = due_at - interval '1 minute'"
+        connection.execute(text(f"UPDATE notifications SET {earlier} WHERE id < (SELECT max(id) FROM notifications)"))
+    channel = Unreliable()
+    assert deliver(Delivery(engine, {"log": channel}, None), START + 270 * MINUTE) == 1
+    assert len(channel.sent) == 1
+    assert set(rows("SELECT last_error FROM notifications WHERE channel = 'gone'")) == {unset("gone")}
 
 
 def test_a_fault_of_ours_in_one_message_keeps_those_of_no_other_incident_from_being_sent(

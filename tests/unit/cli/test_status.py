@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,9 @@ def test_it_is_0_only_where_every_component_runs(
     write_state(tmp_path, state)
     done = CliRunner().invoke(app, ["status", "--home", str(tmp_path)])
     assert (done.exit_code, done.output.splitlines()[1 if supervised else 0].split()[1]) == (code, shown)
+    plain = CliRunner().invoke(app, ["status", "--json", "--home", str(tmp_path)])
+    assert plain.exit_code == code
+    assert json.loads(plain.stdout.splitlines()[1 if supervised else 0])["state"] == shown
 
 
 def test_it_is_3_where_nothing_runs(tmp_path: Path) -> None:

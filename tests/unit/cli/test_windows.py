@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from monitor.cli.main import app
-from monitor.cli.windows import window_of
+from monitor.cli.windows import moment, window_of
 
 NAIVE, AWARE = "2026-11-21T10:00:00", "2026-11-21T12:00:00+02:00"
 SILENCE = ("silence", "add", "*", "--reason", "new disks")
@@ -24,27 +24,38 @@ def refusal(*words: str) -> str:
     return " ".join(done.output.replace("│", " ").split())
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("evaluate", "--as-of", NAIVE),
-        ("evaluate", "--as-of", AWARE, "--since", NAIVE),
-        ("review", "--as-of", NAIVE),
-        ("canary", "--as-of", NAIVE),
-        ("metrics", "--since", NAIVE),
-        ("metrics", "--until", NAIVE),
-        ("dlq", "list", "--since", NAIVE),
-        ("dlq", "replay", "--until", NAIVE),
-        ("dlq", "purge", "--before", NAIVE),
-        (*REFERENCE, "--since", NAIVE, "--until", AWARE),
-        (*REFERENCE, "--since", AWARE, "--until", NAIVE),
-        (*SILENCE, "--since", NAIVE, "--until", AWARE),
-        (*SILENCE, "--until", NAIVE),
-    ],
-    ids=" ".join,
-)
+TIMES = [
+    ("evaluate", "--as-of", NAIVE),
+    ("evaluate", "--as-of", AWARE, "--since", NAIVE),
+    ("review", "--as-of", NAIVE),
+    ("canary", "--as-of", NAIVE),
+    ("metrics", "--since", NAIVE),
+    ("metrics", "--until", NAIVE),
+    ("dlq", "list", "--since", NAIVE),
+    ("dlq", "replay", "--until", NAIVE),
+    ("dlq", "purge", "--before", NAIVE),
+    (*REFERENCE, "--since", NAIVE, "--until", AWARE),
+    (*REFERENCE, "--since", AWARE, "--until", NAIVE),
+    (*SILENCE, "--since", NAIVE, "--until", AWARE),
+    (*SILENCE, "--until", NAIVE),
+]
+"""Every command with a time, which lacks its zone."""
+
+
+@pytest.mark.parametrize("words", TIMES, ids=" ".join)
 def test_a_time_without_a_zone_is_refused_and_written_with_one(words: tuple[str, ...]) -> None:
     assert f"{NAIVE} has no time zone; write e.g. {NAIVE}Z" in refusal(*words)
+
+
+@pytest.mark.parametrize("words", TIMES, ids=" ".join)
+def test_what_is_no_time_is_refused_with_one_that_is(words: tuple[str, ...]) -> None:
+    said = refusal(*("yesterday" if one == NAIVE else one for one in words))
+    assert "'yesterday' is no time; write e.g. 2026-11-21T14:00Z" in said
+
+
+@pytest.mark.parametrize("written", ["2026-11-21T10:00Z", "2026-11-21t10:00:00.5z", "2026-11-21 10:00+00:00"])
+def test_times_are_taken_as_people_write_them(written: str) -> None:
+    assert moment(written).replace(microsecond=0) == datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("command", [REFERENCE, SILENCE], ids=" ".join)

@@ -17,8 +17,8 @@ AHEAD, AGE = timedelta(minutes=15), timedelta(days=30)
 @pytest.mark.parametrize(
     ("ts", "reason", "said"),
     [
-        (NOW + AHEAD + timedelta(seconds=1), Rejection.FUTURE_DATED, "more than 0:15:00 ahead"),
-        (NOW - AGE - timedelta(seconds=1), Rejection.TOO_OLD, "more than 30 days ago; replays may be older"),
+        (NOW + AHEAD + timedelta(seconds=1), Rejection.FUTURE_DATED, "more than 15 min ahead"),
+        (NOW - AGE - timedelta(seconds=1), Rejection.TOO_OLD, "more than 30 d ago; replays may be older"),
         (datetime(1969, 12, 31, tzinfo=UTC), Rejection.TOO_OLD, "before 1970"),
     ],
 )
