@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -12,6 +12,7 @@ from kafka.errors import KafkaTimeoutError, TopicAlreadyExistsError
 from monitor.broker.client import ClientConfig, make_client, translated
 from monitor.broker.handshake import admitted
 from monitor.domain.records import Partition
+from monitor.errors import BrokerError
 
 ENDS_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_MS = 5000
@@ -79,6 +80,23 @@ def ensure_topics(config: ClientConfig, topics: Iterable[str], partitions: int) 
         admin.ensure(topics, partitions)
     finally:
         admin.close()
+
+
+def require_topics(config: ClientConfig, topics: Sequence[str]) -> None:
+    """
+    Raises:
+        BrokerError: no answer, or one of the topics does not exist; whoever sends to it would wait for a minute.
+    """
+    admin = Topics(config)
+    try:
+        known = admin.partitions(topics)
+    finally:
+        admin.close()
+    if missing := [one for one in topics if one not in known]:
+        names = ", ".join(map(repr, missing))
+        raise BrokerError(
+            f"there is no topic {names} at {config.bootstrap_servers}; `snellen migrate` makes Snellen's own"
+        )
 
 
 def topic_ends(config: ClientConfig, topics: Iterable[str]) -> dict[Partition, int]:

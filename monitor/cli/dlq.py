@@ -88,6 +88,7 @@ def replay(
     Topics that are not Snellen's own are never written to: their records go to the one for predictions.
     """
     from monitor import bootstrap, settings
+    from monitor.broker import require_topics
     from monitor.services import dead_letters
     from monitor.store.dead_letters import Choice
 
@@ -102,9 +103,11 @@ def replay(
             chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
             typer.echo(f"would send {len(chosen)}{_named(chosen)}{_passed_over(passed_over)}")
             return
+        own = bootstrap.own_topics(config)
+        require_topics(bootstrap.client_config(config), own)
         sink = bootstrap.make_sink(config)
         try:
-            done = dead_letters.replay(engine, sink, bootstrap.own_topics(config), choice, bootstrap.now(), again=again)
+            done = dead_letters.replay(engine, sink, own, choice, bootstrap.now(), again=again)
         finally:
             sink.close()
     if done.sent or done.passed_over:

@@ -189,11 +189,18 @@ def test_a_database_restored_from_yesterday_reads_again_what_it_lacks_and_counts
     assert servers.rows("SELECT count(*) FROM stream_gaps") == [0]
 
 
+def here(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of commands in this process."""
+    monkeypatch.setenv("SNELLEN_DATABASE_URL", servers.postgres.url)
+    monkeypatch.setenv("SNELLEN_KAFKA__BOOTSTRAP_SERVERS", servers.broker.bootstrap_servers)
+    for kind, name in servers.topics.items():
+        monkeypatch.setenv(f"SNELLEN_KAFKA__{kind.upper()}_TOPIC", name)
+
+
 def test_a_dead_letter_that_is_sent_again_after_the_settings_were_mended_is_accepted_once(
     servers: Servers, fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SNELLEN_DATABASE_URL", servers.postgres.url)
-    monkeypatch.setenv("SNELLEN_KAFKA__BOOTSTRAP_SERVERS", servers.broker.bootstrap_servers)
+    here(servers, monkeypatch)
     strict = fleet(SNELLEN_INGEST__MAX_RECORD_BYTES="1000")
     strict.start("ingest")
     produce(servers, [event(0), event(1, input={"prompt": "x" * 2000}), b"garbage"])
@@ -201,8 +208,12 @@ def test_a_dead_letter_that_is_sent_again_after_the_settings_were_mended_is_acce
     wait_for(lambda: len(servers.rows(letters)) == 2, 30, "two are refused")
     strict.leave(strict.running[0])
     fleet().start("ingest")
+    replay = ["dlq", "replay", "--since", "2001-01-01T00:00:00Z"]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("SNELLEN_KAFKA__PREDICTIONS_TOPIC", "nowhere")
+        assert "there is no topic 'nowhere'" in str(CliRunner().invoke(app, replay).exception)
     for again in ((), (), ("--again",)):
-        done = CliRunner().invoke(app, ["dlq", "replay", "--since", "2001-01-01T00:00:00Z", *again])
+        done = CliRunner().invoke(app, [*replay, *again])
         assert done.exit_code == 0, done.output
     wait_for(lambda: stored(servers) == 2, 30, "the large one is stored")
     wait_for(lambda: ("oversized", True) in servers.rows(letters), 10, "it is resolved")
@@ -234,8 +245,7 @@ def test_a_call_whose_request_waited_is_sent_again_over_the_broker_and_stored_on
     servers: Servers, fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a model too many, and met by another process; then the cap is raised, and what is kept is sent twice."""
-    monkeypatch.setenv("SNELLEN_DATABASE_URL", servers.postgres.url)
-    monkeypatch.setenv("SNELLEN_KAFKA__BOOTSTRAP_SERVERS", servers.broker.bootstrap_servers)
+    here(servers, monkeypatch)
     letters = "SELECT reason, resolved_at IS NOT NULL FROM dead_letters ORDER BY id"
     strict = fleet(SNELLEN_INGEST__MAX_MODELS="1")
     strict.start("ingest")
