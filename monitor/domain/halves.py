@@ -70,7 +70,7 @@ def demand_call_id(half: Half) -> None:
     Raises:
         InvalidEvent: what waits of this call would wait in the place of another call's preludes.
     """
-    if is_of_prelude(half.call):
+    if _PRELUDE in half.pair_id and is_of_prelude(half.call):  # hardly ever
         fault = f"call {half.call!r}: its id ends with {_PRELUDE!r}, by which Snellen knows what comes ahead of a call"
         raise InvalidEvent(Rejection.INVALID, f"{fault}; give it another id")
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Engine
 from monitor.domain.events import Rejection
 from monitor.domain.halves import Half, prelude_of
 from monitor.domain.records import HALF_HEADER, UNPAIRED, Record
-from monitor.privacy import PrivacyOptions, Redactor, Subjects
 from monitor.services.pairing import lost_key
 from monitor.services.protect import Privacy
 from monitor.services.shared_sides import first_item
@@ -24,7 +23,6 @@ from monitor.store.predictions import known_hashes
 from monitor.telemetry import SIDES_LET_GO
 
 CHUNK = 2000
-_DEFAULT = Privacy(Redactor(PrivacyOptions()), Subjects(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class ExpiryOptions:
     keep: timedelta
     """How long a side that counts as lost still waits, in both groups: one may lag behind in some partitions only."""
     max_waiting: int
-    privacy: Privacy = _DEFAULT
+    privacy: Privacy
     """What is kept of what is let go of."""
 
 

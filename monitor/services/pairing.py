@@ -132,7 +132,10 @@ class Pairing:
             arrival = Arrival(event, digest, request.replay or response.replay, subject)
             if sorted_out.add_prediction(Accepted(arrival, came, left, (request, response))):
                 meeting.joined.add(event.request_id)
-                meeting.found += [(event.request_id, one) for one in sides.values() if one is not waited and one.lost]
+                if request.lost or response.lost:  # hardly ever
+                    meeting.found += [
+                        (event.request_id, one) for one in sides.values() if one is not waited and one.lost
+                    ]
         except InvalidEvent as error:
             records = (*response.preludes, *([left] if left else []), *came)  # as `Accepted.sources`
             sorted_out.rejected.extend(

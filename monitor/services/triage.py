@@ -37,8 +37,10 @@ class Accepted(Struct, frozen=True, eq=False):
     @property
     def sources(self) -> tuple[Record, ...]:
         """In the order in which to send them again: what was said ahead of a response has to be there before it."""
+        if not self.sides:
+            return self.records
         waited = () if self.waited is None else (self.waited,)
-        return (*(record for side in self.sides for record in side.preludes), *waited, *self.records)
+        return (*[record for side in self.sides for record in side.preludes], *waited, *self.records)
 
 
 @dataclass(slots=True)
@@ -186,7 +188,7 @@ def triage(
             break
         sorted_out.records += 1
         try:
-            original = as_first_written(record)
+            original = as_first_written(record) if record.marked else record
             said = read_record(original, decoder_of(original, decoders), limits)
             room -= decoded_size(said, record)
             _sort(said, record, sorted_out, limits, now)

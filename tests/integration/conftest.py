@@ -30,6 +30,7 @@ from monitor.store import replays
 from monitor.store.engine import make_engine
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PRIVACY = Privacy(Redactor(PrivacyOptions()), Subjects(()))
 TOPIC = "t"
 PARTITION = Partition("cluster", TOPIC, "11111111-1111-1111-1111-111111111111", 0)
 
@@ -65,7 +66,7 @@ def make_service(engine: Engine, label_rate: float = 0.5, **changes: Any) -> Ing
         max_slice_values=3,
         labels=LabelDesign(rate=label_rate),
         pair_patience=timedelta(minutes=5),
-        privacy=Privacy(Redactor(PrivacyOptions()), Subjects(())),
+        privacy=PRIVACY,
         store_rate=1.0,
         max_models=200,
         max_embedders=100,

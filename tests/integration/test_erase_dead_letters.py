@@ -22,7 +22,7 @@ from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
 from monitor.services.protect import MAX_REMOVED, Privacy
 from monitor.store.dead_letters import Rejected
-from tests.integration.conftest import make_eraser
+from tests.integration.conftest import PRIVACY, make_eraser
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 KEYS = (b"a new key of 16 bytes and more", b"the key before it")
@@ -162,7 +162,7 @@ def test_sides_of_calls_that_are_refused_go_with_the_person_whom_either_named(
         service.write(send(record.format(JANE).encode()), NOW)
     service.write(send(b"other request joe@example.com"), NOW)
     keep = timedelta(hours=1)
-    expire_halves(engine, ExpiryOptions("g", "e", keep, 1000), NOW + keep + timedelta(minutes=6))
+    expire_halves(engine, ExpiryOptions("g", "e", keep, 1000, PRIVACY), NOW + keep + timedelta(minutes=6))
     reasons = rows("SELECT reason FROM dead_letters ORDER BY id")
     assert sorted(reasons) == ["invalid", "invalid", "unpaired", "unpaired"]
     assert JANE not in str(rows("SELECT raw FROM dead_letters"))

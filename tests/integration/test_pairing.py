@@ -28,14 +28,14 @@ from monitor.slo.objective import Selector
 from monitor.store import halves, indicators
 from monitor.store.engine import transaction
 from monitor.store.halves import HalfArrival
-from tests.integration.conftest import make_service, write_at_once
+from tests.integration.conftest import PRIVACY, make_service, write_at_once
 from tests.pace import wait_for
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
 OTHER = Partition("cluster", "t", "11111111-1111-1111-1111-111111111111", 1)
-EXPIRY = ExpiryOptions("g", "e", KEEP, 1000)
+EXPIRY = ExpiryOptions("g", "e", KEEP, 1000, PRIVACY)
 Rows = Callable[..., list[Any]]
 
 

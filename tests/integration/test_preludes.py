@@ -37,7 +37,7 @@ from monitor.services.reading import Limits
 from monitor.services.samples import Sample
 from monitor.store.engine import transaction
 from monitor.store.queries.calls import waiting_sides
-from tests.integration.conftest import PARTITION, make_eraser, make_service, write_at_once
+from tests.integration.conftest import PARTITION, PRIVACY, make_eraser, make_service, write_at_once
 from tests.integration.plain_embedding import embed_service
 from tests.integration.test_embed_pairs import vector_of
 
@@ -46,7 +46,7 @@ SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
 AT = datetime(2025, 11, 21, 10, 0, 5, tzinfo=UTC)
 """Of the samples."""
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
-EXPIRY = ExpiryOptions("g", "e", KEEP, 1000)
+EXPIRY = ExpiryOptions("g", "e", KEEP, 1000, PRIVACY)
 OTHER = Partition(PARTITION.cluster_id, PARTITION.topic, PARTITION.topic_id, 1)
 LIMITS = Limits(max_record_bytes=1024 * 1024, max_future=timedelta(minutes=5), max_age=timedelta(days=30))
 CALL = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "m"}
@@ -230,7 +230,8 @@ def test_a_prelude_alone_is_no_loss_and_goes_when_its_time_is_over(engine: Engin
 def test_a_prelude_waits_as_long_as_the_sides_may_come(engine: Engine, send: Send, rows: Rows, group: str) -> None:
     """One partition may lag behind. So what is stored then says what the embed group's vectors are made of."""
     service = make(engine) if group == "ingest" else embed_service(engine, decode)
-    expiry = ExpiryOptions("g", "e", KEEP, 1000) if group == "ingest" else ExpiryOptions("i", "g", KEEP, 1000)
+    groups = ("g", "e") if group == "ingest" else ("i", "g")
+    expiry = ExpiryOptions(*groups, KEEP, 1000, PRIVACY)
     service.write(send(system()), NOW)
     assert expire_halves(engine, expiry, NOW + 2 * PATIENCE) == 0
     service.write(send(span(), choice()), NOW + 2 * PATIENCE)
@@ -255,7 +256,7 @@ def test_of_a_call_that_is_whole_without_its_prelude_that_goes_in_time(engine: E
 def test_too_many_preludes_are_let_go_of_and_make_no_dead_letters(engine: Engine, send: Send, rows: Rows) -> None:
     for number in range(4):
         make(engine).write(send(user(f"c{number}")), NOW + timedelta(seconds=number))
-    expire_halves(engine, ExpiryOptions("g", "e", KEEP, 2), NOW + timedelta(seconds=9))
+    expire_halves(engine, ExpiryOptions("g", "e", KEEP, 2, PRIVACY), NOW + timedelta(seconds=9))
     assert rows(WAITING) == [("c2#prelude", "prelude"), ("c3#prelude", "prelude")]
     assert rows("SELECT count(*) FROM dead_letters") == [0]
 

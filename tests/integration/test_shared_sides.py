@@ -16,7 +16,7 @@ from monitor.formats import FORMATS, Decoded, FormatOptions
 from monitor.services.draw_labels import LabelDesign
 from monitor.services.expire_halves import ExpiryOptions, expire_halves
 from monitor.services.ingest import IngestService
-from tests.integration.conftest import PARTITION, make_service, write_at_once
+from tests.integration.conftest import PARTITION, PRIVACY, make_service, write_at_once
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
@@ -106,7 +106,7 @@ def test_other_sides_are_left_alone(paired: IngestService, send: Send, rows: Row
 def test_a_loss_counted_too_early_is_taken_back(engine: Engine, paired: IngestService, send: Send, rows: Rows) -> None:
     ticks = [NOW + PATIENCE + timedelta(seconds=second) for second in (1, 2)]
     paired.write(send(said()), NOW)
-    assert expire_halves(engine, ExpiryOptions("g", "e", KEEP, 1000), ticks[0]) == 1
+    assert expire_halves(engine, ExpiryOptions("g", "e", KEEP, 1000, PRIVACY), ticks[0]) == 1
     paired.write(send(asked()), ticks[1])
     assert rows(COUNTS) == [(3, 0)]
     assert rows(WAITING) == [0]
@@ -127,5 +127,5 @@ def test_what_comes_again_is_no_loss(engine: Engine, paired: IngestService, send
     assert paired.write(send(asked()), NOW) == {("t", "duplicate"): 3}
     assert paired.write(send(asked(), said()), NOW) == {("t", "duplicate"): 6}
     paired.write(send(said()), NOW)
-    assert expire_halves(engine, ExpiryOptions("g", "e", KEEP, 1000), NOW + 2 * PATIENCE) == 0
+    assert expire_halves(engine, ExpiryOptions("g", "e", KEEP, 1000, PRIVACY), NOW + 2 * PATIENCE) == 0
     assert (rows(WAITING), rows(COUNTS)) == ([0], [(3, 0)])

@@ -24,7 +24,7 @@ from monitor.services.ingest import IngestService
 from monitor.services.protect import Privacy
 from monitor.store.dead_letters import MAX_TOGETHER, Rejected, insert_dead_letters
 from monitor.store.queries.dead_letters import State
-from tests.integration.conftest import PARTITION, make_eraser, make_service
+from tests.integration.conftest import PARTITION, PRIVACY, make_eraser, make_service
 from tests.integration.failures.test_dead_letters import ALL, Topic, send_again
 from tests.integration.plain_embedding import embed_service
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SENT = datetime(2026, 11, 20, 11, 59, 30, tzinfo=UTC)
 PATIENCE, KEEP = timedelta(minutes=5), timedelta(hours=1)
-EXPIRY = ExpiryOptions("g", "e", KEEP, 1000)
+EXPIRY = ExpiryOptions("g", "e", KEEP, 1000, PRIVACY)
 MAIL = "jane@example.com"
 SUBJECTS = Subjects(("extra.user_id",), (b"a key of sixteen bytes",))
 Send = Callable[..., Batch]
