@@ -99,12 +99,13 @@ def replay(
     with database(config, "dlq") as engine:
         if numbers:
             _letters(engine, numbers)
+        chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
         if dry_run:
-            chosen, passed_over = dead_letters.replayable(engine, choice, again=again)
             typer.echo(f"would send {len(chosen)}{_named(chosen)}{_passed_over(passed_over)}")
             return
         own = bootstrap.own_topics(config)
-        require_topics(bootstrap.client_config(config), own)
+        if chosen:
+            require_topics(bootstrap.client_config(config), own)
         sink = bootstrap.make_sink(config)
         try:
             done = dead_letters.replay(engine, sink, own, choice, bootstrap.now(), again=again)
