@@ -32,6 +32,7 @@ from monitor.store.scoring import settle
 from tests.integration import test_pairing
 from tests.integration.conftest import NOW, make_service
 from tests.integration.test_label_backlog import TERMS
+from tests.logged import ours
 
 pytestmark = pytest.mark.integration
 Build = Callable[..., dict[str, Any]]
@@ -91,7 +92,7 @@ def test_labels_of_answers_that_are_not_stored_are_settled_at_once_and_counted(
         assert label_backlog(connection, TERMS, NOW).unmatched == 0
     caplog.clear()
     assert score_labels(engine) == 0
-    assert caplog.records == []
+    assert ours(caplog) == []
 
 
 def test_settled_labels_cost_the_next_tick_no_look(

@@ -23,6 +23,7 @@ from monitor.services.reading import OUR_FAULT
 from monitor.store.embeddings import embedder_id
 from monitor.telemetry.logs import JsonFormatter
 from tests.integration.conftest import make_service, write_at_once
+from tests.logged import ours
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -327,7 +328,7 @@ def test_a_fault_of_our_own_decoder_costs_one_record_and_says_so(
     [(reason, detail)] = rows("SELECT reason, detail FROM dead_letters")
     assert reason == "unreadable"
     assert detail == f"{OUR_FAULT}: {type(fault).__name__}"
-    [logged] = caplog.records
+    [logged] = ours(caplog)
     assert logged.error == type(fault).__name__
     assert "decode" in logged.traceback
     assert not str(fault) or str(fault) not in JsonFormatter().format(logged)  # it may quote the record

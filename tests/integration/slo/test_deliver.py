@@ -20,6 +20,7 @@ from monitor.slo.objective import Objective
 from monitor.store.engine import ROOT
 from monitor.store.outbox import UNSET
 from tests.integration.slo.conftest import START, ticks
+from tests.logged import ours
 
 Rows = Callable[..., list[Any]]
 
@@ -121,12 +122,12 @@ def test_what_a_channel_lacks_is_told_once_and_its_messages_are_given_up_with_th
         assert rows("SELECT failed_at, attempts FROM notifications") == [(None, 0)]
         [said] = rows("SELECT last_error FROM notifications")
         assert "alerts.webhook.url (or SNELLEN_ALERTS__WEBHOOK__URL) is not set where `snellen schedule` runs" in said
-    assert [record.message for record in caplog.records] == [said]
+    assert [one.message for one in ours(caplog)] == [said]
     deliver(delivery, due + PATIENCE)
     assert rows("SELECT failed_at, last_error FROM notifications") == [
         (due + PATIENCE, f"{said}. Given up after 3 h 20 min")
     ]
-    assert [record.message for record in caplog.records] == [said, said]
+    assert [one.message for one in ours(caplog)] == [said, said]
 
 
 def test_messages_that_nobody_can_send_take_no_turn_of_others(

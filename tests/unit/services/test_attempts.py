@@ -6,6 +6,7 @@ import pytest
 
 from monitor.errors import StoreError
 from monitor.services.attempts import attempt_all
+from tests.logged import ours
 
 
 def test_all_are_done_and_the_first_fault_is_raised(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,11 +25,11 @@ def test_all_are_done_and_the_first_fault_is_raised(caplog: pytest.LogCaptureFix
             ]
         )
     assert done == ["first", "fourth"]
-    expected, ours = caplog.records
+    expected, unexpected = ours(caplog)
     assert "second" in expected.message
     assert not expected.exc_info
-    assert "third" in ours.message
-    assert ours.exc_info, "a fault of ours shows where it is"
+    assert "third" in unexpected.message
+    assert unexpected.exc_info, "a fault of ours shows where it is"
 
 
 def test_what_came_of_them_is_in_their_order() -> None:
